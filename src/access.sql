@@ -1,0 +1,56 @@
+-- Who may call what. Nothing is granted to PUBLIC.
+CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    signature text;
+BEGIN
+    IF kind NOT IN ('learner', 'service', 'admin') OR kind IS NULL THEN
+        RAISE EXCEPTION 'unknown kind of access: %', quote_nullable(kind)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'It is learner, service or admin.';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+        RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object';
+    END IF;
+    FOR signature IN
+        SELECT f.signature FROM (VALUES
+            ('learner', 'learnsync_api.sync_push(jsonb)'),
+            ('learner', 'learnsync_api.sync_pull(jsonb)'),
+            ('learner', 'learnsync_api.sync_devices()'),
+            ('learner', 'learnsync_api.sync_status(text)'),
+            ('service', 'learnsync.sync_push(text, jsonb)'),
+            ('service', 'learnsync.sync_pull(text, jsonb)'),
+            ('service', 'learnsync.sync_devices(text)'),
+            ('service', 'learnsync.sync_status(text, text)'),
+            ('service', 'learnsync.current_learner()'),
+            ('admin', 'learnsync.define_resource_type(text, jsonb)'),
+            ('admin', 'learnsync.drop_resource_type(text)'),
+            ('admin', 'learnsync.digest(jsonb)')) AS f (wanted, signature)
+        WHERE f.wanted = kind OR (kind = 'admin' AND f.wanted = 'service')
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, role);
+    END LOOP;
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
+                   CASE kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END, role);
+END
+$$;
+COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
+    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner), admin (as service, and resource types). Can be repeated.';
+
+DO $$
+DECLARE
+    member record;
+BEGIN
+    FOR member IN
+        SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+        WHERE e.extname = 'learnsync' AND d.deptype = 'e'
+    LOOP
+        IF member.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass THEN
+            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
+        ELSIF member.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+            AND (SELECT typcategory <> 'A' FROM pg_catalog.pg_type WHERE oid = member.objid) THEN
+            EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', member.objid::pg_catalog.regtype);
+        END IF;
+    END LOOP;
+END
+$$;

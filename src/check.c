@@ -1,0 +1,320 @@
+/*
+ * check.c
+ *		Is this document one that its rule allows? Bad ones are described, never raised.
+ */
+#include "postgres.h"
+
+#include "learnsync.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/numeric.h"
+
+/* A message of any length; the arguments may be walked again for the second try. */
+char *
+ls_message(const char *format, va_list arguments)
+{
+	StringInfoData text;
+	va_list again;
+	int needed;
+
+	initStringInfo(&text);
+	do
+	{
+		va_copy(again, arguments);
+		needed = appendStringInfoVA(&text, format, again);
+		va_end(again);
+		if (needed > 0)
+			enlargeStringInfo(&text, needed);
+	} while (needed > 0);
+	return text.data;
+}
+
+/* Describes a failure; always false, so that checks can return it. */
+bool
+ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
+{
+	char *text;
+	va_list arguments;
+
+	va_start(arguments, message);
+	text = ls_message(message, arguments);
+	va_end(arguments);
+	failure->code = code;
+	failure->path = path;
+	failure->message = text;
+	failure->retryable = strcmp(code, "aborted") == 0 || strcmp(code, "error") == 0;
+	return false;
+}
+
+static int
+compare_numbers(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+bool
+ls_check_bounds(const LsBounds *bounds, Numeric number)
+{
+	if (bounds->min != NULL && compare_numbers(number, bounds->min) < (bounds->min_excluded ? 1 : 0))
+		return false;
+	return bounds->max == NULL || compare_numbers(number, bounds->max) <= 0;
+}
+
+static char *
+number_text(Numeric number)
+{
+	return number == NULL ? NULL : numeric_normalize(number);
+}
+
+static const char *
+data_path(LsText name)
+{
+	return psprintf("data.%.*s", name.length, name.data);
+}
+
+/* Whether a number has no fraction; 2.0 has none. */
+static bool
+is_whole(Numeric number)
+{
+	Datum whole = DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0));
+
+	return compare_numbers(DatumGetNumeric(whole), number) == 0;
+}
+
+/* What a value fails to be, NULL where it is of the type. */
+static const char *
+wrong_type(LsValueType type, const JsonbValue *value)
+{
+	switch (type)
+	{
+		case LS_TYPE_ANY:
+			return NULL;
+		case LS_TYPE_STRING:
+			return value->type == jbvString ? NULL : "a string";
+		case LS_TYPE_NUMBER:
+			return value->type == jbvNumeric ? NULL : "a number";
+		case LS_TYPE_INTEGER:
+			return value->type == jbvNumeric && is_whole(value->val.numeric) ? NULL : "an integer";
+		case LS_TYPE_BOOLEAN:
+			return value->type == jbvBool ? NULL : "true or false";
+		case LS_TYPE_OBJECT:
+			return ls_json_is_object(value) ? NULL : "an object";
+		case LS_TYPE_ARRAY:
+			return ls_json_is_array(value) ? NULL : "an array";
+		case LS_TYPE_ORDERED:
+			return value->type == jbvNumeric || value->type == jbvString ? NULL : "a number or a string";
+	}
+	return NULL;
+}
+
+static bool
+check_range(const LsRuleField *field, const JsonbValue *value, LsFailure *failure)
+{
+	char *min;
+	char *max;
+
+	if (value->type != jbvNumeric || ls_check_bounds(&field->bounds, value->val.numeric))
+		return true;
+	min = number_text(field->bounds.min);
+	max = number_text(field->bounds.max);
+	if (max == NULL)
+		return ls_fail(failure, "out_of_range", data_path(field->name), "%s must be at least %s",
+					   ls_text_string(field->name), min);
+	if (min == NULL)
+		return ls_fail(failure, "out_of_range", data_path(field->name), "%s must be at most %s",
+					   ls_text_string(field->name), max);
+	return ls_fail(failure, "out_of_range", data_path(field->name), "%s must be between %s and %s",
+				   ls_text_string(field->name), min, max);
+}
+
+static bool
+is_listed(const LsRuleField *field, const JsonbValue *value)
+{
+	for (int i = 0; i < field->nvalues; i++)
+	{
+		if (ls_json_compare(&field->values[i], value) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Type, range, length and, for a rank, membership of one value that is not null. */
+bool
+ls_check_value(const LsRuleField *field, const JsonbValue *value, LsFailure *failure)
+{
+	const char *wanted = wrong_type(field->type, value);
+
+	if (wanted != NULL)
+		return ls_fail(failure, "invalid", data_path(field->name), "%s must be %s",
+					   ls_text_string(field->name), wanted);
+	if (field->max_length > 0 && value->type == jbvString && ls_text_chars(ls_text_of(value)) > field->max_length)
+		return ls_fail(failure, "invalid", data_path(field->name), "%s must have at most %d characters",
+					   ls_text_string(field->name), field->max_length);
+	if (field->nvalues > 0 && !is_listed(field, value))
+		return ls_fail(failure, "invalid", data_path(field->name), "%s is not one of the listed values",
+					   ls_text_string(field->name));
+	return check_range(field, value, failure);
+}
+
+/* A key field's value as text: a string, or a number where it is spelt as one. */
+static bool
+check_key(const LsRuleField *field, const JsonbValue *value, LsText *key, LsFailure *failure)
+{
+	if (field->type == LS_TYPE_INTEGER)
+	{
+		if (!ls_check_value(field, value, failure))
+			return false;
+		*key = ls_text(numeric_normalize(value->val.numeric));
+	}
+	else if (value->type == jbvNumeric)
+		*key = ls_text(numeric_normalize(value->val.numeric));
+	else if (value->type == jbvString)
+		*key = ls_text_of(value);
+	else
+		return ls_fail(failure, "invalid", data_path(field->name), "%s must be a string",
+					   ls_text_string(field->name));
+	if (!ls_text_is_id(*key))
+		return ls_fail(failure, "invalid", data_path(field->name), "%s must have 1 to %d characters",
+					   ls_text_string(field->name), LS_MAX_ID_CHARS);
+	return true;
+}
+
+/* A key that stands in a resourceId is JSON text; an integer key is judged as the number it spells. */
+static bool
+key_of_id(const LsRuleField *field, LsText *key, LsFailure *failure)
+{
+	JsonbValue value = ls_json_text(*key);
+	char *end;
+	int64 number;
+
+	if (field->type == LS_TYPE_INTEGER)
+	{
+		char *digits = ls_text_string(*key);
+
+		errno = 0;
+		number = strtoll(digits, &end, 10);
+		if (errno != 0 || *end != '\0' || end == digits)
+			return ls_fail(failure, "invalid", "resourceId", "%s must be an integer",
+						   ls_text_string(field->name));
+		value = ls_json_int(number);
+	}
+	return check_key(field, &value, key, failure);
+}
+
+/* The resource's id: the text of a single key, the compact JSON array of several. */
+LsText
+ls_check_resource_id(const LsRule *rule, const LsChange *change)
+{
+	StringInfoData text;
+
+	if (rule->nkeys == 1)
+		return change->keys[0];
+	initStringInfo(&text);
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		appendStringInfoChar(&text, i == 0 ? '[' : ',');
+		if (change->key_is_number[i])
+			appendBinaryStringInfo(&text, change->keys[i].data, change->keys[i].length);
+		else
+			escape_json(&text, ls_text_string(change->keys[i]));
+	}
+	appendStringInfoChar(&text, ']');
+	return (LsText){text.data, text.len};
+}
+
+static bool
+keys_from_id(const LsRule *rule, LsText resource_id, LsChange *change, LsFailure *failure)
+{
+	if (rule->nkeys == 1)
+		change->keys[0] = resource_id;
+	else if (!ls_json_scan_keys(resource_id, rule->nkeys, change->keys))
+		return ls_fail(failure, "invalid", "resourceId", "resourceId must be a JSON array of the %d keys",
+					   rule->nkeys);
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		if (!key_of_id(ls_rule_field(rule, rule->keys[i]), &change->keys[i], failure))
+			return false;
+	}
+	return true;
+}
+
+/* Finds the key fields' values in data, else in resource_id; leaves the one to be generated empty. */
+bool
+ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change,
+			  LsFailure *failure)
+{
+	int found = 0;
+	LsText missing = {NULL, 0};
+
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		const LsRuleField *field = ls_rule_field(rule, rule->keys[i]);
+		JsonbValue value;
+
+		change->keys[i] = missing;
+		change->key_is_number[i] = field->type == LS_TYPE_INTEGER;
+		if (!ls_json_is_object(data) || !ls_json_get_text(data, rule->keys[i], &value) || value.type == jbvNull)
+			continue;
+		if (!check_key(field, &value, &change->keys[i], failure))
+			return false;
+		found++;
+	}
+	if (found == 0 && resource_id.data != NULL && rule->nkeys > 0)
+		return keys_from_id(rule, resource_id, change, failure);
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		if (change->keys[i].data == NULL && !rule->generate_key)
+			return ls_fail(failure, "invalid", data_path(rule->keys[i]), "%s is missing",
+						   ls_text_string(rule->keys[i]));
+	}
+	if (found > 0 && resource_id.data != NULL &&
+		!ls_text_equal(ls_check_resource_id(rule, change), resource_id))
+		return ls_fail(failure, "invalid", "resourceId", "resourceId differs from the key in data");
+	return true;
+}
+
+/* Whether the rule reads this field from an item at all. */
+static bool
+is_read(const LsRuleField *field)
+{
+	return field->strategy != NULL && field->strategy->needs_value && field->strategy != ls_strategy_derive;
+}
+
+static bool
+check_member(const LsRule *rule, LsText name, const JsonbValue *value, LsFailure *failure)
+{
+	const LsRuleField *field = ls_rule_field(rule, name);
+
+	if (field == NULL && rule->other == LS_OTHER_REFUSE)
+		return ls_fail(failure, "invalid", data_path(name), "unknown field %s", ls_text_string(name));
+	if (field == NULL || !is_read(field) || value->type == jbvNull)
+		return true;
+	return ls_check_value(field, value, failure);
+}
+
+/* Whether every field of the document is as the rule wants it, in key order, then whether all required are there. */
+bool
+ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure)
+{
+	JsonbIterator *walk = JsonbIteratorInit(data->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue value;
+	LsText name = {NULL, 0};
+
+	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = ls_text_of(&value);
+		else if (token == WJB_VALUE && !check_member(rule, name, &value, failure))
+			return false;
+	}
+	for (int i = 0; i < rule->nfields; i++)
+	{
+		const LsRuleField *field = &rule->fields[i];
+
+		if (field->required && (!ls_json_get_text(data, field->name, &value) || value.type == jbvNull))
+			return ls_fail(failure, "invalid", data_path(field->name), "%s is missing",
+						   ls_text_string(field->name));
+	}
+	return true;
+}

@@ -1,0 +1,33 @@
+/*
+ * compat.h
+ *		Every difference between server versions, and nothing else has one.
+ */
+#ifndef LEARNSYNC_COMPAT_H
+#define LEARNSYNC_COMPAT_H
+
+#include "common/jsonapi.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* A lexer over a string that need not end in a zero byte; strings arrive with their escapes resolved. */
+static inline JsonLexContext *
+ls_compat_json_lexer(const char *text, int length, int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, text, length, encoding, true);
+#else
+	return makeJsonLexContextCstringLen((char *) text, length, encoding, true);
+#endif
+}
+
+/* Callbacks of the JSON parser return a code from 16 on, nothing before. */
+#if PG_VERSION_NUM >= 160000
+typedef JsonParseErrorType LsJsonAction;
+#define LS_JSON_ACTION_DONE return JSON_SUCCESS
+#else
+typedef void LsJsonAction;
+#define LS_JSON_ACTION_DONE return
+#endif
+
+#endif

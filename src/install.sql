@@ -1,0 +1,30 @@
+-- The schemas. learnsync_data, with the tables, is made by setup(). learnsync is made by CREATE EXTENSION; where
+-- somebody else had made it before, that somebody could replace our functions.
+DO $$
+BEGIN
+    IF (SELECT nspowner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+        FROM pg_catalog.pg_namespace WHERE nspname = 'learnsync') THEN
+        RAISE EXCEPTION 'schema learnsync belongs to another role'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Drop the schema and create the extension again.';
+    END IF;
+END
+$$;
+
+CREATE SCHEMA learnsync_api;
+COMMENT ON SCHEMA learnsync_api IS
+    'Offline sync for learning apps: push what a device collected, pull what other devices did. For apps; expose this one.';
+COMMENT ON SCHEMA learnsync IS
+    'learnsync: functions with the learner as first argument, for backends and administrators. Never expose it over HTTP.';
+
+-- Rows on their way from C into a statement. Internal.
+CREATE TYPE learnsync.ledger_row AS (
+    key uuid, fingerprint bigint, verdict "char", version bigint, at timestamptz);
+CREATE TYPE learnsync.resource_row AS (
+    resource_type text, resource_id text, version bigint, created_version bigint, at timestamptz,
+    deleted_at timestamptz, data jsonb, book jsonb);
+CREATE TYPE learnsync.conflict_row AS (
+    conflict_id uuid, item_id text, resource_type text, resource_id text, operation text, client_data jsonb,
+    at timestamptz, resource_version bigint, resolution text, is_open boolean);
+CREATE TYPE learnsync.failed_row AS (
+    key uuid, item_id text, code text, path text, message text, retryable boolean, item jsonb, item_bytes integer,
+    fingerprint bigint);

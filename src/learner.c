@@ -1,0 +1,64 @@
+/*
+ * learner.c
+ *		Who is asking: the learner of a call, from the request's claims or a trusted backend's setting.
+ */
+#include "postgres.h"
+
+#include "learnsync.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+/*
+ * Finds the learner who calls; false where there is none. Where claims are set they alone decide: a pooled
+ * connection may still carry the setting of an earlier user.
+ */
+static bool
+find_learner(char **name)
+{
+	const char *claims = GetConfigOption("request.jwt.claims", true, false);
+
+	*name = learnsync_learner_id;
+	if (claims != NULL && claims[0] != '\0' && !ls_json_scan_member(claims, learnsync_jwt_claim, name))
+		return false;
+	return ls_text_is_id(ls_text(*name));
+}
+
+/* The learner who calls learnsync_api. */
+LsText
+ls_learner_current(void)
+{
+	char *name;
+
+	if (!find_learner(&name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("no learner is signed in"),
+				 errhint("The claim that learnsync.jwt_claim names, or learnsync.learner_id where there are no "
+						 "claims, must hold an id of 1 to %d characters.",
+						 LS_MAX_ID_CHARS)));
+	return ls_text(pstrdup(name));
+}
+
+/* The learner that a backend names as an argument. */
+LsText
+ls_learner_argument(FunctionCallInfo fcinfo, int argument)
+{
+	LsText id = PG_ARGISNULL(argument) ? (LsText){NULL, 0} : ls_text_datum(PG_GETARG_DATUM(argument));
+
+	if (!ls_text_is_id(id))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("learner_id must have 1 to %d characters", LS_MAX_ID_CHARS)));
+	return id;
+}
+
+PG_FUNCTION_INFO_V1(learnsync_current_learner);
+
+/* learnsync.current_learner(): NULL where nobody is signed in, so that row security shows nothing. */
+Datum
+learnsync_current_learner(PG_FUNCTION_ARGS)
+{
+	char *name;
+
+	if (!find_learner(&name))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(name));
+}

@@ -1,0 +1,5 @@
+-- Who is asking.
+CREATE OR REPLACE FUNCTION learnsync.current_learner() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_current_learner';
+COMMENT ON FUNCTION learnsync.current_learner() IS
+    'The learner of this request: the claim of request.jwt.claims that learnsync.jwt_claim names (default sub); where there are no claims, the setting learnsync.learner_id. NULL where nobody is signed in.';

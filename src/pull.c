@@ -1,0 +1,280 @@
+/*
+ * pull.c
+ *		sync_pull: what changed after a cursor, a page at a time, in version order.
+ *
+ * The change log answers where its rows form an unbroken chain from the cursor on; else one pass over the learner's
+ * resources does. Both see one snapshot, so a page never skips what another transaction is about to commit: that
+ * will get greater versions, under the learner's lock.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "learnsync.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define DEFAULT_LIMIT 500
+#define LOG_ROWS_PER_CHANGE 20 /* how many outdated log entries a page may read before the resources are cheaper */
+
+typedef struct Pull
+{
+	LsText learner;
+	LsText device;
+	LsText epoch;
+	int64 cursor;
+	int64 from; /* -1 where absent */
+	int limit;
+	JsonbValue types; /* jbvNull: all */
+	JsonbValue scope; /* jbvNull: all */
+	LsPullStart start;
+	bool reset;
+	JsonbValue changes;
+	int nchanges;
+	int64 last_version; /* of the last change in the page */
+	bool has_more;
+} Pull;
+
+static void
+read_selection(Pull *pull, const JsonbValue *request)
+{
+	JsonbIterator *walk;
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	if (!ls_json_get(request, "resourceTypes", &pull->types))
+		pull->types = ls_json_null();
+	if (pull->types.type != jbvNull && !ls_json_is_array(&pull->types))
+		ls_request_refuse("resourceTypes", "must be an array");
+	if (!ls_json_get(request, "scope", &pull->scope))
+		pull->scope = ls_json_null();
+	if (pull->scope.type == jbvNull)
+		return;
+	if (!ls_json_is_object(&pull->scope))
+		ls_request_refuse("scope", "must be an object");
+	walk = JsonbIteratorInit(pull->scope.val.binary.data);
+	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_VALUE && !ls_json_is_array(&value))
+			ls_request_refuse("scope", "must give an array of values for each field");
+	}
+}
+
+static void
+read_pull(Pull *pull, Jsonb *json)
+{
+	JsonbValue request;
+	JsonbValue limit;
+	int64 wanted = DEFAULT_LIMIT;
+
+	ls_request_open(json, &request);
+	pull->device = ls_request_text(&request, "deviceId", true);
+	pull->cursor = Max(ls_request_cursor(&request, "lastSyncVersion"), LS_FIRST_VERSION);
+	pull->from = ls_request_cursor(&request, "from");
+	pull->epoch = ls_request_text(&request, "epoch", false);
+	if (ls_json_get(&request, "limit", &limit) && limit.type != jbvNull &&
+		(!ls_json_integer(&limit, &wanted) || wanted < 1))
+		ls_request_refuse("limit", "must be a positive integer");
+	pull->limit = (int) Min(wanted, (int64) learnsync_max_pull_limit);
+	read_selection(pull, &request);
+}
+
+static bool
+contains(const JsonbValue *list, const JsonbValue *wanted)
+{
+	for (int i = 0; i < ls_json_count(list); i++)
+	{
+		JsonbValue *value = getIthJsonbValueFromContainer(list->val.binary.data, i);
+
+		if (ls_json_compare(value, wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a document has, for each field of the scope, one of the listed values. */
+static bool
+in_scope(const JsonbValue *scope, Jsonb *data)
+{
+	JsonbIterator *walk = JsonbIteratorInit(scope->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue document;
+	JsonbValue value;
+	JsonbValue field;
+	LsText name = {NULL, 0};
+
+	ls_json_root(data, &document);
+	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = ls_text_of(&value);
+		else if (token == WJB_VALUE && (!ls_json_get_text(&document, name, &field) || !contains(&value, &field)))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the client wants this change. A deletion has no document to judge by, so it goes to every scope. */
+static bool
+is_selected(const Pull *pull, const LsPulled *change)
+{
+	JsonbValue type = ls_json_text(change->type);
+
+	if (pull->types.type != jbvNull && !contains(&pull->types, &type))
+		return false;
+	return pull->scope.type == jbvNull || change->data == NULL || in_scope(&pull->scope, change->data);
+}
+
+static JsonbValue
+shown_data(const LsPulled *change, const LsType *type)
+{
+	LsState state = {.exists = true, .at = change->at};
+	JsonbValue data;
+
+	if (change->data == NULL)
+		return ls_json_object();
+	if (type == NULL || !(type->rule->has_derived || type->rule->has_members))
+	{
+		ls_json_root(change->data, &data);
+		return data;
+	}
+	ls_state_load(type->rule, &state, change->data, change->book);
+	return ls_state_show(type->rule, &state);
+}
+
+static void
+add_change(Pull *pull, const LsPulled *change)
+{
+	JsonbValue json = ls_json_object();
+	int64 known = pull->from >= 0 ? pull->from : pull->cursor;
+	const char *operation = change->data == NULL ? "delete" : change->created_version > known ? "create" : "update";
+
+	ls_json_put(&json, "data", shown_data(change, ls_store_type(change->type)));
+	ls_json_put(&json, "version", ls_json_int(change->version));
+	ls_json_put(&json, "operation", ls_json_string(operation));
+	ls_json_put(&json, "resourceId", ls_json_text(change->id));
+	ls_json_put(&json, "resourceType", ls_json_text(change->type));
+	ls_json_put(&json, "serverTimestamp", ls_json_stamp(change->updated_at));
+	ls_json_add(&pull->changes, json);
+	pull->nchanges++;
+	pull->last_version = change->version;
+}
+
+/* A reset page carries everything up to the horizon at once: below it, the next page would be a reset again. */
+static bool
+is_full(const Pull *pull, const LsPulled *change)
+{
+	if (pull->reset && change->version <= pull->start.tombstone_version)
+		return false;
+	return pull->nchanges >= pull->limit;
+}
+
+/* Fills the page from one of the two sources; false where the log cannot answer. */
+static bool
+fill_page(Pull *pull, bool use_log)
+{
+	LsPullCursor *cursor = ls_store_open_pull(pull->learner, pull->cursor, use_log);
+	int64 chained = pull->cursor;
+	int64 spare = (int64) pull->limit * LOG_ROWS_PER_CHANGE;
+	bool whole = true;
+	LsPulled change;
+
+	pull->changes = ls_json_array();
+	pull->nchanges = 0;
+	while (!pull->has_more && whole && ls_store_next_pulled(cursor, &change))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (use_log)
+		{
+			whole = change.prev_version <= chained && spare-- > 0;
+			chained = Max(chained, change.log_version);
+		}
+		if (!whole || !change.current || change.version <= pull->cursor || !is_selected(pull, &change))
+			continue;
+		if (is_full(pull, &change))
+			pull->has_more = true;
+		else
+			add_change(pull, &change);
+	}
+	ls_store_close_pull(cursor);
+	return whole && (pull->has_more || !use_log || chained >= pull->start.log_version);
+}
+
+/* Whether the client must start anew: what it holds may contain what was deleted and forgotten since. */
+static bool
+must_reset(const Pull *pull)
+{
+	if (pull->epoch.data != NULL && !ls_text_equal(pull->epoch, ls_store_epoch()))
+		return true;
+	if (pull->cursor > pull->start.version)
+		return !RecoveryInProgress();
+	return pull->cursor > LS_FIRST_VERSION && pull->from != LS_FIRST_VERSION &&
+		   Max(pull->from, pull->from < 0 ? pull->cursor : 0) < pull->start.tombstone_version;
+}
+
+static void
+do_pull(Pull *pull)
+{
+	ls_store_read_pull_start(pull->learner, pull->device, &pull->start);
+	ls_device_check(&pull->start.device);
+	pull->changes = ls_json_array();
+	pull->reset = must_reset(pull);
+	if (pull->reset)
+		pull->cursor = pull->from = LS_FIRST_VERSION;
+	if (pull->cursor < pull->start.version && !fill_page(pull, true))
+	{
+		pull->has_more = false;
+		(void) fill_page(pull, false);
+	}
+}
+
+static Jsonb *
+answer_pull(const Pull *pull)
+{
+	JsonbValue answer = ls_json_object();
+	int64 version = pull->has_more ? pull->last_version : Max(pull->start.version, pull->cursor);
+
+	ls_json_put(&answer, "epoch", ls_json_text(ls_store_epoch()));
+	ls_json_put(&answer, "reset", ls_json_bool(pull->reset));
+	ls_json_put(&answer, "changes", pull->changes);
+	ls_json_put(&answer, "hasMore", ls_json_bool(pull->has_more));
+	ls_json_put(&answer, "syncVersion", ls_json_int(version));
+	return ls_json_encode(&answer);
+}
+
+static Datum
+pull_for(LsText learner, Jsonb *request)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "learnsync pull", ALLOCSET_DEFAULT_SIZES);
+	Pull pull = {.learner = learner};
+	LsStoreCall call;
+	Jsonb *answer;
+
+	MemoryContextSwitchTo(context);
+	read_pull(&pull, request);
+	ls_store_open(&call);
+	MemoryContextSwitchTo(context);
+	do_pull(&pull);
+	MemoryContextSwitchTo(caller);
+	answer = answer_pull(&pull);
+	ls_store_close(&call);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return JsonbPGetDatum(answer);
+}
+
+PG_FUNCTION_INFO_V1(learnsync_sync_pull);
+PG_FUNCTION_INFO_V1(learnsync_api_sync_pull);
+
+Datum
+learnsync_sync_pull(PG_FUNCTION_ARGS)
+{
+	return pull_for(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1));
+}
+
+Datum
+learnsync_api_sync_pull(PG_FUNCTION_ARGS)
+{
+	return pull_for(ls_learner_current(), ls_request_argument(fcinfo, 0));
+}

@@ -1,0 +1,116 @@
+/*
+ * push_answer.c
+ *		The answer of a push: a verdict per item, and what the device must know of conflicts and failures.
+ */
+#include "postgres.h"
+
+#include "learnsync.h"
+
+/* How a conflict was or is to be settled, in the API's word; NULL for what is no conflict. */
+const char *
+ls_verdict_resolution(LsVerdict verdict)
+{
+	switch (verdict)
+	{
+		case LS_SERVER_WINS:
+			return "server_wins";
+		case LS_CLIENT_WINS:
+			return "client_wins";
+		case LS_MANUAL_REQUIRED:
+			return "manual_required";
+		default:
+			return NULL;
+	}
+}
+
+/* The resource's version as this push leaves it. */
+static int64
+current_version(const LsPush *push, const LsResource *resource)
+{
+	return resource->new_version != 0 && !push->dry_run ? resource->new_version : resource->version;
+}
+
+static JsonbValue
+result_of(const LsPush *push, const LsItem *item)
+{
+	JsonbValue result = ls_json_object();
+	bool failed = item->verdict == LS_FAILED;
+	const char *status = failed ? "failed" : item->verdict == LS_SYNCED ? "synced" : "conflict";
+	LsText type = item->type != NULL ? item->type->name : item->type_name;
+
+	ls_json_put(&result, "id", ls_json_text(item->id));
+	ls_json_put(&result, "status", ls_json_string(status));
+	ls_json_put(&result, "version", failed ? ls_json_null() : ls_json_int(item->version));
+	ls_json_put(&result, "duplicate", ls_json_bool(item->duplicate));
+	ls_json_put(&result, "resourceId", ls_json_text(item->resource_id));
+	ls_json_put(&result, "resourceType", ls_json_text(type));
+	if (item->duplicate && item->resource != NULL && current_version(push, item->resource) > item->version)
+		ls_json_put(&result, "serverVersion", ls_json_int(current_version(push, item->resource)));
+	return result;
+}
+
+static JsonbValue
+conflict_of(const LsPush *push, const LsItem *item)
+{
+	JsonbValue conflict = ls_json_object();
+	pg_uuid_t id = ls_digest_derive(&item->key, "conflict");
+	JsonbValue server = ls_json_null();
+	JsonbValue version = ls_json_null();
+
+	if (item->resource != NULL)
+	{
+		server = ls_state_show(item->resource->type->rule, &item->resource->state);
+		version = ls_json_int(current_version(push, item->resource));
+	}
+	ls_json_put(&conflict, "id", ls_json_text(item->id));
+	ls_json_put(&conflict, "conflictId", ls_json_uuid(&id));
+	ls_json_put(&conflict, "clientData", item->data.type == jbvNull ? ls_json_object() : item->data);
+	ls_json_put(&conflict, "serverData", server);
+	ls_json_put(&conflict, "serverVersion", version);
+	ls_json_put(&conflict, "resolution", ls_json_string(ls_verdict_resolution(item->verdict)));
+	return conflict;
+}
+
+static JsonbValue
+failure_of(const LsItem *item)
+{
+	JsonbValue failure = ls_json_object();
+
+	ls_json_put(&failure, "id", ls_json_text(item->id));
+	ls_json_put(&failure, "code", ls_json_string(item->failure.code));
+	ls_json_put(&failure, "path", ls_json_string(item->failure.path));
+	ls_json_put(&failure, "error", ls_json_string(item->failure.message));
+	ls_json_put(&failure, "retryable", ls_json_bool(item->failure.retryable));
+	return failure;
+}
+
+Jsonb *
+ls_push_answer(LsPush *push)
+{
+	JsonbValue answer = ls_json_object();
+	JsonbValue results = ls_json_array();
+	JsonbValue synced = ls_json_array();
+	JsonbValue conflicts = ls_json_array();
+	JsonbValue failed = ls_json_array();
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		LsItem *item = &push->items[i];
+
+		ls_json_add(&results, result_of(push, item));
+		if (item->verdict == LS_FAILED)
+			ls_json_add(&failed, failure_of(item));
+		else if (item->verdict == LS_SYNCED)
+			ls_json_add(&synced, ls_json_text(item->id));
+		else
+			ls_json_add(&conflicts, conflict_of(push, item));
+	}
+	ls_json_put(&answer, "epoch", ls_json_text(ls_store_epoch()));
+	ls_json_put(&answer, "results", results);
+	ls_json_put(&answer, "conflicts", conflicts);
+	ls_json_put(&answer, "failedItems", failed);
+	ls_json_put(&answer, "syncVersion", ls_json_int(push->safe_version));
+	ls_json_put(&answer, "syncedItems", synced);
+	ls_json_put(&answer, "serverTimestamp", ls_json_stamp(push->now));
+	return ls_json_encode(&answer);
+}

@@ -1,0 +1,185 @@
+/*
+ * push_item.c
+ *		Reads one item of a push: its identity, then whether it is one that can be merged.
+ */
+#include "postgres.h"
+
+#include "learnsync.h"
+#include "utils/numeric.h"
+
+static bool
+is_create(const LsItem *item)
+{
+	return ls_text_equal(item->operation, ls_text("create"));
+}
+
+static bool
+read_operation(LsItem *item, LsFailure *failure)
+{
+	JsonbValue value;
+
+	if (ls_json_get(&item->raw, "operation", &value) && value.type == jbvString)
+	{
+		item->operation = ls_text_of(&value);
+		item->change.is_delete = ls_text_equal(item->operation, ls_text("delete"));
+		if (item->change.is_delete || is_create(item) || ls_text_equal(item->operation, ls_text("update")))
+			return true;
+	}
+	return ls_fail(failure, "invalid", "operation", "operation must be create, update or delete");
+}
+
+static bool
+read_type(LsItem *item, LsFailure *failure)
+{
+	JsonbValue value;
+
+	if (!ls_json_get(&item->raw, "resourceType", &value) || value.type != jbvString)
+		return ls_fail(failure, "invalid", "resourceType", "resourceType must be a string");
+	item->type_name = ls_text_of(&value);
+	item->type = ls_store_type(item->type_name);
+	if (item->type == NULL)
+		return ls_fail(failure, "unknown_type", "resourceType", "unknown resource type");
+	return true;
+}
+
+static bool
+read_data(LsItem *item, LsFailure *failure)
+{
+	if (!ls_json_get(&item->raw, "data", &item->data))
+		item->data = ls_json_null();
+	item->change.data = item->data;
+	if (ls_json_is_object(&item->data) || (item->data.type == jbvNull && item->change.is_delete))
+		return true;
+	return ls_fail(failure, "invalid", "data", "data must be an object");
+}
+
+static bool
+read_time(LsItem *item, LsFailure *failure)
+{
+	JsonbValue value;
+
+	if (ls_json_get(&item->raw, "clientTimestamp", &value) && value.type == jbvString &&
+		ls_stamp_parse(ls_text_of(&value), &item->client_at))
+		return true;
+	return ls_fail(failure, "bad_timestamp", "clientTimestamp",
+				   "clientTimestamp must be an RFC 3339 time with offset, such as 2026-01-08T10:30:00.000Z");
+}
+
+/* The resourceId as sent, if it was. */
+static bool
+read_resource_id(LsItem *item, LsText *id, LsFailure *failure)
+{
+	JsonbValue value;
+
+	*id = (LsText){NULL, 0};
+	if (!ls_json_get(&item->raw, "resourceId", &value) || value.type == jbvNull)
+		return true;
+	if (value.type == jbvNumeric)
+		*id = ls_text(numeric_normalize(value.val.numeric));
+	else if (value.type == jbvString)
+		*id = ls_text_of(&value);
+	if (id->data == NULL || id->length == 0 ||
+		ls_text_chars(*id) > LS_MAX_ID_CHARS * Max(item->type->rule->nkeys, 1))
+		return ls_fail(failure, "invalid", "resourceId", "resourceId must be a string of 1 to %d characters",
+					   LS_MAX_ID_CHARS);
+	return true;
+}
+
+/* Settles which resource the item is about; an id that is missing and may be is derived from the identity. */
+static bool
+read_key(LsItem *item, LsFailure *failure)
+{
+	const LsRule *rule = item->type->rule;
+	LsText sent;
+	pg_uuid_t derived;
+
+	if (!read_resource_id(item, &sent, failure))
+		return false;
+	if (item->change.is_delete && !rule->allow_delete)
+		return ls_fail(failure, "not_allowed", "operation", "%s cannot be deleted",
+					   ls_text_string(item->type->name));
+	if (!ls_check_keys(rule, &item->data, sent, &item->change, failure))
+		return false;
+	item->resource_id = rule->nkeys > 0 ? ls_check_resource_id(rule, &item->change) : sent;
+	if (item->resource_id.data != NULL)
+		return true;
+	if (!rule->generate_key || item->change.is_delete || (rule->nkeys == 0 && !is_create(item)))
+		return ls_fail(failure, "invalid", "resourceId", "resourceId is missing");
+	derived = ls_digest_derive(&item->key, "resource");
+	item->resource_id = ls_digest_uuid_text(&derived);
+	item->change.keys[0] = item->resource_id;
+	return true;
+}
+
+static bool
+check_item(LsItem *item, int depth, LsFailure *failure)
+{
+	if (!ls_json_is_object(&item->raw))
+		return ls_fail(failure, "invalid", "", "an item must be an object");
+	if (ls_json_bytes(&item->raw) > learnsync_max_item_bytes)
+		return ls_fail(failure, "too_large", "", "the item is larger than %d bytes", learnsync_max_item_bytes);
+	if (depth > learnsync_max_depth)
+		return ls_fail(failure, "too_large", "", "the item is nested deeper than %d", learnsync_max_depth);
+	if (item->id.data == NULL || !ls_text_is_id(item->id))
+		return ls_fail(failure, "invalid", "id", "id must be a string of 1 to %d characters", LS_MAX_ID_CHARS);
+	return read_operation(item, failure) && read_type(item, failure) && read_data(item, failure) &&
+		   read_time(item, failure) && read_key(item, failure) &&
+		   (item->change.is_delete || ls_check_document(item->type->rule, &item->change.data, failure));
+}
+
+/* An id for an item that came without: the digest of what it says, so that the same bytes are the same item. */
+static LsText
+id_of_content(const JsonbValue *raw)
+{
+	static const char *const members[] = {"operation", "resourceType", "resourceId", "data", "clientTimestamp"};
+	LsDigest digest;
+	JsonbValue value;
+	pg_uuid_t uuid;
+
+	ls_digest_start(&digest);
+	for (int i = 0; i < lengthof(members); i++)
+	{
+		if (!ls_json_is_object(raw))
+			value = *raw;
+		else if (!ls_json_get(raw, members[i], &value))
+			value = ls_json_null();
+		ls_digest_json(&digest, &value, NULL);
+	}
+	uuid = ls_digest_end(&digest);
+	return ls_digest_uuid_text(&uuid);
+}
+
+/* The id as sent or derived; without data where what was sent is no string. */
+static LsText
+read_id(const JsonbValue *raw)
+{
+	JsonbValue value;
+
+	if (!ls_json_is_object(raw) || !ls_json_get(raw, "id", &value) || value.type == jbvNull)
+		return id_of_content(raw);
+	return value.type == jbvString ? ls_text_of(&value) : (LsText){NULL, 0};
+}
+
+/* Reads one item; what is wrong with it goes to item->refused. */
+void
+ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw)
+{
+	LsDigest digest;
+	pg_uuid_t payload;
+	int depth;
+
+	item->raw = *raw;
+	item->data = ls_json_null();
+	item->id = read_id(raw);
+	ls_digest_start(&digest);
+	depth = ls_digest_json(&digest, raw, "id");
+	payload = ls_digest_end(&digest);
+	item->fingerprint = ls_digest_fingerprint(&payload);
+	ls_digest_start(&digest);
+	ls_digest_text(&digest, push->learner.id);
+	ls_digest_text(&digest, ls_text("push"));
+	ls_digest_text(&digest, push->device.id);
+	ls_digest_text(&digest, item->id.data != NULL ? item->id : id_of_content(raw));
+	item->key = ls_digest_end(&digest);
+	(void) check_item(item, depth, &item->refused);
+}

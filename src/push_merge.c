@@ -1,0 +1,255 @@
+/*
+ * push_merge.c
+ *		Decides the items of a push in input order: known ones, the merge of the new ones, the versions they get.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "learnsync.h"
+
+static LsItem **
+item_bucket(LsPush *push, const pg_uuid_t *key)
+{
+	uint32 hash;
+
+	memcpy(&hash, key->data, sizeof(hash)); /* a digest is its own hash */
+	return &push->item_buckets[hash & (push->nbuckets - 1)];
+}
+
+/* Links each item to the one before it that has the same identity. */
+static void
+link_twins(LsPush *push)
+{
+	for (int i = 0; i < push->nitems; i++)
+	{
+		LsItem *item = &push->items[i];
+		LsItem **bucket = item_bucket(push, &item->key);
+		LsItem *other = *bucket;
+
+		while (other != NULL && memcmp(&other->key, &item->key, UUID_LEN) != 0)
+			other = other->next;
+		item->twin = other;
+		item->next = *bucket;
+		*bucket = item;
+	}
+}
+
+static bool
+refuse_reused(LsFailure *failure)
+{
+	return ls_fail(failure, "id_reused", "id", "this id was already accepted with other content");
+}
+
+/* The order instant: the client's clock, unless it runs ahead by more than we believe. */
+static TimestampTz
+order_instant(TimestampTz client_at, TimestampTz now)
+{
+	return client_at > now + learnsync_max_clock_skew * USECS_PER_SEC ? now : client_at;
+}
+
+/* Fixes each item's order instant, and tells the items that were accepted before from the new ones. */
+void
+ls_push_judge(LsPush *push)
+{
+	link_twins(push);
+	for (int i = 0; i < push->nitems; i++)
+	{
+		LsItem *item = &push->items[i];
+
+		item->change.at = order_instant(item->client_at, push->now);
+		item->change.received = push->now;
+		if (!item->receipt.found)
+			continue;
+		item->refused = (LsFailure){NULL};
+		if (item->receipt.fingerprint != item->fingerprint)
+			refuse_reused(&item->refused);
+	}
+}
+
+static LsResource *
+find_resource(LsPush *push, const LsType *type, LsText id)
+{
+	uint32 hash = hash_bytes((const unsigned char *) id.data, id.length) ^ (uint32) type->name.length;
+	LsResource **bucket = &push->resource_buckets[hash & (push->nbuckets - 1)];
+	LsResource *resource = *bucket;
+
+	while (resource != NULL && (resource->type != type || !ls_text_equal(resource->id, id)))
+		resource = resource->next;
+	if (resource != NULL)
+		return resource;
+	resource = palloc0(sizeof(LsResource));
+	resource->type = type;
+	resource->id = id;
+	resource->stored.at = resource->stored.deleted_at = LS_NO_TIME;
+	resource->next = *bucket;
+	*bucket = resource;
+	push->resources[push->nresources++] = resource;
+	return resource;
+}
+
+/* Gathers the resources that the good items and the known ones are about. */
+void
+ls_push_find_resources(LsPush *push)
+{
+	for (int i = 0; i < push->nitems; i++)
+	{
+		LsItem *item = &push->items[i];
+
+		if (item->refused.code == NULL && item->type != NULL && item->resource_id.data != NULL)
+			item->resource = find_resource(push, item->type, item->resource_id);
+	}
+}
+
+/* The item with the same identity that was accepted earlier in this push. */
+static const LsItem *
+accepted_twin(const LsItem *item)
+{
+	const LsItem *twin = item->twin;
+
+	while (twin != NULL && !twin->accepted)
+		twin = twin->twin;
+	return twin;
+}
+
+/* Gives a resource its version, once per push. */
+static void
+mark_changed(LsPush *push, LsResource *resource)
+{
+	if (resource->new_version != 0)
+		return;
+	resource->new_version = ++push->version;
+	push->changed[push->nchanged++] = resource;
+}
+
+static void
+merge_item(LsPush *push, LsItem *item)
+{
+	LsResource *resource = item->resource;
+	LsMerged merged =
+		ls_merge_apply(item->type->rule, &resource->state, &item->change, &item->failure);
+
+	item->verdict = merged.verdict;
+	if (merged.verdict == LS_FAILED)
+		return;
+	item->accepted = true;
+	if (merged.changed)
+		mark_changed(push, resource);
+	item->version = resource->new_version != 0 ? resource->new_version : resource->version;
+}
+
+/* Decides one item; the ones before it are decided. */
+static void
+decide_item(LsPush *push, LsItem *item)
+{
+	const LsItem *twin = accepted_twin(item);
+
+	item->failure = item->refused;
+	item->accepted = item->duplicate = false;
+	if (item->failure.code == NULL && item->receipt.found)
+	{
+		item->duplicate = true;
+		item->verdict = item->receipt.verdict;
+		item->version = item->receipt.version;
+	}
+	else if (twin != NULL && twin->fingerprint == item->fingerprint)
+	{
+		item->duplicate = true;
+		item->verdict = twin->verdict;
+		item->version = twin->version;
+	}
+	else if (twin != NULL)
+		refuse_reused(&item->failure);
+	else if (item->failure.code == NULL)
+		merge_item(push, item);
+	if (item->failure.code != NULL)
+		item->verdict = LS_FAILED;
+}
+
+static void
+start_over(LsPush *push)
+{
+	push->version = push->learner.version;
+	push->nchanged = 0;
+	for (int i = 0; i < push->nresources; i++)
+	{
+		push->resources[i]->state = push->resources[i]->stored;
+		push->resources[i]->new_version = 0;
+	}
+	for (int i = 0; i < push->nitems; i++)
+		push->items[i].accepted = false;
+}
+
+/* A creation is the step from no document to one. */
+static void
+settle_created_versions(LsPush *push)
+{
+	for (int i = 0; i < push->nchanged; i++)
+	{
+		LsResource *resource = push->changed[i];
+
+		if (resource->created_version == 0 || (resource->state.exists && !resource->stored.exists))
+			resource->created_version = resource->new_version;
+	}
+}
+
+/* Where one item failed and the device wants all or nothing, the innocent ones are sent back too. */
+static void
+abort_others(LsPush *push)
+{
+	bool failed = false;
+
+	for (int i = 0; i < push->nitems; i++)
+		failed |= push->items[i].failure.code != NULL;
+	if (!failed)
+		return;
+	start_over(push);
+	for (int i = 0; i < push->nitems; i++)
+	{
+		LsItem *item = &push->items[i];
+
+		if (item->failure.code != NULL || item->receipt.found)
+			continue;
+		ls_fail(&item->failure, "aborted", "", "another item of this atomic push failed");
+		item->verdict = LS_FAILED;
+		item->duplicate = false;
+	}
+}
+
+/*
+ * What the device may store as its pull cursor without skipping anything: all of this push where it had seen all
+ * before, else what it had seen. A cursor that is ahead of us comes from another history and proves nothing.
+ */
+static int64
+safe_version(const LsPush *push)
+{
+	if (push->cursor < 0)
+		return push->device.exists ? Min(push->device.version, push->learner.version) : LS_FIRST_VERSION;
+	if (push->cursor > push->learner.version)
+		return LS_FIRST_VERSION;
+	return push->cursor == push->learner.version && !push->dry_run ? push->version : push->cursor;
+}
+
+/* Decides the first so many items from the stored states on; can be called again after more were refused. */
+void
+ls_push_merge(LsPush *push, int upto)
+{
+	start_over(push);
+	for (int i = 0; i < upto; i++)
+		decide_item(push, &push->items[i]);
+	if (push->atomic && upto == push->nitems)
+		abort_others(push);
+	settle_created_versions(push);
+	push->safe_version = safe_version(push);
+}
+
+/* Whether an item goes to the table of failed ones: the last copy of its identity, if nobody else is to blame. */
+bool
+ls_item_is_recorded(const LsPush *push, const LsItem *item)
+{
+	for (const LsItem *later = *item_bucket((LsPush *) push, &item->key); later != item; later = later->next)
+	{
+		if (memcmp(&later->key, &item->key, UUID_LEN) == 0 && later->failure.code != NULL)
+			return false;
+	}
+	return item->failure.code != NULL && strcmp(item->failure.code, "aborted") != 0;
+}

@@ -1,0 +1,45 @@
+/*
+ * store.h
+ *		What the store files share: kept statements and rows as composite arrays. Nobody else runs SQL.
+ *
+ * Statements qualify every name, operators included, so that no search_path changes what they mean; $1 is the learner.
+ * unnest with several arguments is the exception: it is syntax, which stands for pg_catalog.unnest and must not be qualified.
+ */
+#ifndef LEARNSYNC_STORE_H
+#define LEARNSYNC_STORE_H
+
+#include "executor/spi.h"
+#include "learnsync.h"
+
+#define LS_MAX_ARGUMENTS 16
+#define EQ " OPERATOR(pg_catalog.=) "
+#define GT " OPERATOR(pg_catalog.>) "
+#define NE " OPERATOR(pg_catalog.<>) "
+
+/* A statement whose plan is kept for the life of the session. */
+typedef struct LsStatement
+{
+	const char *sql;
+	const char *arguments[LS_MAX_ARGUMENTS]; /* type names, ends with NULL */
+	SPIPlanPtr plan;
+	struct LsStatement *next; /* among the prepared ones */
+} LsStatement;
+
+/* A composite type of the extension in which rows travel to a statement as one array. */
+typedef struct LsRowType
+{
+	const char *name;
+	TupleDesc desc;
+	struct LsRowType *next; /* among those looked up */
+} LsRowType;
+
+extern uint64 ls_store_run(LsStatement *statement, const Datum *values, const char *nulls);
+extern uint64 ls_store_read(LsStatement *statement, const Datum *values, const char *nulls);
+extern Portal ls_store_cursor(LsStatement *statement, const Datum *values);
+extern Datum ls_store_value(uint64 row, int column, bool *isnull);
+extern int64 ls_store_int(uint64 row, int column);
+extern LsText ls_store_text(uint64 row, int column);
+extern Datum ls_store_row(LsRowType *type, Datum *values, bool *nulls);
+extern Datum ls_store_array(LsRowType *type, Datum *rows, int nrows);
+
+#endif

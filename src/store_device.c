@@ -1,0 +1,135 @@
+/*
+ * store_device.c
+ *		What sync_devices and sync_status read: devices with their counts, and the open conflicts.
+ */
+#include "postgres.h"
+
+#include "store.h"
+#include "utils/builtins.h"
+
+#define SHOWN_CONFLICTS "100" /* open conflicts that one status lists; conflictCount counts all */
+
+/* A time as answers show it. */
+#define STAMP(expression) \
+	"pg_catalog.to_char(pg_catalog.timezone('UTC', " expression "), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+
+/* $2 is one device's id or NULL for all. */
+static LsStatement read_devices = {
+	"SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('userId', d.learner_id,"
+	" 'deviceId', d.device_id, 'deviceName', d.device_name, 'lastSyncAt', " STAMP("d.last_sync_at") ","
+	" 'lastSyncVersion', d.version, 'pendingCount', f.pending, 'failedCount', f.failed,"
+	" 'conflictCount', c.open, 'metadata', COALESCE(d.metadata, '{}'::pg_catalog.jsonb), 'isActive', d.is_active)"
+	" ORDER BY d.last_sync_at DESC, d.device_id), '[]'::pg_catalog.jsonb)"
+	" FROM learnsync_data.device d"
+	" CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS failed, pg_catalog.count(*) FILTER (WHERE x.retryable)"
+	"  AS pending FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1 AND x.device_id" EQ "d.device_id) f"
+	" CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS open FROM learnsync_data.conflict x"
+	"  WHERE x.learner_id" EQ "$1 AND x.device_id" EQ "d.device_id AND x.closed_at IS NULL) c"
+	" WHERE d.learner_id" EQ "$1 AND ($2 IS NULL OR d.device_id" EQ "$2)",
+	{"pg_catalog.text", "pg_catalog.text", NULL}};
+
+static LsStatement read_conflicts = {
+	"SELECT c.conflict_id::pg_catalog.text, c.device_id, c.resource_type, c.resource_id, c.operation, c.client_data,"
+	" c.created_at, r.version, r.at, r.data, r.book"
+	" FROM learnsync_data.conflict c LEFT JOIN learnsync_data.resource r ON r.learner_id" EQ "$1"
+	" AND r.resource_type" EQ "c.resource_type AND r.resource_id" EQ "c.resource_id"
+	" WHERE c.learner_id" EQ "$1 AND c.closed_at IS NULL AND ($2 IS NULL OR c.device_id" EQ "$2)"
+	" ORDER BY c.created_at, c.conflict_id LIMIT " SHOWN_CONFLICTS,
+	{"pg_catalog.text", "pg_catalog.text", NULL}};
+
+static LsStatement read_counts = {
+	"SELECT (SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1 AND f.retryable"
+	" AND ($2 IS NULL OR f.device_id" EQ "$2)),"
+	" (SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1"
+	" AND ($2 IS NULL OR f.device_id" EQ "$2)),"
+	" (SELECT pg_catalog.count(*) FROM learnsync_data.conflict c WHERE c.learner_id" EQ "$1 AND c.closed_at IS NULL"
+	" AND ($2 IS NULL OR c.device_id" EQ "$2))",
+	{"pg_catalog.text", "pg_catalog.text", NULL}};
+
+static uint64
+query(LsStatement *statement, LsText learner, LsText device)
+{
+	Datum values[] = {ls_text_to_datum(learner), device.data == NULL ? (Datum) 0 : ls_text_to_datum(device)};
+
+	return ls_store_read(statement, values, device.data == NULL ? " n" : NULL);
+}
+
+static JsonbValue
+json_value(uint64 row, int column)
+{
+	JsonbValue json = ls_json_null();
+	bool isnull;
+	Datum value = ls_store_value(row, column, &isnull);
+
+	if (!isnull)
+		ls_json_root(DatumGetJsonbP(value), &json);
+	return json;
+}
+
+/* The learner's devices, or the one of that id, as a JSON array. */
+JsonbValue
+ls_store_devices(LsText learner, LsText device)
+{
+	query(&read_devices, learner, device);
+	return json_value(0, 1);
+}
+
+static JsonbValue
+server_data(uint64 row)
+{
+	const LsType *type;
+	LsState state = {.deleted_at = LS_NO_TIME};
+	bool no_data;
+	bool no_book;
+	bool no_at;
+	Datum data = ls_store_value(row, 10, &no_data);
+	Datum book = ls_store_value(row, 11, &no_book);
+
+	if (no_data)
+		return ls_json_null();
+	state.exists = true;
+	state.at = DatumGetTimestampTz(ls_store_value(row, 9, &no_at));
+	type = ls_store_type(ls_store_text(row, 3));
+	if (type == NULL)
+		return ls_json_null();
+	ls_state_load(type->rule, &state, DatumGetJsonbP(data), no_book ? NULL : DatumGetJsonbP(book));
+	return ls_state_show(type->rule, &state);
+}
+
+/* The open conflicts, oldest first. */
+JsonbValue
+ls_store_conflicts(LsText learner, LsText device)
+{
+	JsonbValue conflicts = ls_json_array();
+	uint64 count = query(&read_conflicts, learner, device);
+	SPITupleTable *rows = SPI_tuptable; /* looking up a type replaces it */
+	bool isnull;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		JsonbValue conflict = ls_json_object();
+		JsonbValue server = server_data(i);
+
+		SPI_tuptable = rows;
+		ls_json_put(&conflict, "id", ls_json_text(ls_store_text(i, 1)));
+		ls_json_put(&conflict, "deviceId", ls_json_text(ls_store_text(i, 2)));
+		ls_json_put(&conflict, "resourceType", ls_json_text(ls_store_text(i, 3)));
+		ls_json_put(&conflict, "resourceId", ls_json_text(ls_store_text(i, 4)));
+		ls_json_put(&conflict, "operation", ls_json_text(ls_store_text(i, 5)));
+		ls_json_put(&conflict, "clientData", json_value(i, 6));
+		ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(i, 7, &isnull))));
+		ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(i, 8)));
+		ls_json_put(&conflict, "serverData", server);
+		ls_json_add(&conflicts, conflict);
+	}
+	return conflicts;
+}
+
+void
+ls_store_counts(LsText learner, LsText device, LsCounts *counts)
+{
+	query(&read_counts, learner, device);
+	counts->pending = ls_store_int(0, 1);
+	counts->failed = ls_store_int(0, 2);
+	counts->conflicts = ls_store_int(0, 3);
+}

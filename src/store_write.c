@@ -1,0 +1,351 @@
+/*
+ * store_write.c
+ *		What a push writes: resources, receipts and change log, conflicts, failed items, device, learner.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "store.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#define SLOT_USECS (INT64CONST(7) * USECS_PER_DAY) /* a slot of the payload table takes a week, then it is the next one's turn */
+#define SLOTS 8
+#define MAX_FAILED "1000" /* failed items kept per learner */
+
+static LsRowType resource_row = {"learnsync.resource_row"};
+static LsRowType ledger_row = {"learnsync.ledger_row"};
+static LsRowType conflict_row = {"learnsync.conflict_row"};
+static LsRowType failed_row = {"learnsync.failed_row"};
+
+static LsStatement write_resources = {
+	"INSERT INTO learnsync_data.resource AS r (learner_id, resource_type, resource_id, version, created_version,"
+	" at, deleted_at, updated_at, data, book)"
+	" SELECT $1, c.resource_type, c.resource_id, c.version, c.created_version, c.at, c.deleted_at, $3, c.data, c.book"
+	" FROM pg_catalog.unnest($2) c"
+	" ON CONFLICT (learner_id, resource_type, resource_id) DO UPDATE SET version = EXCLUDED.version,"
+	" created_version = EXCLUDED.created_version, at = EXCLUDED.at, deleted_at = EXCLUDED.deleted_at,"
+	" updated_at = EXCLUDED.updated_at, data = EXCLUDED.data, book = EXCLUDED.book",
+	{"pg_catalog.text", "learnsync.resource_row[]", "pg_catalog.timestamptz", NULL}};
+
+#define DEVICE_UPSERT                                                                                              \
+	"INSERT INTO learnsync_data.device AS d (learner_id, device_id, device_name, metadata, version, created_at,"  \
+	" last_sync_at) VALUES ($1, $2, $3, $4, $5, $6, $6)"                                                          \
+	" ON CONFLICT (learner_id, device_id) DO UPDATE SET device_name = COALESCE(EXCLUDED.device_name,"             \
+	" d.device_name), metadata = COALESCE(EXCLUDED.metadata, d.metadata),"                                        \
+	" version = GREATEST(EXCLUDED.version, d.version), last_sync_at = EXCLUDED.last_sync_at"
+#define DEVICE_TYPES                                                                                               \
+	"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.int8",               \
+		"pg_catalog.timestamptz"
+
+static LsStatement touch_device = {DEVICE_UPSERT, {DEVICE_TYPES, NULL}};
+
+/* Receipts, the device and the row that is both payload and change log. */
+static LsStatement write_journal = {
+	"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at)"
+	" SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($7) c),"
+	" device AS (" DEVICE_UPSERT ")"
+	" INSERT INTO learnsync_data.push (learner_id, version, push_no, slot, prev_version, device_id, pushed_at,"
+	" resource_types, resource_ids, item_count, items)"
+	" VALUES ($1, $8, $9, $10, $11, $2, $6, $12, $13, pg_catalog.cardinality($7), $14)",
+	{DEVICE_TYPES, "learnsync.ledger_row[]", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int2",
+	 "pg_catalog.int8", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", NULL}};
+
+static LsStatement write_conflicts = {
+	"INSERT INTO learnsync_data.conflict (learner_id, conflict_id, device_id, item_id, resource_type, resource_id,"
+	" operation, client_data, at, resource_version, resolution, created_at, closed_at, closed_by)"
+	" SELECT $1, c.conflict_id, $3, c.item_id, c.resource_type, c.resource_id, c.operation, c.client_data, c.at,"
+	" c.resource_version, c.resolution, $4, CASE WHEN c.is_open THEN NULL ELSE $4 END,"
+	" CASE WHEN c.is_open THEN NULL ELSE 'rule' END FROM pg_catalog.unnest($2) c",
+	{"pg_catalog.text", "learnsync.conflict_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
+
+static LsStatement write_failed = {
+	"INSERT INTO learnsync_data.failed AS f (learner_id, key, device_id, item_id, code, path, message, retryable,"
+	" item, item_bytes, fingerprint, first_failed_at, failed_at)"
+	" SELECT $1, c.key, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
+	" $4, $4 FROM pg_catalog.unnest($2) c"
+	" ON CONFLICT (learner_id, key) DO UPDATE SET code = EXCLUDED.code, path = EXCLUDED.path,"
+	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
+	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
+	" retry_count = f.retry_count OPERATOR(pg_catalog.+) 1",
+	{"pg_catalog.text", "learnsync.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
+
+static LsStatement prune_failed = {
+	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1"
+	" ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ "$1 AND f.key" EQ "o.key",
+	{"pg_catalog.text", NULL}};
+
+static LsStatement forget_failed = {
+	"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
+	" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
+	{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
+
+static LsStatement update_learner = {
+	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4 WHERE l.learner_id" EQ "$1",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", NULL}};
+
+/* A nullable value of a row under construction. */
+static void
+put(Datum *values, bool *nulls, int column, bool present, Datum value)
+{
+	values[column] = value;
+	nulls[column] = !present;
+}
+
+static void
+put_text(Datum *values, bool *nulls, int column, LsText text)
+{
+	put(values, nulls, column, text.data != NULL, text.data == NULL ? (Datum) 0 : ls_text_to_datum(text));
+}
+
+static void
+put_json(Datum *values, bool *nulls, int column, const JsonbValue *json)
+{
+	put(values, nulls, column, json->type != jbvNull,
+		json->type == jbvNull ? (Datum) 0 : JsonbPGetDatum(ls_json_encode(json)));
+}
+
+static Datum
+resource_datum(const LsResource *resource)
+{
+	const LsState *state = &resource->state;
+	Jsonb *book = state->exists ? ls_state_book(state) : NULL;
+	Datum values[8];
+	bool nulls[8];
+
+	put_text(values, nulls, 0, resource->type->name);
+	put_text(values, nulls, 1, resource->id);
+	put(values, nulls, 2, true, Int64GetDatum(resource->new_version));
+	put(values, nulls, 3, true, Int64GetDatum(resource->created_version));
+	put(values, nulls, 4, true, TimestampTzGetDatum(state->at));
+	put(values, nulls, 5, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
+	put(values, nulls, 6, state->exists, state->exists ? JsonbPGetDatum(ls_state_document(state)) : (Datum) 0);
+	put(values, nulls, 7, book != NULL, JsonbPGetDatum(book));
+	return ls_store_row(&resource_row, values, nulls);
+}
+
+static Datum
+ledger_datum(const LsItem *item, TimestampTz now)
+{
+	bool nulls[5] = {false};
+	Datum values[5] = {UUIDPGetDatum(&item->key), Int64GetDatum(item->fingerprint), CharGetDatum(item->verdict),
+					   Int64GetDatum(item->version), TimestampTzGetDatum(Max(now, item->client_at))};
+
+	return ls_store_row(&ledger_row, values, nulls);
+}
+
+static Datum
+conflict_datum(const LsItem *item)
+{
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	Datum values[10];
+	bool nulls[10];
+
+	*id = ls_digest_derive(&item->key, "conflict");
+	put(values, nulls, 0, true, UUIDPGetDatum(id));
+	put_text(values, nulls, 1, item->id);
+	put_text(values, nulls, 2, item->type->name);
+	put_text(values, nulls, 3, item->resource->id);
+	put_text(values, nulls, 4, item->operation);
+	put_json(values, nulls, 5, &item->data);
+	put(values, nulls, 6, true, TimestampTzGetDatum(item->change.at));
+	put(values, nulls, 7, true, Int64GetDatum(item->version));
+	put_text(values, nulls, 8, ls_text(ls_verdict_resolution(item->verdict)));
+	put(values, nulls, 9, true, BoolGetDatum(item->verdict == LS_MANUAL_REQUIRED));
+	return ls_store_row(&conflict_row, values, nulls);
+}
+
+/* Of an item that is too large only size and digest are kept. */
+static Datum
+failed_datum(const LsItem *item)
+{
+	bool too_large = strcmp(item->failure.code, "too_large") == 0;
+	JsonbValue none = ls_json_null();
+	Datum values[9];
+	bool nulls[9];
+
+	put(values, nulls, 0, true, UUIDPGetDatum(&item->key));
+	put_text(values, nulls, 1, item->id);
+	put_text(values, nulls, 2, ls_text(item->failure.code));
+	put_text(values, nulls, 3, ls_text(item->failure.path));
+	put_text(values, nulls, 4, ls_text(item->failure.message));
+	put(values, nulls, 5, true, BoolGetDatum(item->failure.retryable));
+	put_json(values, nulls, 6, too_large ? &none : &item->raw);
+	put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(&item->raw)));
+	put(values, nulls, 8, true, Int64GetDatum(item->fingerprint));
+	return ls_store_row(&failed_row, values, nulls);
+}
+
+static void
+write_changed_resources(LsPush *push)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(push->nchanged, 1));
+	Datum values[3];
+
+	if (push->nchanged == 0)
+		return;
+	for (int i = 0; i < push->nchanged; i++)
+		rows[i] = resource_datum(push->changed[i]);
+	values[0] = ls_text_to_datum(push->learner.id);
+	values[1] = ls_store_array(&resource_row, rows, push->nchanged);
+	values[2] = TimestampTzGetDatum(push->now);
+	ls_store_run(&write_resources, values, NULL);
+}
+
+/* The accepted items as they were sent; the request's own array where that is all of them. */
+static Datum
+accepted_payload(LsPush *push, int accepted)
+{
+	JsonbValue items = ls_json_array();
+
+	if (accepted == push->nitems)
+		return JsonbPGetDatum(ls_json_encode(&push->items_raw));
+	for (int i = 0; i < push->nitems; i++)
+	{
+		if (push->items[i].accepted)
+			ls_json_add(&items, push->items[i].raw);
+	}
+	return JsonbPGetDatum(ls_json_encode(&items));
+}
+
+static void
+device_values(LsPush *push, Datum *values, char *nulls)
+{
+	bool isnull[6];
+
+	put_text(values, isnull, 0, push->learner.id);
+	put_text(values, isnull, 1, push->device.id);
+	put_text(values, isnull, 2, push->device_name);
+	put_json(values, isnull, 3, &push->metadata);
+	put(values, isnull, 4, true, Int64GetDatum(push->safe_version));
+	put(values, isnull, 5, true, TimestampTzGetDatum(push->now));
+	for (int i = 0; i < 6; i++)
+		nulls[i] = isnull[i] ? 'n' : ' ';
+}
+
+/* Notes that the device was here. */
+void
+ls_store_touch_device(LsPush *push)
+{
+	Datum values[6];
+	char nulls[6];
+
+	device_values(push, values, nulls);
+	ls_store_run(&touch_device, values, nulls);
+}
+
+static Datum
+changed_texts(LsPush *push, bool ids)
+{
+	Datum *texts = palloc(sizeof(Datum) * Max(push->nchanged, 1));
+
+	for (int i = 0; i < push->nchanged; i++)
+		texts[i] = ls_text_to_datum(ids ? push->changed[i]->id : push->changed[i]->type->name);
+	return PointerGetDatum(construct_array(texts, push->nchanged, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static void
+write_receipts(LsPush *push)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum values[14];
+	char nulls[15] = "              ";
+	int count = 0;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		if (push->items[i].accepted)
+			rows[count++] = ledger_datum(&push->items[i], push->now);
+	}
+	device_values(push, values, nulls);
+	values[6] = ls_store_array(&ledger_row, rows, count);
+	values[7] = Int64GetDatum(push->version);
+	values[8] = Int64GetDatum(push->learner.push_no + 1);
+	values[9] = Int16GetDatum((int16) (push->now / SLOT_USECS % SLOTS));
+	values[10] = Int64GetDatum(push->learner.log_version);
+	values[11] = changed_texts(push, false);
+	values[12] = changed_texts(push, true);
+	values[13] = accepted_payload(push, count);
+	ls_store_run(&write_journal, values, nulls);
+}
+
+static void
+write_new_conflicts(LsPush *push)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum values[4];
+	int count = 0;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		if (push->items[i].accepted && push->items[i].verdict != LS_SYNCED)
+			rows[count++] = conflict_datum(&push->items[i]);
+	}
+	if (count == 0)
+		return;
+	values[0] = ls_text_to_datum(push->learner.id);
+	values[1] = ls_store_array(&conflict_row, rows, count);
+	values[2] = ls_text_to_datum(push->device.id);
+	values[3] = TimestampTzGetDatum(push->now);
+	ls_store_run(&write_conflicts, values, NULL);
+}
+
+/* Writes what the accepted items did: everything that a team's triggers and constraints may have a say in. */
+void
+ls_store_write_accepted(LsPush *push)
+{
+	write_changed_resources(push);
+	write_receipts(push);
+	write_new_conflicts(push);
+}
+
+/* Records the failed items; of two copies of one identity in one push the last stands. */
+void
+ls_store_write_failed(LsPush *push)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum values[4] = {ls_text_to_datum(push->learner.id), 0, ls_text_to_datum(push->device.id),
+					   TimestampTzGetDatum(push->now)};
+	int count = 0;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		if (ls_item_is_recorded(push, &push->items[i]))
+			rows[count++] = failed_datum(&push->items[i]);
+	}
+	if (count == 0)
+		return;
+	values[1] = ls_store_array(&failed_row, rows, count);
+	ls_store_run(&write_failed, values, NULL);
+	ls_store_run(&prune_failed, values, NULL);
+}
+
+/* Drops the failed copies of items that were accepted now. */
+void
+ls_store_forget_failed(LsPush *push)
+{
+	Datum *keys = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum values[2] = {ls_text_to_datum(push->learner.id)};
+	int count = 0;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		if (push->items[i].accepted && push->items[i].was_failed)
+			keys[count++] = UUIDPGetDatum(&push->items[i].key);
+	}
+	if (count == 0)
+		return;
+	values[1] = PointerGetDatum(construct_array(keys, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	ls_store_run(&forget_failed, values, NULL);
+}
+
+/* The learner's row last and outside any subtransaction, which would turn its lock into a multixact. */
+void
+ls_store_update_learner(LsPush *push, bool logged)
+{
+	Datum values[] = {ls_text_to_datum(push->learner.id), Int64GetDatum(push->version),
+					  Int64GetDatum(logged ? push->version : push->learner.log_version),
+					  Int64GetDatum(push->learner.push_no + (logged ? 1 : 0))};
+
+	ls_store_run(&update_learner, values, NULL);
+}
