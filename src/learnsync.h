@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "storage/itemptr.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -225,6 +226,7 @@ typedef struct LsResource
 	const LsType *type;
 	LsText id;
 	int64 version; /* 0 = not stored */
+	ItemPointerData place; /* where the stored row is */
 	int64 created_version;
 	LsState stored;
 	LsState state;	   /* stored, with the items merged so far */

@@ -11,6 +11,10 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#define KEPT_BYTES (256 * 1024)
+
+static MemoryContext idle_context; /* emptied, for the next push */
+
 /* The request's list of items; its length is checked before any of them is looked at. */
 static void
 read_item_count(LsPush *push, const JsonbValue *request)
@@ -103,12 +107,41 @@ do_push(LsPush *push)
 		ls_push_write(push);
 }
 
+/*
+ * A context to work in. The one of the push before is taken up again, because pages that went back to the system would
+ * have to be faulted in anew; while in use it belongs to the caller's context, so that an error takes it along.
+ */
+static MemoryContext
+take_context(MemoryContext caller)
+{
+	MemoryContext context = idle_context;
+
+	idle_context = NULL;
+	if (context == NULL)
+		return AllocSetContextCreate(caller, "learnsync push", KEPT_BYTES, KEPT_BYTES, ALLOCSET_DEFAULT_MAXSIZE);
+	MemoryContextSetParent(context, caller);
+	return context;
+}
+
+static void
+give_back_context(MemoryContext context)
+{
+	if (idle_context != NULL)
+	{
+		MemoryContextDelete(context);
+		return;
+	}
+	MemoryContextReset(context);
+	MemoryContextSetParent(context, TopMemoryContext);
+	idle_context = context;
+}
+
 /* Works in a context of its own; only the answer outlives it. */
 static Datum
 push_for(LsText learner, Jsonb *request)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "learnsync push", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = take_context(caller);
 	LsPush push = {.learner.id = learner};
 	LsStoreCall call;
 	Jsonb *answer;
@@ -118,11 +151,11 @@ push_for(LsText learner, Jsonb *request)
 	ls_store_open(&call);
 	MemoryContextSwitchTo(context);
 	do_push(&push);
-	MemoryContextSwitchTo(caller);
 	answer = ls_push_answer(&push);
 	ls_store_close(&call);
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
+	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
+	give_back_context(context);
 	return JsonbPGetDatum(answer);
 }
 

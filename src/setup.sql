@@ -1,5 +1,5 @@
 -- setup(): the tables. They belong to an ordinary role and use built-in types only, so that pg_dump dumps them whole
--- and dropping the extension takes no row.
+-- and dropping the extension takes no row. Keys are ordered by bytes: faster, and no collation update breaks an index.
 CREATE OR REPLACE FUNCTION learnsync.setup(owner text DEFAULT 'learnsync_owner') RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $setup$
 DECLARE
@@ -35,13 +35,13 @@ BEGIN
         'One row: layout of the tables, epoch of the cursors (a new one makes every device start anew), secret for hashes.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource_type (
-        name text PRIMARY KEY,
+        name text COLLATE "C" PRIMARY KEY,
         rule jsonb NOT NULL);
     COMMENT ON TABLE learnsync_data.resource_type IS
         'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every session.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.learner (
-        learner_id text PRIMARY KEY,
+        learner_id text COLLATE "C" PRIMARY KEY,
         version bigint NOT NULL DEFAULT 1,
         log_version bigint NOT NULL DEFAULT 1,
         tombstone_version bigint NOT NULL DEFAULT 1,
@@ -52,8 +52,8 @@ BEGIN
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
-        learner_id text NOT NULL,
-        device_id text NOT NULL,
+        learner_id text COLLATE "C" NOT NULL,
+        device_id text COLLATE "C" NOT NULL,
         device_name text,
         metadata jsonb,
         version bigint NOT NULL DEFAULT 1,
@@ -66,9 +66,9 @@ BEGIN
         'Installations of the app; version is the one up to which the device is known to hold everything.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource (
-        learner_id text NOT NULL,
-        resource_type text NOT NULL,
-        resource_id text NOT NULL,
+        learner_id text COLLATE "C" NOT NULL,
+        resource_type text COLLATE "C" NOT NULL,
+        resource_id text COLLATE "C" NOT NULL,
         version bigint NOT NULL,
         created_version bigint NOT NULL,
         at timestamptz NOT NULL,
@@ -82,7 +82,7 @@ BEGIN
         'The merged state of each thing. data is the document without computed fields, NULL once deleted; at its order instant, deleted_at the latest delete, updated_at the server''s time, book what merging needs to remember. One insert or update per new version: the place for AFTER triggers. No index on version: updates stay HOT, and pull reads the change log.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.ledger (
-        learner_id text NOT NULL,
+        learner_id text COLLATE "C" NOT NULL,
         key uuid NOT NULL,
         fingerprint bigint NOT NULL,
         version bigint NOT NULL,
@@ -93,12 +93,12 @@ BEGIN
         'Receipts: digest of the identity and of the payload of each accepted item, and its verdict: s synced, c conflict that the server won, w that the client won, m manual. at is the later of server and client time.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.push (
-        learner_id text NOT NULL,
+        learner_id text COLLATE "C" NOT NULL,
         version bigint NOT NULL,
         push_no bigint NOT NULL,
         slot smallint NOT NULL,
         prev_version bigint NOT NULL,
-        device_id text NOT NULL,
+        device_id text COLLATE "C" NOT NULL,
         pushed_at timestamptz NOT NULL,
         item_count integer NOT NULL,
         resource_types text[] NOT NULL,
@@ -111,18 +111,21 @@ BEGIN
     FOR slot IN 0..7 LOOP
         EXECUTE format('CREATE TABLE IF NOT EXISTS learnsync_data.push_%s PARTITION OF learnsync_data.push FOR VALUES IN (%s)',
                        slot, slot);
+        EXECUTE format('ALTER TABLE learnsync_data.push_%s SET (toast_tuple_target = 8000)', slot);
         IF (SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE pg_settings.name = 'default_toast_compression') THEN
-            EXECUTE format('ALTER TABLE learnsync_data.push_%s ALTER COLUMN items SET COMPRESSION lz4', slot);
+            EXECUTE format('ALTER TABLE learnsync_data.push_%s ALTER COLUMN items SET COMPRESSION lz4, '
+                           'ALTER COLUMN resource_types SET COMPRESSION lz4, '
+                           'ALTER COLUMN resource_ids SET COMPRESSION lz4', slot);
         END IF;
     END LOOP;
 
     CREATE TABLE IF NOT EXISTS learnsync_data.conflict (
-        learner_id text NOT NULL,
+        learner_id text COLLATE "C" NOT NULL,
         conflict_id uuid NOT NULL,
-        device_id text NOT NULL,
+        device_id text COLLATE "C" NOT NULL,
         item_id text NOT NULL,
-        resource_type text NOT NULL,
-        resource_id text NOT NULL,
+        resource_type text COLLATE "C" NOT NULL,
+        resource_id text COLLATE "C" NOT NULL,
         operation text NOT NULL,
         client_data jsonb,
         at timestamptz NOT NULL,
@@ -138,9 +141,9 @@ BEGIN
         WHERE closed_at IS NULL;
 
     CREATE TABLE IF NOT EXISTS learnsync_data.failed (
-        learner_id text NOT NULL,
+        learner_id text COLLATE "C" NOT NULL,
         key uuid NOT NULL,
-        device_id text NOT NULL,
+        device_id text COLLATE "C" NOT NULL,
         item_id text,
         code text NOT NULL,
         path text NOT NULL,

@@ -221,28 +221,44 @@ member_stamps(const LsState *state, const LsField *field)
 	return stamps;
 }
 
-/* The bookkeeping as it is stored, NULL where there is nothing to remember. */
+/* What the book notes of one field, in which part; nothing where the document says it all. */
+static bool
+book_entry(const LsState *state, const LsField *field, JsonbValue *entry)
+{
+	if (field->members != NULL)
+		*entry = member_stamps(state, field);
+	else if (field->at != state->at)
+		*entry = book_stamp(field->at);
+	else
+		return false;
+	return true;
+}
+
+/* The bookkeeping as it is stored, NULL where there is nothing to remember, as for most states. */
 Jsonb *
 ls_state_book(const LsState *state)
 {
-	JsonbValue book = ls_json_object();
-	JsonbValue stamps = ls_json_object();
-	JsonbValue members = ls_json_object();
+	JsonbValue book = ls_json_null();
+	JsonbValue parts[2];
+	JsonbValue entry;
 
 	for (int i = 0; i < state->nfields; i++)
 	{
-		const LsField *field = &state->fields[i];
-
-		if (field->members != NULL)
-			ls_json_put_text(&members, ls_text_of(&field->key), member_stamps(state, field));
-		else if (field->at != state->at)
-			ls_json_put_text(&stamps, ls_text_of(&field->key), book_stamp(field->at));
+		if (!book_entry(state, &state->fields[i], &entry))
+			continue;
+		if (book.type == jbvNull)
+		{
+			book = ls_json_object();
+			parts[0] = ls_json_object();
+			parts[1] = ls_json_object();
+		}
+		ls_json_put_text(&parts[state->fields[i].members != NULL], ls_text_of(&state->fields[i].key), entry);
 	}
-	if (stamps.val.object.nPairs > 0)
-		ls_json_put(&book, "stamps", stamps);
-	if (members.val.object.nPairs > 0)
-		ls_json_put(&book, "members", members);
-	return book.val.object.nPairs > 0 ? ls_json_encode(&book) : NULL;
+	if (book.type == jbvNull)
+		return NULL;
+	ls_json_put(&book, "stamps", parts[0]);
+	ls_json_put(&book, "members", parts[1]);
+	return ls_json_encode(&book);
 }
 
 /* The value of a derived field: that of the last step whose bounds the source keeps. */

@@ -13,6 +13,7 @@
 #include "store.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -80,6 +81,7 @@ forget_plans(void)
 	{
 		SPI_freeplan(prepared->plan);
 		prepared->plan = NULL;
+		prepared->planned = false;
 	}
 	for (; row_types != NULL; row_types = row_types->next)
 		row_types->desc = NULL;
@@ -182,14 +184,44 @@ plan_of(LsStatement *statement)
 	return statement->plan;
 }
 
+/*
+ * While a statement is planned only lookups by index count as plans: one made while a table was small would else scan
+ * it for as long as the plan is kept. Answers the nest level to end, 0 where the plan stands.
+ */
+static int
+begin_planning(LsStatement *statement)
+{
+	static const char *const unwanted[] = {"enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
+										   "enable_mergejoin", "jit"};
+	SPIPlanPtr plan = plan_of(statement);
+	int level;
+
+	if (statement->planned && SPI_plan_is_valid(plan))
+		return 0;
+	level = NewGUCNestLevel();
+	for (int i = 0; i < lengthof(unwanted); i++)
+		(void) set_config_option(unwanted[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	statement->planned = true;
+	return level;
+}
+
+static void
+end_planning(int level)
+{
+	if (level > 0)
+		AtEOXact_GUC(true, level);
+}
+
 static uint64
 run(LsStatement *statement, const Datum *values, const char *nulls, bool read_only)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	int result = SPI_execute_plan(plan_of(statement), (Datum *) values, nulls, read_only, 0);
+	int level = begin_planning(statement);
+	int result = SPI_execute_plan(statement->plan, (Datum *) values, nulls, read_only, 0);
 
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	end_planning(level);
 	MemoryContextSwitchTo(caller);
 	return SPI_processed;
 }
@@ -212,7 +244,11 @@ ls_store_read(LsStatement *statement, const Datum *values, const char *nulls)
 Portal
 ls_store_cursor(LsStatement *statement, const Datum *values)
 {
-	return SPI_cursor_open(NULL, plan_of(statement), (Datum *) values, NULL, true);
+	int level = begin_planning(statement);
+	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, NULL, true);
+
+	end_planning(level);
+	return portal;
 }
 
 Datum

@@ -22,6 +22,7 @@ typedef struct LsStatement
 	const char *sql;
 	const char *arguments[LS_MAX_ARGUMENTS]; /* type names, ends with NULL */
 	SPIPlanPtr plan;
+	bool planned; /* it has run, so the kept plan exists */
 	struct LsStatement *next; /* among the prepared ones */
 } LsStatement;
 

@@ -41,9 +41,9 @@ static LsStatement read_known = {
 	{"pg_catalog.text", "pg_catalog.uuid[]", "pg_catalog.text", NULL}};
 
 static LsStatement read_resources = {
-	"SELECT k.n, r.version, r.created_version, r.at, r.deleted_at, r.data, r.book"
+	"SELECT k.n, r.version, r.created_version, r.at, r.deleted_at, r.data, r.book, r.place"
 	" FROM unnest($2, $3) WITH ORDINALITY AS k (resource_type, resource_id, n)"
-	" CROSS JOIN LATERAL (SELECT s.version, s.created_version, s.at, s.deleted_at, s.data, s.book"
+	" CROSS JOIN LATERAL (SELECT s.version, s.created_version, s.at, s.deleted_at, s.data, s.book, s.ctid AS place"
 	"  FROM learnsync_data.resource s WHERE s.learner_id" EQ "$1 AND s.resource_type" EQ "k.resource_type"
 	"  AND s.resource_id" EQ "k.resource_id LIMIT 1) r",
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
@@ -138,11 +138,13 @@ static void
 take_resource(LsResource *resource, uint64 row)
 {
 	LsState *state = &resource->stored;
+	bool no_place;
 	bool no_data;
 	bool no_book;
 	Datum data = ls_store_value(row, 6, &no_data);
 	Datum book = ls_store_value(row, 7, &no_book);
 
+	resource->place = *(ItemPointer) DatumGetPointer(ls_store_value(row, 8, &no_place));
 	resource->version = ls_store_int(row, 2);
 	resource->created_version = ls_store_int(row, 3);
 	state->at = take_time(row, 4);
