@@ -145,8 +145,8 @@ ls_check_value(const LsRuleField *field, const JsonbValue *value, LsFailure *fai
 	const char *wanted = wrong_type(field->type, value);
 
 	if (wanted != NULL)
-		return ls_fail(failure, "invalid", data_path(field->name), "%s must be %s",
-					   ls_text_string(field->name), wanted);
+		return ls_fail(failure, "invalid", data_path(field->name), "%s must be %s", ls_text_string(field->name),
+					   wanted);
 	if (field->max_length > 0 && value->type == jbvString && ls_text_chars(ls_text_of(value)) > field->max_length)
 		return ls_fail(failure, "invalid", data_path(field->name), "%s must have at most %d characters",
 					   ls_text_string(field->name), field->max_length);
@@ -194,8 +194,7 @@ key_of_id(const LsRuleField *field, LsText *key, LsFailure *failure)
 		errno = 0;
 		number = strtoll(digits, &end, 10);
 		if (errno != 0 || *end != '\0' || end == digits)
-			return ls_fail(failure, "invalid", "resourceId", "%s must be an integer",
-						   ls_text_string(field->name));
+			return ls_fail(failure, "invalid", "resourceId", "%s must be an integer", ls_text_string(field->name));
 		value = ls_json_int(number);
 	}
 	return check_key(field, &value, key, failure);
@@ -240,8 +239,7 @@ keys_from_id(const LsRule *rule, LsText resource_id, LsChange *change, LsFailure
 
 /* Finds the key fields' values in data, else in resource_id; leaves the one to be generated empty. */
 bool
-ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change,
-			  LsFailure *failure)
+ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change, LsFailure *failure)
 {
 	int found = 0;
 	LsText missing = {NULL, 0};
@@ -267,8 +265,7 @@ ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, Ls
 			return ls_fail(failure, "invalid", data_path(rule->keys[i]), "%s is missing",
 						   ls_text_string(rule->keys[i]));
 	}
-	if (found > 0 && resource_id.data != NULL &&
-		!ls_text_equal(ls_check_resource_id(rule, change), resource_id))
+	if (found > 0 && resource_id.data != NULL && !ls_text_equal(ls_check_resource_id(rule, change), resource_id))
 		return ls_fail(failure, "invalid", "resourceId", "resourceId differs from the key in data");
 	return true;
 }
@@ -313,8 +310,7 @@ ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure
 		const LsRuleField *field = &rule->fields[i];
 
 		if (field->required && (!ls_json_get_text(data, field->name, &value) || value.type == jbvNull))
-			return ls_fail(failure, "invalid", data_path(field->name), "%s is missing",
-						   ls_text_string(field->name));
+			return ls_fail(failure, "invalid", data_path(field->name), "%s is missing", ls_text_string(field->name));
 	}
 	return true;
 }

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "sync.h"
 
 /* A reader's answer, built while the store is open. */
 typedef JsonbValue (*Reader)(LsText learner, LsText device);

@@ -149,8 +149,7 @@ ls_json_integer(const JsonbValue *value, int64 *integer)
 		DatumGetBool(DirectFunctionCall2(numeric_gt, number, high)))
 		return false;
 	*integer = DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
-	return DatumGetBool(
-		DirectFunctionCall2(numeric_eq, number, NumericGetDatum(int64_to_numeric(*integer))));
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, number, NumericGetDatum(int64_to_numeric(*integer))));
 }
 
 static int
@@ -219,8 +218,8 @@ ls_json_compare(const JsonbValue *a, const JsonbValue *b)
 		case jbvString:
 			return compare_text(ls_text_of(a), ls_text_of(b));
 		case jbvNumeric:
-			return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a->val.numeric),
-													 NumericGetDatum(b->val.numeric)));
+			return DatumGetInt32(
+				DirectFunctionCall2(numeric_cmp, NumericGetDatum(a->val.numeric), NumericGetDatum(b->val.numeric)));
 		case jbvBool:
 			return (int) a->val.boolean - (int) b->val.boolean;
 		default:

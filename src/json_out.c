@@ -160,8 +160,7 @@ write_array(StringInfo out, const JsonbValue *array)
 static int
 compare_pairs(const void *a, const void *b)
 {
-	return ls_text_compare_keys(ls_text_of(&((const JsonbPair *) a)->key),
-								ls_text_of(&((const JsonbPair *) b)->key));
+	return ls_text_compare_keys(ls_text_of(&((const JsonbPair *) a)->key), ls_text_of(&((const JsonbPair *) b)->key));
 }
 
 static void

@@ -13,7 +13,7 @@ typedef struct Scan
 {
 	const char *name; /* the member wanted of a top-level object; NULL to collect an array's elements */
 	int depth;
-	bool wanted;  /* the value that follows is the wanted member's */
+	bool wanted; /* the value that follows is the wanted member's */
 	bool refused; /* something that is not a string or number stands where a value was wanted */
 	int nvalues;
 	char *values[LS_MAX_KEYS];

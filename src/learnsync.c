@@ -6,7 +6,7 @@
 
 #include <limits.h>
 
-#include "learnsync.h"
+#include "sync.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -25,29 +25,28 @@ extern void _PG_init(void);
 static void
 define_limit(const char *name, const char *description, int *variable, int value, int min, int max, int unit)
 {
-	DefineCustomIntVariable(name, description, NULL, variable, value, min, max, PGC_SUSET, unit, NULL, NULL,
-							NULL);
+	DefineCustomIntVariable(name, description, NULL, variable, value, min, max, PGC_SUSET, unit, NULL, NULL, NULL);
 }
 
 void
 _PG_init(void)
 {
-	define_limit("learnsync.max_batch_items", "Items that one push may carry.", &learnsync_max_batch_items, 1000,
-				 1, 1000000, 0);
+	define_limit("learnsync.max_batch_items", "Items that one push may carry.", &learnsync_max_batch_items, 1000, 1,
+				 1000000, 0);
 	define_limit("learnsync.max_item_bytes", "Size of one item as jsonb; larger ones fail with too_large.",
 				 &learnsync_max_item_bytes, 256 * 1024, 1024, 64 * 1024 * 1024, GUC_UNIT_BYTE);
-	define_limit("learnsync.max_depth", "Nesting of one item; deeper ones fail with too_large.",
-				 &learnsync_max_depth, 64, 4, 1000, 0);
+	define_limit("learnsync.max_depth", "Nesting of one item; deeper ones fail with too_large.", &learnsync_max_depth,
+				 64, 4, 1000, 0);
 	define_limit("learnsync.max_clock_skew",
 				 "How far ahead of the server a client time may be before the server's time counts instead.",
 				 &learnsync_max_clock_skew, 300, 0, INT_MAX, GUC_UNIT_S);
-	define_limit("learnsync.max_pull_limit", "Changes that one page of a pull may carry.",
-				 &learnsync_max_pull_limit, 1000, 1, 100000, 0);
-	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.",
-							   NULL, &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
+	define_limit("learnsync.max_pull_limit", "Changes that one page of a pull may carry.", &learnsync_max_pull_limit,
+				 1000, 1, 100000, 0);
+	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
+							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.learner_id",
-							   "The learner of a trusted backend's session, where request.jwt.claims is empty.",
-							   NULL, &learnsync_learner_id, "", PGC_USERSET, 0, NULL, NULL, NULL);
+							   "The learner of a trusted backend's session, where request.jwt.claims is empty.", NULL,
+							   &learnsync_learner_id, "", PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("learnsync");
 	ls_store_init();
 }

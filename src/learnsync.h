@@ -1,6 +1,6 @@
 /*
  * learnsync.h
- *		What the parts know about each other: types, then prototypes grouped by the file that defines them.
+ *		What the pure parts know about each other: types, then prototypes grouped by the file that defines them.
  */
 #ifndef LEARNSYNC_H
 #define LEARNSYNC_H
@@ -9,7 +9,6 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "storage/itemptr.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -17,7 +16,7 @@
 #define LS_SCHEMA_VERSION 1 /* layout of the tables that setup() makes */
 #define LS_MAX_ID_CHARS 200
 #define LS_MAX_KEYS 8
-#define LS_FIRST_VERSION INT64CONST(1)	/* a learner's version when nothing was seen */
+#define LS_FIRST_VERSION INT64CONST(1) /* a learner's version when nothing was seen */
 #define LS_MAX_CURSOR (INT64CONST(1) << 53)
 #define LS_NO_TIME DT_NOBEGIN
 
@@ -31,8 +30,8 @@ typedef struct LsText
 /* Why an item was refused, as the answer tells it. */
 typedef struct LsFailure
 {
-	const char *code;	 /* one of the item codes; NULL while nothing failed */
-	const char *path;	 /* JSON path within the item */
+	const char *code; /* one of the item codes; NULL while nothing failed */
+	const char *path; /* JSON path within the item */
 	const char *message; /* what a developer of the app reads */
 	bool retryable;
 } LsFailure;
@@ -41,8 +40,8 @@ typedef struct LsFailure
 typedef struct LsDigest
 {
 	uint64 v0, v1, v2, v3;
-	uint64 tail;	 /* bytes that do not fill a word yet */
-	uint64 length;	 /* bytes taken so far */
+	uint64 tail; /* bytes that do not fill a word yet */
+	uint64 length; /* bytes taken so far */
 } LsDigest;
 
 /* Rules */
@@ -126,8 +125,8 @@ typedef struct LsRule
 	LsOther other;
 	bool allow_delete;
 	bool generate_key; /* a key that is absent is derived from the item's identity */
-	bool xapi;		   /* documents are xAPI statements */
-	LsText clock;	   /* latest: an integer field that is compared before the order instant */
+	bool xapi; /* documents are xAPI statements */
+	LsText clock; /* latest: an integer field that is compared before the order instant */
 	int nkeys;
 	LsText keys[LS_MAX_KEYS];
 	int nfields;
@@ -152,17 +151,17 @@ typedef struct LsField
 	JsonbValue key;
 	JsonbValue value;
 	TimestampTz at; /* order instant of the value, for strategies that stamp */
-	int nmembers;	/* union: sorted by id */
+	int nmembers; /* union: sorted by id */
 	LsMember *members;
 } LsField;
 
 /* The merged state of one resource. Values may point into the jsonb they were read from. */
 typedef struct LsState
 {
-	bool exists;			/* there is a document; false for absent and deleted ones */
-	TimestampTz at;			/* the greatest order instant merged in */
+	bool exists; /* there is a document; false for absent and deleted ones */
+	TimestampTz at; /* the greatest order instant merged in */
 	TimestampTz deleted_at; /* items up to here are deleted; LS_NO_TIME if never */
-	int nfields;			/* in jsonb's key order */
+	int nfields; /* in jsonb's key order */
 	LsField *fields;
 } LsState;
 
@@ -170,18 +169,18 @@ typedef struct LsState
 typedef struct LsChange
 {
 	bool is_delete;
-	TimestampTz at;		  /* order instant */
+	TimestampTz at; /* order instant */
 	TimestampTz received; /* the server's time, where documents show when they were stored */
-	JsonbValue data;	  /* an object; unused by a delete */
-	LsText keys[LS_MAX_KEYS];		  /* values of the rule's key fields as text */
+	JsonbValue data; /* an object; unused by a delete */
+	LsText keys[LS_MAX_KEYS]; /* values of the rule's key fields as text */
 	bool key_is_number[LS_MAX_KEYS]; /* the rule wants an integer there */
 } LsChange;
 
 typedef enum LsVerdict
 {
 	LS_SYNCED = 's',
-	LS_SERVER_WINS = 'c',	  /* conflict that the rule decided for the stored document */
-	LS_CLIENT_WINS = 'w',	  /* conflict that the rule decided for the item */
+	LS_SERVER_WINS = 'c', /* conflict that the rule decided for the stored document */
+	LS_CLIENT_WINS = 'w', /* conflict that the rule decided for the item */
 	LS_MANUAL_REQUIRED = 'm', /* conflict that a person decides */
 	LS_FAILED = 'f'
 } LsVerdict;
@@ -191,110 +190,6 @@ typedef struct LsMerged
 	LsVerdict verdict;
 	bool changed; /* the state differs from what it was */
 } LsMerged;
-
-/* Tables */
-
-/* A row of learnsync_data.resource_type, compiled. */
-typedef struct LsType
-{
-	LsText name;
-	LsRule *rule;
-} LsType;
-
-/* A learner's row, read under its lock. */
-typedef struct LsLearner
-{
-	LsText id;
-	int64 version;
-	int64 log_version; /* version of the newest row of the change log */
-	int64 tombstone_version;
-	int64 push_no;
-} LsLearner;
-
-/* The pushing device as the database knows it. */
-typedef struct LsDevice
-{
-	LsText id;
-	bool exists;
-	bool active;
-	int64 version; /* everything up to here it is known to hold */
-} LsDevice;
-
-/* A resource that a push touches. */
-typedef struct LsResource
-{
-	const LsType *type;
-	LsText id;
-	int64 version; /* 0 = not stored */
-	ItemPointerData place; /* where the stored row is */
-	int64 created_version;
-	LsState stored;
-	LsState state;	   /* stored, with the items merged so far */
-	int64 new_version; /* given by this push, else 0 */
-	struct LsResource *next; /* in its hash bucket */
-} LsResource;
-
-/* What the ledger says of an item that was accepted before. */
-typedef struct LsReceipt
-{
-	bool found;
-	int64 fingerprint;
-	LsVerdict verdict;
-	int64 version;
-} LsReceipt;
-
-/* One item of a push, from its bytes to its answer. */
-typedef struct LsItem
-{
-	int index;
-	JsonbValue raw;
-	LsText id;
-	pg_uuid_t key;	   /* digest of the identity */
-	int64 fingerprint; /* digest of the payload */
-	LsText operation;
-	LsText type_name;
-	LsText resource_id;
-	JsonbValue data; /* as sent; jbvNull where absent */
-	const LsType *type;
-	TimestampTz client_at;
-	LsChange change;
-	LsResource *resource;
-	LsReceipt receipt;
-	bool was_failed;	  /* an earlier copy stands among the failed items */
-	struct LsItem *twin;  /* the nearest earlier item of this push with the same identity */
-	LsFailure refused;	  /* found wrong before anything was merged */
-	LsFailure failure;	  /* refused, or wrong in the merge; code is NULL while the item is good */
-	LsVerdict verdict;
-	bool duplicate;
-	bool accepted; /* takes part in the merge */
-	int64 version; /* what the answer says */
-	struct LsItem *next; /* in its hash bucket */
-} LsItem;
-
-/* A whole push. */
-typedef struct LsPush
-{
-	LsLearner learner;
-	LsDevice device;
-	LsText device_name;
-	JsonbValue metadata; /* jbvNull where absent */
-	JsonbValue items_raw; /* the request's array of items */
-	int64 cursor;		 /* lastSyncVersion, -1 where absent */
-	bool dry_run;
-	bool atomic;
-	TimestampTz now;
-	int64 version;		/* the learner's, as this push leaves it */
-	int64 safe_version; /* what the device may store as its cursor */
-	int nitems;
-	LsItem *items;
-	int nresources;
-	LsResource **resources; /* in order of first use */
-	int nchanged;
-	LsResource **changed; /* in order of their new versions */
-	int nbuckets;		  /* a power of two */
-	LsItem **item_buckets;
-	LsResource **resource_buckets;
-} LsPush;
 
 /* learnsync.c */
 extern int learnsync_max_batch_items;
@@ -364,7 +259,8 @@ extern const LsRuleField *ls_rule_field(const LsRule *rule, LsText name);
 
 /* rule_read.c */
 extern void ls_rule_read_field(LsRuleField *field, const JsonbValue *json);
-extern void ls_rule_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3) pg_attribute_noreturn();
+extern void ls_rule_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3)
+	pg_attribute_noreturn();
 extern void ls_rule_options(const JsonbValue *json, const char *path, const char *const *known);
 
 /* strategy.c */
@@ -387,9 +283,9 @@ struct LsStrategy
 	LsFold fold; /* NULL for derive, which is computed when shown */
 	LsValueType type; /* what values it can take */
 	bool needs_value; /* false: it folds the item's instant and ignores what the item says */
-	bool takes_null;  /* null is a value; elsewhere it says nothing */
-	bool stamps;	  /* the field remembers its own order instant */
-	bool has_values;  /* the rule lists its values */
+	bool takes_null; /* null is a value; elsewhere it says nothing */
+	bool stamps; /* the field remembers its own order instant */
+	bool has_values; /* the rule lists its values */
 	bool has_members; /* a list whose members are merged one by one */
 };
 
@@ -424,108 +320,12 @@ extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 
 /* request.c */
-extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3) pg_attribute_noreturn();
+extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3)
+	pg_attribute_noreturn();
 extern Jsonb *ls_request_argument(FunctionCallInfo fcinfo, int argument);
 extern void ls_request_open(Jsonb *json, JsonbValue *request);
 extern LsText ls_request_text(const JsonbValue *request, const char *key, bool required);
 extern bool ls_request_bool(const JsonbValue *request, const char *key);
 extern int64 ls_request_cursor(const JsonbValue *request, const char *key);
-
-/* push.c */
-extern void ls_device_check(const LsDevice *device);
-
-/* push_item.c */
-extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
-
-/* push_merge.c */
-extern void ls_push_judge(LsPush *push);
-extern void ls_push_find_resources(LsPush *push);
-extern void ls_push_merge(LsPush *push, int upto);
-extern bool ls_item_is_recorded(const LsPush *push, const LsItem *item);
-
-/* push_write.c */
-extern void ls_push_write(LsPush *push);
-
-/* push_answer.c */
-extern const char *ls_verdict_resolution(LsVerdict verdict);
-extern Jsonb *ls_push_answer(LsPush *push);
-
-/* store.c */
-
-/* Whose rights to go back to when the store is closed. */
-typedef struct LsStoreCall
-{
-	Oid caller;
-	int context;
-} LsStoreCall;
-
-extern void ls_store_init(void);
-extern void ls_store_open(LsStoreCall *call);
-extern void ls_store_close(LsStoreCall *call);
-extern bool ls_store_is_guarded(void);
-extern LsText ls_store_epoch(void);
-
-/* store_type.c */
-extern void ls_store_renew_types(void);
-extern const LsType *ls_store_type(LsText name);
-
-/* store_push.c */
-extern void ls_store_lock_learner(LsPush *push);
-extern void ls_store_read_learner(LsPush *push);
-extern void ls_store_read_known(LsPush *push);
-extern void ls_store_read_resources(LsPush *push);
-
-/* store_write.c */
-extern void ls_store_write_accepted(LsPush *push);
-extern void ls_store_write_failed(LsPush *push);
-extern void ls_store_forget_failed(LsPush *push);
-extern void ls_store_update_learner(LsPush *push, bool logged);
-extern void ls_store_touch_device(LsPush *push);
-
-/* store_pull.c */
-
-/* What a pull knows of learner and device before it looks for changes. */
-typedef struct LsPullStart
-{
-	int64 version;
-	int64 log_version;
-	int64 tombstone_version;
-	LsDevice device;
-} LsPullStart;
-
-/* One change as a pull reads it; data is NULL for a deleted resource, or for a log entry that is out of date. */
-typedef struct LsPulled
-{
-	int64 prev_version; /* of the log row this comes from: where the row before it ended */
-	int64 log_version;	/* the same row's end */
-	bool current;		/* the resource is still at this version */
-	int64 version;
-	LsText type;
-	LsText id;
-	int64 created_version;
-	TimestampTz updated_at;
-	TimestampTz at;
-	Jsonb *data;
-	Jsonb *book;
-} LsPulled;
-
-typedef struct LsPullCursor LsPullCursor;
-
-extern void ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start);
-extern LsPullCursor *ls_store_open_pull(LsText learner, int64 after, bool use_log);
-extern bool ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change);
-extern void ls_store_close_pull(LsPullCursor *cursor);
-
-/* store_device.c */
-typedef struct LsCounts
-{
-	int64 pending; /* failed items that can be retried */
-	int64 failed;
-	int64 conflicts; /* open ones */
-} LsCounts;
-
-extern JsonbValue ls_store_devices(LsText learner, LsText device);
-extern JsonbValue ls_store_conflicts(LsText learner, LsText device);
-extern void ls_store_counts(LsText learner, LsText device, LsCounts *counts);
 
 #endif

@@ -53,9 +53,9 @@ key_value(const LsChange *change, int key)
 	if (!change->key_is_number[key])
 		return text;
 	text.type = jbvNumeric;
-	text.val.numeric = DatumGetNumeric(DirectFunctionCall3(
-		numeric_in, CStringGetDatum(ls_text_string(change->keys[key])), ObjectIdGetDatum(InvalidOid),
-		Int32GetDatum(-1)));
+	text.val.numeric =
+		DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(ls_text_string(change->keys[key])),
+											ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	return text;
 }
 
@@ -106,8 +106,8 @@ whole_document(const LsRule *rule, const LsChange *change)
 				(LsField){.key = incoming.name, .value = incoming.value, .at = change->at};
 	}
 	if (rule->xapi)
-		state.fields[state.nfields++] = (LsField){
-			.key = ls_json_string("stored"), .value = ls_json_stamp(change->received), .at = change->at};
+		state.fields[state.nfields++] =
+			(LsField){.key = ls_json_string("stored"), .value = ls_json_stamp(change->received), .at = change->at};
 	qsort(state.fields, state.nfields, sizeof(LsField), compare_fields);
 	return state;
 }
@@ -116,8 +116,7 @@ whole_document(const LsRule *rule, const LsChange *change)
 static int
 skip_stored(const LsRule *rule, const LsState *state, int i)
 {
-	if (rule->xapi && i < state->nfields &&
-		ls_text_equal(ls_text_of(&state->fields[i].key), ls_text("stored")))
+	if (rule->xapi && i < state->nfields && ls_text_equal(ls_text_of(&state->fields[i].key), ls_text("stored")))
 		return i + 1;
 	return i;
 }
@@ -260,8 +259,8 @@ apply_merge(const LsRule *rule, LsState *state, const LsChange *change, LsFailur
 		folding.new = started;
 	}
 	folding.new.nfields = 0;
-	folding.new.fields = palloc(sizeof(LsField) *
-								(folding.old->nfields + rule->nfields + ls_json_count(&change->data) + 1));
+	folding.new.fields =
+		palloc(sizeof(LsField) * (folding.old->nfields + rule->nfields + ls_json_count(&change->data) + 1));
 	if (!fold_fields(&folding))
 		return (LsMerged){LS_FAILED, false};
 	if (change->at > folding.old->at)
@@ -270,8 +269,7 @@ apply_merge(const LsRule *rule, LsState *state, const LsChange *change, LsFailur
 		folding.changed = true;
 	}
 	*state = folding.new;
-	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED,
-					  folding.changed || fresh};
+	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, folding.changed || fresh};
 }
 
 static int64

@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "learnsync.h"
+#include "sync.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"

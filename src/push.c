@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "sync.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "sync.h"
 
 /* How a conflict was or is to be settled, in the API's word; NULL for what is no conflict. */
 const char *

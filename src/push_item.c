@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "sync.h"
 #include "utils/numeric.h"
 
 static bool
@@ -78,8 +78,7 @@ read_resource_id(LsItem *item, LsText *id, LsFailure *failure)
 		*id = ls_text(numeric_normalize(value.val.numeric));
 	else if (value.type == jbvString)
 		*id = ls_text_of(&value);
-	if (id->data == NULL || id->length == 0 ||
-		ls_text_chars(*id) > LS_MAX_ID_CHARS * Max(item->type->rule->nkeys, 1))
+	if (id->data == NULL || id->length == 0 || ls_text_chars(*id) > LS_MAX_ID_CHARS * Max(item->type->rule->nkeys, 1))
 		return ls_fail(failure, "invalid", "resourceId", "resourceId must be a string of 1 to %d characters",
 					   LS_MAX_ID_CHARS);
 	return true;
@@ -96,8 +95,7 @@ read_key(LsItem *item, LsFailure *failure)
 	if (!read_resource_id(item, &sent, failure))
 		return false;
 	if (item->change.is_delete && !rule->allow_delete)
-		return ls_fail(failure, "not_allowed", "operation", "%s cannot be deleted",
-					   ls_text_string(item->type->name));
+		return ls_fail(failure, "not_allowed", "operation", "%s cannot be deleted", ls_text_string(item->type->name));
 	if (!ls_check_keys(rule, &item->data, sent, &item->change, failure))
 		return false;
 	item->resource_id = rule->nkeys > 0 ? ls_check_resource_id(rule, &item->change) : sent;

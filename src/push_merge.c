@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "learnsync.h"
+#include "sync.h"
 
 static LsItem **
 item_bucket(LsPush *push, const pg_uuid_t *key)
@@ -125,8 +125,7 @@ static void
 merge_item(LsPush *push, LsItem *item)
 {
 	LsResource *resource = item->resource;
-	LsMerged merged =
-		ls_merge_apply(item->type->rule, &resource->state, &item->change, &item->failure);
+	LsMerged merged = ls_merge_apply(item->type->rule, &resource->state, &item->change, &item->failure);
 
 	item->verdict = merged.verdict;
 	if (merged.verdict == LS_FAILED)

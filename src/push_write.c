@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "learnsync.h"
+#include "sync.h"
 #include "utils/resowner.h"
 
 static bool

@@ -146,8 +146,8 @@ check_together(const LsRule *rule, const JsonbValue *json)
 LsRule *
 ls_rule_compile(Jsonb *jsonb)
 {
-	static const char *const known[] = {"key",	  "policy", "stale",	   "other",	 "fields",
-										"delete", "clock",	"generateKey", "format", NULL};
+	static const char *const known[] = {"key",    "policy", "stale",       "other",  "fields",
+										"delete", "clock",  "generateKey", "format", NULL};
 	static const char *const policies[] = {"merge", "latest", "insert_only", "immutable", NULL};
 	static const char *const stales[] = {"merge", "discard", "ignore", NULL};
 	static const char *const others[] = {"latest", "ignore", "refuse", NULL};

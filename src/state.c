@@ -117,8 +117,7 @@ load_members(const LsRuleField *rule, LsField *field, const JsonbValue *list, co
 	for (int i = 0; i < count; i++)
 	{
 		LsMember *member = &field->members[i];
-		JsonbValue *stamp =
-			stamps == NULL ? NULL : getIthJsonbValueFromContainer(stamps->val.binary.data, i);
+		JsonbValue *stamp = stamps == NULL ? NULL : getIthJsonbValueFromContainer(stamps->val.binary.data, i);
 
 		member->value = *getIthJsonbValueFromContainer(list->val.binary.data, i);
 		member->id = ls_state_member_id(rule, &member->value);
@@ -277,8 +276,7 @@ derive_value(const LsRuleField *rule, const LsState *state, JsonbValue *value)
 		const LsBounds *bounds = &rule->steps[i].bounds;
 		bool always = bounds->min == NULL && bounds->max == NULL;
 
-		if (always ||
-			(source != NULL && source->type == jbvNumeric && ls_check_bounds(bounds, source->val.numeric)))
+		if (always || (source != NULL && source->type == jbvNumeric && ls_check_bounds(bounds, source->val.numeric)))
 		{
 			*value = rule->steps[i].value;
 			return true;

@@ -132,8 +132,8 @@ ls_store_open(LsStoreCall *call)
 	if (!instance.valid)
 	{
 		schema = get_namespace_oid("learnsync", false);
-		read_tables(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"),
-									ObjectIdGetDatum(schema)));
+		read_tables(
+			GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"), ObjectIdGetDatum(schema)));
 	}
 	ls_store_renew_types();
 }

@@ -9,7 +9,7 @@
 #define LEARNSYNC_STORE_H
 
 #include "executor/spi.h"
-#include "learnsync.h"
+#include "sync.h"
 
 #define LS_MAX_ARGUMENTS 16
 #define EQ " OPERATOR(pg_catalog.=) "

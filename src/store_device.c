@@ -10,22 +10,24 @@
 #define SHOWN_CONFLICTS "100" /* open conflicts that one status lists; conflictCount counts all */
 
 /* A time as answers show it. */
-#define STAMP(expression) \
+#define STAMP(expression)                                                                                            \
 	"pg_catalog.to_char(pg_catalog.timezone('UTC', " expression "), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 
 /* $2 is one device's id or NULL for all. */
 static LsStatement read_devices = {
 	"SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('userId', d.learner_id,"
-	" 'deviceId', d.device_id, 'deviceName', d.device_name, 'lastSyncAt', " STAMP("d.last_sync_at") ","
-	" 'lastSyncVersion', d.version, 'pendingCount', f.pending, 'failedCount', f.failed,"
-	" 'conflictCount', c.open, 'metadata', COALESCE(d.metadata, '{}'::pg_catalog.jsonb), 'isActive', d.is_active)"
-	" ORDER BY d.last_sync_at DESC, d.device_id), '[]'::pg_catalog.jsonb)"
-	" FROM learnsync_data.device d"
-	" CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS failed, pg_catalog.count(*) FILTER (WHERE x.retryable)"
-	"  AS pending FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1 AND x.device_id" EQ "d.device_id) f"
-	" CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS open FROM learnsync_data.conflict x"
-	"  WHERE x.learner_id" EQ "$1 AND x.device_id" EQ "d.device_id AND x.closed_at IS NULL) c"
-	" WHERE d.learner_id" EQ "$1 AND ($2 IS NULL OR d.device_id" EQ "$2)",
+	" 'deviceId', d.device_id, 'deviceName', d.device_name, 'lastSyncAt', " STAMP(
+		"d.last_sync_at") ","
+						  " 'lastSyncVersion', d.version, 'pendingCount', f.pending, 'failedCount', f.failed,"
+						  " 'conflictCount', c.open, 'metadata', COALESCE(d.metadata, '{}'::pg_catalog.jsonb), 'isActive', d.is_active)"
+						  " ORDER BY d.last_sync_at DESC, d.device_id), '[]'::pg_catalog.jsonb)"
+						  " FROM learnsync_data.device d"
+						  " CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS failed, pg_catalog.count(*) FILTER (WHERE x.retryable)"
+						  "  AS pending FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1 AND x.device_id" EQ
+						  "d.device_id) f"
+						  " CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS open FROM learnsync_data.conflict x"
+						  "  WHERE x.learner_id" EQ "$1 AND x.device_id" EQ "d.device_id AND x.closed_at IS NULL) c"
+						  " WHERE d.learner_id" EQ "$1 AND ($2 IS NULL OR d.device_id" EQ "$2)",
 	{"pg_catalog.text", "pg_catalog.text", NULL}};
 
 static LsStatement read_conflicts = {

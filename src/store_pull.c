@@ -17,11 +17,10 @@ struct LsPullCursor
 	uint64 count;
 };
 
-static LsStatement read_start = {
-	"SELECT l.version, l.log_version, l.tombstone_version, d.is_active::pg_catalog.int4"
-	" FROM learnsync_data.learner l LEFT JOIN learnsync_data.device d"
-	" ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2 WHERE l.learner_id" EQ "$1",
-	{"pg_catalog.text", "pg_catalog.text", NULL}};
+static LsStatement read_start = {"SELECT l.version, l.log_version, l.tombstone_version, d.is_active::pg_catalog.int4"
+								 " FROM learnsync_data.learner l LEFT JOIN learnsync_data.device d"
+								 " ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2 WHERE l.learner_id" EQ "$1",
+								 {"pg_catalog.text", "pg_catalog.text", NULL}};
 
 /* Each row of the log stands for as many versions as it has entries, the last being its own. */
 static LsStatement read_log = {

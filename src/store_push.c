@@ -12,7 +12,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#define LEARNER_COLUMNS "SELECT l.version, l.log_version, l.push_no FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
+#define LEARNER_COLUMNS                                                                                              \
+	"SELECT l.version, l.log_version, l.push_no FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
 

@@ -26,19 +26,18 @@ static MemoryContext cache_context; /* NULL until a type was asked for */
 static HTAB *cache;
 static bool cache_stale;
 
-static LsStatement read_type = {
-	"SELECT t.rule FROM learnsync_data.resource_type t WHERE t.name" EQ "$1", {"pg_catalog.text", NULL}};
+static LsStatement read_type = {"SELECT t.rule FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
+								{"pg_catalog.text", NULL}};
 
-static LsStatement save_type = {
-	"INSERT INTO learnsync_data.resource_type AS t (name, rule) VALUES ($1, $2)"
-	" ON CONFLICT (name) DO UPDATE SET rule = EXCLUDED.rule",
-	{"pg_catalog.text", "pg_catalog.jsonb", NULL}};
+static LsStatement save_type = {"INSERT INTO learnsync_data.resource_type AS t (name, rule) VALUES ($1, $2)"
+								" ON CONFLICT (name) DO UPDATE SET rule = EXCLUDED.rule",
+								{"pg_catalog.text", "pg_catalog.jsonb", NULL}};
 
 static LsStatement remove_type = {"DELETE FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
 								  {"pg_catalog.text", NULL}};
 
-static LsStatement find_use = {
-	"SELECT FROM learnsync_data.resource r WHERE r.resource_type" EQ "$1 LIMIT 1", {"pg_catalog.text", NULL}};
+static LsStatement find_use = {"SELECT FROM learnsync_data.resource r WHERE r.resource_type" EQ "$1 LIMIT 1",
+							   {"pg_catalog.text", NULL}};
 
 /* The cache may be in use when the message comes, so it is only marked. */
 static void
@@ -116,8 +115,7 @@ ls_store_type(LsText name)
 static void
 announce_change(void)
 {
-	CacheInvalidateRelcacheByRelid(
-		get_relname_relid("resource_type", get_namespace_oid("learnsync_data", false)));
+	CacheInvalidateRelcacheByRelid(get_relname_relid("resource_type", get_namespace_oid("learnsync_data", false)));
 	CommandCounterIncrement();
 }
 
@@ -141,8 +139,7 @@ refuse_used(LsText name, Datum *values)
 {
 	if (ls_store_run(&find_use, values, NULL) == 0)
 		return;
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-					errmsg("resource type \"%s\" has data", ls_text_string(name)),
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("resource type \"%s\" has data", ls_text_string(name)),
 					errhint("Define a type with another name and move the data there.")));
 }
 

@@ -37,8 +37,8 @@ static LsStatement update_resources = {
 	{"pg_catalog.text", "learnsync.resource_row[]", "pg_catalog.timestamptz", NULL}};
 
 /* What every statement that notes the device takes: learner, id, name, metadata, version, now. */
-#define DEVICE_TYPES                                                                                     \
-	"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.int8",      \
+#define DEVICE_TYPES                                                                                                 \
+	"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.int8",                  \
 		"pg_catalog.timestamptz"
 
 static LsStatement add_device = {
@@ -46,9 +46,9 @@ static LsStatement add_device = {
 	" last_sync_at) VALUES ($1, $2, $3, $4, $5, $6, $6)",
 	{DEVICE_TYPES, NULL}};
 
-#define DEVICE_UPDATE                                                                                    \
-	"UPDATE learnsync_data.device d SET device_name = COALESCE($3, d.device_name),"                      \
-	" metadata = COALESCE($4, d.metadata), version = GREATEST($5, d.version), last_sync_at = $6"         \
+#define DEVICE_UPDATE                                                                                                \
+	"UPDATE learnsync_data.device d SET device_name = COALESCE($3, d.device_name),"                                  \
+	" metadata = COALESCE($4, d.metadata), version = GREATEST($5, d.version), last_sync_at = $6"                     \
 	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
 
 static LsStatement touch_device = {DEVICE_UPDATE, {DEVICE_TYPES, NULL}};
@@ -57,18 +57,18 @@ static LsStatement touch_device = {DEVICE_UPDATE, {DEVICE_TYPES, NULL}};
  * Receipts, the device and the row that is both payload and change log; that goes to its slot directly, which spares
  * the routing.
  */
-#define JOURNAL(slot)                                                                                    \
-	{                                                                                                    \
-		"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at)" \
-		" SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($7) c),"    \
-		" device AS (" DEVICE_UPDATE ")"                                                                 \
-		" INSERT INTO learnsync_data.push_" slot " (learner_id, version, push_no, slot, prev_version, device_id," \
-		" pushed_at, resource_types, resource_ids, item_count, items)"                                   \
-		" VALUES ($1, $8, $9, " slot ", $10, $2, $6, $11, $12, pg_catalog.cardinality($7), $13)",        \
-		{                                                                                                \
-			DEVICE_TYPES, "learnsync.ledger_row[]", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", \
-				"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", NULL                       \
-		}                                                                                                \
+#define JOURNAL(slot)                                                                                                \
+	{                                                                                                                \
+		"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at)"     \
+		" SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($7) c),"                \
+		" device AS (" DEVICE_UPDATE ")"                                                                             \
+		" INSERT INTO learnsync_data.push_" slot " (learner_id, version, push_no, slot, prev_version, device_id,"    \
+		" pushed_at, resource_types, resource_ids, item_count, items)"                                               \
+		" VALUES ($1, $8, $9, " slot ", $10, $2, $6, $11, $12, pg_catalog.cardinality($7), $13)",                    \
+		{                                                                                                            \
+			DEVICE_TYPES, "learnsync.ledger_row[]", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",         \
+				"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", NULL                                   \
+		}                                                                                                            \
 	}
 
 static LsStatement write_journal[SLOTS] = {JOURNAL("0"), JOURNAL("1"), JOURNAL("2"), JOURNAL("3"),
@@ -98,10 +98,9 @@ static LsStatement prune_failed = {
 	" ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ "$1 AND f.key" EQ "o.key",
 	{"pg_catalog.text", NULL}};
 
-static LsStatement forget_failed = {
-	"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
-	" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
-	{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
+static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
+									" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
+									{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
 static LsStatement update_learner = {
 	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4 WHERE l.learner_id" EQ "$1",

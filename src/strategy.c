@@ -19,21 +19,17 @@ set_value(LsField *field, const JsonbValue *value, TimestampTz at)
 }
 
 static LsFolded
-fold_latest(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value,
-			const LsChange *change)
+fold_latest(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
 {
-	if (!present || change->at > field->at ||
-		(change->at == field->at && ls_json_compare(value, &field->value) > 0))
+	if (!present || change->at > field->at || (change->at == field->at && ls_json_compare(value, &field->value) > 0))
 		return set_value(field, value, change->at);
 	return LS_FOLD_KEPT;
 }
 
 static LsFolded
-fold_first(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value,
-		   const LsChange *change)
+fold_first(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
 {
-	if (!present || change->at < field->at ||
-		(change->at == field->at && ls_json_compare(value, &field->value) < 0))
+	if (!present || change->at < field->at || (change->at == field->at && ls_json_compare(value, &field->value) < 0))
 		return set_value(field, value, change->at);
 	return LS_FOLD_KEPT;
 }
@@ -135,8 +131,7 @@ fold_first_time(LsField *field, bool present, const LsRuleField *rule, const Jso
 }
 
 static LsFolded
-fold_last_time(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value,
-			   const LsChange *change)
+fold_last_time(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
 {
 	return fold_time(field, present, rule, change, 1);
 }
@@ -151,8 +146,7 @@ fold_member(LsField *field, LsText id, const JsonbValue *value, TimestampTz at)
 
 	if (!found)
 	{
-		memmove(&field->members[place + 1], &field->members[place],
-				sizeof(LsMember) * (field->nmembers - place));
+		memmove(&field->members[place + 1], &field->members[place], sizeof(LsMember) * (field->nmembers - place));
 		field->members[place] = (LsMember){id, at, *value};
 		field->nmembers++;
 		return LS_FOLD_CHANGED;

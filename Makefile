@@ -1,0 +1,59 @@
+# make && make install    builds against the PostgreSQL of PG_CONFIG, as any PGXS extension
+# make demo, make test    need nothing but make: they bring a private server
+
+EXTENSION = learnsync
+MODULE_big = learnsync
+VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
+
+# In the order in which they are installed.
+MODULES_SQL = install rule types digest learner push pull device setup access
+
+OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c))
+INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(VERSION).sql
+DATA_built = $(INSTALL_SCRIPT_SQL)
+
+REGRESS = $(filter-out $(EXTENSION)--%,$(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=$(EXTENSION)
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
+EXTRA_CLEAN = tmp
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+ifneq ($(wildcard $(PGXS)),)
+# A server built with LLVM names the clang that it wants; without that one, build without bitcode.
+CLANG_WANTED := $(shell sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)
+ifeq ($(and $(CLANG_WANTED),$(shell command -v $(CLANG_WANTED))),)
+override with_llvm = no
+endif
+include $(PGXS)
+else
+all install uninstall installcheck clean:
+	@echo "PostgreSQL's build files were not found: install postgresql-server-dev-15 (Debian) or" \
+		"postgresql15-devel (Red Hat), or set PG_CONFIG. 'make demo' and 'make test' do it for you." >&2; exit 1
+endif
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+
+# Installing with CREATE fails where somebody else made an object of ours before; CREATE OR REPLACE would adopt it.
+$(INSTALL_SCRIPT_SQL): $(MODULES_SQL:%=src/%.sql) Makefile learnsync.control
+	$(if $(filter-out $(MODULES_SQL:%=src/%.sql),$(wildcard src/*.sql)),$(error a file src/*.sql is not in MODULES_SQL))
+	@mkdir -p sql
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
+	  sed 's/^CREATE OR REPLACE /CREATE /' $(MODULES_SQL:%=src/%.sql); } >$@
+
+demo:
+	test/scratch demo/run
+
+test:
+	test/scratch test/run
+
+bench:
+	test/scratch test/bench/run
+
+model-long:
+	test/scratch python3 test/model/run --seeds 20000
+
+.PHONY: demo test bench model-long
+.DELETE_ON_ERROR:

@@ -1,0 +1,210 @@
+/*
+ * sync.h
+ *		What a push and a pull are made of, and what their files and the store offer each other.
+ */
+#ifndef LEARNSYNC_SYNC_H
+#define LEARNSYNC_SYNC_H
+
+#include "learnsync.h"
+#include "storage/itemptr.h"
+
+/* A row of learnsync_data.resource_type, compiled. */
+typedef struct LsType
+{
+	LsText name;
+	LsRule *rule;
+} LsType;
+
+/* A learner's row, read under its lock. */
+typedef struct LsLearner
+{
+	LsText id;
+	int64 version;
+	int64 log_version; /* version of the newest row of the change log */
+	int64 tombstone_version;
+	int64 push_no;
+} LsLearner;
+
+/* The pushing device as the database knows it. */
+typedef struct LsDevice
+{
+	LsText id;
+	bool exists;
+	bool active;
+	int64 version; /* everything up to here it is known to hold */
+} LsDevice;
+
+/* A resource that a push touches. */
+typedef struct LsResource
+{
+	const LsType *type;
+	LsText id;
+	int64 version; /* 0 = not stored */
+	ItemPointerData place; /* where the stored row is */
+	int64 created_version;
+	LsState stored;
+	LsState state; /* stored, with the items merged so far */
+	int64 new_version; /* given by this push, else 0 */
+	struct LsResource *next; /* in its hash bucket */
+} LsResource;
+
+/* What the ledger says of an item that was accepted before. */
+typedef struct LsReceipt
+{
+	bool found;
+	int64 fingerprint;
+	LsVerdict verdict;
+	int64 version;
+} LsReceipt;
+
+/* One item of a push, from its bytes to its answer. */
+typedef struct LsItem
+{
+	int index;
+	JsonbValue raw;
+	LsText id;
+	pg_uuid_t key; /* digest of the identity */
+	int64 fingerprint; /* digest of the payload */
+	LsText operation;
+	LsText type_name;
+	LsText resource_id;
+	JsonbValue data; /* as sent; jbvNull where absent */
+	const LsType *type;
+	TimestampTz client_at;
+	LsChange change;
+	LsResource *resource;
+	LsReceipt receipt;
+	bool was_failed; /* an earlier copy stands among the failed items */
+	struct LsItem *twin; /* the nearest earlier item of this push with the same identity */
+	LsFailure refused; /* found wrong before anything was merged */
+	LsFailure failure; /* refused, or wrong in the merge; code is NULL while the item is good */
+	LsVerdict verdict;
+	bool duplicate;
+	bool accepted; /* takes part in the merge */
+	int64 version; /* what the answer says */
+	struct LsItem *next; /* in its hash bucket */
+} LsItem;
+
+/* A whole push. */
+typedef struct LsPush
+{
+	LsLearner learner;
+	LsDevice device;
+	LsText device_name;
+	JsonbValue metadata; /* jbvNull where absent */
+	JsonbValue items_raw; /* the request's array of items */
+	int64 cursor; /* lastSyncVersion, -1 where absent */
+	bool dry_run;
+	bool atomic;
+	TimestampTz now;
+	int64 version; /* the learner's, as this push leaves it */
+	int64 safe_version; /* what the device may store as its cursor */
+	int nitems;
+	LsItem *items;
+	int nresources;
+	LsResource **resources; /* in order of first use */
+	int nchanged;
+	LsResource **changed; /* in order of their new versions */
+	int nbuckets; /* a power of two */
+	LsItem **item_buckets;
+	LsResource **resource_buckets;
+} LsPush;
+
+/* push.c */
+extern void ls_device_check(const LsDevice *device);
+
+/* push_item.c */
+extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
+
+/* push_merge.c */
+extern void ls_push_judge(LsPush *push);
+extern void ls_push_find_resources(LsPush *push);
+extern void ls_push_merge(LsPush *push, int upto);
+extern bool ls_item_is_recorded(const LsPush *push, const LsItem *item);
+
+/* push_write.c */
+extern void ls_push_write(LsPush *push);
+
+/* push_answer.c */
+extern const char *ls_verdict_resolution(LsVerdict verdict);
+extern Jsonb *ls_push_answer(LsPush *push);
+
+/* store.c */
+
+/* Whose rights to go back to when the store is closed. */
+typedef struct LsStoreCall
+{
+	Oid caller;
+	int context;
+} LsStoreCall;
+
+extern void ls_store_init(void);
+extern void ls_store_open(LsStoreCall *call);
+extern void ls_store_close(LsStoreCall *call);
+extern bool ls_store_is_guarded(void);
+extern LsText ls_store_epoch(void);
+
+/* store_type.c */
+extern void ls_store_renew_types(void);
+extern const LsType *ls_store_type(LsText name);
+
+/* store_push.c */
+extern void ls_store_lock_learner(LsPush *push);
+extern void ls_store_read_learner(LsPush *push);
+extern void ls_store_read_known(LsPush *push);
+extern void ls_store_read_resources(LsPush *push);
+
+/* store_write.c */
+extern void ls_store_write_accepted(LsPush *push);
+extern void ls_store_write_failed(LsPush *push);
+extern void ls_store_forget_failed(LsPush *push);
+extern void ls_store_update_learner(LsPush *push, bool logged);
+extern void ls_store_touch_device(LsPush *push);
+
+/* store_pull.c */
+
+/* What a pull knows of learner and device before it looks for changes. */
+typedef struct LsPullStart
+{
+	int64 version;
+	int64 log_version;
+	int64 tombstone_version;
+	LsDevice device;
+} LsPullStart;
+
+/* One change as a pull reads it; data is NULL for a deleted resource, or for a log entry that is out of date. */
+typedef struct LsPulled
+{
+	int64 prev_version; /* of the log row this comes from: where the row before it ended */
+	int64 log_version; /* the same row's end */
+	bool current; /* the resource is still at this version */
+	int64 version;
+	LsText type;
+	LsText id;
+	int64 created_version;
+	TimestampTz updated_at;
+	TimestampTz at;
+	Jsonb *data;
+	Jsonb *book;
+} LsPulled;
+
+typedef struct LsPullCursor LsPullCursor;
+
+extern void ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start);
+extern LsPullCursor *ls_store_open_pull(LsText learner, int64 after, bool use_log);
+extern bool ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change);
+extern void ls_store_close_pull(LsPullCursor *cursor);
+
+/* store_device.c */
+typedef struct LsCounts
+{
+	int64 pending; /* failed items that can be retried */
+	int64 failed;
+	int64 conflicts; /* open ones */
+} LsCounts;
+
+extern JsonbValue ls_store_devices(LsText learner, LsText device);
+extern JsonbValue ls_store_conflicts(LsText learner, LsText device);
+extern void ls_store_counts(LsText learner, LsText device, LsCounts *counts);
+
+#endif

@@ -1,0 +1,147 @@
+"""Is an item good? The checks in the order in which the first failure is answered."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from merge import Change, Refused
+from values import by_key, depth, dump, is_id, is_integer, is_number, order, parse, parse_stamp
+
+MAX_ITEM_BYTES = 256 * 1024
+MAX_DEPTH = 64
+OPERATIONS = ("create", "update", "delete")
+STRATEGY_TYPES = {"max": ("string", "number"), "min": ("string", "number"), "sum": ("number",), "union": ("array",)}
+TYPE_CHECKS = {
+    "any": lambda value: True,
+    "string": lambda value: isinstance(value, str),
+    "number": is_number,
+    "integer": is_integer,
+    "boolean": lambda value: isinstance(value, bool),
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list)}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A good item: its type, its resource, and what it does to it."""
+
+    type: str
+    rule: dict
+    resource_id: str
+    at: int
+    delete: bool
+    data: dict
+    key: dict
+
+    def change(self, at):
+        return Change(self.delete, at, self.data, self.key)
+
+
+def identity(device, item):
+    """What makes two items the same item: the id of the device, else the content."""
+    if not isinstance(item, dict):
+        return "raw", device, repr(order(item))
+    if item.get("id") is None:
+        parts = [item.get(name) for name in ("resourceType", "resourceId", "operation", "data", "clientTimestamp")]
+        return "content", device, repr(order(parts))
+    return ("id", device, item["id"]) if is_id(item["id"]) else ("raw", device, repr(order(item)))
+
+
+def require(condition, code, path):
+    if not condition:
+        raise Refused(code, path)
+
+
+def check(types, item, derived_id):
+    """The Item, or Refused; derived_id is the resource id that its identity gives, where the type allows one."""
+    require(isinstance(item, dict), "invalid", "")
+    require(len(dump(item)) <= MAX_ITEM_BYTES and depth(item) <= MAX_DEPTH, "too_large", "")
+    require(item.get("id") is None or is_id(item["id"]), "invalid", "id")
+    operation = item.get("operation")
+    require(isinstance(operation, str) and operation in OPERATIONS, "invalid", "operation")
+    require(isinstance(item.get("resourceType"), str), "invalid", "resourceType")
+    require(item["resourceType"] in types, "unknown_type", "resourceType")
+    delete = operation == "delete"
+    data = item.get("data", {} if delete else None)
+    require(isinstance(data, dict), "invalid", "data")
+    at = parse_stamp(item.get("clientTimestamp"))
+    require(at is not None, "bad_timestamp", "clientTimestamp")
+    given = key_text(item["resourceId"], "resourceId") if item.get("resourceId") is not None else None
+    rule = types[item["resourceType"]]
+    require(not delete or rule["policy"] not in ("insert_only", "immutable"), "not_allowed", "operation")
+    resource_id, key = check_key(rule, operation, data, given, derived_id)
+    if not delete:
+        check_fields(rule, data)
+    rest = {name: value for name, value in data.items() if name not in rule["key"]}
+    return Item(item["resourceType"], rule, resource_id, at, delete, rest, key)
+
+
+def key_text(value, path):
+    """The text of a key: a string as it is, a number as its shortest digits, so that equal values are one key."""
+    text = format((value + 0).normalize(), "f") if is_number(value) else value
+    require(is_id(text), "invalid", path)
+    return text
+
+
+def check_key(rule, operation, data, given, derived_id):
+    """(resource id, key fields): from data, else from resourceId, else derived where the type allows it."""
+    names = rule["key"]
+    if not names:
+        require(given is not None or operation == "create", "invalid", "resourceId")
+        return given or derived_id, {}
+    if not any(name in data for name in names):
+        if given is None and rule.get("generate"):
+            given = derived_id
+        if given is not None:
+            data = split_key(names, given)
+    key = {name: key_value(rule, name, data) for name in names}
+    resource_id = dump(list(key.values())) if len(names) > 1 else key[names[0]]
+    require(given is None or given == resource_id, "invalid", "resourceId")
+    return resource_id, key
+
+
+def split_key(names, text):
+    """A resourceId as the data that it stands for."""
+    if len(names) == 1:
+        return {names[0]: text}
+    try:
+        parts = parse(text)
+    except ValueError:
+        parts = None
+    require(isinstance(parts, list) and len(parts) == len(names), "invalid", "resourceId")
+    return dict(zip(names, parts))
+
+
+def key_value(rule, name, data):
+    path = "data." + name
+    require(data.get(name) is not None, "invalid", path)
+    spec = rule.get("fields", {}).get(name, {})
+    if spec.get("type") == "integer":
+        check_value(spec, data[name], path)
+        return data[name].to_integral_value()
+    return key_text(data[name], path)
+
+
+def check_fields(rule, data):
+    specs = rule.get("fields", {})
+    for name in sorted(set(specs) | set(data), key=by_key):
+        spec, path = specs.get(name), "data." + name
+        if name in rule["key"]:
+            continue
+        if spec is None:
+            require(rule.get("other", "latest") != "refuse", "invalid", path)
+        elif "derive" not in spec and spec["merge"] not in ("first_time", "last_time"):
+            require(data.get(name) is not None or not spec.get("required"), "invalid", path)
+            if data.get(name) is not None:
+                check_value(spec, data[name], path)
+
+
+def check_value(spec, value, path):
+    allowed = STRATEGY_TYPES.get(spec.get("merge"), ("any",))
+    require(any(TYPE_CHECKS[name](value) for name in allowed), "invalid", path)
+    require(TYPE_CHECKS[spec.get("type", "any")](value), "invalid", path)
+    if is_number(value):
+        require("min" not in spec or value >= Decimal(spec["min"]), "out_of_range", path)
+        require("max" not in spec or value <= Decimal(spec["max"]), "out_of_range", path)
+    require(not isinstance(value, str) or len(value) <= spec.get("maxLength", len(value)), "invalid", path)
+    if "values" in spec:
+        require(order(value) in [order(v) for v in spec["values"]], "invalid", path)

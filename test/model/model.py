@@ -1,0 +1,231 @@
+"""The server as the contract describes it: push and pull over plain Python objects."""
+
+import copy
+from dataclasses import dataclass, field
+
+from check import check, identity
+from merge import BUILT_IN, Refused, State, apply, document
+from values import ANY, order
+
+MAX_CLOCK_SKEW = 5 * 60 * 1_000_000
+PAGE = 500
+
+
+@dataclass
+class Resource:
+    type: str
+    id: str
+    rule: dict
+    state: State = State()
+    version: int = 0
+    created: int = 0
+    deleted_once: bool = False
+
+    def document(self):
+        return document(self.rule, self.state)
+
+
+@dataclass
+class Receipt:
+    """What the ledger keeps of an accepted item: all that a retry has to repeat."""
+
+    payload: tuple
+    resource: Resource
+    resolution: str  # None: synced
+    conflict_id: str
+    version: int = 0
+
+
+@dataclass
+class Learner:
+    version: int = 1
+    resources: dict = field(default_factory=dict)  # (type, id) -> Resource
+    ledger: dict = field(default_factory=dict)     # identity -> Receipt
+    failed: dict = field(default_factory=dict)     # identity -> (code, retry_count)
+    conflicts: dict = field(default_factory=dict)  # conflict id -> open?
+    devices: dict = field(default_factory=dict)    # device -> the version it is known to hold
+
+    def record_failure(self, identity, code):
+        self.failed[identity] = code, self.failed[identity][1] + 1 if identity in self.failed else 0
+
+
+@dataclass
+class Entry:
+    """One item of a push on its way to its answer."""
+
+    item: object
+    identity: tuple
+    id: str
+    receipt: Receipt = None
+    duplicate: bool = False
+    failure: Refused = None
+
+    def status(self):
+        return "failed" if self.failure else "conflict" if self.receipt.resolution else "synced"
+
+
+class Server:
+    def __init__(self, types=()):
+        self.types = {**BUILT_IN, **dict(types)}
+        self.learners = {}
+        self.tokens = {}
+
+    def token(self, kind, identity):
+        """A name for an id that the server derives from an identity; only its consistency is predicted."""
+        return f"~{kind}{self.tokens.setdefault(identity, len(self.tokens))}"
+
+    # push
+
+    def push(self, learner_id, request, now):
+        stored = self.learners.setdefault(learner_id, Learner())
+        before = stored.version
+        dry_run, atomic = request.get("dryRun") is True, request.get("atomic") is True
+        learner = copy.deepcopy(stored) if dry_run or atomic else stored
+        entries = [self.take(learner, request["deviceId"], item, now, before) for item in request["items"]]
+        for entry in entries:
+            if not entry.failure and not entry.duplicate:
+                entry.receipt.version = entry.receipt.resource.version
+        if atomic and any(entry.failure for entry in entries):
+            learner = copy.deepcopy(stored) if dry_run else stored
+            abort(learner, entries)
+        if not dry_run:
+            self.learners[learner_id] = learner
+        after = before if dry_run else learner.version
+        safe = self.safe_version(stored, request, before, after)
+        if not dry_run:
+            learner.devices[request["deviceId"]] = max(safe, self.known_version(stored, request, before))
+        return push_answer(entries, learner, safe)
+
+    def take(self, learner, device, item, now, before):
+        """Judges one item and applies it."""
+        who = identity(device, item)
+        entry = Entry(item, who, self.shown_id(item, who))
+        payload = order({k: v for k, v in item.items() if k != "id"}) if isinstance(item, dict) else None
+        entry.receipt = learner.ledger.get(who)
+        try:
+            if entry.receipt:
+                if entry.receipt.payload != payload:
+                    raise Refused("id_reused", "id")
+                entry.duplicate = True
+                return entry
+            good = check(self.types, item, self.token("r", who))
+            resource = learner.resources.get((good.type, good.resource_id)) or Resource(good.type, good.resource_id, good.rule)
+            at = good.at if good.at <= now + MAX_CLOCK_SKEW else now
+            resolution = change_resource(learner, resource, good.change(at), before)
+            conflict_id = self.token("c", who) if resolution else None
+            entry.receipt = learner.ledger[who] = Receipt(payload, resource, resolution, conflict_id)
+            learner.failed.pop(who, None)
+            if resolution:
+                learner.conflicts[conflict_id] = resolution == "manual_required"
+        except Refused as refused:
+            entry.failure = refused
+            learner.record_failure(who, refused.code)
+        return entry
+
+    def shown_id(self, item, who):
+        """The id in the answers; not predicted where the item has no usable one."""
+        return {"id": who[-1], "content": self.token("i", who)}.get(who[0], ANY)
+
+    def known_version(self, learner, request, before):
+        """The greatest version that the device is known to hold."""
+        sent = request.get("lastSyncVersion")
+        known = learner.devices.get(request["deviceId"], 1)
+        return max(known, int(sent)) if sent is not None and sent <= before else known
+
+    def safe_version(self, learner, request, before, after):
+        sent = request.get("lastSyncVersion")
+        if sent is None:
+            return self.known_version(learner, request, before)
+        cursor = max(int(sent), 1)
+        if cursor == before:
+            return after
+        return cursor if cursor < before else 1
+
+    # pull
+
+    def pull(self, learner_id, request):
+        learner = self.learners.get(learner_id) or Learner()
+        cursor = max(int(request["lastSyncVersion"]), 1)
+        since = max(int(request["from"]), 1) if "from" in request else cursor
+        types = request.get("resourceTypes")
+        matching = sorted((resource for resource in learner.resources.values()
+                           if resource.version > cursor and (types is None or resource.type in types)),
+                          key=lambda resource: resource.version)
+        page = matching[:int(request.get("limit", PAGE))]
+        more = len(matching) > len(page)
+        return {"changes": [pulled_change(resource, since) for resource in page],
+                "syncVersion": page[-1].version if more else learner.version,
+                "epoch": ANY, "hasMore": more, "reset": False}
+
+
+def change_resource(learner, resource, change, before):
+    """Applies a change; the first one of a push gives its resource the next version."""
+    state, resolution = apply(resource.rule, resource.state, change)
+    if resource.version == 0 or state.bookkeeping() != resource.state.bookkeeping():
+        resource.state = state
+        resource.deleted_once |= not state.exists
+        if resource.version <= before:
+            learner.version += 1
+            resource.created = resource.created or learner.version
+            resource.version = learner.version
+        learner.resources[resource.type, resource.id] = resource
+    return resolution
+
+
+def abort(learner, entries):
+    """An atomic push that fails: the culprits are recorded, the innocent are sent back, old items stay accepted."""
+    for entry in entries:
+        if entry.failure:
+            learner.record_failure(entry.identity, entry.failure.code)
+        elif entry.identity in learner.ledger:
+            entry.receipt = learner.ledger[entry.identity]
+        else:
+            entry.failure, entry.duplicate = Refused("aborted", ANY, retryable=True), False
+
+
+def push_answer(entries, learner, safe):
+    return {
+        "syncedItems": [entry.id for entry in entries if entry.status() == "synced"],
+        "failedItems": [failed_item(entry) for entry in entries if entry.failure],
+        "conflicts": [conflict(entry, learner) for entry in entries if entry.status() == "conflict"],
+        "results": [result(entry, learner) for entry in entries],
+        "syncVersion": safe, "epoch": ANY, "serverTimestamp": ANY}
+
+
+def failed_item(entry):
+    failure = entry.failure
+    return {"id": entry.id, "code": failure.code, "path": failure.path, "error": ANY, "retryable": failure.retryable}
+
+
+def current(entry, learner):
+    resource = entry.receipt.resource
+    return learner.resources[resource.type, resource.id]
+
+
+def conflict(entry, learner):
+    resource = current(entry, learner)
+    return {"id": entry.id, "conflictId": entry.receipt.conflict_id, "clientData": entry.item.get("data", {}),
+            "serverData": resource.document(), "serverVersion": resource.version,
+            "resolution": entry.receipt.resolution}
+
+
+def result(entry, learner):
+    if entry.failure:
+        return {"id": entry.id, "status": "failed", "duplicate": False, "resourceType": ANY, "resourceId": ANY,
+                "version": None}
+    resource = current(entry, learner)
+    answer = {"id": entry.id, "status": entry.status(), "duplicate": entry.duplicate, "resourceType": resource.type,
+              "resourceId": resource.id, "version": entry.receipt.version}
+    if entry.duplicate and resource.version != entry.receipt.version:
+        answer["serverVersion"] = resource.version
+    return answer
+
+
+def pulled_change(resource, since):
+    """One change of a pull; a client treats create and update alike, so after a delete either may be said."""
+    shown = resource.document()
+    operation = "delete" if shown is None else "create" if resource.created > since else "update"
+    if shown is not None and resource.deleted_once:
+        operation = ANY
+    return {"resourceType": resource.type, "resourceId": resource.id, "operation": operation,
+            "data": {} if shown is None else shown, "version": resource.version, "serverTimestamp": ANY}

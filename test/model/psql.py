@@ -1,0 +1,94 @@
+"""A long-lived psql: one statement in, its one line or its SQLSTATE out."""
+
+import os
+import re
+import subprocess
+import time
+
+from values import dump, parse
+
+END = "-- end of answer --"
+
+
+class Failed(Exception):
+    """The statement raised; args[0] is the SQLSTATE."""
+
+
+class Lost(Failed):
+    """The server went away."""
+
+    def __init__(self):
+        super().__init__("connection lost")
+
+
+class Psql:
+    def __init__(self, database):
+        self.database = database
+        self.connect()
+
+    def connect(self):
+        """A server that crashed needs a moment to come back."""
+        for _ in range(100):
+            self.start()
+            try:
+                self.ask(r"\set VERBOSITY sqlstate")
+                if self.ask("SELECT 1;") == ["1"]:
+                    return
+            except Failed:
+                pass
+            self.process.kill()
+            self.process.wait()
+            time.sleep(0.1)
+        raise Failed("cannot connect to the server")
+
+    def start(self):
+        environment = dict(os.environ, PGOPTIONS="-c client_min_messages=warning", PGCLIENTENCODING="UTF8")
+        self.process = subprocess.Popen(
+            ["psql", "-qAtX", "-d", self.database], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, encoding="utf-8", env=environment)
+
+    def ask(self, statement):
+        """The lines that a statement prints."""
+        assert "\n" not in statement
+        try:
+            self.process.stdin.write(f"{statement}\n\\echo '{END}'\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise Lost from None
+        lines = []
+        for line in iter(self.process.stdout.readline, ""):
+            line = line.rstrip("\n")
+            if line == END:
+                break
+            error = re.match(r"(?:ERROR|FATAL|PANIC): +(\w{5})\b", line)
+            if error:
+                self.drain()
+                raise Failed(error.group(1))
+            if not re.match(r"WARNING: +\w{5}$", line):
+                lines.append(line)
+        else:
+            raise Lost
+        return lines
+
+    def drain(self):
+        for line in iter(self.process.stdout.readline, ""):
+            if line == END + "\n":
+                return
+        raise Lost
+
+    def call(self, function, learner, request):
+        """The answer of learnsync.FUNCTION(learner, request)."""
+        return parse("\n".join(self.ask(f"SELECT learnsync.{function}({quote(learner)}, {quote(dump(request))}::jsonb);")))
+
+    def rows(self, query):
+        """The rows of a query that gives one jsonb column."""
+        return [parse(line) for line in self.ask(query)]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def quote(text):
+    assert "$model$" not in text
+    return f"$model${text}$model$"

@@ -1,0 +1,334 @@
+"""Random batches and pulls of three devices that are rarely online, sometimes wrong, and repeat themselves."""
+
+import copy
+from decimal import Decimal
+
+from values import show_stamp
+
+MINUTE = 60_000_000
+DAY = 24 * 60 * MINUTE
+
+DECK = {
+    "key": ["deckId"], "policy": "merge", "other": "latest",
+    "fields": {
+        "lang": {"merge": "first", "type": "string", "required": True},
+        "best": {"merge": "max", "type": "number", "min": 0, "max": 1000},
+        "alias": {"merge": "max", "type": "string"},
+        "fastest": {"merge": "min", "type": "number"},
+        "cards": {"merge": "sum", "type": "integer"},
+        "title": {"merge": "latest", "type": "string", "maxLength": 20},
+        "origin": {"merge": "first"},
+        "level": {"merge": "rank", "values": ["new", "learning", "known"]},
+        "opened": {"merge": "first_time"},
+        "mastered": {"merge": "first_time", "when": {"best": {"from": 500}}},
+        "touched": {"merge": "last_time"},
+        "slowAt": {"merge": "last_time", "when": {"fastest": {"above": 10}}},
+        "grade": {"derive": "best", "steps": [{"value": "none"}, {"value": "ok", "above": 0}, {"value": "good", "from": 500}]},
+        "size": {"derive": "cards", "steps": [{"value": 1, "from": 3}, {"value": 2, "from": 10}]}}}
+
+ORDER_FREE = ("lesson_progress", "conversation", "deck")
+TYPES = ORDER_FREE + ("quiz_attempt", "mastery", "xapi_statement")
+TEXTS = ("", "a", "B", "b", "aa", "Zebra", "é", "ß", "日本", "quote\"back\\slash", "😀", "line\nbreak", "a" * 40)
+NUMBERS = (0, 1, -1, 2, Decimal("1.0"), Decimal("2.50"), 7, 100, Decimal("0.001"), 10**20)
+BAD_TIMES = (None, "", "now", "infinity", "2026-01-08", "2026-01-08T10:30:00", 1767868200, "2026-13-01T00:00:00Z",
+             "2026-02-30T00:00:00Z", "2026-01-08T24:00:01Z", "2026-01-08T10:60:00Z", "1969-12-31T23:59:59Z", "T10:30:00Z",
+             "10000-01-01T00:00:00Z", " 2026-01-08T10:30:00Z", "2026-01-08T10:30:00Zulu", "2026-01-08T10:30:00+25:00", {})
+
+
+class Device:
+    def __init__(self, name):
+        self.name = name
+        self.cursor = 0    # up to where it has seen everything
+        self.finished = 0  # the cursor at which it last finished a run of pages
+        self.batches = []
+        self.items = []
+        self.next_id = 0
+
+
+class Workload:
+    def __init__(self, rng, now):
+        self.rng = rng
+        self.devices = [Device(f"phone-{n}") for n in range(3)]
+        start = now - 30 * DAY
+        self.instants = [start + rng.randrange(20 * 24 * 60) * MINUTE + rng.randrange(3) * 1000 for _ in range(25)]
+        self.instants += [instant + rng.choice((1, 400, 1001)) for instant in self.instants[:5]]
+        self.soon, self.far = now + 4 * MINUTE, now + 365 * DAY
+        self.derived = []  # resource ids that the server gave to conversations
+
+    def chance(self, percent):
+        return self.rng.random() * 100 < percent
+
+    # Values
+
+    def stamp(self, at):
+        """One of the ways to write an instant."""
+        minutes = self.rng.choice((0, 0, 0, 120, -330))
+        text = show_stamp(at + minutes * MINUTE)[:-5]
+        fraction = f"{at % 1_000_000:06d}"
+        while fraction.endswith("0") and self.chance(70):
+            fraction = fraction[:-1]
+        zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+        return text + ("." + fraction if fraction else "") + (zone if minutes else self.rng.choice(("Z", "+00:00")))
+
+    def client_time(self, order_free=False):
+        if not order_free and self.chance(3):
+            return self.stamp(self.rng.choice((self.soon, self.far)))
+        return self.stamp(self.rng.choice(self.instants))
+
+    def value(self, depth=2):
+        choice = self.rng.randrange(8 if depth else 5)
+        if choice < 2:
+            return self.rng.choice(TEXTS)
+        if choice < 5:
+            return self.rng.choice((None, True, False) if choice == 2 else NUMBERS)
+        if choice == 5:
+            return [self.value(depth - 1) for _ in range(self.rng.randrange(3))]
+        return {self.rng.choice(("a", "b", "aa", "ü", "")): self.value(depth - 1) for _ in range(self.rng.randrange(3))}
+
+    def some(self, **fields):
+        """A random part of the fields given as functions."""
+        return {name: make() for name, make in fields.items() if self.chance(50)}
+
+    # Good items
+
+    def lesson_progress(self, order_free):
+        rng = self.rng
+        return "lessonId", rng.choice(("l1", "l2", "l3", "é1", 7)), self.some(
+            courseId=lambda: rng.choice(("c1", "c2", None)),
+            completionPercentage=lambda: rng.choice((0, 10, Decimal("33.3"), 75, 100, Decimal("100.0"), None)),
+            timeSpent=lambda: rng.choice((0, 1000, Decimal("250.0"), 600000, None)),
+            status=lambda: rng.choice(("completed", 5)), startedAt=lambda: "ignored", note=self.value, z=self.value)
+
+    def conversation(self, order_free):
+        def message():
+            name = self.rng.choice(("id", "id", "_id", "none"))
+            id = {} if name == "none" else {name: self.rng.choice(("m1", "m2", "m3", "m10", "é", "M"))}
+            return {**id, "text": self.rng.choice(TEXTS)}
+        data = self.some(messages=lambda: [message() for _ in range(self.rng.randrange(1, 4))],
+                         topic=lambda: self.rng.choice(TEXTS + (None,)), extra=self.value)
+        return None, self.rng.choice(["v1", "v2", "v3", 42] + (self.derived if not order_free else [])), data
+
+    def deck(self, order_free):
+        rng = self.rng
+        counts = [0, 1, 3, 10, -2, Decimal("5.0"), None] + ([] if order_free else [2**62, -(2**62), 2**63 - 1, 10**19])
+        return "deckId", rng.choice(("d1", "d2", "d3")), {"lang": rng.choice(("en", "de", "ja")), **self.some(
+            best=lambda: rng.choice((0, 1, Decimal("499.9"), 500, 1000, None)), alias=lambda: rng.choice(TEXTS + (None,)),
+            fastest=lambda: rng.choice(NUMBERS + (None,)), cards=lambda: rng.choice(counts),
+            title=lambda: rng.choice(TEXTS[:10] + (None,)), origin=self.value,
+            level=lambda: rng.choice(("new", "learning", "known", None)), opened=lambda: 1, grade=lambda: "fake",
+            size=lambda: "fake", color=self.value)}
+
+    def quiz_attempt(self, order_free):
+        key = {"quizId": self.rng.choice(("q1", "q\"2", "ü", 3)), "attemptNumber": self.rng.choice((1, 2, Decimal("1.0")))}
+        return key, None, self.some(score=lambda: self.rng.choice((1, Decimal("1.0"), 2)), passed=lambda: True)
+
+    def mastery(self, order_free):
+        return "competencyId", self.rng.choice(("k1", "k2", "k3")), self.some(level=self.value, seen=lambda: 1, none=lambda: None)
+
+    def xapi_statement(self, order_free):
+        return "id", self.rng.choice([None] + [f"00000000-0000-4000-8000-00000000000{n}" for n in range(5)]), self.some(
+            verb=lambda: {"id": self.rng.choice(("http://adlnet.gov/expapi/verbs/passed", "x:failed"))},
+            stored=lambda: self.rng.choice(("2020-01-01T00:00:00Z", None)), result=self.value)
+
+    def good_item(self, types=TYPES, order_free=False):
+        type = self.rng.choice(types)
+        key, resource, data = getattr(self, type)(order_free)
+        item = {"operation": self.rng.choice(("create", "update")), "resourceType": type, "data": data,
+                "clientTimestamp": self.client_time(order_free)}
+        if isinstance(key, dict):
+            item["data"] = {**data, **key}
+        elif key is None or (resource is not None and self.chance(30)):
+            item["resourceId"] = resource
+        elif resource is not None:
+            item["data"] = {key: resource, **data}
+            if self.chance(20):
+                item["resourceId"] = resource
+        if order_free:
+            return item
+        if type == "conversation" and item["operation"] == "create" and self.chance(40):
+            del item["resourceId"]
+        if self.chance(8) and type in ORDER_FREE + ("mastery",):
+            self.make_delete(item, key)
+        return item
+
+    def make_delete(self, item, key):
+        item["operation"] = "delete"
+        item["data"] = {name: value for name, value in item["data"].items() if name == key}
+        if "resourceId" in item and not item["data"] and self.chance(50):
+            del item["data"]
+        elif "resourceId" not in item and key is None:
+            item["resourceId"] = "v1"
+
+    # Bad items
+
+    def spoil(self, item):
+        """The item with something wrong, from envelope to field; not an item at all at times."""
+        rng = self.rng
+        data = item.get("data") if isinstance(item, dict) else None
+        simple = [
+            ("id", rng.choice(("", "x" * 201, 5, {}, True))), ("operation", rng.choice(("upsert", None, 1, "Create"))),
+            ("resourceType", rng.choice((None, 5, ["deck"]))), ("resourceType", rng.choice(("nosuch", "", "Deck"))),
+            ("data", rng.choice((None, [], "text", 5))), ("clientTimestamp", rng.choice(BAD_TIMES)),
+            ("resourceId", rng.choice((True, {}, "", "r" * 201, [1])))]
+        choice = rng.randrange(len(simple) + 12)
+        if not isinstance(data, dict):
+            return rng.choice((5, "item", None, [], [{}], True))
+        if choice < len(simple):
+            name, value = simple[choice]
+            item[name] = value
+            if rng.randrange(3) == 0:
+                del item[name]
+        elif choice == len(simple):
+            return rng.choice((5, "item", None, [], [{}], True))
+        elif choice == len(simple) + 1:
+            data["big"] = "x" * 300_000
+        elif choice == len(simple) + 2:
+            nested = 1
+            for _ in range(rng.choice((62, 63, 80))):
+                nested = [nested]
+            data["deep"] = nested
+        elif choice == len(simple) + 3:
+            item["operation"] = "delete"
+        else:
+            self.spoil_field(item, data)
+        return item
+
+    def spoil_field(self, item, data):
+        rng = self.rng
+        keys = {"lesson_progress": "lessonId", "deck": "deckId", "mastery": "competencyId", "xapi_statement": "id",
+                "quiz_attempt": "quizId"}
+        fields = {
+            "lesson_progress": [("completionPercentage", (-1, 101, "50", True, Decimal("100.001"))), ("timeSpent", (-1, Decimal("1.5"), "1", []))],
+            "deck": [("best", (-1, 1001, "1")), ("alias", (1, True)), ("fastest", ("1", [])), ("cards", (Decimal("1.5"), "1")),
+                     ("title", ("x" * 21, "日" * 21, 5)), ("level", ("expert", 1)), ("lang", (None, 5)), ("lang", (None,))],
+            "quiz_attempt": [("attemptNumber", (0, -1, Decimal("1.5"), "1", None, True))],
+            "conversation": [("messages", ("text", {}, 5))]}
+        type = str(item.get("resourceType"))
+        if type in fields and self.chance(60):
+            name, values = rng.choice(fields[type])
+            data[name] = rng.choice(values)
+        elif type in keys and self.chance(70):
+            data[keys[type]] = rng.choice(("", True, {}, "k" * 201, "other"))
+            if self.chance(30):
+                item["resourceId"] = "mismatch"
+        else:
+            data.pop(keys.get(type), None)
+            item.pop("resourceId", None)
+
+    # Batches
+
+    def item(self, device):
+        """A new item, or one that the device sent before, as it was or changed."""
+        old = self.rng.choice(device.items) if device.items else None
+        if old is not None and self.chance(4):
+            return self.rewritten(copy.deepcopy(old))
+        item = self.good_item()
+        if isinstance(old, dict) and "id" in old and self.chance(4):
+            item["id"] = old["id"]
+        elif item["operation"] != "delete" and self.chance(10):
+            item["data"]["nonce"] = f"{device.name}/{device.next_id}"
+        else:
+            item["id"] = f"i{device.next_id}" if self.chance(97) else self.rng.choice(("ü" * 200, "an id", "\\"))
+        device.next_id += 1
+        if self.chance(5):
+            item = self.spoil(item)
+            if self.chance(10):
+                item = self.spoil(item)
+        device.items.append(item)
+        return item
+
+    def rewritten(self, value):
+        """The same JSON value in other words."""
+        if isinstance(value, dict):
+            names = list(value)
+            self.rng.shuffle(names)
+            return {name: self.rewritten(value[name]) for name in names}
+        if isinstance(value, int) and not isinstance(value, bool) and self.chance(50):
+            return Decimal(value) + Decimal("0.0")
+        return value
+
+    def envelope(self, device, items):
+        request = {"deviceId": device.name, "items": items}
+        cursor = self.rng.choice([device.cursor] * 6 + [None, None, 0, self.rng.randint(0, int(device.cursor)), 10**6])
+        if cursor is not None:
+            request["lastSyncVersion"] = cursor
+        if self.chance(10):
+            request.update(deviceName="Pixel 6", metadata={"appVersion": "1.2"})
+        if self.chance(6):
+            request["dryRun"] = True
+        if self.chance(8):
+            request["atomic"] = True
+        return request
+
+    def push(self, device):
+        kind = self.rng.randrange(100)
+        if device.batches and kind < 14:
+            return copy.deepcopy(self.rng.choice(device.batches))
+        if device.batches and kind < 24:
+            items = [item for batch in self.rng.sample(device.batches, min(2, len(device.batches))) for item in batch["items"]]
+            self.rng.shuffle(items)
+            return self.envelope(device, copy.deepcopy(items))
+        items = []
+        for _ in range(self.rng.choice((0, 1, 1, 2, 3, 5, 8))):
+            again = items and self.chance(4)
+            items.append(copy.deepcopy(self.rng.choice(items)) if again else self.item(device))
+        request = self.envelope(device, items)
+        device.batches.append(copy.deepcopy(request))
+        return request
+
+    def pull(self, device):
+        """(request, whether it belongs to the device's run of pages)."""
+        request = {"deviceId": device.name, "lastSyncVersion": device.cursor}
+        if self.chance(60):
+            request["limit"] = self.rng.randrange(1, 6)
+        if self.chance(70):
+            request["from"] = device.finished
+            return request, True
+        if self.chance(50):
+            return request, True
+        request["lastSyncVersion"] = self.rng.randint(0, int(device.cursor))
+        request["resourceTypes"] = self.rng.sample(TYPES, self.rng.randrange(1, 4))
+        return request, False
+
+    def pulled(self, device, answer):
+        device.cursor = answer["syncVersion"]
+        if not answer["hasMore"]:
+            device.finished = device.cursor
+
+    def pushed(self, device, answer):
+        """Takes over what the device learnt; an answer that lags behind its cursor teaches nothing."""
+        if answer["syncVersion"] > device.cursor:
+            if device.finished == device.cursor:
+                device.finished = answer["syncVersion"]
+            device.cursor = answer["syncVersion"]
+        for result in answer["results"]:
+            if result["status"] != "failed" and result["resourceType"] == "conversation" and len(result["resourceId"]) == 36:
+                self.derived = (self.derived + [result["resourceId"]])[-3:]
+
+    def order_free_batches(self):
+        """Batches whose final documents must not depend on how often and in which order they arrive."""
+        batches = []
+        for number in range(self.rng.randrange(2, 8)):
+            items = []
+            for place in range(self.rng.randrange(1, 9)):
+                item = dict(self.good_item(ORDER_FREE, order_free=True), id=f"free-{number}-{place}")
+                items.append(item if self.chance(97) else self.spoil_free(item))
+            batches.append({"deviceId": self.rng.choice(self.devices).name, "items": items})
+        return batches
+
+    def spoil_free(self, item):
+        """A bad item that stays out of the way of the others whatever the order."""
+        item["clientTimestamp"] = self.rng.choice(BAD_TIMES)
+        return item
+
+
+def malformed(rng):
+    """(request, SQLSTATE) that no push answers."""
+    return rng.choice((
+        ({"items": []}, "22023"), ({"deviceId": "", "items": []}, "22023"), ({"deviceId": 5, "items": []}, "22023"),
+        ({"deviceId": "d" * 201, "items": []}, "22023"), ({"deviceId": "d"}, "22023"), ([], "22023"), ("push", "22023"),
+        ({"deviceId": "d", "items": {}}, "22023"), ({"deviceId": "d", "items": "x"}, "22023"),
+        ({"deviceId": "d", "items": [], "lastSyncVersion": "7"}, "22023"),
+        ({"deviceId": "d", "items": [], "lastSyncVersion": -1}, "22023"),
+        ({"deviceId": "d", "items": [], "lastSyncVersion": Decimal("1.5")}, "22023"),
+        ({"deviceId": "d", "items": [], "dryRun": "yes"}, "22023"), ({"deviceId": "d", "items": [5] * 1001}, "54000")))
