@@ -3,13 +3,13 @@
 
 EXTENSION = learnsync
 MODULE_big = learnsync
-VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
+LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
 MODULES_SQL = install rule types digest learner push pull device setup access
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c))
-INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(VERSION).sql
+INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(LEARNSYNC_VERSION).sql
 DATA_built = $(INSTALL_SCRIPT_SQL)
 
 REGRESS = $(filter-out $(EXTENSION)--%,$(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
@@ -50,7 +50,7 @@ test:
 	test/scratch test/run
 
 bench:
-	test/scratch test/bench/run
+	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run
 
 model-long:
 	test/scratch python3 test/model/run --seeds 20000

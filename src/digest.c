@@ -197,7 +197,8 @@ ls_digest_json(LsDigest *digest, const JsonbValue *json, const char *without)
 		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
 		{
 			take_tagged(digest, token == WJB_BEGIN_ARRAY ? '[' : '{', NULL, 0);
-			deepest = Max(deepest, ++depth);
+			depth++;
+			deepest = Max(deepest, depth);
 		}
 		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
 		{

@@ -27,4 +27,4 @@ CREATE TYPE learnsync.conflict_row AS (
     at timestamptz, resource_version bigint, resolution text, is_open boolean);
 CREATE TYPE learnsync.failed_row AS (
     key uuid, item_id text, code text, path text, message text, retryable boolean, item jsonb, item_bytes integer,
-    fingerprint bigint);
+    fingerprint bigint, copies integer);

@@ -23,15 +23,8 @@ ls_verdict_resolution(LsVerdict verdict)
 	}
 }
 
-/* The resource's version as this push leaves it. */
-static int64
-current_version(const LsPush *push, const LsResource *resource)
-{
-	return resource->new_version != 0 && !push->dry_run ? resource->new_version : resource->version;
-}
-
 static JsonbValue
-result_of(const LsPush *push, const LsItem *item)
+result_of(const LsItem *item)
 {
 	JsonbValue result = ls_json_object();
 	bool failed = item->verdict == LS_FAILED;
@@ -44,13 +37,13 @@ result_of(const LsPush *push, const LsItem *item)
 	ls_json_put(&result, "duplicate", ls_json_bool(item->duplicate));
 	ls_json_put(&result, "resourceId", ls_json_text(item->resource_id));
 	ls_json_put(&result, "resourceType", ls_json_text(type));
-	if (item->duplicate && item->resource != NULL && current_version(push, item->resource) > item->version)
-		ls_json_put(&result, "serverVersion", ls_json_int(current_version(push, item->resource)));
+	if (item->duplicate && item->resource != NULL && ls_resource_version(item->resource) > item->version)
+		ls_json_put(&result, "serverVersion", ls_json_int(ls_resource_version(item->resource)));
 	return result;
 }
 
 static JsonbValue
-conflict_of(const LsPush *push, const LsItem *item)
+conflict_of(const LsItem *item)
 {
 	JsonbValue conflict = ls_json_object();
 	pg_uuid_t id = ls_digest_derive(&item->key, "conflict");
@@ -60,7 +53,7 @@ conflict_of(const LsPush *push, const LsItem *item)
 	if (item->resource != NULL)
 	{
 		server = ls_state_show(item->resource->type->rule, &item->resource->state);
-		version = ls_json_int(current_version(push, item->resource));
+		version = ls_json_int(ls_resource_version(item->resource));
 	}
 	ls_json_put(&conflict, "id", ls_json_text(item->id));
 	ls_json_put(&conflict, "conflictId", ls_json_uuid(&id));
@@ -97,13 +90,13 @@ ls_push_answer(LsPush *push)
 	{
 		LsItem *item = &push->items[i];
 
-		ls_json_add(&results, result_of(push, item));
+		ls_json_add(&results, result_of(item));
 		if (item->verdict == LS_FAILED)
 			ls_json_add(&failed, failure_of(item));
 		else if (item->verdict == LS_SYNCED)
 			ls_json_add(&synced, ls_json_text(item->id));
 		else
-			ls_json_add(&conflicts, conflict_of(push, item));
+			ls_json_add(&conflicts, conflict_of(item));
 	}
 	ls_json_put(&answer, "epoch", ls_json_text(ls_store_epoch()));
 	ls_json_put(&answer, "results", results);

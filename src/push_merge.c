@@ -133,7 +133,6 @@ merge_item(LsPush *push, LsItem *item)
 	item->accepted = true;
 	if (merged.changed)
 		mark_changed(push, resource);
-	item->version = resource->new_version != 0 ? resource->new_version : resource->version;
 }
 
 /* Decides one item; the ones before it are decided. */
@@ -154,7 +153,6 @@ decide_item(LsPush *push, LsItem *item)
 	{
 		item->duplicate = true;
 		item->verdict = twin->verdict;
-		item->version = twin->version;
 	}
 	else if (twin != NULL)
 		refuse_reused(&item->failure);
@@ -176,6 +174,26 @@ start_over(LsPush *push)
 	}
 	for (int i = 0; i < push->nitems; i++)
 		push->items[i].accepted = false;
+}
+
+/* The resource's version as this push leaves it. */
+int64
+ls_resource_version(const LsResource *resource)
+{
+	return resource->new_version != 0 ? resource->new_version : resource->version;
+}
+
+/* All items of one push that touch one resource answer the version it has in the end. */
+static void
+settle_item_versions(LsPush *push)
+{
+	for (int i = 0; i < push->nitems; i++)
+	{
+		LsItem *item = &push->items[i];
+
+		if (item->verdict != LS_FAILED && !item->receipt.found && item->resource != NULL)
+			item->version = ls_resource_version(item->resource);
+	}
 }
 
 /* A creation is the step from no document to one. */
@@ -238,17 +256,36 @@ ls_push_merge(LsPush *push, int upto)
 	if (push->atomic && upto == push->nitems)
 		abort_others(push);
 	settle_created_versions(push);
+	settle_item_versions(push);
 	push->safe_version = safe_version(push);
 }
 
-/* Whether an item goes to the table of failed ones: the last copy of its identity, if nobody else is to blame. */
-bool
-ls_item_is_recorded(const LsPush *push, const LsItem *item)
+static bool
+is_to_blame(const LsItem *item)
 {
-	for (const LsItem *later = *item_bucket((LsPush *) push, &item->key); later != item; later = later->next)
-	{
-		if (memcmp(&later->key, &item->key, UUID_LEN) == 0 && later->failure.code != NULL)
-			return false;
-	}
 	return item->failure.code != NULL && strcmp(item->failure.code, "aborted") != 0;
+}
+
+/*
+ * How many copies of a failed item's identity failed in this push since one was accepted, if it is the one to be
+ * recorded: the last copy. 0 where it is not.
+ */
+int
+ls_item_failed_copies(const LsPush *push, const LsItem *item)
+{
+	int copies = 0;
+
+	if (!is_to_blame(item))
+		return 0;
+	for (const LsItem *other = *item_bucket((LsPush *) push, &item->key); other != NULL; other = other->next)
+	{
+		if (memcmp(&other->key, &item->key, UUID_LEN) != 0)
+			continue;
+		if (other->index > item->index && (other->accepted || is_to_blame(other)))
+			return 0;
+		if (other->accepted)
+			break;
+		copies += is_to_blame(other);
+	}
+	return copies;
 }

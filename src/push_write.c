@@ -129,7 +129,7 @@ ls_push_write(LsPush *push)
 		ls_store_touch_device(push);
 	if (!logged && !has_failed(push))
 		return;
-	ls_store_write_failed(push);
 	ls_store_forget_failed(push);
+	ls_store_write_failed(push);
 	ls_store_update_learner(push, logged);
 }

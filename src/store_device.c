@@ -104,7 +104,6 @@ ls_store_conflicts(LsText learner, LsText device)
 {
 	JsonbValue conflicts = ls_json_array();
 	uint64 count = query(&read_conflicts, learner, device);
-	SPITupleTable *rows = SPI_tuptable; /* looking up a type replaces it */
 	bool isnull;
 
 	for (uint64 i = 0; i < count; i++)
@@ -112,7 +111,6 @@ ls_store_conflicts(LsText learner, LsText device)
 		JsonbValue conflict = ls_json_object();
 		JsonbValue server = server_data(i);
 
-		SPI_tuptable = rows;
 		ls_json_put(&conflict, "id", ls_json_text(ls_store_text(i, 1)));
 		ls_json_put(&conflict, "deviceId", ls_json_text(ls_store_text(i, 2)));
 		ls_json_put(&conflict, "resourceType", ls_json_text(ls_store_text(i, 3)));

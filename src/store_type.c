@@ -72,15 +72,19 @@ ls_store_renew_types(void)
 	renew_cache();
 }
 
+/* Reads a rule; whoever is in the midst of another result goes on with it afterwards. */
 static Jsonb *
 read_rule(LsText name)
 {
+	SPITupleTable *result = SPI_tuptable;
 	Datum values[] = {ls_text_to_datum(name)};
+	Jsonb *rule = NULL;
 	bool isnull;
 
-	if (ls_store_read(&read_type, values, NULL) == 0)
-		return NULL;
-	return DatumGetJsonbPCopy(ls_store_value(0, 1, &isnull));
+	if (ls_store_read(&read_type, values, NULL) > 0)
+		rule = DatumGetJsonbPCopy(ls_store_value(0, 1, &isnull));
+	SPI_tuptable = result;
+	return rule;
 }
 
 /* The type of that name, NULL where there is none. */

@@ -84,13 +84,13 @@ static LsStatement write_conflicts = {
 
 static LsStatement write_failed = {
 	"INSERT INTO learnsync_data.failed AS f (learner_id, key, device_id, item_id, code, path, message, retryable,"
-	" item, item_bytes, fingerprint, first_failed_at, failed_at)"
+	" item, item_bytes, fingerprint, retry_count, first_failed_at, failed_at)"
 	" SELECT $1, c.key, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
-	" $4, $4 FROM pg_catalog.unnest($2) c"
+	" c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
 	" ON CONFLICT (learner_id, key) DO UPDATE SET code = EXCLUDED.code, path = EXCLUDED.path,"
 	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
 	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
-	" retry_count = f.retry_count OPERATOR(pg_catalog.+) 1",
+	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",
 	{"pg_catalog.text", "learnsync.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
 
 static LsStatement prune_failed = {
@@ -180,12 +180,12 @@ conflict_datum(const LsItem *item)
 
 /* Of an item that is too large only size and digest are kept. */
 static Datum
-failed_datum(const LsItem *item)
+failed_datum(const LsItem *item, int copies)
 {
 	bool too_large = strcmp(item->failure.code, "too_large") == 0;
 	JsonbValue none = ls_json_null();
-	Datum values[9];
-	bool nulls[9];
+	Datum values[10];
+	bool nulls[10];
 
 	put(values, nulls, 0, true, UUIDPGetDatum(&item->key));
 	put_text(values, nulls, 1, item->id);
@@ -196,6 +196,7 @@ failed_datum(const LsItem *item)
 	put_json(values, nulls, 6, too_large ? &none : &item->raw);
 	put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(&item->raw)));
 	put(values, nulls, 8, true, Int64GetDatum(item->fingerprint));
+	put(values, nulls, 9, true, Int32GetDatum(copies));
 	return ls_store_row(&failed_row, values, nulls);
 }
 
@@ -333,7 +334,7 @@ ls_store_write_accepted(LsPush *push)
 	write_new_conflicts(push);
 }
 
-/* Records the failed items; of two copies of one identity in one push the last stands. */
+/* Records the failed items, each identity once. */
 void
 ls_store_write_failed(LsPush *push)
 {
@@ -344,8 +345,10 @@ ls_store_write_failed(LsPush *push)
 
 	for (int i = 0; i < push->nitems; i++)
 	{
-		if (ls_item_is_recorded(push, &push->items[i]))
-			rows[count++] = failed_datum(&push->items[i]);
+		int copies = ls_item_failed_copies(push, &push->items[i]);
+
+		if (copies > 0)
+			rows[count++] = failed_datum(&push->items[i], copies);
 	}
 	if (count == 0)
 		return;

@@ -50,26 +50,29 @@ fold_min(LsField *field, bool present, const LsRuleField *rule, const JsonbValue
 	return LS_FOLD_KEPT;
 }
 
-/* Whether a number lies within 64 bits, so that sums of them can be added without overflow checks of their own. */
+/* Whether a number lies within 64 bits, or within twice that for what is added to such a one. */
 static bool
-in_sum_range(Numeric number)
+in_sum_range(Numeric number, int times)
 {
-	LsBounds bounds = {int64_to_numeric(-PG_INT64_MAX), int64_to_numeric(PG_INT64_MAX), false};
+	Datum limit = DirectFunctionCall2(numeric_mul, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)),
+									  NumericGetDatum(int64_to_numeric(times)));
+	LsBounds bounds = {DatumGetNumeric(DirectFunctionCall1(numeric_uminus, limit)), DatumGetNumeric(limit), false};
 
 	return ls_check_bounds(&bounds, number);
 }
 
+/* What is added is bounded before, so that the addition itself cannot fail. */
 static LsFolded
 fold_sum(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
 {
 	JsonbValue sum = *value;
 
-	if (!in_sum_range(value->val.numeric))
+	if (!in_sum_range(value->val.numeric, 2))
 		return LS_FOLD_OVERFLOW;
 	if (present && field->value.type == jbvNumeric)
 		sum.val.numeric = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(field->value.val.numeric),
 															  NumericGetDatum(value->val.numeric)));
-	if (!in_sum_range(sum.val.numeric))
+	if (!in_sum_range(sum.val.numeric, 1))
 		return LS_FOLD_OVERFLOW;
 	if (present && ls_json_compare(&sum, &field->value) == 0)
 		return LS_FOLD_KEPT;

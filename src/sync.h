@@ -120,7 +120,8 @@ extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
 extern void ls_push_judge(LsPush *push);
 extern void ls_push_find_resources(LsPush *push);
 extern void ls_push_merge(LsPush *push, int upto);
-extern bool ls_item_is_recorded(const LsPush *push, const LsItem *item);
+extern int64 ls_resource_version(const LsResource *resource);
+extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
 
 /* push_write.c */
 extern void ls_push_write(LsPush *push);

@@ -221,7 +221,8 @@ class Workload:
         """A new item, or one that the device sent before, as it was or changed."""
         old = self.rng.choice(device.items) if device.items else None
         if old is not None and self.chance(4):
-            return self.rewritten(copy.deepcopy(old))
+            again = self.rewritten(copy.deepcopy(old))
+            return {"id": None, **again} if isinstance(again, dict) and self.chance(50) else again
         item = self.good_item()
         if isinstance(old, dict) and "id" in old and self.chance(4):
             item["id"] = old["id"]
