@@ -65,24 +65,26 @@ read_word(const unsigned char *bytes)
 	return word;
 }
 
+/* Takes whole words across the bytes that are left from before, then keeps what does not fill a word. */
 void
 ls_digest_bytes(LsDigest *digest, const void *bytes, Size length)
 {
 	const unsigned char *next = bytes;
 	const unsigned char *end = next + length;
-	int filled = digest->length & 7;
+	int filled = 8 * (digest->length & 7); /* bits of tail in use */
 
 	digest->length += length;
+	for (; end - next >= 8; next += 8)
+	{
+		uint64 word = read_word(next);
+
+		take_word(digest, digest->tail | word << filled);
+		digest->tail = filled == 0 ? 0 : word >> (64 - filled);
+	}
 	while (next < end)
 	{
-		if (filled == 0 && end - next >= 8)
-		{
-			take_word(digest, read_word(next));
-			next += 8;
-			continue;
-		}
-		digest->tail |= ((uint64) *next++) << (8 * filled);
-		filled = (filled + 1) & 7;
+		digest->tail |= ((uint64) *next++) << filled;
+		filled = (filled + 8) & 63;
 		if (filled == 0)
 		{
 			take_word(digest, digest->tail);

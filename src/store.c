@@ -305,3 +305,24 @@ ls_store_array(LsRowType *type, Datum *rows, int nrows)
 {
 	return PointerGetDatum(construct_array(rows, nrows, row_desc(type)->tdtypeid, -1, false, TYPALIGN_DOUBLE));
 }
+
+/* A nullable value of a row under construction. */
+void
+ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value)
+{
+	values[column] = value;
+	nulls[column] = !present;
+}
+
+void
+ls_store_put_text(Datum *values, bool *nulls, int column, LsText text)
+{
+	ls_store_put(values, nulls, column, text.data != NULL, text.data == NULL ? (Datum) 0 : ls_text_to_datum(text));
+}
+
+void
+ls_store_put_json(Datum *values, bool *nulls, int column, const JsonbValue *json)
+{
+	ls_store_put(values, nulls, column, json->type != jbvNull,
+				 json->type == jbvNull ? (Datum) 0 : JsonbPGetDatum(ls_json_encode(json)));
+}

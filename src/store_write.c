@@ -1,6 +1,6 @@
 /*
  * store_write.c
- *		What a push writes: resources, receipts and change log, conflicts, failed items, device, learner.
+ *		What a push writes of its accepted items: resources, receipts and change log, conflicts, device, learner.
  */
 #include "postgres.h"
 
@@ -11,12 +11,10 @@
 
 #define SLOT_USECS (INT64CONST(7) * USECS_PER_DAY) /* a week fills one slot of the payloads, then the next */
 #define SLOTS 8
-#define MAX_FAILED "1000" /* failed items kept per learner */
 
 static LsRowType resource_row = {"learnsync.resource_row"};
 static LsRowType ledger_row = {"learnsync.ledger_row"};
 static LsRowType conflict_row = {"learnsync.conflict_row"};
-static LsRowType failed_row = {"learnsync.failed_row"};
 
 static LsStatement add_resources = {
 	"INSERT INTO learnsync_data.resource (learner_id, resource_type, resource_id, version, created_version,"
@@ -82,50 +80,11 @@ static LsStatement write_conflicts = {
 	" CASE WHEN c.is_open THEN NULL ELSE 'rule' END FROM pg_catalog.unnest($2) c",
 	{"pg_catalog.text", "learnsync.conflict_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
 
-static LsStatement write_failed = {
-	"INSERT INTO learnsync_data.failed AS f (learner_id, key, device_id, item_id, code, path, message, retryable,"
-	" item, item_bytes, fingerprint, retry_count, first_failed_at, failed_at)"
-	" SELECT $1, c.key, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
-	" c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
-	" ON CONFLICT (learner_id, key) DO UPDATE SET code = EXCLUDED.code, path = EXCLUDED.path,"
-	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
-	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
-	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",
-	{"pg_catalog.text", "learnsync.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
-
-static LsStatement prune_failed = {
-	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1"
-	" ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ "$1 AND f.key" EQ "o.key",
-	{"pg_catalog.text", NULL}};
-
-static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
-									" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
-									{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
-
+/* The number of pushes is compared too: a trigger that pushed for the same learner has left our versions behind. */
 static LsStatement update_learner = {
-	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4 WHERE l.learner_id" EQ "$1",
-	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", NULL}};
-
-/* A nullable value of a row under construction. */
-static void
-put(Datum *values, bool *nulls, int column, bool present, Datum value)
-{
-	values[column] = value;
-	nulls[column] = !present;
-}
-
-static void
-put_text(Datum *values, bool *nulls, int column, LsText text)
-{
-	put(values, nulls, column, text.data != NULL, text.data == NULL ? (Datum) 0 : ls_text_to_datum(text));
-}
-
-static void
-put_json(Datum *values, bool *nulls, int column, const JsonbValue *json)
-{
-	put(values, nulls, column, json->type != jbvNull,
-		json->type == jbvNull ? (Datum) 0 : JsonbPGetDatum(ls_json_encode(json)));
-}
+	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4"
+	" WHERE l.learner_id" EQ "$1 AND l.push_no" EQ "$5",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", NULL}};
 
 static Datum
 resource_datum(const LsResource *resource)
@@ -135,15 +94,16 @@ resource_datum(const LsResource *resource)
 	Datum values[9];
 	bool nulls[9];
 
-	put_text(values, nulls, 0, resource->type->name);
-	put_text(values, nulls, 1, resource->id);
-	put(values, nulls, 2, true, Int64GetDatum(resource->new_version));
-	put(values, nulls, 3, true, Int64GetDatum(resource->created_version));
-	put(values, nulls, 4, true, TimestampTzGetDatum(state->at));
-	put(values, nulls, 5, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
-	put(values, nulls, 6, state->exists, state->exists ? JsonbPGetDatum(ls_state_document(state)) : (Datum) 0);
-	put(values, nulls, 7, book != NULL, JsonbPGetDatum(book));
-	put(values, nulls, 8, resource->version != 0, PointerGetDatum(&resource->place));
+	ls_store_put_text(values, nulls, 0, resource->type->name);
+	ls_store_put_text(values, nulls, 1, resource->id);
+	ls_store_put(values, nulls, 2, true, Int64GetDatum(resource->new_version));
+	ls_store_put(values, nulls, 3, true, Int64GetDatum(resource->created_version));
+	ls_store_put(values, nulls, 4, true, TimestampTzGetDatum(state->at));
+	ls_store_put(values, nulls, 5, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
+	ls_store_put(values, nulls, 6, state->exists,
+				 state->exists ? JsonbPGetDatum(ls_state_document(state)) : (Datum) 0);
+	ls_store_put(values, nulls, 7, book != NULL, JsonbPGetDatum(book));
+	ls_store_put(values, nulls, 8, resource->version != 0, PointerGetDatum(&resource->place));
 	return ls_store_row(&resource_row, values, nulls);
 }
 
@@ -165,39 +125,17 @@ conflict_datum(const LsItem *item)
 	bool nulls[10];
 
 	*id = ls_digest_derive(&item->key, "conflict");
-	put(values, nulls, 0, true, UUIDPGetDatum(id));
-	put_text(values, nulls, 1, item->id);
-	put_text(values, nulls, 2, item->type->name);
-	put_text(values, nulls, 3, item->resource->id);
-	put_text(values, nulls, 4, item->operation);
-	put_json(values, nulls, 5, &item->data);
-	put(values, nulls, 6, true, TimestampTzGetDatum(item->change.at));
-	put(values, nulls, 7, true, Int64GetDatum(item->version));
-	put_text(values, nulls, 8, ls_text(ls_verdict_resolution(item->verdict)));
-	put(values, nulls, 9, true, BoolGetDatum(item->verdict == LS_MANUAL_REQUIRED));
+	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(id));
+	ls_store_put_text(values, nulls, 1, item->id);
+	ls_store_put_text(values, nulls, 2, item->type->name);
+	ls_store_put_text(values, nulls, 3, item->resource->id);
+	ls_store_put_text(values, nulls, 4, item->operation);
+	ls_store_put_json(values, nulls, 5, &item->data);
+	ls_store_put(values, nulls, 6, true, TimestampTzGetDatum(item->change.at));
+	ls_store_put(values, nulls, 7, true, Int64GetDatum(item->version));
+	ls_store_put_text(values, nulls, 8, ls_text(ls_verdict_resolution(item->verdict)));
+	ls_store_put(values, nulls, 9, true, BoolGetDatum(item->verdict == LS_MANUAL_REQUIRED));
 	return ls_store_row(&conflict_row, values, nulls);
-}
-
-/* Of an item that is too large only size and digest are kept. */
-static Datum
-failed_datum(const LsItem *item, int copies)
-{
-	bool too_large = strcmp(item->failure.code, "too_large") == 0;
-	JsonbValue none = ls_json_null();
-	Datum values[10];
-	bool nulls[10];
-
-	put(values, nulls, 0, true, UUIDPGetDatum(&item->key));
-	put_text(values, nulls, 1, item->id);
-	put_text(values, nulls, 2, ls_text(item->failure.code));
-	put_text(values, nulls, 3, ls_text(item->failure.path));
-	put_text(values, nulls, 4, ls_text(item->failure.message));
-	put(values, nulls, 5, true, BoolGetDatum(item->failure.retryable));
-	put_json(values, nulls, 6, too_large ? &none : &item->raw);
-	put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(&item->raw)));
-	put(values, nulls, 8, true, Int64GetDatum(item->fingerprint));
-	put(values, nulls, 9, true, Int32GetDatum(copies));
-	return ls_store_row(&failed_row, values, nulls);
 }
 
 /* Writes the changed resources that are new, or those that are not. */
@@ -246,12 +184,12 @@ device_values(LsPush *push, Datum *values, char *nulls)
 {
 	bool isnull[6];
 
-	put_text(values, isnull, 0, push->learner.id);
-	put_text(values, isnull, 1, push->device.id);
-	put_text(values, isnull, 2, push->device_name);
-	put_json(values, isnull, 3, &push->metadata);
-	put(values, isnull, 4, true, Int64GetDatum(push->safe_version));
-	put(values, isnull, 5, true, TimestampTzGetDatum(push->now));
+	ls_store_put_text(values, isnull, 0, push->learner.id);
+	ls_store_put_text(values, isnull, 1, push->device.id);
+	ls_store_put_text(values, isnull, 2, push->device_name);
+	ls_store_put_json(values, isnull, 3, &push->metadata);
+	ls_store_put(values, isnull, 4, true, Int64GetDatum(push->safe_version));
+	ls_store_put(values, isnull, 5, true, TimestampTzGetDatum(push->now));
 	for (int i = 0; i < 6; i++)
 		nulls[i] = isnull[i] ? 'n' : ' ';
 }
@@ -334,55 +272,17 @@ ls_store_write_accepted(LsPush *push)
 	write_new_conflicts(push);
 }
 
-/* Records the failed items, each identity once. */
-void
-ls_store_write_failed(LsPush *push)
-{
-	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
-	Datum values[4] = {ls_text_to_datum(push->learner.id), 0, ls_text_to_datum(push->device.id),
-					   TimestampTzGetDatum(push->now)};
-	int count = 0;
-
-	for (int i = 0; i < push->nitems; i++)
-	{
-		int copies = ls_item_failed_copies(push, &push->items[i]);
-
-		if (copies > 0)
-			rows[count++] = failed_datum(&push->items[i], copies);
-	}
-	if (count == 0)
-		return;
-	values[1] = ls_store_array(&failed_row, rows, count);
-	ls_store_run(&write_failed, values, NULL);
-	ls_store_run(&prune_failed, values, NULL);
-}
-
-/* Drops the failed copies of items that were accepted now. */
-void
-ls_store_forget_failed(LsPush *push)
-{
-	Datum *keys = palloc(sizeof(Datum) * Max(push->nitems, 1));
-	Datum values[2] = {ls_text_to_datum(push->learner.id)};
-	int count = 0;
-
-	for (int i = 0; i < push->nitems; i++)
-	{
-		if (push->items[i].accepted && push->items[i].was_failed)
-			keys[count++] = UUIDPGetDatum(&push->items[i].key);
-	}
-	if (count == 0)
-		return;
-	values[1] = PointerGetDatum(construct_array(keys, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	ls_store_run(&forget_failed, values, NULL);
-}
-
 /* The learner's row last and outside any subtransaction, which would turn its lock into a multixact. */
 void
 ls_store_update_learner(LsPush *push, bool logged)
 {
 	Datum values[] = {ls_text_to_datum(push->learner.id), Int64GetDatum(push->version),
 					  Int64GetDatum(logged ? push->version : push->learner.log_version),
-					  Int64GetDatum(push->learner.push_no + (logged ? 1 : 0))};
+					  Int64GetDatum(push->learner.push_no + (logged ? 1 : 0)), Int64GetDatum(push->learner.push_no)};
 
-	ls_store_run(&update_learner, values, NULL);
+	if (ls_store_run(&update_learner, values, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a push was made within a push of the same learner"),
+				 errhint("A trigger on the tables of learnsync must not call learnsync for the same learner.")));
 }

@@ -155,10 +155,12 @@ extern void ls_store_read_learner(LsPush *push);
 extern void ls_store_read_known(LsPush *push);
 extern void ls_store_read_resources(LsPush *push);
 
-/* store_write.c */
-extern void ls_store_write_accepted(LsPush *push);
+/* store_failed.c */
 extern void ls_store_write_failed(LsPush *push);
 extern void ls_store_forget_failed(LsPush *push);
+
+/* store_write.c */
+extern void ls_store_write_accepted(LsPush *push);
 extern void ls_store_update_learner(LsPush *push, bool logged);
 extern void ls_store_touch_device(LsPush *push);
 
