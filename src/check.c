@@ -237,33 +237,45 @@ keys_from_id(const LsRule *rule, LsText resource_id, LsChange *change, LsFailure
 	return true;
 }
 
+/* The key fields that data has, null counting as absent; answers how many. */
+static int
+find_keys(const LsRule *rule, const JsonbValue *data, JsonbValue *values)
+{
+	int found = 0;
+
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		if (!ls_json_is_object(data) || !ls_json_get_text(data, rule->keys[i], &values[i]))
+			values[i] = ls_json_null();
+		found += values[i].type != jbvNull;
+	}
+	return found;
+}
+
 /* Finds the key fields' values in data, else in resource_id; leaves the one to be generated empty. */
 bool
 ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change, LsFailure *failure)
 {
-	int found = 0;
-	LsText missing = {NULL, 0};
+	JsonbValue values[LS_MAX_KEYS];
+	int found = find_keys(rule, data, values);
 
 	for (int i = 0; i < rule->nkeys; i++)
 	{
-		const LsRuleField *field = ls_rule_field(rule, rule->keys[i]);
-		JsonbValue value;
-
-		change->keys[i] = missing;
-		change->key_is_number[i] = field->type == LS_TYPE_INTEGER;
-		if (!ls_json_is_object(data) || !ls_json_get_text(data, rule->keys[i], &value) || value.type == jbvNull)
-			continue;
-		if (!check_key(field, &value, &change->keys[i], failure))
-			return false;
-		found++;
+		change->keys[i] = (LsText){NULL, 0};
+		change->key_is_number[i] = ls_rule_field(rule, rule->keys[i])->type == LS_TYPE_INTEGER;
 	}
 	if (found == 0 && resource_id.data != NULL && rule->nkeys > 0)
 		return keys_from_id(rule, resource_id, change, failure);
 	for (int i = 0; i < rule->nkeys; i++)
 	{
-		if (change->keys[i].data == NULL && !rule->generate_key)
-			return ls_fail(failure, "invalid", data_path(rule->keys[i]), "%s is missing",
-						   ls_text_string(rule->keys[i]));
+		const LsRuleField *field = ls_rule_field(rule, rule->keys[i]);
+
+		if (values[i].type == jbvNull && rule->generate_key)
+			continue;
+		if (values[i].type == jbvNull)
+			return ls_fail(failure, "invalid", data_path(field->name), "%s is missing", ls_text_string(field->name));
+		if (!check_key(field, &values[i], &change->keys[i], failure))
+			return false;
 	}
 	if (found > 0 && resource_id.data != NULL && !ls_text_equal(ls_check_resource_id(rule, change), resource_id))
 		return ls_fail(failure, "invalid", "resourceId", "resourceId differs from the key in data");
