@@ -37,13 +37,13 @@ class Item:
 
 
 def identity(device, item):
-    """What makes two items the same item: the id of the device, else the content."""
+    """What makes two items the same item: the device's id for it, however long, else the content."""
     if not isinstance(item, dict):
         return "raw", device, repr(order(item))
-    if item.get("id") is None:
-        parts = [item.get(name) for name in ("resourceType", "resourceId", "operation", "data", "clientTimestamp")]
-        return "content", device, repr(order(parts))
-    return ("id", device, item["id"]) if is_id(item["id"]) else ("raw", device, repr(order(item)))
+    if isinstance(item.get("id"), str):
+        return "id", device, item["id"]
+    parts = [item.get(name) for name in ("resourceType", "resourceId", "operation", "data", "clientTimestamp")]
+    return "content", device, repr(order(parts))
 
 
 def require(condition, code, path):
@@ -93,7 +93,10 @@ def check_key(rule, operation, data, given, derived_id):
             given = derived_id
         if given is not None:
             data = split_key(names, given)
-    key = {name: key_value(rule, name, data) for name in names}
+    key = {}
+    for name in names:
+        require(data.get(name) is not None, "invalid", "data." + name)
+        key[name] = key_value(rule, name, data)
     resource_id = dump(list(key.values())) if len(names) > 1 else key[names[0]]
     require(given is None or given == resource_id, "invalid", "resourceId")
     return resource_id, key
@@ -113,7 +116,6 @@ def split_key(names, text):
 
 def key_value(rule, name, data):
     path = "data." + name
-    require(data.get(name) is not None, "invalid", path)
     spec = rule.get("fields", {}).get(name, {})
     if spec.get("type") == "integer":
         check_value(spec, data[name], path)
@@ -130,9 +132,10 @@ def check_fields(rule, data):
         if spec is None:
             require(rule.get("other", "latest") != "refuse", "invalid", path)
         elif "derive" not in spec and spec["merge"] not in ("first_time", "last_time"):
-            require(data.get(name) is not None or not spec.get("required"), "invalid", path)
             if data.get(name) is not None:
                 check_value(spec, data[name], path)
+    for name in sorted(specs, key=by_key):
+        require(data.get(name) is not None or not specs[name].get("required"), "invalid", "data." + name)
 
 
 def check_value(spec, value, path):

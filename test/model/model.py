@@ -109,7 +109,8 @@ class Server:
                 entry.duplicate = True
                 return entry
             good = check(self.types, item, self.token("r", who))
-            resource = learner.resources.get((good.type, good.resource_id)) or Resource(good.type, good.resource_id, good.rule)
+            resource = learner.resources.get((good.type, good.resource_id))
+            resource = resource or Resource(good.type, good.resource_id, good.rule)
             at = good.at if good.at <= now + MAX_CLOCK_SKEW else now
             resolution = change_resource(learner, resource, good.change(at), before)
             conflict_id = self.token("c", who) if resolution else None
@@ -124,7 +125,9 @@ class Server:
 
     def shown_id(self, item, who):
         """The id in the answers; not predicted where the item has no usable one."""
-        return {"id": who[-1], "content": self.token("i", who)}.get(who[0], ANY)
+        if who[0] == "id":
+            return who[-1]
+        return self.token("i", who) if who[0] == "content" and item.get("id") is None else ANY
 
     def known_version(self, learner, request, before):
         """The greatest version that the device is known to hold."""

@@ -78,7 +78,8 @@ class Psql:
 
     def call(self, function, learner, request):
         """The answer of learnsync.FUNCTION(learner, request)."""
-        return parse("\n".join(self.ask(f"SELECT learnsync.{function}({quote(learner)}, {quote(dump(request))}::jsonb);")))
+        lines = self.ask(f"SELECT learnsync.{function}({quote(learner)}, {quote(dump(request))}::jsonb);")
+        return parse("\n".join(lines))
 
     def rows(self, query):
         """The rows of a query that gives one jsonb column."""

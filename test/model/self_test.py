@@ -44,7 +44,8 @@ class Case(unittest.TestCase):
 
     def test_stamps(self):
         self.assertEqual(show_stamp(parse_stamp("2026-01-08T10:30:00.123999+02:00")), "2026-01-08T08:30:00.123Z")
-        for bad in ("now", "infinity", "2026-01-08", "2026-01-08T10:30:00", "1969-12-31T23:59:59Z", "2026-02-30T00:00:00Z", 5):
+        for bad in ("now", "infinity", "2026-01-08", "2026-01-08T10:30:00", "1969-12-31T23:59:59Z",
+                    "2026-02-30T00:00:00Z", 5):
             self.assertIsNone(parse_stamp(bad), bad)
 
     def test_stale_merge_loses_nothing_and_tells_the_client(self):
@@ -52,7 +53,8 @@ class Case(unittest.TestCase):
         answer = self.push(item("lesson_progress", 9, {"lessonId": "x", "completionPercentage": 50, "timeSpent": 5}))
         self.assertEqual(answer["conflicts"][0]["resolution"], "server_wins")
         shown = answer["conflicts"][0]["serverData"]
-        self.assertEqual((shown["completionPercentage"], shown["timeSpent"], shown["startedAt"]), (75, 15, "2026-01-08T09:00:00.000Z"))
+        self.assertEqual((shown["completionPercentage"], shown["timeSpent"]), (75, 15))
+        self.assertEqual(shown["startedAt"], "2026-01-08T09:00:00.000Z")
         self.assertEqual(shown["status"], "in-progress")
         self.assertEqual(self.statuses(answer), [("conflict", 3)])
 
@@ -78,7 +80,8 @@ class Case(unittest.TestCase):
         self.push(item("mastery", 9, {"competencyId": "k", "a": 1}))
         stale = self.push(item("mastery", 8, {"competencyId": "k"}, operation="delete"))
         self.assertEqual(stale["conflicts"][0]["resolution"], "manual_required")
-        self.assertEqual(self.statuses(self.push(item("mastery", 10, {"competencyId": "k"}, operation="delete"))), [("synced", 3)])
+        answer = self.push(item("mastery", 10, {"competencyId": "k"}, operation="delete"))
+        self.assertEqual(self.statuses(answer), [("synced", 3)])
         late = self.push(item("mastery", 9, {"competencyId": "k", "a": 2}, id="late"))
         self.assertEqual((late["conflicts"][0]["serverData"], late["conflicts"][0]["resolution"]), (None, "server_wins"))
         self.push(item("mastery", 11, {"competencyId": "k", "b": 1}))
@@ -97,12 +100,14 @@ class Case(unittest.TestCase):
     def test_overflow_applies_nothing_of_the_item(self):
         self.push(item("deck", 9, {"deckId": "d", "lang": "en", "cards": 2**63 - 1}))
         answer = self.push(item("deck", 10, {"deckId": "d", "lang": "en", "cards": 1, "best": 5}))
-        self.assertEqual((answer["failedItems"][0]["code"], answer["failedItems"][0]["path"]), ("out_of_range", "data.cards"))
+        failed = answer["failedItems"][0]
+        self.assertEqual((failed["code"], failed["path"]), ("out_of_range", "data.cards"))
         self.assertNotIn("best", self.pull()["changes"][0]["data"])
 
     def test_safe_cursor(self):
         self.assertEqual(self.push(item("mastery", 1, {"competencyId": "a"}), lastSyncVersion=1)["syncVersion"], 2)
-        self.assertEqual(self.push(item("mastery", 2, {"competencyId": "b"}), device="d2", lastSyncVersion=0)["syncVersion"], 1)
+        answer = self.push(item("mastery", 2, {"competencyId": "b"}), device="d2", lastSyncVersion=0)
+        self.assertEqual(answer["syncVersion"], 1)
         self.assertEqual(self.push(item("mastery", 3, {"competencyId": "c"}), lastSyncVersion=2)["syncVersion"], 2)
         self.assertEqual(self.push(device="d2", lastSyncVersion=99)["syncVersion"], 1)
         self.assertEqual(self.push()["syncVersion"], 2)
@@ -112,7 +117,8 @@ class Case(unittest.TestCase):
         self.push(*(item("mastery", hour, {"competencyId": str(hour)}) for hour in range(1, 6)))
         self.push(item("mastery", 9, {"competencyId": "1"}))
         first = self.pull(3, **{"from": 2, "limit": 2})
-        self.assertEqual([(c["resourceId"], c["version"], c["operation"]) for c in first["changes"]], [("3", 4, "create"), ("4", 5, "create")])
+        self.assertEqual([(c["resourceId"], c["version"], c["operation"]) for c in first["changes"]],
+                         [("3", 4, "create"), ("4", 5, "create")])
         self.assertEqual((first["syncVersion"], first["hasMore"]), (5, True))
         rest = self.pull(5, **{"from": 2})
         self.assertEqual([(c["resourceId"], c["operation"]) for c in rest["changes"]], [("5", "create"), ("1", "update")])

@@ -23,11 +23,17 @@ DECK = {
         "mastered": {"merge": "first_time", "when": {"best": {"from": 500}}},
         "touched": {"merge": "last_time"},
         "slowAt": {"merge": "last_time", "when": {"fastest": {"above": 10}}},
-        "grade": {"derive": "best", "steps": [{"value": "none"}, {"value": "ok", "above": 0}, {"value": "good", "from": 500}]},
+        "grade": {"derive": "best",
+                  "steps": [{"value": "none"}, {"value": "ok", "above": 0}, {"value": "good", "from": 500}]},
         "size": {"derive": "cards", "steps": [{"value": 1, "from": 3}, {"value": 2, "from": 10}]}}}
 
+NOTE = {
+    "key": ["noteId"], "policy": "merge", "stale": "discard", "other": "refuse",
+    "fields": {"text": {"merge": "latest"}, "likes": {"merge": "sum", "type": "integer"}}}
+
+USER_TYPES = {"deck": DECK, "note": NOTE}
 ORDER_FREE = ("lesson_progress", "conversation", "deck")
-TYPES = ORDER_FREE + ("quiz_attempt", "mastery", "xapi_statement")
+TYPES = ORDER_FREE + ("quiz_attempt", "mastery", "xapi_statement", "note")
 TEXTS = ("", "a", "B", "b", "aa", "Zebra", "é", "ß", "日本", "quote\"back\\slash", "😀", "line\nbreak", "a" * 40)
 NUMBERS = (0, 1, -1, 2, Decimal("1.0"), Decimal("2.50"), 7, 100, Decimal("0.001"), 10**20)
 BAD_TIMES = (None, "", "now", "infinity", "2026-01-08", "2026-01-08T10:30:00", 1767868200, "2026-13-01T00:00:00Z",
@@ -118,8 +124,12 @@ class Workload:
             level=lambda: rng.choice(("new", "learning", "known", None)), opened=lambda: 1, grade=lambda: "fake",
             size=lambda: "fake", color=self.value)}
 
+    def note(self, order_free):
+        return "noteId", self.rng.choice(("n1", "n2")), self.some(text=self.value, likes=lambda: self.rng.choice((1, 2, None)))
+
     def quiz_attempt(self, order_free):
-        key = {"quizId": self.rng.choice(("q1", "q\"2", "ü", 3)), "attemptNumber": self.rng.choice((1, 2, Decimal("1.0")))}
+        key = {"quizId": self.rng.choice(("q1", "q\"2", "ü", 3)),
+               "attemptNumber": self.rng.choice((1, 2, Decimal("1.0")))}
         return key, None, self.some(score=lambda: self.rng.choice((1, Decimal("1.0"), 2)), passed=lambda: True)
 
     def mastery(self, order_free):
@@ -147,7 +157,7 @@ class Workload:
             return item
         if type == "conversation" and item["operation"] == "create" and self.chance(40):
             del item["resourceId"]
-        if self.chance(8) and type in ORDER_FREE + ("mastery",):
+        if self.chance(8) and type in ORDER_FREE + ("mastery", "note"):
             self.make_delete(item, key)
         return item
 
@@ -196,12 +206,15 @@ class Workload:
     def spoil_field(self, item, data):
         rng = self.rng
         keys = {"lesson_progress": "lessonId", "deck": "deckId", "mastery": "competencyId", "xapi_statement": "id",
-                "quiz_attempt": "quizId"}
+                "quiz_attempt": "quizId", "note": "noteId"}
         fields = {
-            "lesson_progress": [("completionPercentage", (-1, 101, "50", True, Decimal("100.001"))), ("timeSpent", (-1, Decimal("1.5"), "1", []))],
-            "deck": [("best", (-1, 1001, "1")), ("alias", (1, True)), ("fastest", ("1", [])), ("cards", (Decimal("1.5"), "1")),
+            "lesson_progress": [("completionPercentage", (-1, 101, "50", True, Decimal("100.001"))),
+                                ("timeSpent", (-1, Decimal("1.5"), "1", []))],
+            "deck": [("best", (-1, 1001, "1")), ("alias", (1, True)), ("fastest", ("1", [])),
+                     ("cards", (Decimal("1.5"), "1")),
                      ("title", ("x" * 21, "日" * 21, 5)), ("level", ("expert", 1)), ("lang", (None, 5)), ("lang", (None,))],
             "quiz_attempt": [("attemptNumber", (0, -1, Decimal("1.5"), "1", None, True))],
+            "note": [("likes", (Decimal("0.5"),)), ("color", ("red", None))],
             "conversation": [("messages", ("text", {}, 5))]}
         type = str(item.get("resourceType"))
         if type in fields and self.chance(60):
@@ -226,7 +239,7 @@ class Workload:
         item = self.good_item()
         if isinstance(old, dict) and "id" in old and self.chance(4):
             item["id"] = old["id"]
-        elif item["operation"] != "delete" and self.chance(10):
+        elif item["operation"] != "delete" and item["resourceType"] != "note" and self.chance(10):
             item["data"]["nonce"] = f"{device.name}/{device.next_id}"
         else:
             item["id"] = f"i{device.next_id}" if self.chance(97) else self.rng.choice(("ü" * 200, "an id", "\\"))
@@ -266,7 +279,8 @@ class Workload:
         if device.batches and kind < 14:
             return copy.deepcopy(self.rng.choice(device.batches))
         if device.batches and kind < 24:
-            items = [item for batch in self.rng.sample(device.batches, min(2, len(device.batches))) for item in batch["items"]]
+            batches = self.rng.sample(device.batches, min(2, len(device.batches)))
+            items = [item for batch in batches for item in batch["items"]]
             self.rng.shuffle(items)
             return self.envelope(device, copy.deepcopy(items))
         items = []
