@@ -92,6 +92,7 @@ static void
 do_push(LsPush *push)
 {
 	read_items(push);
+	ls_push_find_resources(push);
 	if (push->dry_run)
 		ls_store_read_learner(push);
 	else
@@ -100,8 +101,6 @@ do_push(LsPush *push)
 	ls_store_read_known(push);
 	ls_device_check(&push->device);
 	ls_push_judge(push);
-	ls_push_find_resources(push);
-	ls_store_read_resources(push);
 	ls_push_merge(push, push->nitems);
 	if (!push->dry_run)
 		ls_push_write(push);

@@ -67,8 +67,10 @@ ls_push_judge(LsPush *push)
 }
 
 static LsResource *
-find_resource(LsPush *push, const LsType *type, LsText id)
+find_resource(LsPush *push, const LsItem *item)
 {
+	const LsType *type = item->type;
+	LsText id = item->resource_id;
 	uint32 hash = hash_bytes((const unsigned char *) id.data, id.length) ^ (uint32) type->name.length;
 	LsResource **bucket = &push->resource_buckets[hash & (push->nbuckets - 1)];
 	LsResource *resource = *bucket;
@@ -80,6 +82,7 @@ find_resource(LsPush *push, const LsType *type, LsText id)
 	resource = palloc0(sizeof(LsResource));
 	resource->type = type;
 	resource->id = id;
+	resource->first_item = item->index;
 	resource->stored.at = resource->stored.deleted_at = LS_NO_TIME;
 	resource->next = *bucket;
 	*bucket = resource;
@@ -87,7 +90,7 @@ find_resource(LsPush *push, const LsType *type, LsText id)
 	return resource;
 }
 
-/* Gathers the resources that the good items and the known ones are about. */
+/* Gathers the resources that the items are about, as far as these say. */
 void
 ls_push_find_resources(LsPush *push)
 {
@@ -95,8 +98,8 @@ ls_push_find_resources(LsPush *push)
 	{
 		LsItem *item = &push->items[i];
 
-		if (item->refused.code == NULL && item->type != NULL && item->resource_id.data != NULL)
-			item->resource = find_resource(push, item->type, item->resource_id);
+		if (item->type != NULL && item->resource_id.data != NULL)
+			item->resource = find_resource(push, item);
 	}
 }
 

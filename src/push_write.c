@@ -131,5 +131,5 @@ ls_push_write(LsPush *push)
 		return;
 	ls_store_forget_failed(push);
 	ls_store_write_failed(push);
-	ls_store_update_learner(push, logged);
+	ls_store_update_learner(push, logged, has_failed(push));
 }

@@ -46,10 +46,11 @@ BEGIN
         log_version bigint NOT NULL DEFAULT 1,
         tombstone_version bigint NOT NULL DEFAULT 1,
         push_no bigint NOT NULL DEFAULT 0,
+        has_failed boolean NOT NULL DEFAULT false,
         created_at timestamptz NOT NULL DEFAULT clock_timestamp()
     ) WITH (fillfactor = 50);
     COMMENT ON TABLE learnsync_data.learner IS
-        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes.';
+        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes, whether there may be failed items.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,

@@ -23,6 +23,7 @@ typedef struct LsLearner
 	int64 log_version; /* version of the newest row of the change log */
 	int64 tombstone_version;
 	int64 push_no;
+	bool has_failed; /* there may be failed items; false is certain */
 } LsLearner;
 
 /* The pushing device as the database knows it. */
@@ -45,6 +46,7 @@ typedef struct LsResource
 	LsState stored;
 	LsState state; /* stored, with the items merged so far */
 	int64 new_version; /* given by this push, else 0 */
+	int first_item; /* the first item of this push that is about it */
 	struct LsResource *next; /* in its hash bucket */
 } LsResource;
 
@@ -153,7 +155,6 @@ extern const LsType *ls_store_type(LsText name);
 extern void ls_store_lock_learner(LsPush *push);
 extern void ls_store_read_learner(LsPush *push);
 extern void ls_store_read_known(LsPush *push);
-extern void ls_store_read_resources(LsPush *push);
 
 /* store_failed.c */
 extern void ls_store_write_failed(LsPush *push);
@@ -161,7 +162,7 @@ extern void ls_store_forget_failed(LsPush *push);
 
 /* store_write.c */
 extern void ls_store_write_accepted(LsPush *push);
-extern void ls_store_update_learner(LsPush *push, bool logged);
+extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
 extern void ls_store_touch_device(LsPush *push);
 
 /* store_pull.c */

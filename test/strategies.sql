@@ -69,7 +69,7 @@ SELECT is(pg_temp.document(way || n) -> 'f', outcome, concat_ws(' ', rule, a, b,
 SELECT is((SELECT count(*) FROM learnsync_data.failed) + (SELECT count(*) FROM learnsync_data.conflict), 0::bigint, 'none of these failed or conflicted');
 -- An absent field says nothing, in each strategy that reads a value.
 SELECT pg_temp.push('ab' || n, 's' || n, '{"t": "12:00:00", "d": {}}') FROM strategy;
-SELECT is(pg_temp.document('ab' || n) -> 'f', outcome, 'absent: ' || rule) FROM strategy WHERE rule ->> 'merge' <> 'last_time';
+SELECT is(pg_temp.document('ab' || n) -> 'f', outcome, 'absent: ' || rule::text) FROM strategy WHERE rule ->> 'merge' <> 'last_time';
 
 -- Sums that do not fit fail; nothing of the item is merged.
 SELECT learnsync.define_resource_type('total', '{"key": ["k"], "stale": "ignore", "fields": {"f": {"merge": "sum"}, "a": {"merge": "union"}}}');
@@ -128,8 +128,8 @@ SELECT is(pg_temp.document('first b' || n), doc_ba, concat_ws(' ', rule, 'b firs
 SELECT is((SELECT count(*) FROM learnsync_data.conflict WHERE (closed_at IS NULL) <> (resolution = 'manual_required')), 0::bigint, 'open where a person must decide, closed where the rule did');
 SELECT is((SELECT count(*) FROM learnsync_data.conflict WHERE learner_id LIKE 'first %'), (SELECT count(*) FILTER (WHERE ab <> 'synced') + count(*) FILTER (WHERE ba <> 'synced') FROM policy), 'one record for each');
 -- Where nothing changed, there is no new version.
-SELECT is((SELECT version FROM learnsync_data.learner WHERE learner_id = 'first a' || n), 2::bigint, 'no new version: ' || rule) FROM policy WHERE rule ->> 'policy' IN ('insert_only', 'immutable');
-SELECT is((SELECT version FROM learnsync_data.learner WHERE learner_id = 'first b' || n), 2::bigint, 'no new version: ' || rule) FROM policy WHERE rule ->> 'policy' = 'latest' OR rule ->> 'stale' = 'discard' AND ba <> 'synced';
+SELECT is((SELECT version FROM learnsync_data.learner WHERE learner_id = 'first a' || n), 2::bigint, 'no new version: ' || rule::text) FROM policy WHERE rule ->> 'policy' IN ('insert_only', 'immutable');
+SELECT is((SELECT version FROM learnsync_data.learner WHERE learner_id = 'first b' || n), 2::bigint, 'no new version: ' || rule::text) FROM policy WHERE rule ->> 'policy' = 'latest' OR rule ->> 'stale' = 'discard' AND ba <> 'synced';
 
 -- The client's clock counts, unless it runs ahead: then the server's does, fixed at first arrival.
 SELECT is(pg_temp.last(learnsync.sync_push('ahead', jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(jsonb_build_object('id', 'i' || n, 'operation', 'update', 'resourceType', 'mastery', 'resourceId', 'm',

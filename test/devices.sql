@@ -1,0 +1,81 @@
+-- Devices: what is known of them, how their counts come about, and the deactivated ones.
+BEGIN;
+SELECT no_plan();
+
+CREATE FUNCTION pg_temp.push(learner text, device text, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$ SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', '[]'::jsonb) || more) $$;
+CREATE FUNCTION pg_temp.items(VARIADIC items text[]) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('items', jsonb_agg('{"operation": "create", "resourceType": "quiz_attempt", "clientTimestamp": "2026-01-08T10:00:00Z"}'::jsonb || i::jsonb)) FROM unnest(items) i $$;
+CREATE FUNCTION pg_temp.device(learner text, device text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN jsonb_path_query_first(learnsync.sync_status(learner, device), '$.devices[0]') - 'lastSyncAt'; END $$;
+CREATE FUNCTION pg_temp.counts(learner text, device text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    s jsonb := learnsync.sync_status(learner, device);
+BEGIN
+    RETURN format('%s failed, %s pending, %s conflicts, %s listed, %s devices', s -> 'failedCount', s -> 'pendingCount', s -> 'conflictCount', jsonb_array_length(s -> 'conflicts'), jsonb_array_length(s -> 'devices'));
+END $$;
+CREATE FUNCTION pg_temp.sqlstate_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN '00000';
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE;
+END $$;
+
+-- Name and metadata: the last ones sent stand.
+SELECT pg_temp.push('ann', 'd', '{"deviceName": "Phone", "metadata": {"platform": "ios"}, "lastSyncVersion": 0}');
+SELECT is(pg_temp.device('ann', 'd'), '{"userId": "ann", "deviceId": "d", "deviceName": "Phone", "metadata": {"platform": "ios"}, "lastSyncVersion": 1, "isActive": true, "failedCount": 0, "pendingCount": 0, "conflictCount": 0}', 'a device');
+SELECT is(d ->> 'deviceName' || (d ->> 'metadata'), 'Phone{"platform": "ios"}', 'what is not sent stays') FROM pg_temp.device('ann', 'd') d;
+SELECT pg_temp.push('ann', 'd', '{"deviceName": "Pad", "metadata": {"x": 1}}');
+SELECT is(d ->> 'deviceName' || (d ->> 'metadata'), 'Pad{"x": 1}', 'what is sent replaces it') FROM pg_temp.device('ann', 'd') d;
+SELECT pg_temp.push('ann', 'e', pg_temp.items('{"id": "1", "data": {"quizId": "q", "attemptNumber": 1}}'));
+SELECT pg_temp.push('ann', 'e', '{"deviceName": "Dry", "dryRun": true}');
+SELECT is(pg_temp.device('ann', 'e') -> 'deviceName', 'null'::jsonb, 'a dry run changes nothing');
+
+-- The version a device is known to hold never goes back.
+SELECT is((pg_temp.push('ann', 'd', sent) ->> 'syncVersion')::int, known, 'sent ' || sent::text) FROM (VALUES ('{"lastSyncVersion": 2}'::jsonb, 2), ('{}', 2), ('{"lastSyncVersion": 1}', 1), ('{}', 2), ('{"lastSyncVersion": 50}', 1), ('{}', 2)) v (sent, known);
+SELECT is(pg_temp.device('ann', 'd') -> 'lastSyncVersion', '2'::jsonb, 'the greatest is known');
+
+-- Last seen first; last seen moves with every push.
+UPDATE learnsync_data.device SET last_sync_at = now() - interval '1 day' WHERE learner_id = 'ann';
+SELECT pg_temp.push('ann', 'd');
+SELECT is(jsonb_path_query_array(learnsync.sync_devices('ann'), '$.devices[*].deviceId'), '["d", "e"]', 'last seen first');
+SELECT pg_temp.push('ann', 'e', pg_temp.items('{"id": "1", "data": {"quizId": "q", "attemptNumber": 1}}'));
+SELECT is(jsonb_path_query_array(learnsync.sync_devices('ann'), '$.devices[*].deviceId'), '["e", "d"]', 'a retry is a sight too');
+SELECT ok((learnsync.sync_devices('ann') #>> '{devices,0,lastSyncAt}')::timestamptz BETWEEN now() AND clock_timestamp(), 'with the server''s time');
+SELECT learnsync.sync_pull('ann', '{"deviceId": "new"}');
+SELECT is(pg_temp.device('ann', 'new'), NULL, 'a pull notes no device');
+
+-- Counts: failed items, those that may be sent again, and open conflicts, per device and in all.
+SELECT is(pg_temp.counts('cat'), '0 failed, 0 pending, 0 conflicts, 0 listed, 0 devices', 'nobody');
+SELECT pg_temp.push('cat', 'd', pg_temp.items('{"id": "1", "data": {"quizId": "q", "attemptNumber": 1}}', '{"id": "2", "data": {"quizId": "q", "attemptNumber": 1, "x": 1}}', '{"id": "3", "data": {"quizId": "q", "attemptNumber": 1}}', '{"id": "4"}', '{"id": "5", "data": {}}'));
+SELECT pg_temp.push('cat', 'e', pg_temp.items('{"id": "2", "data": {"quizId": "q", "attemptNumber": 1, "x": 2}}', '{"id": "3", "data": {"quizId": "q", "attemptNumber": 1, "x": 3}}'));
+ALTER TABLE learnsync_data.resource ADD CONSTRAINT no_z CHECK (NOT data ? 'z');
+SELECT pg_temp.push('cat', 'e', pg_temp.items('{"id": "7", "data": {"quizId": "q", "attemptNumber": 2, "z": 3}}', '{"id": "8", "resourceType": "unknown"}'));
+ALTER TABLE learnsync_data.resource DROP CONSTRAINT no_z;
+SELECT is(pg_temp.counts('cat'), '4 failed, 1 pending, 3 conflicts, 3 listed, 2 devices', 'all devices');
+SELECT is(pg_temp.counts('cat', 'd'), '2 failed, 0 pending, 1 conflicts, 1 listed, 1 devices', 'one device');
+SELECT is(pg_temp.counts('cat', 'e'), '2 failed, 1 pending, 2 conflicts, 2 listed, 1 devices', 'the other');
+SELECT is(pg_temp.counts('cat', 'x'), '0 failed, 0 pending, 0 conflicts, 0 listed, 0 devices', 'a device that there is not');
+SELECT is(jsonb_path_query_array(learnsync.sync_devices('cat'), '$.devices[*] ? (@.deviceId == "e").conflictCount'), '[2]', 'as sync_devices says');
+SELECT is(jsonb_path_query_first(learnsync.sync_status('cat', 'd'), '$.conflicts[0]') - '{id,createdAt}'::text[],
+    '{"deviceId": "d", "operation": "create", "resourceType": "quiz_attempt", "resourceId": "[\"q\",1]", "clientData": {"quizId": "q", "attemptNumber": 1, "x": 1}, "serverData": {"quizId": "q", "attemptNumber": 1}, "serverVersion": 2}', 'a conflict in full');
+SELECT pg_temp.push('cat', 'e', pg_temp.items('{"id": "7", "data": {"quizId": "q", "attemptNumber": 2}}'));
+SELECT is(pg_temp.counts('cat'), '3 failed, 0 pending, 3 conflicts, 3 listed, 2 devices', 'an item that is accepted is pending no more');
+-- A hundred conflicts are listed, all are counted.
+SELECT pg_temp.push('many', 'd', pg_temp.items(VARIADIC (SELECT array_agg(format('{"id": "%s", "data": {"quizId": "q", "attemptNumber": 1, "x": %s}}', n, n)) FROM generate_series(0, 150) n)));
+SELECT is(pg_temp.counts('many'), '0 failed, 0 pending, 150 conflicts, 100 listed, 1 devices', 'many conflicts');
+
+-- A deactivated device is refused from the next statement on; the others are not.
+SET LOCAL ROLE learnsync_owner;
+UPDATE learnsync_data.device SET is_active = false WHERE learner_id = 'cat' AND device_id = 'd';
+RESET ROLE;
+SELECT is(pg_temp.sqlstate_of(format(call, device)), state, call || ' ' || device) FROM (VALUES ('d', '42501'), ('e', '00000'), ('new', '00000')) v (device, state),
+    (VALUES ('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "%s", "items": []}'')'), ('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "%s", "items": [], "dryRun": true}'')'), ('SELECT learnsync.sync_pull(''cat'', ''{"deviceId": "%s"}'')')) c (call);
+SELECT is(pg_temp.sqlstate_of('SELECT learnsync.sync_push(''dan'', ''{"deviceId": "d", "items": []}'')'), '00000', 'another learner''s device of the same name');
+SELECT is(pg_temp.counts('cat', 'd'), '2 failed, 0 pending, 1 conflicts, 1 listed, 1 devices', 'calls that carry no device are not covered');
+SELECT is(pg_temp.device('cat', 'd') -> 'isActive', 'false'::jsonb, 'and show it');
+SELECT is((SELECT count(*) FROM learnsync_data.push WHERE learner_id = 'cat' AND device_id = 'd'), 1::bigint, 'nothing of it was written');
+UPDATE learnsync_data.device SET is_active = true WHERE learner_id = 'cat' AND device_id = 'd';
+SELECT is(pg_temp.sqlstate_of('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "d", "items": []}'')'), '00000', 'active again');
+
+SELECT * FROM finish();
+ROLLBACK;
