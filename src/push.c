@@ -85,7 +85,7 @@ ls_device_check(const LsDevice *device)
 {
 	if (device->exists && !device->active)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("this device is deactivated"),
-						errhint("Activate it with sync_activate_device.")));
+						errhint("The owner of the tables can activate it again: learnsync_data.device.is_active.")));
 }
 
 static void

@@ -205,6 +205,16 @@ read_strategy(LsRuleField *field, const JsonbValue *json, const char *path)
 		ls_rule_refuse(psprintf("%s.merge", path), "unknown strategy \"%s\"", ls_text_string(name));
 }
 
+/* Refuses an option that means nothing to the field's strategy. */
+static void
+check_option(const LsRuleField *field, const JsonbValue *json, const char *path, const char *option, bool allowed)
+{
+	JsonbValue value;
+
+	if (!allowed && ls_json_get(json, option, &value))
+		ls_rule_refuse(psprintf("%s.%s", path, option), "does not go with strategy %s", field->strategy->name);
+}
+
 /* Fills in the field, whose name is set, from its JSON description. */
 void
 ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
@@ -234,6 +244,10 @@ ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 			ls_rule_refuse(psprintf("%s.required", path), "must be true or false");
 		field->required = option.val.boolean;
 	}
+	check_option(field, json, path, "steps", field->strategy == ls_strategy_derive);
+	check_option(field, json, path, "values", field->strategy->has_values);
+	check_option(field, json, path, "id", field->strategy->has_members);
+	check_option(field, json, path, "when", !field->strategy->needs_value);
 	if (field->strategy == ls_strategy_derive)
 		read_steps(field, json, path);
 	if (field->strategy->has_values)

@@ -88,11 +88,12 @@ forget_plans(void)
 }
 
 /*
- * Tables are guarded where a team's triggers or constraints may refuse what we write. The constraint of instance
+ * Policies that are missing went with an earlier copy of the extension. Tables are guarded where a team's triggers or constraints may refuse what we write. The constraint of instance
  * is ours.
  */
 static LsStatement read_instance = {
 	"SELECT i.schema_version, i.epoch::pg_catalog.text,"
+	" EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid" EQ "ANY (o.tables)),"
 	" EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid" EQ "ANY (o.tables) AND NOT t.tgisinternal)"
 	" OR EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid" EQ "ANY (o.tables)"
 	" AND c.contype" NE "'p' AND c.contype" NE "'n')"
@@ -111,10 +112,11 @@ read_tables(Oid row_type)
 	if (instance.row_type != row_type)
 		forget_plans();
 	instance.row_type = row_type;
-	if (ls_store_read(&read_instance, NULL, NULL) != 1 || ls_store_int(0, 1) != LS_SCHEMA_VERSION)
+	if (ls_store_read(&read_instance, NULL, NULL) != 1 || ls_store_int(0, 1) != LS_SCHEMA_VERSION ||
+		!DatumGetBool(ls_store_value(0, 3, &isnull)))
 		refuse_without_setup();
 	strlcpy(instance.epoch, ls_text_string(ls_store_text(0, 2)), sizeof(instance.epoch));
-	instance.guarded = DatumGetBool(ls_store_value(0, 3, &isnull));
+	instance.guarded = DatumGetBool(ls_store_value(0, 4, &isnull));
 	instance.valid = true;
 }
 

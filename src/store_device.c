@@ -109,6 +109,7 @@ ls_store_conflicts(LsText learner, LsText device)
 	for (uint64 i = 0; i < count; i++)
 	{
 		JsonbValue conflict = ls_json_object();
+		JsonbValue client = json_value(i, 6);
 		JsonbValue server = server_data(i);
 
 		ls_json_put(&conflict, "id", ls_json_text(ls_store_text(i, 1)));
@@ -116,7 +117,7 @@ ls_store_conflicts(LsText learner, LsText device)
 		ls_json_put(&conflict, "resourceType", ls_json_text(ls_store_text(i, 3)));
 		ls_json_put(&conflict, "resourceId", ls_json_text(ls_store_text(i, 4)));
 		ls_json_put(&conflict, "operation", ls_json_text(ls_store_text(i, 5)));
-		ls_json_put(&conflict, "clientData", json_value(i, 6));
+		ls_json_put(&conflict, "clientData", client.type == jbvNull ? ls_json_object() : client);
 		ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(i, 7, &isnull))));
 		ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(i, 8)));
 		ls_json_put(&conflict, "serverData", server);
