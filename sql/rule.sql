@@ -72,7 +72,10 @@ SELECT rule || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule',
     ('{"fields": {"f": {"merge": "union", "id": 1}}}'), ('{"fields": {"f": {"merge": "union", "id": ["id", null]}}}'), ('{"fields": {"f": {"merge": "union", "id": {}}}}'),
     ('{"fields": {"f": {"merge": "first_time", "when": 1}}}'), ('{"fields": {"f": {"merge": "first_time", "when": {}}}}'), ('{"fields": {"f": {"merge": "first_time", "when": {"a": {}, "b": {}}}}}'),
     ('{"fields": {"f": {"merge": "first_time", "when": {"n": 100}}}}'), ('{"fields": {"f": {"merge": "first_time", "when": {"n": {"form": 1}}}}}'),
-    ('{"fields": {"f": {"merge": "last_time", "when": {"n": {"to": "x"}}}}}')) AS v (rule);
+    ('{"fields": {"f": {"merge": "last_time", "when": {"n": {"to": "x"}}}}}'),
+    -- Options that mean nothing to the strategy.
+    ('{"fields": {"f": {"values": [1]}}}'), ('{"fields": {"f": {"merge": "max", "id": "id"}}}'), ('{"fields": {"f": {"merge": "sum", "when": {"n": {"from": 1}}}}}'), ('{"fields": {"f": {"merge": "union", "steps": [{"value": 1}]}}}'),
+    ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1}], "values": [1]}}}')) AS v (rule);
 
 -- As a type of columns and casts.
 CREATE TEMP TABLE t (rule learnsync.merge_rule);

@@ -122,6 +122,8 @@ SET ROLE regress_learnsync_other;
 SELECT data FROM learnsync_data.resource;
 RESET ROLE;
 CREATE EXTENSION learnsync;
+SELECT learnsync.sync_devices('ann');
+\echo :SQLSTATE
 SELECT learnsync.setup('regress_learnsync_owner');
 SELECT learnsync.grant_access('regress_learnsync_other', 'service');
 SET ROLE regress_learnsync_other;
