@@ -255,8 +255,10 @@ ls_state_book(const LsState *state)
 	}
 	if (book.type == jbvNull)
 		return NULL;
-	ls_json_put(&book, "stamps", parts[0]);
-	ls_json_put(&book, "members", parts[1]);
+	if (parts[0].val.object.nPairs > 0)
+		ls_json_put(&book, "stamps", parts[0]);
+	if (parts[1].val.object.nPairs > 0)
+		ls_json_put(&book, "members", parts[1]);
 	return ls_json_encode(&book);
 }
 

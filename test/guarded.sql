@@ -145,6 +145,21 @@ RESET statement_timeout;
 DROP TRIGGER sleep ON learnsync_data.resource;
 SELECT is(pg_temp.resources('gus'), NULL, 'nothing is written');
 
+-- A trigger that calls learnsync again: for another learner it may, for the same one it does no harm.
+CREATE FUNCTION team.push_again() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM learnsync.sync_push(TG_ARGV[0], '{"deviceId": "team", "items": [{"id": "inner", "operation": "update", "resourceType": "mastery", "resourceId": "inner", "data": {}, "clientTimestamp": "2026-01-08T10:00:00Z"}]}');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER again AFTER INSERT ON learnsync_data.resource FOR EACH ROW WHEN (NEW.resource_id = 'outer') EXECUTE FUNCTION team.push_again('jil');
+SELECT is(pg_temp.verdicts(pg_temp.push('jim', '{}', pg_temp.item('outer', 1), pg_temp.item('b', 1))), 'outer:s b:s', 'a push for another learner from a trigger');
+SELECT is((SELECT string_agg(learner_id || ' ' || version, ',' ORDER BY learner_id) FROM learnsync_data.learner WHERE learner_id IN ('jil', 'jim')), 'jil 2,jim 3', 'both are there');
+DROP TRIGGER again ON learnsync_data.resource;
+CREATE TRIGGER again AFTER INSERT ON learnsync_data.resource FOR EACH ROW WHEN (NEW.resource_id = 'outer') EXECUTE FUNCTION team.push_again('joe');
+SELECT isnt(pg_temp.sqlstate_of($q$ DO $$ BEGIN ASSERT pg_temp.push('joe', '{}', pg_temp.item('outer', 1), pg_temp.item('b', 1)) #>> '{results,0,status}' <> 'synced', 'taken'; END $$ $q$), 'P0004', 'a push for the same learner is not taken');
+SELECT is((SELECT count(*) FROM learnsync_data.learner l WHERE learner_id = 'joe' AND version <> (SELECT max(version) FROM learnsync_data.resource r WHERE r.learner_id = l.learner_id)), 0::bigint, 'and the versions are in order');
+DROP TRIGGER again ON learnsync_data.resource;
+
 -- Whether something guards the tables is seen at once, whichever table it is on.
 SELECT pg_temp.push('hal', '{}', pg_temp.item('a', 1));
 ALTER TABLE learnsync_data.ledger ADD CONSTRAINT team_check CHECK (verdict <> 's') NOT VALID;
