@@ -120,6 +120,21 @@ read_tables(Oid row_type)
 	instance.valid = true;
 }
 
+/* Under another search_path the server makes every plan anew, though the statements do not depend on it. */
+static void
+note_search_path(void)
+{
+	static char *planned_path = NULL;
+
+	if (planned_path != NULL && strcmp(planned_path, namespace_search_path) == 0)
+		return;
+	if (planned_path != NULL)
+		pfree(planned_path);
+	planned_path = MemoryContextStrdup(TopMemoryContext, namespace_search_path);
+	for (LsStatement *statement = prepared; statement != NULL; statement = statement->next)
+		statement->planned = false;
+}
+
 /* Starts running statements, as the tables' owner. An error takes the caller's rights back by itself. */
 void
 ls_store_open(LsStoreCall *call)
@@ -129,6 +144,7 @@ ls_store_open(LsStoreCall *call)
 	GetUserIdAndSecContext(&call->caller, &call->context);
 	if (!instance.valid)
 		instance.owner = find_owner();
+	note_search_path();
 	SPI_connect();
 	SetUserIdAndSecContext(instance.owner, call->context | SECURITY_LOCAL_USERID_CHANGE);
 	if (!instance.valid)
@@ -203,15 +219,16 @@ begin_planning(LsStatement *statement)
 	level = NewGUCNestLevel();
 	for (int i = 0; i < lengthof(unwanted); i++)
 		(void) set_config_option(unwanted[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	statement->planned = true;
 	return level;
 }
 
 static void
-end_planning(int level)
+end_planning(LsStatement *statement, int level)
 {
-	if (level > 0)
-		AtEOXact_GUC(true, level);
+	if (level == 0)
+		return;
+	AtEOXact_GUC(true, level);
+	statement->planned = true;
 }
 
 static uint64
@@ -223,7 +240,7 @@ run(LsStatement *statement, const Datum *values, const char *nulls, bool read_on
 
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
-	end_planning(level);
+	end_planning(statement, level);
 	MemoryContextSwitchTo(caller);
 	return SPI_processed;
 }
@@ -249,7 +266,7 @@ ls_store_cursor(LsStatement *statement, const Datum *values)
 	int level = begin_planning(statement);
 	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, NULL, true);
 
-	end_planning(level);
+	end_planning(statement, level);
 	return portal;
 }
 

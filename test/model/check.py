@@ -61,7 +61,9 @@ def check(types, item, derived_id):
     require(isinstance(item.get("resourceType"), str), "invalid", "resourceType")
     require(item["resourceType"] in types, "unknown_type", "resourceType")
     delete = operation == "delete"
-    data = item.get("data", {} if delete else None)
+    data = item.get("data")
+    if data is None and delete:
+        data = {}
     require(isinstance(data, dict), "invalid", "data")
     at = parse_stamp(item.get("clientTimestamp"))
     require(at is not None, "bad_timestamp", "clientTimestamp")

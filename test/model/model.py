@@ -207,7 +207,7 @@ def current(entry, learner):
 
 def conflict(entry, learner):
     resource = current(entry, learner)
-    return {"id": entry.id, "conflictId": entry.receipt.conflict_id, "clientData": entry.item.get("data", {}),
+    return {"id": entry.id, "conflictId": entry.receipt.conflict_id, "clientData": entry.item.get("data") or {},
             "serverData": resource.document(), "serverVersion": resource.version,
             "resolution": entry.receipt.resolution}
 
