@@ -35,6 +35,19 @@ typedef struct Pull
 	bool has_more;
 } Pull;
 
+static bool
+is_text_array(const JsonbValue *value)
+{
+	if (!ls_json_is_array(value))
+		return false;
+	for (int i = 0; i < ls_json_count(value); i++)
+	{
+		if (getIthJsonbValueFromContainer(value->val.binary.data, i)->type != jbvString)
+			return false;
+	}
+	return true;
+}
+
 static void
 read_selection(Pull *pull, const JsonbValue *request)
 {
@@ -44,8 +57,8 @@ read_selection(Pull *pull, const JsonbValue *request)
 
 	if (!ls_json_get(request, "resourceTypes", &pull->types))
 		pull->types = ls_json_null();
-	if (pull->types.type != jbvNull && !ls_json_is_array(&pull->types))
-		ls_request_refuse("resourceTypes", "must be an array");
+	if (pull->types.type != jbvNull && !is_text_array(&pull->types))
+		ls_request_refuse("resourceTypes", "must be an array of strings");
 	if (!ls_json_get(request, "scope", &pull->scope))
 		pull->scope = ls_json_null();
 	if (pull->scope.type == jbvNull)
@@ -200,7 +213,10 @@ fill_page(Pull *pull, bool use_log)
 	return whole && (pull->has_more || !use_log || chained >= pull->start.log_version);
 }
 
-/* Whether the client must start anew: what it holds may contain what was deleted and forgotten since. */
+/*
+ * Whether the client must start anew: what it holds may contain what was deleted and forgotten since. A run that began
+ * with nothing holds no such thing, and after the first page of a reset the cursor is past the horizon.
+ */
 static bool
 must_reset(const Pull *pull)
 {
@@ -209,7 +225,7 @@ must_reset(const Pull *pull)
 	if (pull->cursor > pull->start.version)
 		return !RecoveryInProgress();
 	return pull->cursor > LS_FIRST_VERSION && pull->from != LS_FIRST_VERSION &&
-		   Max(pull->from, pull->from < 0 ? pull->cursor : 0) < pull->start.tombstone_version;
+		   pull->cursor < pull->start.tombstone_version;
 }
 
 static void

@@ -7,6 +7,9 @@ DECLARE
     present text;
     name text;
 BEGIN
+    IF owner IS NULL OR owner = '' THEN
+        RAISE EXCEPTION 'owner must be the name of a role' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     SELECT pg_get_userbyid(nspowner) INTO present FROM pg_namespace WHERE nspname = 'learnsync_data';
     IF present <> owner THEN
         RAISE EXCEPTION 'schema learnsync_data belongs to "%"', present

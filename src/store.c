@@ -93,7 +93,7 @@ forget_plans(void)
  */
 static LsStatement read_instance = {
 	"SELECT i.schema_version, i.epoch::pg_catalog.text,"
-	" EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid" EQ "ANY (o.tables)),"
+	" EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid" EQ "ANY (o.tables) AND p.polname" EQ "'own_rows'),"
 	" EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid" EQ "ANY (o.tables) AND NOT t.tgisinternal)"
 	" OR EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid" EQ "ANY (o.tables)"
 	" AND c.contype" NE "'p' AND c.contype" NE "'n')"

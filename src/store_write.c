@@ -82,7 +82,7 @@ static LsStatement write_conflicts = {
 
 /* The number of pushes is compared too: a trigger that pushed for the same learner has left our versions behind. */
 static LsStatement update_learner = {
-	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4, has_failed = $6"
+	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4, has_failed = l.has_failed OR $6"
 	" WHERE l.learner_id" EQ "$1 AND l.push_no" EQ "$5",
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
 	 NULL}};
@@ -282,7 +282,7 @@ ls_store_update_learner(LsPush *push, bool logged, bool failed)
 					  Int64GetDatum(logged ? push->version : push->learner.log_version),
 					  Int64GetDatum(push->learner.push_no + (logged ? 1 : 0)),
 					  Int64GetDatum(push->learner.push_no),
-					  BoolGetDatum(push->learner.has_failed || failed)};
+					  BoolGetDatum(failed)};
 
 	if (ls_store_run(&update_learner, values, NULL) != 1)
 		ereport(ERROR,

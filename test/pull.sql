@@ -112,10 +112,11 @@ SET LOCAL learnsync.max_pull_limit = 7;
 SELECT is(jsonb_array_length(pg_temp.pull('big', request) -> 'changes'), n, 'at most the server''s limit: ' || request::text) FROM (VALUES ('{}'::jsonb, 7), ('{"limit": 8}', 7), ('{"limit": 6}', 6)) v (request, n);
 RESET learnsync.max_pull_limit;
 
--- Below the horizon of tombstones a device starts anew: once, and with everything up to the horizon in the first page.
+-- Below the horizon of tombstones a device starts anew: once, though it keeps its from,
+-- and with everything up to the horizon in the first page.
 UPDATE learnsync_data.learner SET tombstone_version = 4 WHERE learner_id = 'run';
 SELECT is(pg_temp.page('run', request), expected, 'horizon 4: ' || request::text) FROM (VALUES ('{}'::jsonb, 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 1}', 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 3}', 'c:c@4 c:b@5 c:a@6 =6!'), ('{"lastSyncVersion": 4}', 'u:b@5 u:a@6 =6'),
-    ('{"lastSyncVersion": 3, "from": 1}', 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 5, "from": 2}', 'c:c@4 c:b@5 c:a@6 =6!'), ('{"lastSyncVersion": 2, "limit": 1}', 'c:c@4 =4+!'), ('{"lastSyncVersion": 6}', '=6')) v (request, expected);
+    ('{"lastSyncVersion": 3, "from": 1}', 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 5, "from": 2}', 'u:a@6 =6'), ('{"lastSyncVersion": 2, "from": 2, "limit": 1}', 'c:c@4 =4+!'), ('{"lastSyncVersion": 4, "from": 2, "limit": 1}', 'c:b@5 =5+'), ('{"lastSyncVersion": 2, "limit": 1}', 'c:c@4 =4+!'), ('{"lastSyncVersion": 6}', '=6')) v (request, expected);
 
 -- What a push tells the device to store is always safe: nothing after it is skipped.
 CREATE TEMP TABLE cursor_case (n int GENERATED ALWAYS AS IDENTITY, sent jsonb, device text, expected bigint, what text);
