@@ -139,8 +139,8 @@ is_listed(const LsRuleField *field, const JsonbValue *value)
 }
 
 /* Type, range, length and, for a rank, membership of one value that is not null. */
-bool
-ls_check_value(const LsRuleField *field, const JsonbValue *value, LsFailure *failure)
+static bool
+check_value(const LsRuleField *field, const JsonbValue *value, LsFailure *failure)
 {
 	const char *wanted = wrong_type(field->type, value);
 
@@ -162,7 +162,7 @@ check_key(const LsRuleField *field, const JsonbValue *value, LsText *key, LsFail
 {
 	if (field->type == LS_TYPE_INTEGER)
 	{
-		if (!ls_check_value(field, value, failure))
+		if (!check_value(field, value, failure))
 			return false;
 		*key = ls_text(numeric_normalize(value->val.numeric));
 	}
@@ -298,7 +298,7 @@ check_member(const LsRule *rule, LsText name, const JsonbValue *value, LsFailure
 		return ls_fail(failure, "invalid", data_path(name), "unknown field %s", ls_text_string(name));
 	if (field == NULL || !is_read(field) || value->type == jbvNull)
 		return true;
-	return ls_check_value(field, value, failure);
+	return check_value(field, value, failure);
 }
 
 /* Whether every field of the document is as the rule wants it, in key order, then whether all required are there. */

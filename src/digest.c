@@ -66,8 +66,8 @@ read_word(const unsigned char *bytes)
 }
 
 /* Takes whole words across the bytes that are left from before, then keeps what does not fill a word. */
-void
-ls_digest_bytes(LsDigest *digest, const void *bytes, Size length)
+static void
+take_bytes(LsDigest *digest, const void *bytes, Size length)
 {
 	const unsigned char *next = bytes;
 	const unsigned char *end = next + length;
@@ -137,8 +137,8 @@ take_tagged(LsDigest *digest, char tag, const char *data, uint32 length)
 	unsigned char head[5] = {(unsigned char) tag, length & 0xff, (length >> 8) & 0xff, (length >> 16) & 0xff,
 							 (length >> 24) & 0xff};
 
-	ls_digest_bytes(digest, head, sizeof(head));
-	ls_digest_bytes(digest, data, length);
+	take_bytes(digest, head, sizeof(head));
+	take_bytes(digest, data, length);
 }
 
 void
@@ -223,7 +223,7 @@ ls_digest_derive(const pg_uuid_t *key, const char *purpose)
 
 	ls_digest_start(&digest);
 	ls_digest_text(&digest, ls_text(purpose));
-	ls_digest_bytes(&digest, key->data, UUID_LEN);
+	take_bytes(&digest, key->data, UUID_LEN);
 	return ls_digest_end(&digest);
 }
 

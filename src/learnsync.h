@@ -241,7 +241,6 @@ extern bool ls_json_scan_keys(LsText text, int nkeys, LsText *keys);
 
 /* digest.c */
 extern void ls_digest_start(LsDigest *digest);
-extern void ls_digest_bytes(LsDigest *digest, const void *bytes, Size length);
 extern void ls_digest_text(LsDigest *digest, LsText text);
 extern int ls_digest_json(LsDigest *digest, const JsonbValue *value, const char *without);
 extern pg_uuid_t ls_digest_end(LsDigest *digest);
@@ -298,7 +297,6 @@ extern char *ls_message(const char *format, va_list arguments) pg_attribute_prin
 extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
 	pg_attribute_printf(4, 5);
 extern bool ls_check_bounds(const LsBounds *bounds, Numeric number);
-extern bool ls_check_value(const LsRuleField *field, const JsonbValue *value, LsFailure *failure);
 extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change,
 						  LsFailure *failure);
 extern bool ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure);

@@ -46,9 +46,9 @@ mark_stale(Datum argument, Oid relation)
 	cache_stale = true;
 }
 
-/* Starts an empty cache where there is none or the old one may be out of date. */
-static void
-renew_cache(void)
+/* Starts an empty cache where there is none or the old one may be out of date; nobody may hold a type then. */
+void
+ls_store_renew_types(void)
 {
 	HASHCTL control = {.keysize = MAX_NAME_BYTES, .entrysize = sizeof(TypeEntry)};
 
@@ -63,13 +63,6 @@ renew_cache(void)
 	control.hcxt = cache_context;
 	cache = hash_create("learnsync types", 32, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	cache_stale = false;
-}
-
-/* Called between pushes, when nobody holds a type. */
-void
-ls_store_renew_types(void)
-{
-	renew_cache();
 }
 
 /* Reads a rule; whoever is in the midst of another result goes on with it afterwards. */

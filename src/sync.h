@@ -21,7 +21,6 @@ typedef struct LsLearner
 	LsText id;
 	int64 version;
 	int64 log_version; /* version of the newest row of the change log */
-	int64 tombstone_version;
 	int64 push_no;
 	bool has_failed; /* there may be failed items; false is certain */
 } LsLearner;
