@@ -282,11 +282,18 @@ ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, Ls
 	return true;
 }
 
-/* Whether the rule reads this field from an item at all. */
-static bool
-is_read(const LsRuleField *field)
+/* Whether a value is of that type. */
+bool
+ls_check_is(LsValueType type, const JsonbValue *value)
 {
-	return field->strategy != NULL && field->strategy->needs_value && field->strategy != ls_strategy_derive;
+	return wrong_type(type, value) == NULL;
+}
+
+/* Whether the rule reads this field from an item at all. */
+bool
+ls_check_is_read(const LsRuleField *field)
+{
+	return field->strategy != NULL && !field->strategy->ignores_value && field->strategy != ls_strategy_derive;
 }
 
 static bool
@@ -296,7 +303,7 @@ check_member(const LsRule *rule, LsText name, const JsonbValue *value, LsFailure
 
 	if (field == NULL && rule->other == LS_OTHER_REFUSE)
 		return ls_fail(failure, "invalid", data_path(name), "unknown field %s", ls_text_string(name));
-	if (field == NULL || !is_read(field) || value->type == jbvNull)
+	if (field == NULL || !ls_check_is_read(field) || value->type == jbvNull)
 		return true;
 	return check_value(field, value, failure);
 }

@@ -5,10 +5,23 @@
 #ifndef LEARNSYNC_COMPAT_H
 #define LEARNSYNC_COMPAT_H
 
+#include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
+#include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
+
+/* Whether a role may call a function. */
+static inline bool
+ls_compat_may_execute(Oid function, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
 
 /* A lexer over a string that need not end in a zero byte; strings arrive with their escapes resolved. */
 static inline JsonLexContext *

@@ -22,6 +22,9 @@ CREATE TYPE learnsync.ledger_row AS (
 CREATE TYPE learnsync.resource_row AS (
     resource_type text, resource_id text, version bigint, created_version bigint, at timestamptz,
     deleted_at timestamptz, data jsonb, book jsonb, place tid);
+CREATE TYPE learnsync.member_row AS (
+    resource_type text, resource_id text, field text, member_id text, version bigint, at timestamptz, value jsonb,
+    place tid);
 CREATE TYPE learnsync.conflict_row AS (
     conflict_id uuid, item_id text, resource_type text, resource_id text, operation text, client_data jsonb,
     at timestamptz, resource_version bigint, resolution text, is_open boolean);

@@ -9,16 +9,21 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+#include "storage/itemptr.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #define LS_SCHEMA_VERSION 1 /* layout of the tables that setup() makes */
 #define LS_MAX_ID_CHARS 200
+#define LS_MAX_RESOURCE_ID_BYTES 800 /* what an index row has room for, beside the learner's id and a member's */
+#define LS_MAX_LIST_NAME_BYTES 64
 #define LS_MAX_KEYS 8
 #define LS_FIRST_VERSION INT64CONST(1) /* a learner's version when nothing was seen */
 #define LS_MAX_CURSOR (INT64CONST(1) << 53)
 #define LS_NO_TIME DT_NOBEGIN
+#define LS_PACKED_MEMBER "_learnsync" /* where a state in one object keeps what its document does not say */
 
 /* A slice of text that is not zero-terminated; data is NULL where there is none. */
 typedef struct LsText
@@ -51,7 +56,11 @@ typedef enum LsPolicy
 	LS_POLICY_MERGE,
 	LS_POLICY_LATEST,
 	LS_POLICY_INSERT_ONLY,
-	LS_POLICY_IMMUTABLE
+	LS_POLICY_IMMUTABLE,
+	LS_POLICY_SERVER_WINS,
+	LS_POLICY_CLIENT_WINS,
+	LS_POLICY_MANUAL,
+	LS_POLICY_CUSTOM
 } LsPolicy;
 
 typedef enum LsStale
@@ -97,11 +106,22 @@ typedef struct LsStep
 
 typedef struct LsStrategy LsStrategy;
 
+/* What the state keeps of a field, beside or instead of its value. */
+typedef enum LsShape
+{
+	LS_SHAPE_PLAIN, /* the value alone */
+	LS_SHAPE_STAMPED, /* and the order instant it is from */
+	LS_SHAPE_LIST, /* an array by its members' ids */
+	LS_SHAPE_MAP, /* an object by its keys */
+	LS_SHAPE_TOTALS /* a number per device */
+} LsShape;
+
 /* What a rule says of one field. */
 typedef struct LsRuleField
 {
 	LsText name;
 	const LsStrategy *strategy; /* NULL for a key field */
+	LsShape shape; /* the strategy's under policy merge, else plain */
 	LsValueType type;
 	LsBounds bounds;
 	int max_length; /* in characters; 0 = no limit */
@@ -127,32 +147,42 @@ typedef struct LsRule
 	bool generate_key; /* a key that is absent is derived from the item's identity */
 	bool xapi; /* documents are xAPI statements */
 	LsText clock; /* latest: an integer field that is compared before the order instant */
+	LsText function; /* custom: the function's qualified name */
 	int nkeys;
 	LsText keys[LS_MAX_KEYS];
 	int nfields;
 	LsRuleField *fields;
+	LsRuleField rest; /* what holds for fields that the rule does not mention */
 	bool has_derived;
-	bool has_members; /* some field is a union, stored one row per member */
+	bool has_lists; /* some field is a list, stored one row per member */
 } LsRule;
 
 /* Documents and states */
 
-/* One member of a union field. */
+/* A JSON value and the order instant it is from. */
+typedef struct LsValue
+{
+	JsonbValue json;
+	TimestampTz at;
+} LsValue;
+
+/* One part of a field that is merged by parts: a list's member, a map's entry, a device's total. */
 typedef struct LsMember
 {
 	LsText id;
-	TimestampTz at;
-	JsonbValue value;
+	LsValue value;
+	ItemPointerData place; /* where the row of a list's member is stored; unused where there is none */
 } LsMember;
 
-/* One field of a state: its value and what its strategy has to remember. */
+/* One field of a state. */
 typedef struct LsField
 {
-	JsonbValue key;
-	JsonbValue value;
-	TimestampTz at; /* order instant of the value, for strategies that stamp */
-	int nmembers; /* union: sorted by id */
-	LsMember *members;
+	LsText name;
+	const LsRuleField *rule;
+	LsValue value; /* unused where there are members */
+	int nmembers;
+	int room; /* for so many members */
+	LsMember *members; /* sorted by id; NULL where the field is not merged by parts */
 } LsField;
 
 /* The merged state of one resource. Values may point into the jsonb they were read from. */
@@ -172,7 +202,8 @@ typedef struct LsChange
 	TimestampTz at; /* order instant */
 	TimestampTz received; /* the server's time, where documents show when they were stored */
 	JsonbValue data; /* an object; unused by a delete */
-	LsText keys[LS_MAX_KEYS]; /* values of the rule's key fields as text */
+	LsText device;
+	LsText keys[LS_MAX_KEYS]; /* values of the rule's key fields as text; without data where one is not known */
 	bool key_is_number[LS_MAX_KEYS]; /* the rule wants an integer there */
 } LsChange;
 
@@ -255,37 +286,35 @@ extern LsText ls_stamp_text(TimestampTz at, int digits);
 /* rule.c */
 extern LsRule *ls_rule_compile(Jsonb *json);
 extern const LsRuleField *ls_rule_field(const LsRule *rule, LsText name);
+extern const LsRuleField *ls_rule_walk(const LsRule *rule, int *place, LsText name);
 
 /* rule_read.c */
 extern void ls_rule_read_field(LsRuleField *field, const JsonbValue *json);
 extern void ls_rule_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3)
 	pg_attribute_noreturn();
+extern const char *ls_rule_type_name(LsValueType type);
 extern void ls_rule_options(const JsonbValue *json, const char *path, const char *const *known);
 
 /* strategy.c */
 
-/* What became of a field when an item was merged into it. */
-typedef enum LsFolded
-{
-	LS_FOLD_KEPT,
-	LS_FOLD_CHANGED,
-	LS_FOLD_OVERFLOW
-} LsFolded;
+/* Whether the second value takes the place of the first. */
+typedef bool (*LsReplaces)(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming);
 
-/* How one field takes in an item's value; value is NULL where the item does not carry the field. */
-typedef LsFolded (*LsFold)(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value,
-						   const LsChange *change);
-
+/*
+ * How one field is merged. Of two values one stays, which makes a strategy commutative, associative and idempotent as
+ * far as the choice does not depend on which of the two was there first; a sum is the exception.
+ */
 struct LsStrategy
 {
 	const char *name;
-	LsFold fold; /* NULL for derive, which is computed when shown */
-	LsValueType type; /* what values it can take */
-	bool needs_value; /* false: it folds the item's instant and ignores what the item says */
+	LsReplaces replaces; /* NULL for sum and derive */
+	LsShape shape;
+	LsValueType type; /* what values items may carry */
+	LsValueType stored_type; /* what a stored value must be to take part in a choice */
+	bool ignores_value; /* the item's instant counts, not what it says */
 	bool takes_null; /* null is a value; elsewhere it says nothing */
-	bool stamps; /* the field remembers its own order instant */
-	bool has_values; /* the rule lists its values */
-	bool has_members; /* a list whose members are merged one by one */
+	bool has_values; /* the rule lists the values there are */
+	bool adds; /* values are added; the only thing that is not idempotent */
 };
 
 extern const LsStrategy *ls_strategy_find(LsText name);
@@ -297,21 +326,53 @@ extern char *ls_message(const char *format, va_list arguments) pg_attribute_prin
 extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
 	pg_attribute_printf(4, 5);
 extern bool ls_check_bounds(const LsBounds *bounds, Numeric number);
+extern bool ls_check_is(LsValueType type, const JsonbValue *value);
+extern bool ls_check_is_read(const LsRuleField *field);
 extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change,
 						  LsFailure *failure);
 extern bool ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure);
 extern LsText ls_check_resource_id(const LsRule *rule, const LsChange *change);
 
-/* merge.c */
-extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure);
+/* member.c */
+extern LsText ls_member_id(const LsRuleField *rule, const JsonbValue *value);
+extern void ls_member_start(LsField *field, int room);
+extern LsMember *ls_member_append(LsField *field, LsText id, const JsonbValue *json, TimestampTz at);
+extern LsMember *ls_member_find(const LsField *field, LsText id);
+extern void ls_member_sort(LsField *field);
+extern LsMember *ls_member_ordered(const LsField *field);
+extern bool ls_member_join(LsField *field, const LsField *other);
+
+/* field.c */
+extern bool ls_field_lift(LsField *field, const LsRuleField *rule, LsText name, const JsonbValue *value,
+						  const LsChange *change);
+extern bool ls_field_join(LsField *field, const LsField *other);
+extern bool ls_field_is_bounded(const LsField *field);
+extern JsonbValue ls_field_show(const LsField *field);
+extern void ls_field_load(LsField *field, const JsonbValue *note, TimestampTz at);
+extern bool ls_field_note(const LsField *field, TimestampTz at, JsonbValue *note);
 
 /* state.c */
 extern void ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book);
 extern Jsonb *ls_state_document(const LsState *state);
 extern Jsonb *ls_state_book(const LsState *state);
 extern JsonbValue ls_state_show(const LsRule *rule, const LsState *state);
-extern LsText ls_state_member_id(const LsRuleField *rule, const JsonbValue *value);
-extern int ls_state_find_member(const LsField *field, LsText id, bool *found);
+extern LsField *ls_state_field(const LsState *state, LsText name);
+extern void ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed);
+extern Jsonb *ls_state_pack(const LsState *state);
+
+/* state_join.c */
+extern LsState ls_state_lift(const LsRule *rule, const LsChange *change);
+extern bool ls_state_join(LsState *state, const LsState *other, bool *changed, LsFailure *failure);
+
+/* merge.c */
+extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure);
+extern LsMerged ls_merge_states(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure);
+
+/* custom.c */
+extern List *ls_custom_name(LsText function);
+extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result,
+						   LsFailure *failure);
+extern bool ls_custom_is_running(void);
 
 /* learner.c */
 extern LsText ls_learner_current(void);

@@ -1,124 +1,27 @@
 /*
  * merge.c
- *		Applies one item to the state of its resource by the rule of its type. Pure: touches no table.
+ *		Applies one item to the state of its resource by the policy of its type; custom.c calls a team's own function.
  */
 #include "postgres.h"
 
 #include "learnsync.h"
-#include "utils/builtins.h"
-#include "utils/numeric.h"
-
-/* Walks an item's data in key order. */
-typedef struct Incoming
-{
-	JsonbIterator *walk;
-	bool done;
-	JsonbValue name;
-	JsonbValue value;
-} Incoming;
-
-static void
-next_incoming(Incoming *incoming)
-{
-	JsonbIteratorToken token;
-	JsonbValue value;
-
-	while ((token = JsonbIteratorNext(&incoming->walk, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			incoming->name = value;
-		else if (token == WJB_VALUE)
-		{
-			incoming->value = value;
-			return;
-		}
-	}
-	incoming->done = true;
-}
-
-static Incoming
-open_incoming(const LsChange *change)
-{
-	Incoming incoming = {.walk = JsonbIteratorInit(change->data.val.binary.data)};
-
-	next_incoming(&incoming);
-	return incoming;
-}
-
-static JsonbValue
-key_value(const LsChange *change, int key)
-{
-	JsonbValue text = ls_json_text(change->keys[key]);
-
-	if (!change->key_is_number[key])
-		return text;
-	text.type = jbvNumeric;
-	text.val.numeric =
-		DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(ls_text_string(change->keys[key])),
-											ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-	return text;
-}
-
-static int
-compare_fields(const void *a, const void *b)
-{
-	return ls_text_compare_keys(ls_text_of(&((const LsField *) a)->key), ls_text_of(&((const LsField *) b)->key));
-}
-
-/* A state that holds the key fields alone, with room for more fields. */
-static void
-start_document(const LsRule *rule, LsState *state, const LsChange *change, int room)
-{
-	state->exists = true;
-	state->at = LS_NO_TIME;
-	state->nfields = rule->nkeys;
-	state->fields = palloc(sizeof(LsField) * (rule->nkeys + room));
-	for (int i = 0; i < rule->nkeys; i++)
-		state->fields[i] =
-			(LsField){.key = ls_json_text(rule->keys[i]), .value = key_value(change, i), .at = change->at};
-	qsort(state->fields, rule->nkeys, sizeof(LsField), compare_fields);
-}
-
-/* Whether a document takes this field over from an item as it is. */
-static bool
-is_taken(const LsRule *rule, LsText name)
-{
-	const LsRuleField *field = ls_rule_field(rule, name);
-
-	if (field == NULL)
-		return rule->other == LS_OTHER_LATEST && !(rule->xapi && ls_text_equal(name, ls_text("stored")));
-	return field->strategy != NULL && field->strategy->needs_value && field->strategy != ls_strategy_derive;
-}
-
-/* The item as a whole document. */
-static LsState
-whole_document(const LsRule *rule, const LsChange *change)
-{
-	LsState state = {.deleted_at = LS_NO_TIME};
-	Incoming incoming = open_incoming(change);
-
-	start_document(rule, &state, change, ls_json_count(&change->data) + 1);
-	state.at = change->at;
-	for (; !incoming.done; next_incoming(&incoming))
-	{
-		if (is_taken(rule, ls_text_of(&incoming.name)))
-			state.fields[state.nfields++] =
-				(LsField){.key = incoming.name, .value = incoming.value, .at = change->at};
-	}
-	if (rule->xapi)
-		state.fields[state.nfields++] =
-			(LsField){.key = ls_json_string("stored"), .value = ls_json_stamp(change->received), .at = change->at};
-	qsort(state.fields, state.nfields, sizeof(LsField), compare_fields);
-	return state;
-}
 
 /* Steps over the time of storing, which the server sets and which no comparison sees. */
 static int
 skip_stored(const LsRule *rule, const LsState *state, int i)
 {
-	if (rule->xapi && i < state->nfields && ls_text_equal(ls_text_of(&state->fields[i].key), ls_text("stored")))
+	if (rule->xapi && i < state->nfields && ls_text_equal(state->fields[i].name, ls_text("stored")))
 		return i + 1;
 	return i;
+}
+
+static int
+compare_names(LsText a, LsText b)
+{
+	JsonbValue name_a = ls_json_text(a);
+	JsonbValue name_b = ls_json_text(b);
+
+	return ls_json_compare(&name_a, &name_b);
 }
 
 /* Orders two documents as jsonb does: by the number of fields, then field by field. */
@@ -131,159 +34,47 @@ compare_documents(const LsRule *rule, const LsState *a, const LsState *b)
 
 	while (order == 0 && i < a->nfields && j < b->nfields)
 	{
-		order = ls_json_compare(&a->fields[i].key, &b->fields[j].key);
+		order = compare_names(a->fields[i].name, b->fields[j].name);
 		if (order == 0)
-			order = ls_json_compare(&a->fields[i].value, &b->fields[j].value);
+			order = ls_json_compare(&a->fields[i].value.json, &b->fields[j].value.json);
 		i = skip_stored(rule, a, i + 1);
 		j = skip_stored(rule, b, j + 1);
 	}
 	return order;
 }
 
+/* Puts another document in the place of the stored one; what was deleted, and how far time has come, stays. */
 static void
 replace(LsState *state, const LsState *document)
 {
 	TimestampTz deleted_at = state->deleted_at;
+	TimestampTz at = Max(state->at, document->at);
 
 	*state = *document;
 	state->deleted_at = deleted_at;
-}
-
-/* What merges a field; fields the rule does not name are latest. */
-static const LsRuleField *
-field_rule(const LsRule *rule, LsText name)
-{
-	static LsRuleField other;
-	const LsRuleField *field = ls_rule_field(rule, name);
-
-	if (field != NULL)
-		return field;
-	other.strategy = ls_strategy_latest;
-	return &other;
-}
-
-/* The folding of one item into a state, field by field in key order. */
-typedef struct Folding
-{
-	const LsRule *rule;
-	const LsChange *change;
-	const LsState *old;
-	LsState new;
-	bool changed;
-	LsFailure *failure;
-} Folding;
-
-/* Folds one field; stored and value are NULL where the state or the item does not have it. */
-static bool
-fold_field(Folding *folding, LsText name, const LsField *stored, const JsonbValue *value)
-{
-	const LsRuleField *rule = field_rule(folding->rule, name);
-	LsField field = {.key = ls_json_text(name)};
-	LsFolded folded = LS_FOLD_KEPT;
-
-	if (stored != NULL)
-		field = *stored;
-	if (rule->strategy != NULL && rule->strategy->fold != NULL &&
-		(value != NULL ? value->type != jbvNull || rule->strategy->takes_null || !rule->strategy->needs_value
-					   : !rule->strategy->needs_value))
-		folded = rule->strategy->fold(&field, stored != NULL, rule, value, folding->change);
-	if (folded == LS_FOLD_OVERFLOW)
-		return ls_fail(folding->failure, "out_of_range", psprintf("data.%s", ls_text_string(name)),
-					   "the total of %s does not fit into 64 bits", ls_text_string(name));
-	if (folded == LS_FOLD_CHANGED)
-		folding->changed = true;
-	if (stored == NULL && folded == LS_FOLD_KEPT)
-		return true;
-	if (rule->strategy == NULL || !rule->strategy->stamps)
-		field.at = Max(folding->old->at, folding->change->at);
-	folding->new.fields[folding->new.nfields++] = field;
-	return true;
-}
-
-/* The lesser of two names where either may be missing. */
-static LsText
-lesser_name(LsText a, LsText b)
-{
-	if (a.data == NULL || b.data == NULL)
-		return a.data == NULL ? b : a;
-	return ls_text_compare_keys(a, b) <= 0 ? a : b;
-}
-
-/* Walks state, rule and item side by side, all three being in key order. */
-static bool
-fold_fields(Folding *folding)
-{
-	const LsRule *rule = folding->rule;
-	const LsState *old = folding->old;
-	Incoming incoming = open_incoming(folding->change);
-	LsText none = {NULL, 0};
-	int s = 0;
-	int r = 0;
-
-	for (;;)
-	{
-		LsText stored = s < old->nfields ? ls_text_of(&old->fields[s].key) : none;
-		LsText ruled = r < rule->nfields ? rule->fields[r].name : none;
-		LsText item = incoming.done ? none : ls_text_of(&incoming.name);
-		LsText name = lesser_name(lesser_name(stored, ruled), item);
-		bool in_state = stored.data != NULL && ls_text_equal(stored, name);
-		bool in_item = item.data != NULL && ls_text_equal(item, name);
-		bool in_rule = ruled.data != NULL && ls_text_equal(ruled, name);
-
-		if (name.data == NULL)
-			return true;
-		if (!fold_field(folding, name, in_state ? &old->fields[s] : NULL,
-						in_item && (in_rule || rule->other == LS_OTHER_LATEST) ? &incoming.value : NULL))
-			return false;
-		s += in_state;
-		r += in_rule;
-		if (in_item)
-			next_incoming(&incoming);
-	}
+	state->at = at;
 }
 
 static LsMerged
-apply_merge(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
+merge_fields(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure)
 {
-	bool fresh = !state->exists;
-	bool stale = !fresh && change->at < state->at;
-	Folding folding = {.rule = rule, .change = change, .old = state, .new = *state, .failure = failure};
-	LsState started = *state;
+	bool stale = state->exists && other->at < state->at;
+	bool changed = false;
 
 	if (stale && rule->stale == LS_STALE_DISCARD)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
-	if (fresh)
-	{
-		start_document(rule, &started, change, 0);
-		folding.old = &started;
-		folding.new = started;
-	}
-	folding.new.nfields = 0;
-	folding.new.fields =
-		palloc(sizeof(LsField) * (folding.old->nfields + rule->nfields + ls_json_count(&change->data) + 1));
-	if (!fold_fields(&folding))
+	if (!ls_state_join(state, other, &changed, failure))
 		return (LsMerged){LS_FAILED, false};
-	if (change->at > folding.old->at)
-	{
-		folding.new.at = change->at;
-		folding.changed = true;
-	}
-	*state = folding.new;
-	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, folding.changed || fresh};
+	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, changed};
 }
 
 static int64
 clock_of(const LsRule *rule, const LsState *state)
 {
+	const LsField *field = ls_state_field(state, rule->clock);
 	int64 clock;
 
-	for (int i = 0; i < state->nfields; i++)
-	{
-		if (ls_text_equal(ls_text_of(&state->fields[i].key), rule->clock) &&
-			ls_json_integer(&state->fields[i].value, &clock))
-			return clock;
-	}
-	return PG_INT64_MIN;
+	return field != NULL && ls_json_integer(&field->value.json, &clock) ? clock : PG_INT64_MIN;
 }
 
 /* Which of two documents has the later clock: > 0 the first, 0 neither. */
@@ -301,27 +92,117 @@ compare_clocks(const LsRule *rule, const LsState *a, const LsState *b)
 	return a->at < b->at ? -1 : a->at > b->at;
 }
 
+/* The document of the later clock stands. */
 static LsMerged
-apply_latest(const LsRule *rule, LsState *state, const LsState *document)
+take_latest(const LsRule *rule, LsState *state, const LsState *document, int content)
 {
 	int clock = compare_clocks(rule, document, state);
-	int content = compare_documents(rule, document, state);
 
 	if (clock < 0)
 		return (LsMerged){LS_SERVER_WINS, false};
 	if (clock == 0 && content <= 0)
 		return (LsMerged){content == 0 ? LS_SYNCED : LS_SERVER_WINS, false};
-	replace(state, document);
+	state->at = document->at;
+	state->nfields = document->nfields;
+	state->fields = document->fields;
 	return (LsMerged){LS_SYNCED, true};
 }
 
-/* The first document stands. Where another repeats it, an immutable one is simply there already. */
+/* The incoming document stands; one that is older than what it replaces is a conflict that the client won. */
 static LsMerged
-apply_first(const LsRule *rule, const LsState *state, const LsState *document)
+take_incoming(LsState *state, const LsState *document, int content)
 {
-	if (compare_documents(rule, document, state) != 0)
+	bool stale = document->at < state->at;
+
+	if (content == 0 && document->at <= state->at)
+		return (LsMerged){LS_SYNCED, false};
+	replace(state, document);
+	return (LsMerged){stale ? LS_CLIENT_WINS : LS_SYNCED, true};
+}
+
+/* A document that came back from a team's function: its key stays the resource's, what is computed is not stored. */
+static LsState
+custom_document(const LsRule *rule, const LsState *state, Jsonb *json)
+{
+	LsState document = {.exists = true};
+	LsState keys = {.exists = true, .at = state->at, .fields = palloc(sizeof(LsField) * (rule->nkeys + 1))};
+	int kept = 0;
+	bool changed;
+
+	ls_state_load(rule, &document, json, NULL);
+	for (int i = 0; i < document.nfields; i++)
+	{
+		if (ls_check_is_read(document.fields[i].rule))
+			document.fields[kept++] = document.fields[i];
+	}
+	document.nfields = kept;
+	for (int i = 0; i < state->nfields; i++)
+	{
+		if (state->fields[i].rule->strategy == NULL)
+			keys.fields[keys.nfields++] = state->fields[i];
+	}
+	ls_state_join(&keys, &document, &changed, NULL);
+	return keys;
+}
+
+/* A team's function decides; a document equal to the stored one is its word that the stored one wins. */
+static LsMerged
+take_custom(const LsRule *rule, LsState *state, const LsState *incoming, LsFailure *failure)
+{
+	Jsonb *json;
+	LsState document;
+	bool kept;
+
+	if (!ls_custom_call(rule, state, incoming, &json, failure))
+		return (LsMerged){LS_FAILED, false};
+	if (json == NULL)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
-	return (LsMerged){rule->policy == LS_POLICY_IMMUTABLE ? LS_SYNCED : LS_SERVER_WINS, false};
+	document = custom_document(rule, state, json);
+	kept = compare_documents(rule, &document, state) == 0;
+	if (kept && compare_documents(rule, incoming, state) != 0)
+		return (LsMerged){LS_SERVER_WINS, false};
+	if (kept && incoming->at <= state->at)
+		return (LsMerged){LS_SYNCED, false};
+	document.at = incoming->at;
+	replace(state, &document);
+	return (LsMerged){LS_SYNCED, true};
+}
+
+/* Joins a whole document to a stored one. */
+static LsMerged
+merge_documents(const LsRule *rule, LsState *state, const LsState *document, LsFailure *failure)
+{
+	int content;
+
+	if (!state->exists)
+	{
+		replace(state, document);
+		return (LsMerged){LS_SYNCED, true};
+	}
+	content = compare_documents(rule, document, state);
+	switch (rule->policy)
+	{
+		case LS_POLICY_LATEST:
+			return take_latest(rule, state, document, content);
+		case LS_POLICY_CLIENT_WINS:
+			return take_incoming(state, document, content);
+		case LS_POLICY_INSERT_ONLY:
+			return (LsMerged){content == 0 ? LS_SERVER_WINS : LS_MANUAL_REQUIRED, false};
+		case LS_POLICY_SERVER_WINS:
+			return (LsMerged){content == 0 ? LS_SYNCED : LS_SERVER_WINS, false};
+		case LS_POLICY_CUSTOM:
+			return take_custom(rule, state, document, failure);
+		default: /* immutable, manual */
+			return (LsMerged){content == 0 ? LS_SYNCED : LS_MANUAL_REQUIRED, false};
+	}
+}
+
+/* Joins what is known from elsewhere to a state, by the policy of the rule. */
+LsMerged
+ls_merge_states(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure)
+{
+	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, other, failure)
+										   : merge_documents(rule, state, other, failure);
 }
 
 /* Empties the resource, unless something later than the delete is in it. */
@@ -338,21 +219,12 @@ apply_delete(LsState *state, const LsChange *change)
 LsMerged
 ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
 {
-	LsState document;
+	LsState lifted;
 
 	if (change->at <= state->deleted_at)
 		return (LsMerged){LS_SERVER_WINS, false};
 	if (change->is_delete)
 		return apply_delete(state, change);
-	if (rule->policy == LS_POLICY_MERGE)
-		return apply_merge(rule, state, change, failure);
-	document = whole_document(rule, change);
-	if (!state->exists)
-	{
-		replace(state, &document);
-		return (LsMerged){LS_SYNCED, true};
-	}
-	if (rule->policy == LS_POLICY_LATEST)
-		return apply_latest(rule, state, &document);
-	return apply_first(rule, state, &document);
+	lifted = ls_state_lift(rule, change);
+	return ls_merge_states(rule, state, &lifted, failure);
 }

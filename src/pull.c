@@ -17,24 +17,6 @@
 #define DEFAULT_LIMIT 500
 #define LOG_ROWS_PER_CHANGE 20 /* how many outdated log entries a page may read before the resources are cheaper */
 
-typedef struct Pull
-{
-	LsText learner;
-	LsText device;
-	LsText epoch;
-	int64 cursor;
-	int64 from; /* -1 where absent */
-	int limit;
-	JsonbValue types; /* jbvNull: all */
-	JsonbValue scope; /* jbvNull: all */
-	LsPullStart start;
-	bool reset;
-	JsonbValue changes;
-	int nchanges;
-	int64 last_version; /* of the last change in the page */
-	bool has_more;
-} Pull;
-
 static bool
 is_text_array(const JsonbValue *value)
 {
@@ -49,7 +31,7 @@ is_text_array(const JsonbValue *value)
 }
 
 static void
-read_selection(Pull *pull, const JsonbValue *request)
+read_selection(LsPull *pull, const JsonbValue *request)
 {
 	JsonbIterator *walk;
 	JsonbIteratorToken token;
@@ -74,7 +56,7 @@ read_selection(Pull *pull, const JsonbValue *request)
 }
 
 static void
-read_pull(Pull *pull, Jsonb *json)
+read_pull(LsPull *pull, Jsonb *json)
 {
 	JsonbValue request;
 	JsonbValue limit;
@@ -84,11 +66,15 @@ read_pull(Pull *pull, Jsonb *json)
 	pull->device = ls_request_text(&request, "deviceId", true);
 	pull->cursor = Max(ls_request_cursor(&request, "lastSyncVersion"), LS_FIRST_VERSION);
 	pull->from = ls_request_cursor(&request, "from");
+	if (pull->from == 0)
+		pull->from = LS_FIRST_VERSION;
 	pull->epoch = ls_request_text(&request, "epoch", false);
 	if (ls_json_get(&request, "limit", &limit) && limit.type != jbvNull &&
 		(!ls_json_integer(&limit, &wanted) || wanted < 1))
 		ls_request_refuse("limit", "must be a positive integer");
 	pull->limit = (int) Min(wanted, (int64) learnsync_max_pull_limit);
+	pull->room = 16;
+	pull->changes = palloc(sizeof(LsPulled) * pull->room);
 	read_selection(pull, &request);
 }
 
@@ -129,7 +115,7 @@ in_scope(const JsonbValue *scope, Jsonb *data)
 
 /* Whether the client wants this change. A deletion has no document to judge by, so it goes to every scope. */
 static bool
-is_selected(const Pull *pull, const LsPulled *change)
+is_selected(const LsPull *pull, const LsPulled *change)
 {
 	JsonbValue type = ls_json_text(change->type);
 
@@ -138,44 +124,20 @@ is_selected(const Pull *pull, const LsPulled *change)
 	return pull->scope.type == jbvNull || change->data == NULL || in_scope(&pull->scope, change->data);
 }
 
-static JsonbValue
-shown_data(const LsPulled *change, const LsType *type)
-{
-	LsState state = {.exists = true, .at = change->at};
-	JsonbValue data;
-
-	if (change->data == NULL)
-		return ls_json_object();
-	if (type == NULL || !(type->rule->has_derived || type->rule->has_members))
-	{
-		ls_json_root(change->data, &data);
-		return data;
-	}
-	ls_state_load(type->rule, &state, change->data, change->book);
-	return ls_state_show(type->rule, &state);
-}
-
 static void
-add_change(Pull *pull, const LsPulled *change)
+add_change(LsPull *pull, const LsPulled *change)
 {
-	JsonbValue json = ls_json_object();
-	int64 known = pull->from >= 0 ? pull->from : pull->cursor;
-	const char *operation = change->data == NULL ? "delete" : change->created_version > known ? "create" : "update";
-
-	ls_json_put(&json, "data", shown_data(change, ls_store_type(change->type)));
-	ls_json_put(&json, "version", ls_json_int(change->version));
-	ls_json_put(&json, "operation", ls_json_string(operation));
-	ls_json_put(&json, "resourceId", ls_json_text(change->id));
-	ls_json_put(&json, "resourceType", ls_json_text(change->type));
-	ls_json_put(&json, "serverTimestamp", ls_json_stamp(change->updated_at));
-	ls_json_add(&pull->changes, json);
-	pull->nchanges++;
-	pull->last_version = change->version;
+	if (pull->nchanges == pull->room)
+	{
+		pull->room *= 2;
+		pull->changes = repalloc_huge(pull->changes, sizeof(LsPulled) * pull->room);
+	}
+	pull->changes[pull->nchanges++] = *change;
 }
 
 /* A reset page carries everything up to the horizon at once: below it, the next page would be a reset again. */
 static bool
-is_full(const Pull *pull, const LsPulled *change)
+is_full(const LsPull *pull, const LsPulled *change)
 {
 	if (pull->reset && change->version <= pull->start.tombstone_version)
 		return false;
@@ -184,7 +146,7 @@ is_full(const Pull *pull, const LsPulled *change)
 
 /* Fills the page from one of the two sources; false where the log cannot answer. */
 static bool
-fill_page(Pull *pull, bool use_log)
+fill_page(LsPull *pull, bool use_log)
 {
 	LsPullCursor *cursor = ls_store_open_pull(pull->learner, pull->cursor, use_log);
 	int64 chained = pull->cursor;
@@ -192,7 +154,6 @@ fill_page(Pull *pull, bool use_log)
 	bool whole = true;
 	LsPulled change;
 
-	pull->changes = ls_json_array();
 	pull->nchanges = 0;
 	while (!pull->has_more && whole && ls_store_next_pulled(cursor, &change))
 	{
@@ -218,7 +179,7 @@ fill_page(Pull *pull, bool use_log)
  * with nothing holds no such thing, and after the first page of a reset the cursor is past the horizon.
  */
 static bool
-must_reset(const Pull *pull)
+must_reset(const LsPull *pull)
 {
 	if (pull->epoch.data != NULL && !ls_text_equal(pull->epoch, ls_store_epoch()))
 		return true;
@@ -229,14 +190,15 @@ must_reset(const Pull *pull)
 }
 
 static void
-do_pull(Pull *pull)
+do_pull(LsPull *pull)
 {
 	ls_store_read_pull_start(pull->learner, pull->device, &pull->start);
 	ls_device_check(&pull->start.device);
-	pull->changes = ls_json_array();
 	pull->reset = must_reset(pull);
 	if (pull->reset)
-		pull->cursor = pull->from = LS_FIRST_VERSION;
+		pull->cursor = LS_FIRST_VERSION;
+	if (pull->from > pull->cursor)
+		pull->from = LS_FIRST_VERSION; /* nobody holds more than he has seen */
 	if (pull->cursor < pull->start.version && !fill_page(pull, true))
 	{
 		pull->has_more = false;
@@ -244,26 +206,12 @@ do_pull(Pull *pull)
 	}
 }
 
-static Jsonb *
-answer_pull(const Pull *pull)
-{
-	JsonbValue answer = ls_json_object();
-	int64 version = pull->has_more ? pull->last_version : Max(pull->start.version, pull->cursor);
-
-	ls_json_put(&answer, "epoch", ls_json_text(ls_store_epoch()));
-	ls_json_put(&answer, "reset", ls_json_bool(pull->reset));
-	ls_json_put(&answer, "changes", pull->changes);
-	ls_json_put(&answer, "hasMore", ls_json_bool(pull->has_more));
-	ls_json_put(&answer, "syncVersion", ls_json_int(version));
-	return ls_json_encode(&answer);
-}
-
 static Datum
 pull_for(LsText learner, Jsonb *request)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "learnsync pull", ALLOCSET_DEFAULT_SIZES);
-	Pull pull = {.learner = learner};
+	LsPull pull = {.learner = learner};
 	LsStoreCall call;
 	Jsonb *answer;
 
@@ -272,10 +220,10 @@ pull_for(LsText learner, Jsonb *request)
 	ls_store_open(&call);
 	MemoryContextSwitchTo(context);
 	do_pull(&pull);
-	MemoryContextSwitchTo(caller);
-	answer = answer_pull(&pull);
+	answer = ls_pull_answer(&pull);
 	ls_store_close(&call);
 	MemoryContextSwitchTo(caller);
+	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
 	MemoryContextDelete(context);
 	return JsonbPGetDatum(answer);
 }

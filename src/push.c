@@ -101,6 +101,7 @@ do_push(LsPush *push)
 	ls_store_read_known(push);
 	ls_device_check(&push->device);
 	ls_push_judge(push);
+	ls_store_find_members(push);
 	ls_push_merge(push, push->nitems);
 	if (!push->dry_run)
 		ls_push_write(push);
@@ -142,16 +143,15 @@ push_for(LsText learner, Jsonb *request)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = take_context(caller);
 	LsPush push = {.learner.id = learner};
-	LsStoreCall call;
 	Jsonb *answer;
 
 	MemoryContextSwitchTo(context);
 	read_envelope(&push, request);
-	ls_store_open(&call);
+	ls_store_open(&push.call);
 	MemoryContextSwitchTo(context);
 	do_push(&push);
 	answer = ls_push_answer(&push);
-	ls_store_close(&call);
+	ls_store_close(&push.call);
 	MemoryContextSwitchTo(caller);
 	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
 	give_back_context(context);

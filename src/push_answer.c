@@ -77,6 +77,29 @@ failure_of(const LsItem *item)
 	return failure;
 }
 
+/* Conflicts show whole documents, of whose lists a merge knows but what items brought again. */
+static void
+complete_conflicts(LsPush *push)
+{
+	LsListed *listed = palloc(sizeof(LsListed) * Max(push->nitems, 1));
+	int count = 0;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		LsItem *item = &push->items[i];
+		LsResource *resource = item->resource;
+
+		if (item->verdict == LS_FAILED || item->verdict == LS_SYNCED || resource == NULL || resource->complete ||
+			(push->dry_run && ls_resource_was_emptied(resource)))
+			continue;
+		resource->complete = true;
+		if (resource->type->rule->has_lists)
+			listed[count++] = (LsListed){resource->type->name, resource->id, 0, &resource->state};
+	}
+	if (count > 0)
+		(void) ls_store_complete_lists(push->learner.id, listed, count, 0, true);
+}
+
 Jsonb *
 ls_push_answer(LsPush *push)
 {
@@ -86,6 +109,7 @@ ls_push_answer(LsPush *push)
 	JsonbValue conflicts = ls_json_array();
 	JsonbValue failed = ls_json_array();
 
+	complete_conflicts(push);
 	for (int i = 0; i < push->nitems; i++)
 	{
 		LsItem *item = &push->items[i];

@@ -99,6 +99,8 @@ read_key(LsItem *item, LsFailure *failure)
 	if (!ls_check_keys(rule, &item->data, sent, &item->change, failure))
 		return false;
 	item->resource_id = rule->nkeys > 0 ? ls_check_resource_id(rule, &item->change) : sent;
+	if (item->resource_id.data != NULL && item->resource_id.length > LS_MAX_RESOURCE_ID_BYTES)
+		return ls_fail(failure, "invalid", "resourceId", "the key is longer than %d bytes", LS_MAX_RESOURCE_ID_BYTES);
 	if (item->resource_id.data != NULL)
 		return true;
 	if (!rule->generate_key || item->change.is_delete || (rule->nkeys == 0 && !is_create(item)))

@@ -58,6 +58,7 @@ ls_push_judge(LsPush *push)
 
 		item->change.at = order_instant(item->client_at, push->now);
 		item->change.received = push->now;
+		item->change.device = push->device.id;
 		if (!item->receipt.found)
 			continue;
 		item->refused = (LsFailure){NULL};
@@ -186,6 +187,13 @@ ls_resource_version(const LsResource *resource)
 	return resource->new_version != 0 ? resource->new_version : resource->version;
 }
 
+/* Whether this push deletes what was stored, whatever may have come after. */
+bool
+ls_resource_was_emptied(const LsResource *resource)
+{
+	return resource->stored.exists && resource->state.deleted_at > resource->stored.deleted_at;
+}
+
 /* All items of one push that touch one resource answer the version it has in the end. */
 static void
 settle_item_versions(LsPush *push)
@@ -207,7 +215,8 @@ settle_created_versions(LsPush *push)
 	{
 		LsResource *resource = push->changed[i];
 
-		if (resource->created_version == 0 || (resource->state.exists && !resource->stored.exists))
+		if (resource->created_version == 0 ||
+			(resource->state.exists && (!resource->stored.exists || ls_resource_was_emptied(resource))))
 			resource->created_version = resource->new_version;
 	}
 }
@@ -254,6 +263,7 @@ void
 ls_push_merge(LsPush *push, int upto)
 {
 	start_over(push);
+	ls_custom_act_for(&push->call);
 	for (int i = 0; i < upto; i++)
 		decide_item(push, &push->items[i]);
 	if (push->atomic && upto == push->nitems)

@@ -4,9 +4,7 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "sync.h"
-#include "utils/resowner.h"
 
 static bool
 has_accepted(const LsPush *push)
@@ -30,51 +28,10 @@ has_failed(const LsPush *push)
 	return false;
 }
 
-/* Errors that say nothing of an item: they end the push with their own SQLSTATE. */
-static bool
-is_of_the_server(int sqlerrcode)
+static void
+write_accepted(void *push)
 {
-	int class = ERRCODE_TO_CATEGORY(sqlerrcode);
-
-	return class == ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK) ||
-		   class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
-		   class == ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED) ||
-		   class == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
-		   class == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR) ||
-		   class == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) || sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
-/* Tries to write what is accepted; the error of the team's that stopped it, or NULL. Kept only if wanted. */
-static ErrorData *
-try_to_write(LsPush *push, bool keep)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		ls_store_write_accepted(push);
-		if (keep)
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (error != NULL && is_of_the_server(error->sqlerrcode))
-		ReThrowError(error);
-	return error;
+	ls_store_write_accepted(push);
 }
 
 /* The first item with which the write fails: the push up to it is tried, and undone, by halves. */
@@ -89,7 +46,7 @@ find_culprit(LsPush *push)
 		int middle = (good + bad) / 2;
 
 		ls_push_merge(push, middle);
-		if (has_accepted(push) && try_to_write(push, false) != NULL)
+		if (has_accepted(push) && ls_try(write_accepted, push, false) != NULL)
 			bad = middle;
 		else
 			good = middle;
@@ -103,7 +60,7 @@ write_guarded(LsPush *push)
 {
 	ErrorData *error;
 
-	while (has_accepted(push) && (error = try_to_write(push, true)) != NULL)
+	while (has_accepted(push) && (error = ls_try(write_accepted, push, true)) != NULL)
 	{
 		LsItem *culprit = find_culprit(push);
 

@@ -39,6 +39,18 @@ read_flag(const JsonbValue *json, const char *key, bool absent)
 	return value.val.boolean;
 }
 
+static LsText
+read_name(const JsonbValue *json, const char *key, const char *what)
+{
+	JsonbValue value;
+
+	if (!ls_json_get(json, key, &value))
+		return (LsText){NULL, 0};
+	if (value.type != jbvString)
+		ls_rule_refuse(key, "must be %s", what);
+	return ls_text_of(&value);
+}
+
 static void
 read_keys(LsRule *rule, const JsonbValue *json)
 {
@@ -129,6 +141,46 @@ read_fields(LsRule *rule, const JsonbValue *json)
 	}
 }
 
+/*
+ * What holds for a field that stands at or after place in the rule, which moves on: for a document's names in key
+ * order, one after the other.
+ */
+const LsRuleField *
+ls_rule_walk(const LsRule *rule, int *place, LsText name)
+{
+	int order = 1;
+
+	while (*place < rule->nfields && (order = ls_text_compare_keys(rule->fields[*place].name, name)) < 0)
+		(*place)++;
+	return order == 0 ? &rule->fields[*place] : &rule->rest;
+}
+
+/* Fields are kept by parts only where they are merged one by one. */
+static void
+set_shapes(LsRule *rule)
+{
+	rule->rest.strategy = ls_strategy_latest;
+	for (int i = 0; rule->policy == LS_POLICY_MERGE && i < rule->nfields; i++)
+	{
+		if (rule->fields[i].strategy != NULL)
+			rule->fields[i].shape = rule->fields[i].strategy->shape;
+		rule->has_lists |= rule->fields[i].shape == LS_SHAPE_LIST;
+	}
+	if (rule->policy == LS_POLICY_MERGE)
+		rule->rest.shape = ls_strategy_latest->shape;
+	for (int i = 0; i < rule->nfields; i++)
+		rule->has_derived |= rule->fields[i].strategy == ls_strategy_derive;
+}
+
+static void
+check_function(const LsRule *rule)
+{
+	if ((rule->policy == LS_POLICY_CUSTOM) != (rule->function.data != NULL))
+		ls_rule_refuse("function", "is needed by policy custom, and goes with no other");
+	if (rule->function.data != NULL && list_length(ls_custom_name(rule->function)) != 2)
+		ls_rule_refuse("function", "must be the name of a function with its schema, such as \"app.merge_note\"");
+}
+
 static void
 check_together(const LsRule *rule, const JsonbValue *json)
 {
@@ -140,21 +192,22 @@ check_together(const LsRule *rule, const JsonbValue *json)
 		ls_rule_refuse("clock", "goes with policy latest only");
 	if (rule->generate_key && rule->nkeys > 1)
 		ls_rule_refuse("generateKey", "goes with at most one key field");
+	check_function(rule);
 }
 
 /* Compiles a rule or refuses it; the result points into json and lives in the current context. */
 LsRule *
 ls_rule_compile(Jsonb *jsonb)
 {
-	static const char *const known[] = {"key",    "policy", "stale",       "other",  "fields",
-										"delete", "clock",  "generateKey", "format", NULL};
-	static const char *const policies[] = {"merge", "latest", "insert_only", "immutable", NULL};
+	static const char *const known[] = {"key",   "policy",   "stale",       "other",  "fields", "delete",
+										"clock", "function", "generateKey", "format", NULL};
+	static const char *const policies[] = {"merge",       "latest", "insert_only", "immutable", "server_wins",
+										   "client_wins", "manual", "custom",      NULL};
 	static const char *const stales[] = {"merge", "discard", "ignore", NULL};
 	static const char *const others[] = {"latest", "ignore", "refuse", NULL};
 	static const char *const formats[] = {"json", "xapi", NULL};
 	LsRule *rule = palloc0(sizeof(LsRule));
 	JsonbValue json;
-	JsonbValue clock;
 
 	ls_json_root(jsonb, &json);
 	if (!ls_json_is_object(&json))
@@ -167,19 +220,11 @@ ls_rule_compile(Jsonb *jsonb)
 	rule->generate_key = read_flag(&json, "generateKey", false);
 	rule->allow_delete = read_flag(&json, "delete", true) && rule->policy != LS_POLICY_INSERT_ONLY &&
 						 rule->policy != LS_POLICY_IMMUTABLE;
-	if (ls_json_get(&json, "clock", &clock))
-	{
-		if (clock.type != jbvString)
-			ls_rule_refuse("clock", "must be a field name");
-		rule->clock = ls_text_of(&clock);
-	}
+	rule->clock = read_name(&json, "clock", "a field name");
+	rule->function = read_name(&json, "function", "the name of a function");
 	read_keys(rule, &json);
 	read_fields(rule, &json);
-	for (int i = 0; i < rule->nfields; i++)
-	{
-		rule->has_derived |= rule->fields[i].strategy == ls_strategy_derive;
-		rule->has_members |= rule->fields[i].strategy != NULL && rule->fields[i].strategy->has_members;
-	}
+	set_shapes(rule);
 	check_together(rule, &json);
 	return rule;
 }

@@ -32,3 +32,9 @@ CREATE OR REPLACE FUNCTION learnsync.drop_resource_type(name text) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_drop_resource_type';
 COMMENT ON FUNCTION learnsync.drop_resource_type(text) IS
     'Removes a resource type that has no data (55006 otherwise, 42704 where there is none).';
+
+CREATE OR REPLACE FUNCTION learnsync.merge_strategies(
+    OUT strategy text, OUT value_type text, OUT commutative boolean, OUT associative boolean, OUT idempotent boolean)
+    RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_strategies';
+COMMENT ON FUNCTION learnsync.merge_strategies() IS
+    'The field strategies that rules may name, what values they take (none: the item''s instant counts), and the laws their merging keeps, over values with their order instants.';

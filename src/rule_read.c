@@ -7,7 +7,15 @@
 #include "learnsync.h"
 #include "utils/numeric.h"
 
-static const char *const type_names[] = {"any", "string", "number", "integer", "boolean", "object", "array"};
+/* In the order of LsValueType; the last is none that a rule can ask for. */
+static const char *const type_names[] = {"any",     "string", "number", "integer",
+										 "boolean", "object", "array",  "number or string"};
+
+const char *
+ls_rule_type_name(LsValueType type)
+{
+	return type_names[type];
+}
 
 /* Refuses the rule: the detail says where and what. */
 void
@@ -173,7 +181,7 @@ read_type(LsRuleField *field, const JsonbValue *json, const char *path)
 	field->type = wanted;
 	if (name.data == NULL)
 		return;
-	for (int i = 0; i < lengthof(type_names); i++)
+	for (int i = 0; i < LS_TYPE_ORDERED; i++)
 	{
 		if (!ls_text_equal(ls_text(type_names[i]), name))
 			continue;
@@ -246,14 +254,16 @@ ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 	}
 	check_option(field, json, path, "steps", field->strategy == ls_strategy_derive);
 	check_option(field, json, path, "values", field->strategy->has_values);
-	check_option(field, json, path, "id", field->strategy->has_members);
-	check_option(field, json, path, "when", !field->strategy->needs_value);
+	check_option(field, json, path, "id", field->strategy->shape == LS_SHAPE_LIST);
+	check_option(field, json, path, "when", field->strategy->ignores_value);
 	if (field->strategy == ls_strategy_derive)
 		read_steps(field, json, path);
 	if (field->strategy->has_values)
 		read_values(field, json, path);
-	if (field->strategy->has_members)
+	if (field->strategy->shape == LS_SHAPE_LIST)
 		read_ids(field, json, path);
-	if (!field->strategy->needs_value)
+	if (field->strategy->shape == LS_SHAPE_LIST && field->name.length > LS_MAX_LIST_NAME_BYTES)
+		ls_rule_refuse(path, "the name of a list must have at most %d bytes", LS_MAX_LIST_NAME_BYTES);
+	if (field->strategy->ignores_value)
 		read_when(field, json, path);
 }

@@ -83,7 +83,21 @@ BEGIN
         PRIMARY KEY (learner_id, resource_type, resource_id)
     ) WITH (fillfactor = 70);
     COMMENT ON TABLE learnsync_data.resource IS
-        'The merged state of each thing. data is the document without computed fields, NULL once deleted; at its order instant, deleted_at the latest delete, updated_at the server''s time, book what merging needs to remember. One insert or update per new version: the place for AFTER triggers. No index on version: updates stay HOT, and pull reads the change log.';
+        'The merged state of each thing. data is the document without computed fields and members of lists, NULL once deleted; at its order instant, deleted_at the latest delete, updated_at the server''s time, book what merging needs to remember. One insert or update per new version: the place for AFTER triggers. No index on version: updates stay HOT, and pull reads the change log.';
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.member (
+        learner_id text COLLATE "C" NOT NULL,
+        resource_type text COLLATE "C" NOT NULL,
+        resource_id text COLLATE "C" NOT NULL,
+        field text COLLATE "C" NOT NULL,
+        member_id text COLLATE "C" NOT NULL,
+        version bigint NOT NULL,
+        at timestamptz NOT NULL,
+        value jsonb NOT NULL,
+        PRIMARY KEY (learner_id, resource_type, resource_id, field, member_id));
+    COMMENT ON TABLE learnsync_data.member IS
+        'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content.';
+    CREATE INDEX IF NOT EXISTS member_version ON learnsync_data.member (learner_id, resource_type, resource_id, version);
 
     CREATE TABLE IF NOT EXISTS learnsync_data.ledger (
         learner_id text COLLATE "C" NOT NULL,
@@ -163,7 +177,7 @@ BEGIN
     COMMENT ON TABLE learnsync_data.failed IS
         'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. item is NULL where it was too large.';
 
-    FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'ledger', 'push', 'conflict', 'failed'] LOOP
+    FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'member', 'ledger', 'push', 'conflict', 'failed'] LOOP
         EXECUTE format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own_rows ON learnsync_data.%I', name);
         EXECUTE format('CREATE POLICY own_rows ON learnsync_data.%I FOR SELECT '

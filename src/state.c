@@ -1,284 +1,180 @@
 /*
  * state.c
- *		The state of a resource: from its stored document and bookkeeping, back to them, and as it is shown.
+ *		The state of a resource: from document and notes and back, lifted from an item, joined, and as it is shown.
  *
- * The bookkeeping ("book") holds what the document alone does not say: {"stamps": {field: instant}} where a field's
- * order instant differs from the document's, {"members": {field: [instant, …]}} for lists merged by member.
+ * Notes ("book") hold what the document alone does not say, by field: {field: note}, as field.c writes them. A stored
+ * state has its lists in rows of their own and an empty array in the document. A packed state is one object that holds
+ * everything: the document, lists included, and under "_learnsync" {"at": instant, "fields": notes}.
  */
 #include "postgres.h"
 
 #include "learnsync.h"
+#include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#define STAMP_DIGITS 6 /* bookkeeping keeps microseconds, documents show milliseconds */
-
-/* The id of a list's member: the first of the rule's id fields it has, else the digest of its content. */
-LsText
-ls_state_member_id(const LsRuleField *rule, const JsonbValue *value)
-{
-	JsonbValue id;
-	LsDigest digest;
-	pg_uuid_t uuid;
-
-	for (int i = 0; i < rule->nids && ls_json_is_object(value); i++)
-	{
-		if (!ls_json_get_text(value, rule->ids[i], &id))
-			continue;
-		if (id.type == jbvString)
-			return ls_text_of(&id);
-		if (id.type == jbvNumeric)
-			return ls_text(numeric_normalize(id.val.numeric));
-	}
-	ls_digest_start(&digest);
-	ls_digest_json(&digest, value, NULL);
-	uuid = ls_digest_end(&digest);
-	return ls_digest_uuid_text(&uuid);
-}
-
-/* Where the member of that id stands among the members, or would have to be put. */
-int
-ls_state_find_member(const LsField *field, LsText id, bool *found)
-{
-	int low = 0;
-	int high = field->nmembers;
-
-	*found = false;
-	while (low < high)
-	{
-		int middle = (low + high) / 2;
-		int order = ls_text_compare_keys(field->members[middle].id, id);
-
-		if (order == 0)
-			*found = true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static int
-compare_member_ids(const void *a, const void *b)
-{
-	return ls_text_compare_keys(((const LsMember *) a)->id, ((const LsMember *) b)->id);
-}
-
-static int
-compare_members(const void *a, const void *b)
-{
-	const LsMember *ma = a;
-	const LsMember *mb = b;
-	int order;
-
-	if (ma->at != mb->at)
-		return ma->at < mb->at ? -1 : 1;
-	order = memcmp(ma->id.data, mb->id.data, Min(ma->id.length, mb->id.length));
-	return order != 0 ? order : ma->id.length - mb->id.length;
-}
-
-/* The members in the order in which they are shown: by order instant, then id. */
-static LsMember *
-ordered_members(const LsField *field)
-{
-	LsMember *members = palloc_extended(sizeof(LsMember) * Max(field->nmembers, 1), MCXT_ALLOC_HUGE);
-
-	if (field->nmembers > 0)
-		memcpy(members, field->members, sizeof(LsMember) * field->nmembers);
-	qsort(members, field->nmembers, sizeof(LsMember), compare_members);
-	return members;
-}
-
-static JsonbValue
-shown_members(const LsField *field)
-{
-	JsonbValue list = ls_json_array();
-	LsMember *members = ordered_members(field);
-
-	for (int i = 0; i < field->nmembers; i++)
-		ls_json_add(&list, members[i].value);
-	return list;
-}
+#define PACKED_DIGITS 6
 
 static bool
-read_stamp(const JsonbValue *value, TimestampTz *at)
+is_name(LsText name, const char *wanted)
 {
-	return value->type == jbvString && ls_stamp_parse(ls_text_of(value), at);
+	return ls_text_equal(name, ls_text(wanted));
 }
 
-/* Members stand in the document in shown order, and their instants in the book in the same order. */
+/* Reads the fields of a document; a packed one's own member is none of them. */
 static void
-load_members(const LsRuleField *rule, LsField *field, const JsonbValue *list, const JsonbValue *stamps)
+load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, const JsonbValue *notes)
 {
-	int count = ls_json_is_array(list) ? ls_json_count(list) : 0;
-
-	field->members = palloc_extended(sizeof(LsMember) * Max(count, 1), MCXT_ALLOC_HUGE);
-	field->nmembers = count;
-	for (int i = 0; i < count; i++)
-	{
-		LsMember *member = &field->members[i];
-		JsonbValue *stamp = stamps == NULL ? NULL : getIthJsonbValueFromContainer(stamps->val.binary.data, i);
-
-		member->value = *getIthJsonbValueFromContainer(list->val.binary.data, i);
-		member->id = ls_state_member_id(rule, &member->value);
-		if (stamp == NULL || !read_stamp(stamp, &member->at))
-			member->at = field->at;
-	}
-	qsort(field->members, count, sizeof(LsMember), compare_member_ids);
-}
-
-/* The part of the book of that name, if it is an object. */
-static bool
-book_part(const JsonbValue *book, const char *name, JsonbValue *part)
-{
-	return book->type == jbvBinary && ls_json_get(book, name, part) && ls_json_is_object(part);
-}
-
-/* Fills in fields from a stored document; at, deleted_at and exists are the caller's. */
-void
-ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book)
-{
-	JsonbValue json;
-	JsonbValue book_json = {.type = jbvNull};
-	JsonbValue part;
-	JsonbValue value;
-	JsonbIterator *walk = JsonbIteratorInit(&document->root);
+	JsonbIterator *walk = JsonbIteratorInit(document->val.binary.data);
 	JsonbIteratorToken token;
-	bool has_stamps;
+	JsonbValue value;
+	JsonbValue note;
+	LsText name = {NULL, 0};
+	int place = 0;
 
-	ls_json_root(document, &json);
-	if (book != NULL)
-		ls_json_root(book, &book_json);
-	has_stamps = book_part(&book_json, "stamps", &part);
 	state->nfields = 0;
-	state->fields = palloc(sizeof(LsField) * Max(ls_json_count(&json), 1));
+	state->fields = palloc(sizeof(LsField) * (ls_json_count(document) + 1));
 	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
 	{
 		LsField *field = &state->fields[state->nfields];
 
 		if (token == WJB_KEY)
-			*field = (LsField){.key = value, .at = state->at};
-		if (token != WJB_VALUE)
+			name = ls_text_of(&value);
+		if (token != WJB_VALUE || is_name(name, LS_PACKED_MEMBER))
 			continue;
-		field->value = value;
-		if (has_stamps && ls_json_get_text(&part, ls_text_of(&field->key), &value))
-			(void) read_stamp(&value, &field->at);
+		*field = (LsField){.name = name, .rule = ls_rule_walk(rule, &place, name), .value.json = value};
+		ls_field_load(field, notes != NULL && ls_json_get_text(notes, name, &note) ? &note : NULL, state->at);
 		state->nfields++;
-	}
-	for (int i = 0; rule->has_members && i < state->nfields; i++)
-	{
-		LsField *field = &state->fields[i];
-		const LsRuleField *known = ls_rule_field(rule, ls_text_of(&field->key));
-		bool has_members;
-
-		if (known == NULL || known->strategy == NULL || !known->strategy->has_members)
-			continue;
-		has_members = book_part(&book_json, "members", &part) &&
-					  ls_json_get_text(&part, ls_text_of(&field->key), &value) && ls_json_is_array(&value);
-		load_members(known, field, &field->value, has_members ? &value : NULL);
 	}
 }
 
-static JsonbValue
-stored_document(const LsState *state)
+/* Fills in the fields of a stored state from its document and its notes, which may be NULL. */
+void
+ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book)
+{
+	JsonbValue json;
+	JsonbValue notes;
+
+	ls_json_root(document, &json);
+	if (book != NULL)
+		ls_json_root(book, &notes);
+	load_fields(rule, state, &json, book != NULL ? &notes : NULL);
+}
+
+/* The document as it is stored: lists empty, no computed fields. */
+Jsonb *
+ls_state_document(const LsState *state)
 {
 	JsonbValue document = ls_json_object();
 
 	for (int i = 0; i < state->nfields; i++)
 	{
 		const LsField *field = &state->fields[i];
+		bool apart = field->rule->shape == LS_SHAPE_LIST && field->members != NULL;
 
-		ls_json_put_text(&document, ls_text_of(&field->key),
-						 field->members != NULL ? shown_members(field) : field->value);
+		ls_json_put_text(&document, field->name, apart ? ls_json_array() : ls_field_show(field));
 	}
-	return document;
-}
-
-/* The document as it is stored: no derived fields. */
-Jsonb *
-ls_state_document(const LsState *state)
-{
-	JsonbValue document = stored_document(state);
-
 	return ls_json_encode(&document);
 }
 
+/* What is noted of the fields, null where the document says it all; of lists only in a packed state. */
 static JsonbValue
-book_stamp(TimestampTz at)
+notes_of(const LsState *state, bool packed)
 {
-	return ls_json_text(ls_stamp_text(at, STAMP_DIGITS));
-}
-
-static JsonbValue
-member_stamps(const LsState *state, const LsField *field)
-{
-	JsonbValue stamps = ls_json_array();
-	LsMember *members = ordered_members(field);
-
-	for (int i = 0; i < field->nmembers; i++)
-		ls_json_add(&stamps, members[i].at == state->at ? ls_json_null() : book_stamp(members[i].at));
-	return stamps;
-}
-
-/* What the book notes of one field, in which part; nothing where the document says it all. */
-static bool
-book_entry(const LsState *state, const LsField *field, JsonbValue *entry)
-{
-	if (field->members != NULL)
-		*entry = member_stamps(state, field);
-	else if (field->at != state->at)
-		*entry = book_stamp(field->at);
-	else
-		return false;
-	return true;
-}
-
-/* The bookkeeping as it is stored, NULL where there is nothing to remember, as for most states. */
-Jsonb *
-ls_state_book(const LsState *state)
-{
-	JsonbValue book = ls_json_null();
-	JsonbValue parts[2];
-	JsonbValue entry;
+	JsonbValue notes = ls_json_null();
+	JsonbValue note;
 
 	for (int i = 0; i < state->nfields; i++)
 	{
-		if (!book_entry(state, &state->fields[i], &entry))
+		const LsField *field = &state->fields[i];
+
+		if ((!packed && field->rule->shape == LS_SHAPE_LIST) || !ls_field_note(field, state->at, &note))
 			continue;
-		if (book.type == jbvNull)
-		{
-			book = ls_json_object();
-			parts[0] = ls_json_object();
-			parts[1] = ls_json_object();
-		}
-		ls_json_put_text(&parts[state->fields[i].members != NULL], ls_text_of(&state->fields[i].key), entry);
+		if (notes.type == jbvNull)
+			notes = ls_json_object();
+		ls_json_put_text(&notes, field->name, note);
 	}
-	if (book.type == jbvNull)
-		return NULL;
-	if (parts[0].val.object.nPairs > 0)
-		ls_json_put(&book, "stamps", parts[0]);
-	if (parts[1].val.object.nPairs > 0)
-		ls_json_put(&book, "members", parts[1]);
-	return ls_json_encode(&book);
+	return notes;
+}
+
+/* The notes as they are stored, NULL where there is nothing to remember, as for most states. */
+Jsonb *
+ls_state_book(const LsState *state)
+{
+	JsonbValue notes = notes_of(state, false);
+
+	return notes.type == jbvNull ? NULL : ls_json_encode(&notes);
+}
+
+static JsonbValue
+whole_document(const LsState *state)
+{
+	JsonbValue document = ls_json_object();
+
+	for (int i = 0; i < state->nfields; i++)
+		ls_json_put_text(&document, state->fields[i].name, ls_field_show(&state->fields[i]));
+	return document;
+}
+
+/* A state from one object. A bare document is a state too, older than anything. */
+void
+ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed)
+{
+	JsonbValue document;
+	JsonbValue own;
+	JsonbValue at;
+	JsonbValue notes;
+	bool noted;
+
+	ls_json_root(packed, &document);
+	*state = (LsState){.exists = true, .at = LS_NO_TIME, .deleted_at = LS_NO_TIME};
+	noted = ls_json_get(&document, LS_PACKED_MEMBER, &own) && ls_json_is_object(&own);
+	if (noted && ls_json_get(&own, "at", &at) && at.type == jbvString)
+		(void) ls_stamp_parse(ls_text_of(&at), &state->at);
+	noted = noted && ls_json_get(&own, "fields", &notes) && ls_json_is_object(&notes);
+	load_fields(rule, state, &document, noted ? &notes : NULL);
+}
+
+/* The state as one object. */
+Jsonb *
+ls_state_pack(const LsState *state)
+{
+	JsonbValue document = whole_document(state);
+	JsonbValue own = ls_json_object();
+	JsonbValue notes = notes_of(state, true);
+
+	if (state->at != LS_NO_TIME)
+		ls_json_put(&own, "at", ls_json_text(ls_stamp_text(state->at, PACKED_DIGITS)));
+	if (notes.type != jbvNull)
+		ls_json_put(&own, "fields", notes);
+	ls_json_put(&document, LS_PACKED_MEMBER, own);
+	return ls_json_encode(&document);
+}
+
+/* The field of that name, NULL where the state has none. */
+LsField *
+ls_state_field(const LsState *state, LsText name)
+{
+	for (int i = 0; i < state->nfields; i++)
+	{
+		if (ls_text_equal(state->fields[i].name, name))
+			return &state->fields[i];
+	}
+	return NULL;
 }
 
 /* The value of a derived field: that of the last step whose bounds the source keeps. */
 static bool
 derive_value(const LsRuleField *rule, const LsState *state, JsonbValue *value)
 {
-	const JsonbValue *source = NULL;
+	const LsField *field = ls_state_field(state, rule->source);
+	JsonbValue source = field != NULL ? ls_field_show(field) : ls_json_null();
 
-	for (int i = 0; i < state->nfields; i++)
-	{
-		if (ls_text_equal(ls_text_of(&state->fields[i].key), rule->source))
-			source = &state->fields[i].value;
-	}
 	for (int i = rule->nsteps - 1; i >= 0; i--)
 	{
 		const LsBounds *bounds = &rule->steps[i].bounds;
 		bool always = bounds->min == NULL && bounds->max == NULL;
 
-		if (always || (source != NULL && source->type == jbvNumeric && ls_check_bounds(bounds, source->val.numeric)))
+		if (always || (source.type == jbvNumeric && ls_check_bounds(bounds, source.val.numeric)))
 		{
 			*value = rule->steps[i].value;
 			return true;
@@ -296,7 +192,7 @@ ls_state_show(const LsRule *rule, const LsState *state)
 
 	if (!state->exists)
 		return ls_json_null();
-	document = stored_document(state);
+	document = whole_document(state);
 	for (int i = 0; rule->has_derived && i < rule->nfields; i++)
 	{
 		if (rule->fields[i].strategy == ls_strategy_derive && derive_value(&rule->fields[i], state, &value))

@@ -141,6 +141,10 @@ ls_store_open(LsStoreCall *call)
 {
 	Oid schema;
 
+	if (ls_custom_is_running())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("a merge function must not call learnsync"),
+						errhint("It is called in the midst of a push; all it needs are its arguments.")));
 	GetUserIdAndSecContext(&call->caller, &call->context);
 	if (!instance.valid)
 		instance.owner = find_owner();
@@ -263,10 +267,12 @@ ls_store_read(LsStatement *statement, const Datum *values, const char *nulls)
 Portal
 ls_store_cursor(LsStatement *statement, const Datum *values)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	int level = begin_planning(statement);
 	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, NULL, true);
 
 	end_planning(statement, level);
+	MemoryContextSwitchTo(caller);
 	return portal;
 }
 

@@ -76,26 +76,51 @@ ls_store_devices(LsText learner, LsText device)
 	return json_value(0, 1);
 }
 
-static JsonbValue
-server_data(uint64 row)
+/* The stored state that a conflict is about; one that does not exist where there is none. */
+static void
+load_state(uint64 row, const LsType *type, LsState *state)
 {
-	const LsType *type;
-	LsState state = {.deleted_at = LS_NO_TIME};
 	bool no_data;
 	bool no_book;
 	bool no_at;
 	Datum data = ls_store_value(row, 10, &no_data);
 	Datum book = ls_store_value(row, 11, &no_book);
 
-	if (no_data)
-		return ls_json_null();
-	state.exists = true;
-	state.at = DatumGetTimestampTz(ls_store_value(row, 9, &no_at));
-	type = ls_store_type(ls_store_text(row, 3));
-	if (type == NULL)
-		return ls_json_null();
-	ls_state_load(type->rule, &state, DatumGetJsonbP(data), no_book ? NULL : DatumGetJsonbP(book));
-	return ls_state_show(type->rule, &state);
+	*state = (LsState){.exists = !no_data && type != NULL, .deleted_at = LS_NO_TIME};
+	if (!state->exists)
+		return;
+	state->at = DatumGetTimestampTz(ls_store_value(row, 9, &no_at));
+	ls_state_load(type->rule, state, DatumGetJsonbP(data), no_book ? NULL : DatumGetJsonbP(book));
+}
+
+/* The document that each conflict is about, as it is now. */
+static JsonbValue *
+server_documents(LsText learner, uint64 count)
+{
+	SPITupleTable *conflicts = SPI_tuptable;
+	LsState *states = palloc(sizeof(LsState) * (count + 1));
+	LsListed *listed = palloc(sizeof(LsListed) * (count + 1));
+	JsonbValue *documents = palloc(sizeof(JsonbValue) * (count + 1));
+	int nlisted = 0;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		const LsType *type = ls_store_type(ls_store_text(i, 3));
+
+		load_state(i, type, &states[i]);
+		if (states[i].exists && type->rule->has_lists)
+			listed[nlisted++] = (LsListed){type->name, ls_store_text(i, 4), 0, &states[i]};
+	}
+	if (nlisted > 0)
+		(void) ls_store_complete_lists(learner, listed, nlisted, 0, false);
+	SPI_tuptable = conflicts;
+	for (uint64 i = 0; i < count; i++)
+	{
+		const LsType *type = ls_store_type(ls_store_text(i, 3));
+
+		documents[i] = states[i].exists ? ls_state_show(type->rule, &states[i]) : ls_json_null();
+	}
+	return documents;
 }
 
 /* The open conflicts, oldest first. */
@@ -104,13 +129,13 @@ ls_store_conflicts(LsText learner, LsText device)
 {
 	JsonbValue conflicts = ls_json_array();
 	uint64 count = query(&read_conflicts, learner, device);
+	JsonbValue *documents = server_documents(learner, count);
 	bool isnull;
 
 	for (uint64 i = 0; i < count; i++)
 	{
 		JsonbValue conflict = ls_json_object();
 		JsonbValue client = json_value(i, 6);
-		JsonbValue server = server_data(i);
 
 		ls_json_put(&conflict, "id", ls_json_text(ls_store_text(i, 1)));
 		ls_json_put(&conflict, "deviceId", ls_json_text(ls_store_text(i, 2)));
@@ -120,7 +145,7 @@ ls_store_conflicts(LsText learner, LsText device)
 		ls_json_put(&conflict, "clientData", client.type == jbvNull ? ls_json_object() : client);
 		ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(i, 7, &isnull))));
 		ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(i, 8)));
-		ls_json_put(&conflict, "serverData", server);
+		ls_json_put(&conflict, "serverData", documents[i]);
 		ls_json_add(&conflicts, conflict);
 	}
 	return conflicts;

@@ -269,6 +269,7 @@ ls_store_write_accepted(LsPush *push)
 {
 	write_resources(push, true, &add_resources);
 	write_resources(push, false, &update_resources);
+	ls_store_write_members(push);
 	write_receipts(push);
 	write_new_conflicts(push);
 }

@@ -1,82 +1,39 @@
 /*
  * strategy.c
- *		How one field takes in one more item: a function per strategy, and the table that names them.
- *
- * A fold may be called in any order of items; where the table says a strategy is order-free, the outcome is the same.
+ *		How one field is merged: which of two values stays. A function per strategy, and the table that names them.
  */
 #include "postgres.h"
 
+#include "funcapi.h"
 #include "learnsync.h"
 #include "utils/builtins.h"
-#include "utils/numeric.h"
 
-static LsFolded
-set_value(LsField *field, const JsonbValue *value, TimestampTz at)
-{
-	field->value = *value;
-	field->at = at;
-	return LS_FOLD_CHANGED;
-}
-
-static LsFolded
-fold_latest(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
-{
-	if (!present || change->at > field->at || (change->at == field->at && ls_json_compare(value, &field->value) > 0))
-		return set_value(field, value, change->at);
-	return LS_FOLD_KEPT;
-}
-
-static LsFolded
-fold_first(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
-{
-	if (!present || change->at < field->at || (change->at == field->at && ls_json_compare(value, &field->value) < 0))
-		return set_value(field, value, change->at);
-	return LS_FOLD_KEPT;
-}
-
-static LsFolded
-fold_max(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
-{
-	if (!present || ls_json_compare(value, &field->value) > 0)
-		return set_value(field, value, change->at);
-	return LS_FOLD_KEPT;
-}
-
-static LsFolded
-fold_min(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
-{
-	if (!present || ls_json_compare(value, &field->value) < 0)
-		return set_value(field, value, change->at);
-	return LS_FOLD_KEPT;
-}
-
-/* Whether a number lies within 64 bits, or within twice that for what is added to such a one. */
 static bool
-in_sum_range(Numeric number, int times)
+is_later(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming)
 {
-	Datum limit = DirectFunctionCall2(numeric_mul, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)),
-									  NumericGetDatum(int64_to_numeric(times)));
-	LsBounds bounds = {DatumGetNumeric(DirectFunctionCall1(numeric_uminus, limit)), DatumGetNumeric(limit), false};
-
-	return ls_check_bounds(&bounds, number);
+	return incoming->at > stored->at ||
+		   (incoming->at == stored->at && ls_json_compare(&incoming->json, &stored->json) > 0);
 }
 
-/* What is added is bounded before, so that the addition itself cannot fail. */
-static LsFolded
-fold_sum(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
+static bool
+is_earlier(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming)
 {
-	JsonbValue sum = *value;
+	return incoming->at < stored->at ||
+		   (incoming->at == stored->at && ls_json_compare(&incoming->json, &stored->json) < 0);
+}
 
-	if (!in_sum_range(value->val.numeric, 2))
-		return LS_FOLD_OVERFLOW;
-	if (present && field->value.type == jbvNumeric)
-		sum.val.numeric = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(field->value.val.numeric),
-															  NumericGetDatum(value->val.numeric)));
-	if (!in_sum_range(sum.val.numeric, 1))
-		return LS_FOLD_OVERFLOW;
-	if (present && ls_json_compare(&sum, &field->value) == 0)
-		return LS_FOLD_KEPT;
-	return set_value(field, &sum, change->at);
+/* Booleans too: true is greater than false. */
+static bool
+is_greater(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming)
+{
+	return ls_json_compare(&incoming->json, &stored->json) > 0;
+}
+
+/* Times as well: they are kept as they are shown, and that form orders by bytes. */
+static bool
+is_less(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming)
+{
+	return ls_json_compare(&incoming->json, &stored->json) < 0;
 }
 
 static int
@@ -90,109 +47,27 @@ rank_of(const LsRuleField *rule, const JsonbValue *value)
 	return -1;
 }
 
-static LsFolded
-fold_rank(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
-{
-	if (!present || rank_of(rule, value) > rank_of(rule, &field->value))
-		return set_value(field, value, change->at);
-	return LS_FOLD_KEPT;
-}
-
-/* Whether the item meets the condition under which its instant counts. */
 static bool
-meets_condition(const LsRuleField *rule, const LsChange *change)
+is_further_up(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming)
 {
-	JsonbValue value;
-
-	if (rule->when.data == NULL)
-		return true;
-	return ls_json_get_text(&change->data, rule->when, &value) && value.type == jbvNumeric &&
-		   ls_check_bounds(&rule->when_bounds, value.val.numeric);
-}
-
-/* Times are kept as they are shown; that form orders by bytes, so no parsing is needed to compare. */
-static LsFolded
-fold_time(LsField *field, bool present, const LsRuleField *rule, const LsChange *change, int wanted)
-{
-	JsonbValue shown;
-	int order;
-
-	if (!meets_condition(rule, change))
-		return LS_FOLD_KEPT;
-	shown = ls_json_stamp(change->at);
-	order = present ? ls_json_compare(&shown, &field->value) : wanted;
-	if (order * wanted <= 0)
-		return LS_FOLD_KEPT;
-	return set_value(field, &shown, change->at);
-}
-
-static LsFolded
-fold_first_time(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value,
-				const LsChange *change)
-{
-	return fold_time(field, present, rule, change, -1);
-}
-
-static LsFolded
-fold_last_time(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
-{
-	return fold_time(field, present, rule, change, 1);
-}
-
-/* Takes one member in, for which there is room; of two contents under one id the earlier stays, then the smaller. */
-static LsFolded
-fold_member(LsField *field, LsText id, const JsonbValue *value, TimestampTz at)
-{
-	bool found;
-	int place = ls_state_find_member(field, id, &found);
-	LsMember *member;
-
-	if (!found)
-	{
-		memmove(&field->members[place + 1], &field->members[place], sizeof(LsMember) * (field->nmembers - place));
-		field->members[place] = (LsMember){id, at, *value};
-		field->nmembers++;
-		return LS_FOLD_CHANGED;
-	}
-	member = &field->members[place];
-	if (at > member->at || (at == member->at && ls_json_compare(value, &member->value) >= 0))
-		return LS_FOLD_KEPT;
-	*member = (LsMember){id, at, *value};
-	return LS_FOLD_CHANGED;
-}
-
-/* The members are copied first, with room for the new: a later failure of the item must leave the stored ones alone. */
-static LsFolded
-fold_union(LsField *field, bool present, const LsRuleField *rule, const JsonbValue *value, const LsChange *change)
-{
-	LsFolded folded = present ? LS_FOLD_KEPT : LS_FOLD_CHANGED;
-	int incoming = ls_json_count(value);
-	LsMember *members = palloc_extended(sizeof(LsMember) * (field->nmembers + incoming + 1), MCXT_ALLOC_HUGE);
-
-	if (field->nmembers > 0)
-		memcpy(members, field->members, sizeof(LsMember) * field->nmembers);
-	field->members = members;
-	for (int i = 0; i < incoming; i++)
-	{
-		JsonbValue *member = getIthJsonbValueFromContainer(value->val.binary.data, i);
-
-		if (fold_member(field, ls_state_member_id(rule, member), member, change->at) == LS_FOLD_CHANGED)
-			folded = LS_FOLD_CHANGED;
-	}
-	return folded;
+	return rank_of(rule, &incoming->json) > rank_of(rule, &stored->json);
 }
 
 static const LsStrategy strategies[] = {
-	{.name = "latest", .fold = fold_latest, .needs_value = true, .takes_null = true, .stamps = true},
-	{.name = "first", .fold = fold_first, .needs_value = true, .stamps = true},
-	{.name = "max", .fold = fold_max, .type = LS_TYPE_ORDERED, .needs_value = true},
-	{.name = "min", .fold = fold_min, .type = LS_TYPE_ORDERED, .needs_value = true},
-	{.name = "sum", .fold = fold_sum, .type = LS_TYPE_NUMBER, .needs_value = true},
-	{.name = "rank", .fold = fold_rank, .needs_value = true, .has_values = true},
-	{.name = "union", .fold = fold_union, .type = LS_TYPE_ARRAY, .needs_value = true, .has_members = true},
-	{.name = "first_time", .fold = fold_first_time},
-	{.name = "last_time", .fold = fold_last_time},
-	{.name = "derive", .needs_value = true},
+	{"latest", is_later, LS_SHAPE_STAMPED, LS_TYPE_ANY, LS_TYPE_ANY, .takes_null = true},
+	{"first", is_earlier, LS_SHAPE_STAMPED, LS_TYPE_ANY, LS_TYPE_ANY},
+	{"max", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ORDERED, LS_TYPE_ORDERED},
+	{"min", is_less, LS_SHAPE_PLAIN, LS_TYPE_ORDERED, LS_TYPE_ORDERED},
+	{"sum", NULL, LS_SHAPE_PLAIN, LS_TYPE_NUMBER, LS_TYPE_NUMBER, .adds = true},
+	{"counter", is_greater, LS_SHAPE_TOTALS, LS_TYPE_NUMBER, LS_TYPE_NUMBER},
+	{"rank", is_further_up, LS_SHAPE_PLAIN, LS_TYPE_ANY, LS_TYPE_ANY, .has_values = true},
+	{"any", is_greater, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN, LS_TYPE_BOOLEAN},
+	{"all", is_less, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN, LS_TYPE_BOOLEAN},
+	{"union", is_earlier, LS_SHAPE_LIST, LS_TYPE_ARRAY, LS_TYPE_ARRAY},
+	{"map_latest", is_later, LS_SHAPE_MAP, LS_TYPE_OBJECT, LS_TYPE_OBJECT},
+	{"first_time", is_less, LS_SHAPE_PLAIN, LS_TYPE_ANY, LS_TYPE_STRING, .ignores_value = true},
+	{"last_time", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ANY, LS_TYPE_STRING, .ignores_value = true},
+	{"derive", NULL, LS_SHAPE_PLAIN, LS_TYPE_ANY, LS_TYPE_ANY},
 };
 
 const LsStrategy *ls_strategy_latest = &strategies[0];
@@ -204,8 +79,35 @@ ls_strategy_find(LsText name)
 {
 	for (int i = 0; i < lengthof(strategies); i++)
 	{
-		if (strategies[i].fold != NULL && ls_text_equal(ls_text(strategies[i].name), name))
+		if (&strategies[i] != ls_strategy_derive && ls_text_equal(ls_text(strategies[i].name), name))
 			return &strategies[i];
 	}
 	return NULL;
+}
+
+PG_FUNCTION_INFO_V1(learnsync_merge_strategies);
+
+/* learnsync.merge_strategies(): what each strategy promises, for the documentation and for the tests of the laws. */
+Datum
+learnsync_merge_strategies(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < lengthof(strategies); i++)
+	{
+		const LsStrategy *strategy = &strategies[i];
+		Datum values[5];
+		bool nulls[5] = {false};
+
+		if (strategy == ls_strategy_derive)
+			continue;
+		values[0] = CStringGetTextDatum(strategy->name);
+		values[1] = CStringGetTextDatum(strategy->ignores_value ? "none" : ls_rule_type_name(strategy->type));
+		values[2] = BoolGetDatum(true);
+		values[3] = BoolGetDatum(true);
+		values[4] = BoolGetDatum(!strategy->adds);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

@@ -8,6 +8,13 @@
 #include "learnsync.h"
 #include "storage/itemptr.h"
 
+/* Whose rights to go back to when the store is closed. */
+typedef struct LsStoreCall
+{
+	Oid caller;
+	int context;
+} LsStoreCall;
+
 /* A row of learnsync_data.resource_type, compiled. */
 typedef struct LsType
 {
@@ -45,6 +52,7 @@ typedef struct LsResource
 	LsState stored;
 	LsState state; /* stored, with the items merged so far */
 	int64 new_version; /* given by this push, else 0 */
+	bool complete; /* the state's lists hold all members */
 	int first_item; /* the first item of this push that is about it */
 	struct LsResource *next; /* in its hash bucket */
 } LsResource;
@@ -89,6 +97,7 @@ typedef struct LsItem
 /* A whole push. */
 typedef struct LsPush
 {
+	LsStoreCall call;
 	LsLearner learner;
 	LsDevice device;
 	LsText device_name;
@@ -110,61 +119,6 @@ typedef struct LsPush
 	LsItem **item_buckets;
 	LsResource **resource_buckets;
 } LsPush;
-
-/* push.c */
-extern void ls_device_check(const LsDevice *device);
-
-/* push_item.c */
-extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
-
-/* push_merge.c */
-extern void ls_push_judge(LsPush *push);
-extern void ls_push_find_resources(LsPush *push);
-extern void ls_push_merge(LsPush *push, int upto);
-extern int64 ls_resource_version(const LsResource *resource);
-extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
-
-/* push_write.c */
-extern void ls_push_write(LsPush *push);
-
-/* push_answer.c */
-extern const char *ls_verdict_resolution(LsVerdict verdict);
-extern Jsonb *ls_push_answer(LsPush *push);
-
-/* store.c */
-
-/* Whose rights to go back to when the store is closed. */
-typedef struct LsStoreCall
-{
-	Oid caller;
-	int context;
-} LsStoreCall;
-
-extern void ls_store_init(void);
-extern void ls_store_open(LsStoreCall *call);
-extern void ls_store_close(LsStoreCall *call);
-extern bool ls_store_is_guarded(void);
-extern LsText ls_store_epoch(void);
-
-/* store_type.c */
-extern void ls_store_renew_types(void);
-extern const LsType *ls_store_type(LsText name);
-
-/* store_push.c */
-extern void ls_store_lock_learner(LsPush *push);
-extern void ls_store_read_learner(LsPush *push);
-extern void ls_store_read_known(LsPush *push);
-
-/* store_failed.c */
-extern void ls_store_write_failed(LsPush *push);
-extern void ls_store_forget_failed(LsPush *push);
-
-/* store_write.c */
-extern void ls_store_write_accepted(LsPush *push);
-extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
-extern void ls_store_touch_device(LsPush *push);
-
-/* store_pull.c */
 
 /* What a pull knows of learner and device before it looks for changes. */
 typedef struct LsPullStart
@@ -191,6 +145,96 @@ typedef struct LsPulled
 	Jsonb *book;
 } LsPulled;
 
+/* A whole pull. */
+typedef struct LsPull
+{
+	LsText learner;
+	LsText device;
+	LsText epoch;
+	int64 cursor;
+	int64 from; /* -1 where absent */
+	int limit;
+	JsonbValue types; /* jbvNull: all */
+	JsonbValue scope; /* jbvNull: all */
+	LsPullStart start;
+	bool reset;
+	int nchanges;
+	int room; /* for so many changes */
+	LsPulled *changes; /* the page, in version order */
+	bool has_more;
+} LsPull;
+
+/* push.c */
+extern void ls_device_check(const LsDevice *device);
+
+/* push_item.c */
+extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
+
+/* push_merge.c */
+extern void ls_push_judge(LsPush *push);
+extern void ls_push_find_resources(LsPush *push);
+extern void ls_push_merge(LsPush *push, int upto);
+extern int64 ls_resource_version(const LsResource *resource);
+extern bool ls_resource_was_emptied(const LsResource *resource);
+extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
+
+/* push_write.c */
+extern void ls_push_write(LsPush *push);
+
+/* try.c */
+extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);
+
+/* custom.c */
+extern void ls_custom_act_for(const LsStoreCall *call);
+
+/* push_answer.c */
+extern const char *ls_verdict_resolution(LsVerdict verdict);
+extern Jsonb *ls_push_answer(LsPush *push);
+
+/* pull_answer.c */
+extern Jsonb *ls_pull_answer(LsPull *pull);
+
+/* store.c */
+extern void ls_store_init(void);
+extern void ls_store_open(LsStoreCall *call);
+extern void ls_store_close(LsStoreCall *call);
+extern bool ls_store_is_guarded(void);
+extern LsText ls_store_epoch(void);
+
+/* store_type.c */
+extern void ls_store_renew_types(void);
+extern const LsType *ls_store_type(LsText name);
+
+/* store_push.c */
+extern void ls_store_lock_learner(LsPush *push);
+extern void ls_store_read_learner(LsPush *push);
+extern void ls_store_read_known(LsPush *push);
+
+/* store_member.c */
+
+/* A state of which the lists are wanted. */
+typedef struct LsListed
+{
+	LsText type;
+	LsText id;
+	int64 after; /* only members of greater versions */
+	LsState *state;
+} LsListed;
+
+extern void ls_store_find_members(LsPush *push);
+extern void ls_store_write_members(LsPush *push);
+extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, int64 limit, bool fresh);
+
+/* store_failed.c */
+extern void ls_store_write_failed(LsPush *push);
+extern void ls_store_forget_failed(LsPush *push);
+
+/* store_write.c */
+extern void ls_store_write_accepted(LsPush *push);
+extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
+extern void ls_store_touch_device(LsPush *push);
+
+/* store_pull.c */
 typedef struct LsPullCursor LsPullCursor;
 
 extern void ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start);

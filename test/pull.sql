@@ -43,8 +43,8 @@ INSERT INTO page_case VALUES
     ('{"lastSyncVersion": 3}', 'c:l@4 u:a@5 c:c@6 c:l2@8 c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 4}', 'u:a@5 c:c@6 c:l2@8 c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 5}', 'c:c@6 c:l2@8 c:d@9 c:b@10 =10'),
     ('{"lastSyncVersion": 6}', 'c:l2@8 c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 7}', 'c:l2@8 c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 8}', 'c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 9}', 'c:b@10 =10'), ('{"lastSyncVersion": 10}', '=10'),
     ('{"limit": 6}', 'c:l@4 c:a@5 c:c@6 c:l2@8 c:d@9 c:b@10 =10'), ('{"limit": 5}', 'c:l@4 c:a@5 c:c@6 c:l2@8 c:d@9 =9+'), ('{"limit": 1}', 'c:l@4 =4+'), ('{"lastSyncVersion": 9, "limit": 1}', 'c:b@10 =10'), ('{"lastSyncVersion": 8, "limit": 1}', 'c:d@9 =9+'),
-    -- "from" tells what is a creation.
-    ('{"lastSyncVersion": 5, "from": 1}', 'c:c@6 c:l2@8 c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 1, "from": 7}', 'u:l@4 u:a@5 u:c@6 c:l2@8 c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 8, "from": 10}', 'u:d@9 u:b@10 =10'),
+    -- "from" tells what is a creation; nobody holds more than he has seen.
+    ('{"lastSyncVersion": 5, "from": 1}', 'c:c@6 c:l2@8 c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 8, "from": 5}', 'c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 1, "from": 7}', 'c:l@4 c:a@5 c:c@6 c:l2@8 c:d@9 c:b@10 =10'), ('{"lastSyncVersion": 8, "from": 10}', 'c:d@9 c:b@10 =10'),
     -- Selections: the cursor moves over what was not wanted, and hasMore looks for what is.
     ('{"resourceTypes": ["lesson_progress"]}', 'c:l@4 c:l2@8 =10'), ('{"resourceTypes": ["lesson_progress"], "limit": 1}', 'c:l@4 =4+'), ('{"resourceTypes": ["lesson_progress"], "limit": 2}', 'c:l@4 c:l2@8 =10'), ('{"resourceTypes": ["lesson_progress"], "lastSyncVersion": 8}', '=10'),
     ('{"resourceTypes": ["lesson_progress", "mastery"], "lastSyncVersion": 8}', 'c:d@9 c:b@10 =10'), ('{"resourceTypes": []}', '=10'), ('{"resourceTypes": ["unknown"]}', '=10'), ('{"resourceTypes": null}', 'c:l@4 c:a@5 c:c@6 c:l2@8 c:d@9 c:b@10 =10'),

@@ -6,6 +6,7 @@ from decimal import Decimal
 from merge import Change, Refused
 from values import by_key, depth, dump, is_id, is_integer, is_number, order, parse, parse_stamp
 
+MAX_ID = 200
 MAX_ITEM_BYTES = 256 * 1024
 MAX_DEPTH = 64
 OPERATIONS = ("create", "update", "delete")
@@ -67,8 +68,9 @@ def check(types, item, derived_id):
     require(isinstance(data, dict), "invalid", "data")
     at = parse_stamp(item.get("clientTimestamp"))
     require(at is not None, "bad_timestamp", "clientTimestamp")
-    given = key_text(item["resourceId"], "resourceId") if item.get("resourceId") is not None else None
     rule = types[item["resourceType"]]
+    room = MAX_ID * max(len(rule["key"]), 1)
+    given = key_text(item["resourceId"], "resourceId", room) if item.get("resourceId") is not None else None
     require(not delete or rule["policy"] not in ("insert_only", "immutable"), "not_allowed", "operation")
     resource_id, key = check_key(rule, operation, data, given, derived_id)
     if not delete:
@@ -77,10 +79,10 @@ def check(types, item, derived_id):
     return Item(item["resourceType"], rule, resource_id, at, delete, rest, key)
 
 
-def key_text(value, path):
+def key_text(value, path, room=MAX_ID):
     """The text of a key: a string as it is, a number as its shortest digits, so that equal values are one key."""
     text = format((value + 0).normalize(), "f") if is_number(value) else value
-    require(is_id(text), "invalid", path)
+    require(isinstance(text, str) and 1 <= len(text) <= room, "invalid", path)
     return text
 
 

@@ -150,6 +150,7 @@ class Server:
         learner = self.learners.get(learner_id) or Learner()
         cursor = max(int(request["lastSyncVersion"]), 1)
         since = max(int(request["from"]), 1) if "from" in request else cursor
+        since = 1 if since > cursor else since
         types = request.get("resourceTypes")
         matching = sorted((resource for resource in learner.resources.values()
                            if resource.version > cursor and (types is None or resource.type in types)),
