@@ -252,31 +252,46 @@ find_keys(const LsRule *rule, const JsonbValue *data, JsonbValue *values)
 	return found;
 }
 
+/* Checks the keys that were found; whether others may be missing is the caller's word. */
+static bool
+take_keys(const LsRule *rule, const JsonbValue *values, bool may_miss, LsChange *change, LsFailure *failure)
+{
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		const LsRuleField *field = ls_rule_field(rule, rule->keys[i]);
+
+		change->keys[i] = (LsText){NULL, 0};
+		change->key_is_number[i] = field->type == LS_TYPE_INTEGER;
+		if (values[i].type == jbvNull && !may_miss)
+			return ls_fail(failure, "invalid", data_path(field->name), "%s is missing", ls_text_string(field->name));
+		if (values[i].type != jbvNull && !check_key(field, &values[i], &change->keys[i], failure))
+			return false;
+	}
+	return true;
+}
+
+/* Takes the key fields' values that are in data. */
+bool
+ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change, LsFailure *failure)
+{
+	JsonbValue values[LS_MAX_KEYS];
+
+	(void) find_keys(rule, data, values);
+	return take_keys(rule, values, true, change, failure);
+}
+
 /* Finds the key fields' values in data, else in resource_id; leaves the one to be generated empty. */
 bool
 ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change, LsFailure *failure)
 {
 	JsonbValue values[LS_MAX_KEYS];
 	int found = find_keys(rule, data, values);
+	bool from_id = found == 0 && resource_id.data != NULL && rule->nkeys > 0;
 
-	for (int i = 0; i < rule->nkeys; i++)
-	{
-		change->keys[i] = (LsText){NULL, 0};
-		change->key_is_number[i] = ls_rule_field(rule, rule->keys[i])->type == LS_TYPE_INTEGER;
-	}
-	if (found == 0 && resource_id.data != NULL && rule->nkeys > 0)
+	if (!take_keys(rule, values, from_id || rule->generate_key, change, failure))
+		return false;
+	if (from_id)
 		return keys_from_id(rule, resource_id, change, failure);
-	for (int i = 0; i < rule->nkeys; i++)
-	{
-		const LsRuleField *field = ls_rule_field(rule, rule->keys[i]);
-
-		if (values[i].type == jbvNull && rule->generate_key)
-			continue;
-		if (values[i].type == jbvNull)
-			return ls_fail(failure, "invalid", data_path(field->name), "%s is missing", ls_text_string(field->name));
-		if (!check_key(field, &values[i], &change->keys[i], failure))
-			return false;
-	}
 	if (found > 0 && resource_id.data != NULL && !ls_text_equal(ls_check_resource_id(rule, change), resource_id))
 		return ls_fail(failure, "invalid", "resourceId", "resourceId differs from the key in data");
 	return true;

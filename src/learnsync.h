@@ -280,6 +280,7 @@ extern pg_uuid_t ls_digest_derive(const pg_uuid_t *key, const char *purpose);
 extern LsText ls_digest_uuid_text(const pg_uuid_t *uuid);
 
 /* stamp.c */
+extern bool ls_stamp_is_valid(TimestampTz at);
 extern bool ls_stamp_parse(LsText text, TimestampTz *at);
 extern LsText ls_stamp_text(TimestampTz at, int digits);
 
@@ -328,6 +329,7 @@ extern bool ls_fail(LsFailure *failure, const char *code, const char *path, cons
 extern bool ls_check_bounds(const LsBounds *bounds, Numeric number);
 extern bool ls_check_is(LsValueType type, const JsonbValue *value);
 extern bool ls_check_is_read(const LsRuleField *field);
+extern bool ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change, LsFailure *failure);
 extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change,
 						  LsFailure *failure);
 extern bool ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure);
@@ -366,7 +368,23 @@ extern bool ls_state_join(LsState *state, const LsState *other, bool *changed, L
 
 /* merge.c */
 extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure);
-extern LsMerged ls_merge_states(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure);
+extern bool ls_merge_fold(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure);
+
+/* merge_sql.c */
+
+/* A rule that calls of SQL functions use, as it came and compiled; it lives as long as the query. */
+typedef struct LsSqlRule
+{
+	Jsonb *json;
+	LsRule *compiled;
+	struct LsSqlRule *next; /* among those of one function */
+} LsSqlRule;
+
+extern const LsSqlRule *ls_merge_sql_rule(FmgrInfo *function, const Jsonb *json);
+extern bool ls_merge_sql_same(const LsSqlRule *a, const LsSqlRule *b);
+extern const LsSqlRule *ls_merge_sql_argument(FunctionCallInfo fcinfo, int argument);
+extern LsState ls_merge_sql_lift(const LsRule *rule, FunctionCallInfo fcinfo, int argument, LsChange *change);
+extern void ls_merge_sql_fold(const LsRule *rule, LsState *state, const LsState *other);
 
 /* custom.c */
 extern List *ls_custom_name(LsText function);

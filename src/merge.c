@@ -197,12 +197,27 @@ merge_documents(const LsRule *rule, LsState *state, const LsState *document, LsF
 	}
 }
 
-/* Joins what is known from elsewhere to a state, by the policy of the rule. */
-LsMerged
-ls_merge_states(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure)
+/*
+ * Joins two states as if their items had come in the order of their instants, so that any order and grouping of joins
+ * gives the same: of two documents of which the first stands, that is the earlier one.
+ */
+bool
+ls_merge_fold(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure)
 {
-	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, other, failure)
-										   : merge_documents(rule, state, other, failure);
+	bool changed;
+	int order;
+
+	if (rule->policy == LS_POLICY_MERGE)
+		return ls_state_join(state, other, &changed, failure);
+	order = rule->policy == LS_POLICY_LATEST ? compare_clocks(rule, other, state)
+			: other->at == state->at		 ? 0
+			: other->at < state->at			 ? -1
+											 : 1;
+	if (order == 0)
+		order = compare_documents(rule, other, state);
+	if (rule->policy == LS_POLICY_LATEST || rule->policy == LS_POLICY_CLIENT_WINS ? order > 0 : order < 0)
+		*state = *other;
+	return true;
 }
 
 /* Empties the resource, unless something later than the delete is in it. */
@@ -226,5 +241,6 @@ ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFai
 	if (change->is_delete)
 		return apply_delete(state, change);
 	lifted = ls_state_lift(rule, change);
-	return ls_merge_states(rule, state, &lifted, failure);
+	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, &lifted, failure)
+										   : merge_documents(rule, state, &lifted, failure);
 }

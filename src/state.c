@@ -14,13 +14,13 @@
 
 #define PACKED_DIGITS 6
 
+/* What stands in a document beside its fields: what is computed, and in a packed one what its document does not say. */
 static bool
-is_name(LsText name, const char *wanted)
+is_no_field(const LsRuleField *rule, LsText name)
 {
-	return ls_text_equal(name, ls_text(wanted));
+	return rule->strategy == ls_strategy_derive || ls_text_equal(name, ls_text(LS_PACKED_MEMBER));
 }
 
-/* Reads the fields of a document; a packed one's own member is none of them. */
 static void
 load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, const JsonbValue *notes)
 {
@@ -39,9 +39,11 @@ load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, cons
 
 		if (token == WJB_KEY)
 			name = ls_text_of(&value);
-		if (token != WJB_VALUE || is_name(name, LS_PACKED_MEMBER))
+		if (token != WJB_VALUE)
 			continue;
 		*field = (LsField){.name = name, .rule = ls_rule_walk(rule, &place, name), .value.json = value};
+		if (is_no_field(field->rule, name))
+			continue;
 		ls_field_load(field, notes != NULL && ls_json_get_text(notes, name, &note) ? &note : NULL, state->at);
 		state->nfields++;
 	}

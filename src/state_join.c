@@ -144,10 +144,19 @@ fail_overflow(LsFailure *failure, LsText name)
 				   "the total of %s does not fit into 64 bits", ls_text_string(name));
 }
 
+static bool
+fail_key(LsFailure *failure, LsText name)
+{
+	return ls_fail(failure, "invalid", psprintf("data.%s", ls_text_string(name)), "%s differs from that of the state",
+				   ls_text_string(name));
+}
+
 /* Takes one field of the other state in; field is the last of the joined ones, and present if the state had it. */
 static bool
 join_field(LsField *field, bool present, const LsField *other, bool *changed, LsFailure *failure)
 {
+	if (present && field->rule->strategy == NULL)
+		return ls_json_compare(&field->value.json, &other->value.json) == 0 || fail_key(failure, other->name);
 	if (!present)
 		*field = *other;
 	else if (!ls_field_join(field, other))
