@@ -103,6 +103,23 @@ SELECT step || '  =>  ' || pg_temp.try(step) FROM unnest(ARRAY[
     'SELECT learnsync.drop_resource_type(''n0te_2'')']) AS step;
 SELECT rule FROM learnsync_data.resource_type WHERE name = 'note';
 
+-- A type with data takes further fields and looser validation, and nothing else.
+CREATE TEMP TABLE change AS SELECT row_number() OVER () AS n, c.* FROM (VALUES
+    ('', '{"key": ["l"]}'), ('', '{"policy": "latest"}'), ('', '{"stale": "discard"}'), ('', '{"delete": false}'), ('', '{"generateKey": true}'),
+    ('{fields,a,merge}', '"min"'), ('{fields,a,max}', '9'), ('{fields,a,min}', '1'), ('{fields,r,values}', '["lo"]'), ('{fields,r,values}', '["hi", "lo"]'),
+    ('{fields,s,type}', '"boolean"'), ('{fields,s,maxLength}', '4'), ('{fields,u,id}', '"_id"'), ('{fields,d,steps}', '[{"value": 2}]'), ('{fields,a,required}', 'true'), ('{fields,u}', ''), ('{fields,new}', '{"required": true}'),
+    ('{fields,new}', '{"merge": "sum", "min": 0}'), ('{fields,a,type}', '"number"'), ('{fields,a,min}', '-1'), ('{fields,a,max}', ''), ('{fields,r,values}', '["lo", "mid", "hi", "top"]'), ('{fields,s,maxLength}', '6'), ('{fields,s,required}', 'false'), ('{fields,s,type}', ''), ('', '{"other": "latest"}')) c (path, change);
+SELECT learnsync.define_resource_type('used_' || n, '{"key": ["k"], "other": "refuse", "fields": {"a": {"merge": "max", "type": "integer", "min": 0, "max": 10}, "r": {"merge": "rank", "values": ["lo", "hi"]}, "s": {"type": "string", "maxLength": 5, "required": true}, "u": {"merge": "union", "id": "id"}, "d": {"derive": "a", "steps": [{"value": 1}]}}}') FROM change;
+SELECT learnsync.sync_push('eve', jsonb_build_object('deviceId', 'd', 'items', jsonb_agg(jsonb_build_object('id', n::text, 'operation', 'create', 'resourceType', 'used_' || n, 'resourceId', '1', 'data', '{"s": "x", "a": 5}'::jsonb, 'clientTimestamp', '2026-01-08T10:00:00Z')))) ->> 'failedItems' AS failed FROM change;
+SELECT path || ' ' || change || '  =>  ' || pg_temp.try(format('SELECT learnsync.define_resource_type(%L, %L)', name, CASE WHEN path = '' THEN rule || change::jsonb WHEN change = '' THEN rule #- path::text[] ELSE jsonb_set(rule, path::text[], change::jsonb) END))
+FROM change JOIN learnsync_data.resource_type ON name = 'used_' || n ORDER BY n;
+DELETE FROM learnsync_data.resource;
+SELECT learnsync.define_resource_type('used_1', '{"key": ["l"]}');
+SELECT learnsync.define_resource_type('mastery', '{"policy": "merge"}');
+SELECT learnsync.reset_resource_type('mastery');
+SELECT rule = (SELECT b.rule FROM learnsync.builtin_resource_types() b WHERE b.name = 'mastery') AS reset FROM learnsync_data.resource_type WHERE name = 'mastery';
+SELECT pg_temp.try('SELECT learnsync.reset_resource_type(''used_1'')'), pg_temp.try('SELECT learnsync.reset_resource_type(NULL)');
+
 DROP TABLE t;
 DROP EXTENSION learnsync CASCADE;
 DROP SCHEMA learnsync, learnsync_data CASCADE;

@@ -24,6 +24,14 @@ BEGIN
             ('service', 'learnsync.current_learner()'),
             ('admin', 'learnsync.define_resource_type(text, jsonb)'),
             ('admin', 'learnsync.drop_resource_type(text)'),
+            ('admin', 'learnsync.reset_resource_type(text)'),
+            ('admin', 'learnsync.builtin_resource_types()'),
+            ('admin', 'learnsync.merge_strategies()'),
+            ('service', 'learnsync.merge_rule(jsonb)'),
+            ('service', 'learnsync.merge(learnsync.merge_rule, jsonb, jsonb, timestamptz, text)'),
+            ('service', 'learnsync.merge_states(learnsync.merge_rule, jsonb, jsonb)'),
+            ('service', 'learnsync.document(learnsync.merge_rule, jsonb)'),
+            ('service', 'learnsync.merge_agg(learnsync.merge_rule, jsonb, timestamptz, text)'),
             ('admin', 'learnsync.digest(jsonb)')) AS f (wanted, signature)
         WHERE f.wanted = kind OR (kind = 'admin' AND f.wanted = 'service')
     LOOP

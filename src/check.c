@@ -4,47 +4,10 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "merge.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
-
-/* A message of any length; the arguments may be walked again for the second try. */
-char *
-ls_message(const char *format, va_list arguments)
-{
-	StringInfoData text;
-	va_list again;
-	int needed;
-
-	initStringInfo(&text);
-	do
-	{
-		va_copy(again, arguments);
-		needed = appendStringInfoVA(&text, format, again);
-		va_end(again);
-		if (needed > 0)
-			enlargeStringInfo(&text, needed);
-	} while (needed > 0);
-	return text.data;
-}
-
-/* Describes a failure; always false, so that checks can return it. */
-bool
-ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
-{
-	char *text;
-	va_list arguments;
-
-	va_start(arguments, message);
-	text = ls_message(message, arguments);
-	va_end(arguments);
-	failure->code = code;
-	failure->path = path;
-	failure->message = text;
-	failure->retryable = strcmp(code, "aborted") == 0 || strcmp(code, "error") == 0;
-	return false;
-}
 
 static int
 compare_numbers(Numeric a, Numeric b)

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "merge.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 

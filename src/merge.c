@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "merge.h"
 
 /* Steps over the time of storing, which the server sets and which no comparison sees. */
 static int
@@ -210,8 +210,8 @@ ls_merge_fold(const LsRule *rule, LsState *state, const LsState *other, LsFailur
 	if (rule->policy == LS_POLICY_MERGE)
 		return ls_state_join(state, other, &changed, failure);
 	order = rule->policy == LS_POLICY_LATEST ? compare_clocks(rule, other, state)
-			: other->at == state->at		 ? 0
-			: other->at < state->at			 ? -1
+			: other->at == state->at         ? 0
+			: other->at < state->at          ? -1
 											 : 1;
 	if (order == 0)
 		order = compare_documents(rule, other, state);

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "merge.h"
 #include "libpq/pqformat.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"

@@ -14,7 +14,7 @@ ls_request_refuse(const char *path, const char *message, ...)
 	va_list arguments;
 
 	va_start(arguments, message);
-	text = ls_message(message, arguments);
+	text = ls_fail_message(message, arguments);
 	va_end(arguments);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s %s", path, text),
 					errdetail("The request is malformed at \"%s\".", path)));

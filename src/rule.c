@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "merge.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 

@@ -15,7 +15,7 @@ CREATE TYPE learnsync.merge_rule (
     RECEIVE = learnsync.merge_rule_recv, SEND = learnsync.merge_rule_send,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = extended);
 COMMENT ON TYPE learnsync.merge_rule IS
-    'How documents of one resource type are keyed, checked and merged, as JSON: {"key": [field], "policy": "merge|latest|insert_only|immutable", "stale": "merge|discard|ignore", "other": "latest|ignore|refuse", "fields": {field: {"merge": strategy, ...}}}. A bad rule is refused (22023) with the path of the mistake.';
+    'How documents of one resource type are keyed, checked and merged, as JSON: {"key": [field], "policy": "merge|latest|insert_only|immutable|server_wins|client_wins|manual|custom", "stale": "merge|discard|ignore", "other": "latest|ignore|refuse", "fields": {field: {"merge": strategy, ...}}}. A bad rule is refused (22023) with the path of the mistake.';
 
 CREATE OR REPLACE FUNCTION learnsync.merge_rule(jsonb) RETURNS learnsync.merge_rule
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_rule_from_jsonb';
@@ -26,7 +26,7 @@ CREATE CAST (learnsync.merge_rule AS jsonb) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE OR REPLACE FUNCTION learnsync.define_resource_type(name text, rule jsonb) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_define_resource_type';
 COMMENT ON FUNCTION learnsync.define_resource_type(text, jsonb) IS
-    'Adds a resource type, or gives it another rule while it has no data (55006 otherwise). name: lower-case letters, digits, underscores. Every session uses the new rule from its next call on.';
+    'Adds a resource type, or gives it another rule. A type that has data may get further fields and looser validation; anything else is refused (55006). name: lower-case letters, digits, underscores. Every session uses the new rule from its next call on.';
 
 CREATE OR REPLACE FUNCTION learnsync.drop_resource_type(name text) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_drop_resource_type';

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "merge.h"
 #include "utils/numeric.h"
 
 /* In the order of LsValueType; the last is none that a rule can ask for. */
@@ -25,7 +25,7 @@ ls_rule_refuse(const char *path, const char *message, ...)
 	va_list arguments;
 
 	va_start(arguments, message);
-	detail = ls_message(message, arguments);
+	detail = ls_fail_message(message, arguments);
 	va_end(arguments);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid merge rule"),
 					errdetail("%s: %s.", path, detail)));

@@ -131,13 +131,16 @@ check_name(LsText name)
 				 errdetail("It must have 1 to %d lower-case letters, digits and underscores.", MAX_NAME_BYTES - 1)));
 }
 
+/* Refuses what a type with data cannot take; problem is NULL where all data stands in the way. */
 static void
-refuse_used(LsText name, Datum *values)
+refuse_used(LsText name, Datum *values, const char *problem)
 {
 	if (ls_store_run(&find_use, values, NULL) == 0)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("resource type \"%s\" has data", ls_text_string(name)),
-					errhint("Define a type with another name and move the data there.")));
+					problem == NULL ? 0 : errdetail("%s.", problem),
+					errhint("Fields may be added and validation loosened; for all else define a type with another "
+							"name and move the data there.")));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_define_resource_type);
@@ -158,8 +161,10 @@ learnsync_define_resource_type(PG_FUNCTION_ARGS)
 	old = read_rule(name);
 	if (old == NULL || compareJsonbContainers(&old->root, &rule->root) != 0)
 	{
-		if (old != NULL)
-			refuse_used(name, values);
+		const char *problem = old == NULL ? NULL : ls_rule_change_refused(old, rule);
+
+		if (problem != NULL)
+			refuse_used(name, values, problem);
 		ls_store_run(&save_type, values, NULL);
 		announce_change();
 	}
@@ -175,7 +180,7 @@ learnsync_drop_resource_type(PG_FUNCTION_ARGS)
 	Datum values[] = {PG_GETARG_DATUM(0)};
 
 	ls_store_open(&call);
-	refuse_used(name, values);
+	refuse_used(name, values, NULL);
 	if (ls_store_run(&remove_type, values, NULL) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("resource type \"%s\" does not exist", ls_text_string(name))));

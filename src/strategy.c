@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "funcapi.h"
-#include "learnsync.h"
+#include "merge.h"
 #include "utils/builtins.h"
 
 static bool

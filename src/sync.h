@@ -5,7 +5,7 @@
 #ifndef LEARNSYNC_SYNC_H
 #define LEARNSYNC_SYNC_H
 
-#include "learnsync.h"
+#include "merge.h"
 #include "storage/itemptr.h"
 
 /* Whose rights to go back to when the store is closed. */

@@ -22,7 +22,39 @@ VALUES
     ('conversation', '{
         "generateKey": true, "policy": "merge", "stale": "ignore",
         "fields": {"messages": {"merge": "union", "id": ["id", "_id"]}}}'),
-    ('xapi_statement', '{"key": ["id"], "generateKey": true, "policy": "immutable", "format": "xapi"}')
+    ('xapi_statement', '{"key": ["id"], "generateKey": true, "policy": "immutable", "format": "xapi"}'),
+    ('module_progress', '{
+        "key": ["moduleId"], "policy": "latest", "clock": "syncVersion",
+        "fields": {
+            "progressPercent": {"type": "number", "min": 0, "max": 100, "required": true},
+            "syncVersion":     {"type": "integer", "min": 0, "required": true}}}'),
+    ('module_completion', '{
+        "key": ["moduleId"], "policy": "merge", "stale": "ignore",
+        "fields": {
+            "score":       {"merge": "max", "type": "number", "min": 0, "max": 100, "required": true},
+            "completedAt": {"merge": "first_time"}}}'),
+    ('activity', '{
+        "key": ["idempotency_key"], "generateKey": true, "policy": "immutable",
+        "fields": {
+            "activity_type":    {"type": "string", "maxLength": 200, "required": true},
+            "content_id":       {"type": "string", "maxLength": 200, "required": true},
+            "score":            {"type": "number"},
+            "duration_seconds": {"type": "number", "min": 0}}}')
 $types$;
 COMMENT ON FUNCTION learnsync.builtin_resource_types() IS
     'The resource types that learnsync ships and their merge rules; setup() adds those that are missing.';
+
+CREATE OR REPLACE FUNCTION learnsync.reset_resource_type(name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    shipped jsonb;
+BEGIN
+    SELECT t.rule INTO shipped FROM learnsync.builtin_resource_types() t WHERE t.name = reset_resource_type.name;
+    IF shipped IS NULL THEN
+        RAISE EXCEPTION '% is not a built-in resource type', coalesce(quote_ident(name), 'NULL') USING ERRCODE = 'undefined_object';
+    END IF;
+    PERFORM learnsync.define_resource_type(name, shipped);
+END
+$$;
+COMMENT ON FUNCTION learnsync.reset_resource_type(text) IS
+    'Gives a built-in resource type its shipped rule again, or adds it where it was dropped. Errors: as learnsync.define_resource_type; 42704 where it is not a built-in one.';

@@ -1,0 +1,291 @@
+/*
+ * merge.h
+ *		Rules, documents and states, and what merging them is made of. All of it is pure: no file here touches a table.
+ */
+#ifndef LEARNSYNC_MERGE_H
+#define LEARNSYNC_MERGE_H
+
+#include "learnsync.h"
+
+/* Rules */
+
+typedef enum LsPolicy
+{
+	LS_POLICY_MERGE,
+	LS_POLICY_LATEST,
+	LS_POLICY_INSERT_ONLY,
+	LS_POLICY_IMMUTABLE,
+	LS_POLICY_SERVER_WINS,
+	LS_POLICY_CLIENT_WINS,
+	LS_POLICY_MANUAL,
+	LS_POLICY_CUSTOM
+} LsPolicy;
+
+typedef enum LsStale
+{
+	LS_STALE_MERGE,
+	LS_STALE_DISCARD,
+	LS_STALE_IGNORE
+} LsStale;
+
+typedef enum LsOther
+{
+	LS_OTHER_LATEST,
+	LS_OTHER_IGNORE,
+	LS_OTHER_REFUSE
+} LsOther;
+
+typedef enum LsValueType
+{
+	LS_TYPE_ANY,
+	LS_TYPE_STRING,
+	LS_TYPE_NUMBER,
+	LS_TYPE_INTEGER,
+	LS_TYPE_BOOLEAN,
+	LS_TYPE_OBJECT,
+	LS_TYPE_ARRAY,
+	LS_TYPE_ORDERED /* a number or a string: what max and min compare */
+} LsValueType;
+
+/* Bounds that a value may have to keep. */
+typedef struct LsBounds
+{
+	Numeric min; /* NULL where there is none */
+	Numeric max;
+	bool min_excluded; /* "above" rather than "from" */
+} LsBounds;
+
+/* One step of a derived field: its value holds when the source keeps the bounds. */
+typedef struct LsStep
+{
+	JsonbValue value;
+	LsBounds bounds;
+} LsStep;
+
+typedef struct LsStrategy LsStrategy;
+
+/* What the state keeps of a field, beside or instead of its value. */
+typedef enum LsShape
+{
+	LS_SHAPE_PLAIN, /* the value alone */
+	LS_SHAPE_STAMPED, /* and the order instant it is from */
+	LS_SHAPE_LIST, /* an array by its members' ids */
+	LS_SHAPE_MAP, /* an object by its keys */
+	LS_SHAPE_TOTALS /* a number per device */
+} LsShape;
+
+/* What a rule says of one field. */
+typedef struct LsRuleField
+{
+	LsText name;
+	const LsStrategy *strategy; /* NULL for a key field */
+	LsShape shape; /* the strategy's under policy merge, else plain */
+	LsValueType type;
+	LsBounds bounds;
+	int max_length; /* in characters; 0 = no limit */
+	bool required;
+	int nvalues; /* rank: the values from low to high */
+	JsonbValue *values;
+	int nids; /* union: names of the id to try; none for scalars */
+	LsText *ids;
+	LsText source; /* derive: the field it is computed from */
+	int nsteps;
+	LsStep *steps;
+	LsText when; /* first_time, last_time: the item's field that the condition reads */
+	LsBounds when_bounds;
+} LsRuleField;
+
+/* A compiled merge_rule; fields stand in jsonb's key order, like the documents they are merged with. */
+typedef struct LsRule
+{
+	LsPolicy policy;
+	LsStale stale;
+	LsOther other;
+	bool allow_delete;
+	bool generate_key; /* a key that is absent is derived from the item's identity */
+	bool xapi; /* documents are xAPI statements */
+	LsText clock; /* latest: an integer field that is compared before the order instant */
+	LsText function; /* custom: the function's qualified name */
+	int nkeys;
+	LsText keys[LS_MAX_KEYS];
+	int nfields;
+	LsRuleField *fields;
+	LsRuleField rest; /* what holds for fields that the rule does not mention */
+	bool has_derived;
+	bool has_lists; /* some field is a list, stored one row per member */
+} LsRule;
+
+/* Documents and states */
+
+/* A JSON value and the order instant it is from. */
+typedef struct LsValue
+{
+	JsonbValue json;
+	TimestampTz at;
+} LsValue;
+
+/* One part of a field that is merged by parts: a list's member, a map's entry, a device's total. */
+typedef struct LsMember
+{
+	LsText id;
+	LsValue value;
+	ItemPointerData place; /* where the row of a list's member is stored; unused where there is none */
+} LsMember;
+
+/* One field of a state. */
+typedef struct LsField
+{
+	LsText name;
+	const LsRuleField *rule;
+	LsValue value; /* unused where there are members */
+	int nmembers;
+	int room; /* for so many members */
+	LsMember *members; /* sorted by id; NULL where the field is not merged by parts */
+} LsField;
+
+/* The merged state of one resource. Values may point into the jsonb they were read from. */
+typedef struct LsState
+{
+	bool exists; /* there is a document; false for absent and deleted ones */
+	TimestampTz at; /* the greatest order instant merged in */
+	TimestampTz deleted_at; /* items up to here are deleted; LS_NO_TIME if never */
+	int nfields; /* in jsonb's key order */
+	LsField *fields;
+} LsState;
+
+/* What one item brings to a merge. */
+typedef struct LsChange
+{
+	bool is_delete;
+	TimestampTz at; /* order instant */
+	TimestampTz received; /* the server's time, where documents show when they were stored */
+	JsonbValue data; /* an object; unused by a delete */
+	LsText device;
+	LsText keys[LS_MAX_KEYS]; /* values of the rule's key fields as text; without data where one is not known */
+	bool key_is_number[LS_MAX_KEYS]; /* the rule wants an integer there */
+} LsChange;
+
+typedef enum LsVerdict
+{
+	LS_SYNCED = 's',
+	LS_SERVER_WINS = 'c', /* conflict that the rule decided for the stored document */
+	LS_CLIENT_WINS = 'w', /* conflict that the rule decided for the item */
+	LS_MANUAL_REQUIRED = 'm', /* conflict that a person decides */
+	LS_FAILED = 'f'
+} LsVerdict;
+
+typedef struct LsMerged
+{
+	LsVerdict verdict;
+	bool changed; /* the state differs from what it was */
+} LsMerged;
+
+/* rule.c */
+extern LsRule *ls_rule_compile(Jsonb *json);
+extern const LsRuleField *ls_rule_field(const LsRule *rule, LsText name);
+extern const LsRuleField *ls_rule_walk(const LsRule *rule, int *place, LsText name);
+
+/* rule_read.c */
+extern void ls_rule_read_field(LsRuleField *field, const JsonbValue *json);
+extern void ls_rule_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3)
+	pg_attribute_noreturn();
+extern const char *ls_rule_type_name(LsValueType type);
+extern void ls_rule_options(const JsonbValue *json, const char *path, const char *const *known);
+
+/* rule_change.c */
+extern const char *ls_rule_change_refused(Jsonb *old_json, Jsonb *new_json);
+
+/* strategy.c */
+
+/* Whether the second value takes the place of the first. */
+typedef bool (*LsReplaces)(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming);
+
+/*
+ * How one field is merged. Of two values one stays, which makes a strategy commutative, associative and idempotent as
+ * far as the choice does not depend on which of the two was there first; a sum is the exception.
+ */
+struct LsStrategy
+{
+	const char *name;
+	LsReplaces replaces; /* NULL for sum and derive */
+	LsShape shape;
+	LsValueType type; /* what values items may carry */
+	LsValueType stored_type; /* what a stored value must be to take part in a choice */
+	bool ignores_value; /* the item's instant counts, not what it says */
+	bool takes_null; /* null is a value; elsewhere it says nothing */
+	bool has_values; /* the rule lists the values there are */
+	bool adds; /* values are added; the only thing that is not idempotent */
+};
+
+extern const LsStrategy *ls_strategy_find(LsText name);
+extern const LsStrategy *ls_strategy_latest;
+extern const LsStrategy *ls_strategy_derive;
+
+/* check.c */
+extern bool ls_check_bounds(const LsBounds *bounds, Numeric number);
+extern bool ls_check_is(LsValueType type, const JsonbValue *value);
+extern bool ls_check_is_read(const LsRuleField *field);
+extern bool ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change, LsFailure *failure);
+extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change,
+						  LsFailure *failure);
+extern bool ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure);
+extern LsText ls_check_resource_id(const LsRule *rule, const LsChange *change);
+
+/* member.c */
+extern LsText ls_member_id(const LsRuleField *rule, const JsonbValue *value);
+extern void ls_member_start(LsField *field, int room);
+extern LsMember *ls_member_append(LsField *field, LsText id, const JsonbValue *json, TimestampTz at);
+extern LsMember *ls_member_find(const LsField *field, LsText id);
+extern void ls_member_sort(LsField *field);
+extern LsMember *ls_member_ordered(const LsField *field);
+extern bool ls_member_join(LsField *field, const LsField *other);
+
+/* field.c */
+extern bool ls_field_lift(LsField *field, const LsRuleField *rule, LsText name, const JsonbValue *value,
+						  const LsChange *change);
+extern bool ls_field_join(LsField *field, const LsField *other);
+extern bool ls_field_is_bounded(const LsField *field);
+extern JsonbValue ls_field_show(const LsField *field);
+extern void ls_field_load(LsField *field, const JsonbValue *note, TimestampTz at);
+extern bool ls_field_note(const LsField *field, TimestampTz at, JsonbValue *note);
+
+/* state.c */
+extern void ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book);
+extern Jsonb *ls_state_document(const LsState *state);
+extern Jsonb *ls_state_book(const LsState *state);
+extern JsonbValue ls_state_show(const LsRule *rule, const LsState *state);
+extern LsField *ls_state_field(const LsState *state, LsText name);
+extern void ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed);
+extern Jsonb *ls_state_pack(const LsState *state);
+
+/* state_join.c */
+extern LsState ls_state_lift(const LsRule *rule, const LsChange *change);
+extern bool ls_state_join(LsState *state, const LsState *other, bool *changed, LsFailure *failure);
+
+/* merge.c */
+extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure);
+extern bool ls_merge_fold(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure);
+
+/* merge_sql.c */
+
+/* A rule that calls of SQL functions use, as it came and compiled; it lives as long as the query. */
+typedef struct LsSqlRule
+{
+	Jsonb *json;
+	LsRule *compiled;
+	struct LsSqlRule *next; /* among those of one function */
+} LsSqlRule;
+
+extern const LsSqlRule *ls_merge_sql_rule(FmgrInfo *function, const Jsonb *json);
+extern bool ls_merge_sql_same(const LsSqlRule *a, const LsSqlRule *b);
+extern const LsSqlRule *ls_merge_sql_argument(FunctionCallInfo fcinfo, int argument);
+extern LsState ls_merge_sql_lift(const LsRule *rule, FunctionCallInfo fcinfo, int argument, LsChange *change);
+extern void ls_merge_sql_fold(const LsRule *rule, LsState *state, const LsState *other);
+
+/* custom.c */
+extern List *ls_custom_name(LsText function);
+extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result,
+						   LsFailure *failure);
+extern bool ls_custom_is_running(void);
+
+#endif
