@@ -22,6 +22,8 @@ BEGIN
             ('service', 'learnsync.sync_devices(text)'),
             ('service', 'learnsync.sync_status(text, text)'),
             ('service', 'learnsync.current_learner()'),
+            ('service', 'learnsync.xapi_validate(jsonb, text)'),
+            ('service', 'learnsync.xapi_equal(jsonb, jsonb)'),
             ('admin', 'learnsync.define_resource_type(text, jsonb)'),
             ('admin', 'learnsync.drop_resource_type(text)'),
             ('admin', 'learnsync.reset_resource_type(text)'),

@@ -78,6 +78,22 @@ extern bool ls_json_get_text(const JsonbValue *object, LsText key, JsonbValue *v
 extern bool ls_json_integer(const JsonbValue *value, int64 *integer);
 extern int ls_json_compare(const JsonbValue *a, const JsonbValue *b);
 
+/* json_walk.c */
+
+/* Steps through the entries of an array or object. */
+typedef struct LsJsonWalk
+{
+	const JEntry *keys; /* of the next entry; NULL in an array */
+	const JEntry *values;
+	char *data;
+	uint32 key_start;
+	uint32 value_start;
+	int left;
+} LsJsonWalk;
+
+extern void ls_json_walk(LsJsonWalk *walk, const JsonbValue *value);
+extern bool ls_json_walk_next(LsJsonWalk *walk, LsText *key, JsonbValue *value);
+
 /* json_out.c */
 extern JsonbValue ls_json_null(void);
 extern JsonbValue ls_json_bool(bool boolean);
@@ -115,6 +131,13 @@ extern LsText ls_stamp_text(TimestampTz at, int digits);
 extern char *ls_fail_message(const char *format, va_list arguments) pg_attribute_printf(1, 0);
 extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
 	pg_attribute_printf(4, 5);
+
+/* xapi.c */
+extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure);
+extern bool ls_xapi_is_voiding(const JsonbValue *statement);
+
+/* xapi_equal.c */
+extern bool ls_xapi_equal(const JsonbValue *a, const JsonbValue *b);
 
 /* learner.c */
 extern LsText ls_learner_current(void);

@@ -1,0 +1,162 @@
+/*
+ * xapi.h
+ *		What the files that check and compare xAPI statements offer each other.
+ */
+#ifndef LEARNSYNC_XAPI_H
+#define LEARNSYNC_XAPI_H
+
+#include "learnsync.h"
+
+/* Where in the statement a value is: a chain up to the statement, on the stack. */
+typedef struct LsXapiPlace
+{
+	const struct LsXapiPlace *up; /* NULL for the statement itself */
+	LsText key; /* data is NULL for an element of an array */
+	int index; /* of an element */
+} LsXapiPlace;
+
+/* One check of a statement. */
+typedef struct LsXapiCheck
+{
+	bool version_2; /* by the rules of xAPI 2.0, else of 1.0.3 */
+	bool done; /* enough is known */
+	int count; /* violations so far */
+	JsonbValue *list; /* takes each violation; NULL where failure takes the first */
+	LsFailure *failure;
+} LsXapiCheck;
+
+typedef struct LsXapiProperty LsXapiProperty;
+
+/* Tests the value of a property, and reports what it breaks. */
+typedef void LsXapiTest(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value,
+						const LsXapiProperty *property);
+
+/* One property of an object, or the elements of a list. */
+struct LsXapiProperty
+{
+	LsText name;
+	LsXapiTest *test;
+	const char *requirement; /* what a value breaks that fails the test */
+	const char *required; /* what an absent one breaks; NULL where it is optional */
+	const void *argument; /* what the test wants to know: a format, a shape, a list, names */
+	uint32 mark; /* set in the result of a walk that meets the property */
+	bool since_2; /* unknown to 1.0.3 */
+};
+
+/* A kind of string. */
+typedef struct LsXapiFormat
+{
+	bool (*holds)(LsText text);
+	const char *wanted; /* "must be …" */
+	const char *requirement; /* of the format; NULL where only the property has one */
+} LsXapiFormat;
+
+/* A kind of object. */
+typedef struct LsXapiShape
+{
+	const char *name;
+	const LsXapiProperty *properties; /* in jsonb's key order; a nameless one ends them */
+	const char *unknown; /* what other properties break; NULL for the general requirement */
+} LsXapiShape;
+
+/* A kind of array. */
+typedef struct LsXapiList
+{
+	LsXapiProperty element;
+	const char *filled; /* what an empty one breaks; NULL where it may be empty */
+} LsXapiList;
+
+#define LS_XAPI_NAME(name) ((LsText){name, sizeof(name) - 1})
+
+/* In a static initializer a compound literal is no constant for every compiler. */
+#define LS_XAPI_KEY(name)                                                                                            \
+	{                                                                                                                \
+		name, sizeof(name) - 1                                                                                       \
+	}
+
+typedef struct LsXapiRule LsXapiRule;
+
+/* Orders two values of a property, 0 where they make no difference; NULL stands for an absent one. */
+typedef int LsXapiOrder(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules);
+
+/* How one property is compared. Those that no rule names are compared as JSON. */
+struct LsXapiRule
+{
+	LsText name;
+	LsXapiOrder *order;
+	const LsXapiRule *rules; /* of the objects in it, in jsonb's key order; a nameless one ends them */
+};
+
+/* xapi.c */
+extern void ls_xapi_report(LsXapiCheck *check, const LsXapiPlace *place, const char *requirement, const char *message,
+						   ...) pg_attribute_printf(4, 5);
+
+/* xapi_shape.c */
+extern bool ls_xapi_expect(LsXapiCheck *check, const LsXapiPlace *place, bool holds, const char *requirement,
+						   const char *wanted);
+extern bool ls_xapi_choose(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value,
+						   const char *requirement, const char *const *names, int *choice);
+extern bool ls_xapi_type(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *object,
+						 const char *requirement, const char *const *names, int *choice);
+extern uint32 ls_xapi_walk(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *object,
+						   const LsXapiShape *shape);
+extern LsXapiTest ls_xapi_known;
+extern LsXapiTest ls_xapi_forbidden;
+extern LsXapiTest ls_xapi_text;
+extern LsXapiTest ls_xapi_string;
+extern LsXapiTest ls_xapi_constant;
+extern LsXapiTest ls_xapi_boolean;
+extern LsXapiTest ls_xapi_number;
+extern LsXapiTest ls_xapi_object;
+extern LsXapiTest ls_xapi_array;
+extern LsXapiTest ls_xapi_language_map;
+extern LsXapiTest ls_xapi_extensions;
+
+/* xapi_format.c */
+extern int ls_xapi_compare_any_case(LsText a, LsText b);
+extern const LsXapiFormat ls_xapi_iri;
+extern const LsXapiFormat ls_xapi_irl;
+extern const LsXapiFormat ls_xapi_uri;
+extern const LsXapiFormat ls_xapi_mailto;
+extern const LsXapiFormat ls_xapi_sha1;
+extern const LsXapiFormat ls_xapi_sha2;
+extern const LsXapiFormat ls_xapi_uuid;
+extern const LsXapiFormat ls_xapi_media_type;
+
+/* xapi_language.c */
+extern const LsXapiFormat ls_xapi_language;
+
+/* xapi_time.c */
+extern const LsXapiFormat ls_xapi_iso_time;
+extern const LsXapiFormat ls_xapi_rfc_time;
+extern const LsXapiFormat ls_xapi_duration;
+extern bool ls_xapi_instant(LsText text, int64 *milliseconds);
+
+/* xapi_order.c */
+extern LsXapiOrder ls_xapi_order_value;
+extern LsXapiOrder ls_xapi_order_actor_type;
+extern LsXapiOrder ls_xapi_order_activity_type;
+extern LsXapiOrder ls_xapi_order_any_case;
+extern LsXapiOrder ls_xapi_order_mbox;
+extern LsXapiOrder ls_xapi_order_time;
+extern LsXapiOrder ls_xapi_order_duration;
+extern LsXapiOrder ls_xapi_order_id;
+extern LsXapiOrder ls_xapi_order_timestamp;
+
+/* xapi_actor.c */
+extern LsXapiTest ls_xapi_actor;
+extern LsXapiTest ls_xapi_agent;
+extern LsXapiTest ls_xapi_group;
+extern LsXapiTest ls_xapi_authority;
+
+/* xapi_activity.c */
+extern LsXapiTest ls_xapi_activity;
+
+/* xapi_context.c */
+extern LsXapiTest ls_xapi_context;
+extern LsXapiTest ls_xapi_reference;
+
+/* xapi_statement.c */
+extern void ls_xapi_statement(LsXapiCheck *check, const JsonbValue *statement);
+
+#endif
