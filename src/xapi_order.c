@@ -112,33 +112,47 @@ ls_xapi_order_time(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *r
 	return (one > other) - (one < other);
 }
 
-/* The text of a duration without what is finer than a hundredth of a second. */
-static LsText
-cut_duration(LsText text)
+static bool
+is_point(char c)
 {
-	LsText cut = text;
+	return c == '.' || c == ',';
+}
 
-	if (text.length == 0 || text.data[text.length - 1] != 'S')
-		return text;
-	while (cut.length > 0 && cut.data[cut.length - 1] != '.' && cut.data[cut.length - 1] != ',')
-		cut.length--;
-	if (cut.length == 0)
-		return (LsText){text.data, text.length - 1};
-	cut.length = Min(cut.length + 2, text.length - 1);
-	while (cut.data[cut.length - 1] == '0')
-		cut.length--;
-	if (cut.data[cut.length - 1] == '.' || cut.data[cut.length - 1] == ',')
-		cut.length--;
-	return cut;
+/* Cuts off the unit of seconds, and of their fraction what is finer than a hundredth; answers whether there are any. */
+static bool
+cut_seconds(LsText *text)
+{
+	int point;
+
+	if (text->length == 0 || text->data[text->length - 1] != 'S')
+		return false;
+	text->length--;
+	for (point = text->length - 1; point >= 0 && !is_point(text->data[point]); point--)
+		;
+	if (point < 0)
+		return true;
+	text->length = Min(text->length, point + 3);
+	while (text->data[text->length - 1] == '0')
+		text->length--;
+	if (text->length == point + 1)
+		text->length--;
+	return true;
 }
 
 /* A text, as units of time cannot be converted, but for the fraction of the seconds. */
 int
 ls_xapi_order_duration(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules)
 {
+	LsText one;
+	LsText other;
+	int order;
+
 	if (!are_strings(a, b))
 		return ls_xapi_order_value(a, b, NULL);
-	return compare_texts(cut_duration(ls_text_of(a)), cut_duration(ls_text_of(b)));
+	one = ls_text_of(a);
+	other = ls_text_of(b);
+	order = cut_seconds(&one) - cut_seconds(&other);
+	return order != 0 ? order : compare_texts(one, other);
 }
 
 int

@@ -116,6 +116,25 @@ has(const JsonbValue *object, const char *key)
 	return ls_json_get(object, key, &value);
 }
 
+/* Which of the object types a statement's object is; -1 where it is none of them. */
+static int
+type_of_object(const JsonbValue *whole)
+{
+	JsonbValue object;
+	JsonbValue type;
+
+	if (!ls_json_get(whole, "object", &object) || !ls_json_is_object(&object))
+		return -1;
+	if (!ls_json_get(&object, "objectType", &type))
+		return ACTIVITY;
+	for (int i = 0; type.type == jbvString && object_types[i] != NULL; i++)
+	{
+		if (ls_text_equal(ls_text_of(&type), ls_text(object_types[i])))
+			return i;
+	}
+	return -1;
+}
+
 /* A platform and a revision are those of an activity. */
 static void
 check_activity_context(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *whole)
@@ -123,15 +142,9 @@ check_activity_context(LsXapiCheck *check, const LsXapiPlace *place, const Jsonb
 	LsXapiPlace above = {place, LS_XAPI_NAME("context"), 0};
 	LsXapiPlace revision = {&above, LS_XAPI_NAME("revision"), 0};
 	LsXapiPlace platform = {&above, LS_XAPI_NAME("platform"), 0};
-	JsonbValue object;
-	JsonbValue type;
 	JsonbValue context;
 
-	if (!ls_json_get(whole, "object", &object) || !ls_json_is_object(&object) ||
-		!ls_json_get(&object, "objectType", &type) || type.type != jbvString ||
-		ls_text_equal(ls_text_of(&type), ls_text(object_types[ACTIVITY])))
-		return;
-	if (!ls_json_get(whole, "context", &context) || !ls_json_is_object(&context))
+	if (type_of_object(whole) <= ACTIVITY || !ls_json_get(whole, "context", &context) || !ls_json_is_object(&context))
 		return;
 	if (has(&context, "revision"))
 		ls_xapi_report(check, &revision, "XAPI-00084", "goes with an object that is an Activity only");
@@ -144,12 +157,12 @@ static void
 check_voiding(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *whole)
 {
 	LsXapiPlace here = {place, LS_XAPI_NAME("object"), 0};
-	JsonbValue object;
-	JsonbValue type;
+	int type;
 
-	if (ls_xapi_is_voiding(whole) && ls_json_get(whole, "object", &object) && ls_json_is_object(&object) &&
-		(!ls_json_get(&object, "objectType", &type) || type.type != jbvString ||
-		 !ls_text_equal(ls_text_of(&type), ls_text(object_types[REFERENCE]))))
+	if (!ls_xapi_is_voiding(whole))
+		return;
+	type = type_of_object(whole);
+	if (type >= 0 && type != REFERENCE)
 		ls_xapi_report(check, &here, "XAPI-00017", "must be a StatementRef where the verb is voided");
 }
 
