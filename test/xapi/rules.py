@@ -234,7 +234,7 @@ def attachment_extra(value, version):
 
 
 def length(value, version):
-    must(is_number(value) and value >= 0 and value == int(value))
+    must(is_number(value) and 0 <= value < 2 ** 63 and value == int(value))
 
 
 result = obj({}, {"score": score, "success": boolean, "completion": boolean, "response": text, "duration": duration, "extensions": extensions})
