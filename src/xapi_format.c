@@ -63,21 +63,23 @@ scheme_length(LsText text)
 }
 
 /*
- * Whether a character outside ASCII may stand in an IRI (RFC 3987): no control, surrogate or non-character, and
- * private ones in the query only. In other encodings than UTF-8 all may.
+ * How many bytes a character outside ASCII takes, where it may stand in an IRI (RFC 3987): no control, no
+ * non-character, and private ones in the query only; else 0. In other encodings than UTF-8 all may, byte by byte.
  */
-static bool
-is_iri_letter(const char *bytes, bool in_query)
+static int
+letter_length(const char *bytes, bool in_query)
 {
 	pg_wchar c;
 
 	if (GetDatabaseEncoding() != PG_UTF8)
-		return true;
+		return 1;
 	c = utf8_to_unicode((const unsigned char *) bytes);
 	if (c < 0xA0 || (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c <= 0xFDEF) || (c >= 0xFFF0 && c <= 0xFFFF) ||
 		(c >= 0xE0000 && c <= 0xE0FFF))
-		return false;
-	return in_query || !((c >= 0xE000 && c <= 0xF8FF) || c >= 0xF0000);
+		return 0;
+	if (!in_query && ((c >= 0xE000 && c <= 0xF8FF) || c >= 0xF0000))
+		return 0;
+	return pg_utf_mblen((const unsigned char *) bytes);
 }
 
 /* How many bytes the character at text[i] takes, where it may stand in an IRI; else 0. Delimiters of parts may not. */
@@ -89,7 +91,7 @@ iri_character(LsText text, int i, bool in_query)
 	if (is_alpha(c) || is_digit(c))
 		return 1;
 	if (IS_HIGHBIT_SET(c))
-		return is_iri_letter(text.data + i, in_query) ? pg_mblen(text.data + i) : 0;
+		return letter_length(text.data + i, in_query);
 	if (c == '%')
 		return i + 2 < text.length && is_all_hex(text.data + i + 1, 2) ? 3 : 0;
 	return c != '\0' && strchr("-._~!$&'()*+,;=:@/", c) != NULL ? 1 : 0;
