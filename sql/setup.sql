@@ -68,8 +68,10 @@ SELECT learnsync.setup();
 SELECT nspname FROM pg_namespace WHERE nspname LIKE 'learnsync%' ORDER BY 1;
 SELECT relname, relkind, pg_get_userbyid(relowner) AS owner, relrowsecurity AS secured, relforcerowsecurity AS forced
 FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1;
+\pset format unaligned
 SELECT p.oid::regprocedure AS function, pg_get_function_result(p.oid) AS result, provolatile AS v, proparallel AS p
 FROM pg_proc p WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) ORDER BY p.oid::regprocedure::text COLLATE "C";
+\pset format aligned
 
 -- One function per name and schema; each one and each table is described.
 SELECT pronamespace::regnamespace, proname FROM pg_proc

@@ -295,6 +295,8 @@ ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure
 	JsonbValue value;
 	LsText name = {NULL, 0};
 
+	if (rule->xapi && !ls_xapi_check(data, failure))
+		return false;
 	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)

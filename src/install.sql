@@ -25,6 +25,9 @@ CREATE TYPE learnsync.resource_row AS (
 CREATE TYPE learnsync.member_row AS (
     resource_type text, resource_id text, field text, member_id text, version bigint, at timestamptz, value jsonb,
     place tid);
+CREATE TYPE learnsync.xapi_row AS (
+    resource_type text, resource_id text, at timestamptz, agent text, verb text, activity text, registration text,
+    voids text);
 CREATE TYPE learnsync.conflict_row AS (
     conflict_id uuid, item_id text, resource_type text, resource_id text, operation text, client_data jsonb,
     at timestamptz, resource_version bigint, resolution text, is_open boolean);

@@ -136,6 +136,22 @@ extern bool ls_fail(LsFailure *failure, const char *code, const char *path, cons
 extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure);
 extern bool ls_xapi_is_voiding(const JsonbValue *statement);
 
+/* xapi_index.c */
+
+/* What an LRS finds a statement by; texts without data, and LS_NO_TIME, where it has none. */
+typedef struct LsXapiIndex
+{
+	LsText agent;
+	LsText verb;
+	LsText activity;
+	LsText registration;
+	LsText voids; /* the id of the statement that it voids */
+	TimestampTz at; /* its timestamp */
+} LsXapiIndex;
+
+extern LsXapiIndex ls_xapi_index(const JsonbValue *statement);
+extern LsText ls_xapi_statement_id(LsText id);
+
 /* xapi_equal.c */
 extern bool ls_xapi_equal(const JsonbValue *a, const JsonbValue *b);
 

@@ -43,6 +43,25 @@ compare_documents(const LsRule *rule, const LsState *a, const LsState *b)
 	return order;
 }
 
+/* Whether two states are one xAPI statement. */
+static bool
+is_same_statement(const LsState *a, const LsState *b)
+{
+	JsonbValue statement;
+	JsonbValue other;
+
+	ls_json_root(ls_state_document(a), &statement);
+	ls_json_root(ls_state_document(b), &other);
+	return ls_xapi_equal(&statement, &other);
+}
+
+/* Compares what two documents say: > 0 the first is greater. */
+static int
+compare_contents(const LsRule *rule, const LsState *a, const LsState *b)
+{
+	return rule->xapi && is_same_statement(a, b) ? 0 : compare_documents(rule, a, b);
+}
+
 /* Puts another document in the place of the stored one; what was deleted, and how far time has come, stays. */
 static void
 replace(LsState *state, const LsState *document)
@@ -179,7 +198,7 @@ merge_documents(const LsRule *rule, LsState *state, const LsState *document, LsF
 		replace(state, document);
 		return (LsMerged){LS_SYNCED, true};
 	}
-	content = compare_documents(rule, document, state);
+	content = compare_contents(rule, document, state);
 	switch (rule->policy)
 	{
 		case LS_POLICY_LATEST:
@@ -214,7 +233,7 @@ ls_merge_fold(const LsRule *rule, LsState *state, const LsState *other, LsFailur
 			: other->at < state->at          ? -1
 											 : 1;
 	if (order == 0)
-		order = compare_documents(rule, other, state);
+		order = compare_contents(rule, other, state);
 	if (rule->policy == LS_POLICY_LATEST || rule->policy == LS_POLICY_CLIENT_WINS ? order > 0 : order < 0)
 		*state = *other;
 	return true;

@@ -111,6 +111,15 @@ read_key(LsItem *item, LsFailure *failure)
 	return true;
 }
 
+/* Statements are known by UUIDs, which mean the same in upper case. */
+static bool
+read_statement_id(LsItem *item, LsFailure *failure)
+{
+	item->resource_id = ls_xapi_statement_id(item->resource_id);
+	return item->resource_id.data != NULL ||
+		   ls_fail(failure, "invalid_statement", "resourceId", "resourceId must be a UUID");
+}
+
 static bool
 check_item(LsItem *item, int depth, LsFailure *failure)
 {
@@ -124,7 +133,8 @@ check_item(LsItem *item, int depth, LsFailure *failure)
 		return ls_fail(failure, "invalid", "id", "id must be a string of 1 to %d characters", LS_MAX_ID_CHARS);
 	return read_operation(item, failure) && read_type(item, failure) && read_data(item, failure) &&
 		   read_time(item, failure) && read_key(item, failure) &&
-		   (item->change.is_delete || ls_check_document(item->type->rule, &item->change.data, failure));
+		   (item->change.is_delete || ls_check_document(item->type->rule, &item->change.data, failure)) &&
+		   (!item->type->rule->xapi || read_statement_id(item, failure));
 }
 
 /* An id for an item that came without: the digest of what it says, so that the same bytes are the same item. */

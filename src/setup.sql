@@ -99,6 +99,29 @@ BEGIN
         'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content.';
     CREATE INDEX IF NOT EXISTS member_version ON learnsync_data.member (learner_id, resource_type, resource_id, version);
 
+    CREATE TABLE IF NOT EXISTS learnsync_data.xapi_statement (
+        learner_id text COLLATE "C" NOT NULL,
+        resource_type text COLLATE "C" NOT NULL,
+        resource_id text COLLATE "C" NOT NULL,
+        stored timestamptz NOT NULL,
+        "timestamp" timestamptz NOT NULL,
+        agent text COLLATE "C",
+        verb text COLLATE "C",
+        activity text COLLATE "C",
+        registration text COLLATE "C",
+        voids text COLLATE "C",
+        PRIMARY KEY (learner_id, resource_type, resource_id));
+    COMMENT ON TABLE learnsync_data.xapi_statement IS
+        'What xAPI statements are found by: a row for each resource that is one. voids is the id of the statement that it voids.';
+    CREATE INDEX IF NOT EXISTS xapi_statement_stored ON learnsync_data.xapi_statement (learner_id, stored);
+    CREATE INDEX IF NOT EXISTS xapi_statement_agent ON learnsync_data.xapi_statement (learner_id, agent, stored);
+    CREATE INDEX IF NOT EXISTS xapi_statement_verb ON learnsync_data.xapi_statement (learner_id, verb, stored);
+    CREATE INDEX IF NOT EXISTS xapi_statement_activity ON learnsync_data.xapi_statement (learner_id, activity, stored);
+    CREATE INDEX IF NOT EXISTS xapi_statement_registration ON learnsync_data.xapi_statement (learner_id, registration, stored)
+        WHERE registration IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS xapi_statement_voids ON learnsync_data.xapi_statement (learner_id, voids)
+        WHERE voids IS NOT NULL;
+
     CREATE TABLE IF NOT EXISTS learnsync_data.ledger (
         learner_id text COLLATE "C" NOT NULL,
         key uuid NOT NULL,
@@ -177,7 +200,7 @@ BEGIN
     COMMENT ON TABLE learnsync_data.failed IS
         'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. item is NULL where it was too large.';
 
-    FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'member', 'ledger', 'push', 'conflict', 'failed'] LOOP
+    FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed'] LOOP
         EXECUTE format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own_rows ON learnsync_data.%I', name);
         EXECUTE format('CREATE POLICY own_rows ON learnsync_data.%I FOR SELECT '

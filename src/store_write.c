@@ -270,6 +270,7 @@ ls_store_write_accepted(LsPush *push)
 	write_resources(push, true, &add_resources);
 	write_resources(push, false, &update_resources);
 	ls_store_write_members(push);
+	ls_store_write_statements(push);
 	write_receipts(push);
 	write_new_conflicts(push);
 }

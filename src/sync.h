@@ -6,6 +6,7 @@
 #define LEARNSYNC_SYNC_H
 
 #include "merge.h"
+#include "nodes/execnodes.h"
 #include "storage/itemptr.h"
 
 /* Whose rights to go back to when the store is closed. */
@@ -224,6 +225,10 @@ typedef struct LsListed
 extern void ls_store_find_members(LsPush *push);
 extern void ls_store_write_members(LsPush *push);
 extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, int64 limit, bool fresh);
+
+/* store_xapi.c */
+extern void ls_store_write_statements(LsPush *push);
+extern void ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *result);
 
 /* store_failed.c */
 extern void ls_store_write_failed(LsPush *push);

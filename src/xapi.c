@@ -68,7 +68,7 @@ ls_xapi_report(LsXapiCheck *check, const LsXapiPlace *place, const char *require
 	initStringInfo(&path);
 	append_path(&path, place);
 	va_start(arguments, message);
-	text = ls_message(message, arguments);
+	text = ls_fail_message(message, arguments);
 	va_end(arguments);
 	text = psprintf("%s %s", path.len > 0 ? path.data : "the statement", text);
 	if (check->list != NULL)

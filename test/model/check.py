@@ -1,12 +1,14 @@
 """Is an item good? The checks in the order in which the first failure is answered."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
 from merge import Change, Refused
-from values import by_key, depth, dump, is_id, is_integer, is_number, order, parse, parse_stamp
+from values import ANY, by_key, depth, dump, is_id, is_integer, is_number, order, parse, parse_stamp
 
 MAX_ID = 200
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|~r[0-9]+", re.I)  # or a token for one
 MAX_ITEM_BYTES = 256 * 1024
 MAX_DEPTH = 64
 OPERATIONS = ("create", "update", "delete")
@@ -74,6 +76,8 @@ def check(types, item, derived_id):
     require(not delete or rule["policy"] not in ("insert_only", "immutable"), "not_allowed", "operation")
     resource_id, key = check_key(rule, operation, data, given, derived_id)
     if not delete:
+        if rule.get("xapi"):
+            require(is_statement(data) and UUID.fullmatch(resource_id), "invalid_statement", ANY)
         check_fields(rule, data)
     rest = {name: value for name, value in data.items() if name not in rule["key"]}
     return Item(item["resourceType"], rule, resource_id, at, delete, rest, key)
@@ -125,6 +129,17 @@ def key_value(rule, name, data):
         check_value(spec, data[name], path)
         return data[name].to_integral_value()
     return key_text(data[name], path)
+
+
+def is_statement(data):
+    """Whether it is a valid xAPI statement, of the few kinds that the workload makes."""
+    kinds = {"id": lambda id: isinstance(id, str) and UUID.fullmatch(id), "stored": lambda at: parse_stamp(at) is not None,
+             "actor": lambda actor: actor == {"mbox": "mailto:ada@example.org"},
+             "object": lambda activity: activity == {"id": "http://example.org/quiz"},
+             "verb": lambda verb: verb in ({"id": "http://adlnet.gov/expapi/verbs/passed"}, {"id": "x:failed"}),
+             "result": lambda result: result in ({"success": True}, {"success": False})
+             and isinstance(result["success"], bool)}
+    return set(data) >= {"actor", "verb", "object"} and all(name in kinds and kinds[name](data[name]) for name in data)
 
 
 def check_fields(rule, data):

@@ -27,7 +27,7 @@ BUILT_IN = {
     "mastery": {"key": ["competencyId"], "policy": "latest"},
     "conversation": {"key": [], "policy": "merge", "stale": "ignore",
                      "fields": {"messages": {"merge": "union", "id": ["id", "_id"]}}},
-    "xapi_statement": {"key": ["id"], "policy": "immutable", "generate": True, "stored": True}}
+    "xapi_statement": {"key": ["id"], "policy": "immutable", "generate": True, "xapi": True}}
 
 
 class Refused(Exception):
@@ -173,7 +173,7 @@ def merge_fields(rule, state, change):
 
 
 def replace_document(rule, state, change):
-    data = dict(change.data, stored=ANY) if rule.get("stored") else change.data
+    data = dict(change.data, stored=ANY) if rule.get("xapi") else change.data
     fields = {name: Field(value, change.at) for name, value in data.items()}
     return replace(state, exists=True, at=change.at, key=change.key, fields=fields)
 
@@ -203,7 +203,7 @@ def document(rule, state):
 def content(rule, state):
     """What decides whether two whole documents are equal or which is greater."""
     shown = document(rule, state)
-    if rule.get("stored"):
+    if rule.get("xapi"):
         shown.pop("stored", None)
     return shown
 

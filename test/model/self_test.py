@@ -73,7 +73,10 @@ class Case(unittest.TestCase):
         first, second = {"quizId": "q", "attemptNumber": 1}, {"quizId": "q", "attemptNumber": 1}
         answer = self.push(item("quiz_attempt", 9, first), item("quiz_attempt", 10, second))
         self.assertEqual(answer["conflicts"][0]["resolution"], "server_wins")
-        answer = self.push(item("xapi_statement", 9, {"id": "s", "stored": 1}), item("xapi_statement", 10, {"id": "s"}))
+        statement = {"id": "0" * 8 + "-0000" * 3 + "-" + "0" * 12, "actor": {"mbox": "mailto:ada@example.org"},
+                     "verb": {"id": "x:failed"}, "object": {"id": "http://example.org/quiz"}}
+        answer = self.push(item("xapi_statement", 9, dict(statement, stored="2020-01-01T00:00:00Z")),
+                           item("xapi_statement", 10, statement))
         self.assertEqual(self.statuses(answer), [("synced", 3), ("synced", 3)])
 
     def test_delete_leaves_a_floor(self):

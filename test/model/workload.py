@@ -136,9 +136,10 @@ class Workload:
         return "competencyId", self.rng.choice(("k1", "k2", "k3")), self.some(level=self.value, seen=lambda: 1, none=lambda: None)
 
     def xapi_statement(self, order_free):
-        return "id", self.rng.choice([None] + [f"00000000-0000-4000-8000-00000000000{n}" for n in range(5)]), self.some(
-            verb=lambda: {"id": self.rng.choice(("http://adlnet.gov/expapi/verbs/passed", "x:failed"))},
-            stored=lambda: self.rng.choice(("2020-01-01T00:00:00Z", None)), result=self.value)
+        statement = {"actor": {"mbox": "mailto:ada@example.org"}, "object": {"id": "http://example.org/quiz"},
+                     "verb": {"id": self.rng.choice(("http://adlnet.gov/expapi/verbs/passed", "x:failed"))}}
+        return "id", self.rng.choice([None] + [f"00000000-0000-4000-8000-00000000000{n}" for n in range(5)]), {
+            **statement, **self.some(stored=lambda: "2020-01-01T00:00:00Z", result=lambda: {"success": self.chance(50)})}
 
     def good_item(self, types=TYPES, order_free=False):
         type = self.rng.choice(types)
@@ -215,6 +216,8 @@ class Workload:
                      ("title", ("x" * 21, "日" * 21, 5)), ("level", ("expert", 1)), ("lang", (None, 5)), ("lang", (None,))],
             "quiz_attempt": [("attemptNumber", (0, -1, Decimal("1.5"), "1", None, True))],
             "note": [("likes", (Decimal("0.5"),)), ("color", ("red", None))],
+            "xapi_statement": [("verb", (None, {}, "http://example.org/v")), ("result", ({"passed": True}, {"success": 1})),
+                               ("Stored", (1,))],
             "conversation": [("messages", ("text", {}, 5))]}
         type = str(item.get("resourceType"))
         if type in fields and self.chance(60):
@@ -239,7 +242,7 @@ class Workload:
         item = self.good_item()
         if isinstance(old, dict) and "id" in old and self.chance(4):
             item["id"] = old["id"]
-        elif item["operation"] != "delete" and item["resourceType"] != "note" and self.chance(10):
+        elif item["operation"] != "delete" and item["resourceType"] not in ("note", "xapi_statement") and self.chance(10):
             item["data"]["nonce"] = f"{device.name}/{device.next_id}"
         else:
             item["id"] = f"i{device.next_id}" if self.chance(97) else self.rng.choice(("ü" * 200, "an id", "\\"))
