@@ -243,6 +243,15 @@ ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change
 	return take_keys(rule, values, true, change, failure);
 }
 
+/* UUIDs of statements mean the same in upper case. */
+static bool
+is_same_id(const LsRule *rule, LsText a, LsText b)
+{
+	if (rule->xapi)
+		return a.length == b.length && pg_strncasecmp(a.data, b.data, a.length) == 0;
+	return ls_text_equal(a, b);
+}
+
 /* Finds the key fields' values in data, else in resource_id; leaves the one to be generated empty. */
 bool
 ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change, LsFailure *failure)
@@ -255,7 +264,7 @@ ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, Ls
 		return false;
 	if (from_id)
 		return keys_from_id(rule, resource_id, change, failure);
-	if (found > 0 && resource_id.data != NULL && !ls_text_equal(ls_check_resource_id(rule, change), resource_id))
+	if (found > 0 && resource_id.data != NULL && !is_same_id(rule, ls_check_resource_id(rule, change), resource_id))
 		return ls_fail(failure, "invalid", "resourceId", "resourceId differs from the key in data");
 	return true;
 }

@@ -176,6 +176,41 @@ ls_field_is_bounded(const LsField *field)
 		   is_in_range(field->value.json.val.numeric);
 }
 
+/*
+ * Where a person set the document: times that the server takes from items stay, and devices go on counting from the
+ * totals they have told, the difference being nobody's.
+ */
+void
+ls_field_rebase(LsField *field, const LsField *old)
+{
+	const LsStrategy *strategy = field->rule->strategy;
+	LsField base = {.rule = field->rule};
+	JsonbValue zero = ls_json_int(0);
+	JsonbValue difference;
+
+	if (strategy == NULL || !is_usable(old))
+		return;
+	if (strategy->ignores_value)
+		field->value = old->value;
+	if (field->rule->shape != LS_SHAPE_TOTALS || field->members == NULL)
+		return;
+	ls_member_start(&base, old->nmembers + 1);
+	ls_member_append(&base, ls_text(""), &zero, field->value.at);
+	for (int i = 0; i < old->nmembers; i++)
+	{
+		if (old->members[i].id.length > 0)
+			ls_member_append(&base, old->members[i].id, &old->members[i].value.json, old->members[i].value.at);
+	}
+	difference = sum_of_totals(&base);
+	base.members[0].value.json.type = jbvNumeric;
+	base.members[0].value.json.val.numeric =
+		DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(field->members[0].value.json.val.numeric),
+											NumericGetDatum(difference.val.numeric)));
+	base.name = field->name;
+	base.value = field->value;
+	*field = base;
+}
+
 /* Joins another state of the same field to this one; whether that changed it. */
 bool
 ls_field_join(LsField *field, const LsField *other)

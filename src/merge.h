@@ -244,6 +244,7 @@ extern bool ls_member_join(LsField *field, const LsField *other);
 extern bool ls_field_lift(LsField *field, const LsRuleField *rule, LsText name, const JsonbValue *value,
 						  const LsChange *change);
 extern bool ls_field_join(LsField *field, const LsField *other);
+extern void ls_field_rebase(LsField *field, const LsField *old);
 extern bool ls_field_is_bounded(const LsField *field);
 extern JsonbValue ls_field_show(const LsField *field);
 extern void ls_field_load(LsField *field, const JsonbValue *note, TimestampTz at);

@@ -187,11 +187,12 @@ ls_resource_version(const LsResource *resource)
 	return resource->new_version != 0 ? resource->new_version : resource->version;
 }
 
-/* Whether this push deletes what was stored, whatever may have come after. */
+/* Whether this push does away with what was stored, whatever may have come after. */
 bool
 ls_resource_was_emptied(const LsResource *resource)
 {
-	return resource->stored.exists && resource->state.deleted_at > resource->stored.deleted_at;
+	return resource->stored.exists &&
+		   (resource->replaced || resource->state.deleted_at > resource->stored.deleted_at);
 }
 
 /* All items of one push that touch one resource answer the version it has in the end. */

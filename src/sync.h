@@ -54,6 +54,7 @@ typedef struct LsResource
 	LsState state; /* stored, with the items merged so far */
 	int64 new_version; /* given by this push, else 0 */
 	bool complete; /* the state's lists hold all members */
+	bool replaced; /* a person put another document in the place of the stored one */
 	int first_item; /* the first item of this push that is about it */
 	struct LsResource *next; /* in its hash bucket */
 } LsResource;
@@ -246,6 +247,24 @@ extern void ls_store_read_pull_start(LsText learner, LsText device, LsPullStart 
 extern LsPullCursor *ls_store_open_pull(LsText learner, int64 after, bool use_log);
 extern bool ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change);
 extern void ls_store_close_pull(LsPullCursor *cursor);
+
+/* store_conflict.c */
+
+/* An open conflict. */
+typedef struct LsConflict
+{
+	LsText type;
+	LsText resource_id;
+	LsText device;
+	bool is_delete;
+	JsonbValue data; /* what the device sent; jbvNull where nothing */
+	TimestampTz at;
+	int64 resource_version; /* of the resource that the item met */
+} LsConflict;
+
+extern bool ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict);
+extern void ls_store_close_conflict(LsText learner, LsText id, const char *by, TimestampTz now);
+extern int64 ls_store_next_number(LsText learner, LsText type, const LsRule *rule, const LsChange *change);
 
 /* store_device.c */
 typedef struct LsCounts

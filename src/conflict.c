@@ -1,0 +1,278 @@
+/*
+ * conflict.c
+ *		sync_resolve: a person's decision about an open conflict, written as a push of one resource.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "sync.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+typedef enum Resolution
+{
+	USE_SERVER,
+	USE_CLIENT,
+	USE_MERGED,
+	KEEP_BOTH
+} Resolution;
+
+static const char *const resolutions[] = {"use_server", "use_client", "use_merged", "keep_both"};
+
+/* One call. */
+typedef struct Resolve
+{
+	LsText conflict_id;
+	Resolution resolution;
+	JsonbValue merged; /* jbvNull where absent */
+	bool force;
+	LsConflict conflict;
+	LsPush push; /* of one item, which is the decision and gets no receipt */
+	LsItem item;
+} Resolve;
+
+static void
+read_request(Resolve *resolve, Jsonb *json)
+{
+	JsonbValue request;
+	LsText resolution;
+	int i = 0;
+
+	ls_request_open(json, &request);
+	resolve->conflict_id = ls_request_text(&request, "conflictId", true);
+	resolution = ls_request_text(&request, "resolution", true);
+	while (i < lengthof(resolutions) && !ls_text_equal(ls_text(resolutions[i]), resolution))
+		i++;
+	if (i == lengthof(resolutions))
+		ls_request_refuse("resolution", "must be use_server, use_client, use_merged or keep_both");
+	resolve->resolution = (Resolution) i;
+	resolve->force = ls_request_bool(&request, "force");
+	if (!ls_json_get(&request, "mergedData", &resolve->merged))
+		resolve->merged = ls_json_null();
+	if ((resolve->resolution == USE_MERGED) != ls_json_is_object(&resolve->merged))
+		ls_request_refuse("mergedData", "must be an object, and goes with use_merged only");
+}
+
+static void
+find_conflict(Resolve *resolve)
+{
+	if (!ls_store_read_conflict(resolve->push.learner.id, resolve->conflict_id, &resolve->conflict))
+		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("conflict not found"),
+						errhint("It may be closed already; sync_status lists the open ones.")));
+}
+
+/* What a resource is to become may be less than its rule wants today, and merged data anything. */
+static void
+refuse_data(const LsFailure *failure)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", failure->message),
+					errdetail("The document is wrong at \"%s\".", failure->path)));
+}
+
+static void
+check_data(Resolve *resolve)
+{
+	LsItem *item = &resolve->item;
+	const LsRule *rule = item->type->rule;
+	LsFailure failure = {NULL};
+
+	if (!ls_check_keys(rule, &item->change.data, resolve->conflict.resource_id, &item->change, &failure) ||
+		(!item->change.is_delete && !ls_check_document(rule, &item->change.data, &failure)))
+		refuse_data(&failure);
+}
+
+/* The resource beside the one that is taken: the same key with the next free number. */
+static void
+take_next_number(Resolve *resolve)
+{
+	LsItem *item = &resolve->item;
+	const LsRule *rule = item->type->rule;
+	int last = rule->nkeys - 1;
+
+	if (last < 1 || !item->change.key_is_number[last] || item->change.is_delete)
+		ls_request_refuse("resolution", "may be keep_both for types of several keys of which the last is a number");
+	item->change.keys[last] = ls_text(psprintf(
+		INT64_FORMAT, ls_store_next_number(resolve->push.learner.id, item->type->name, rule, &item->change)));
+	item->resource_id = ls_check_resource_id(rule, &item->change);
+}
+
+/* Sets up the push: the type and resource in question, and what its document is to be made of. */
+static void
+open_push(Resolve *resolve)
+{
+	LsPush *push = &resolve->push;
+	LsItem *item = &resolve->item;
+
+	push->nitems = 1;
+	push->nbuckets = 1;
+	push->items = item;
+	push->resources = palloc(sizeof(LsResource *));
+	push->changed = palloc(sizeof(LsResource *));
+	push->item_buckets = palloc0(sizeof(LsItem *));
+	push->resource_buckets = palloc0(sizeof(LsResource *));
+	push->device.id = ls_text(""); /* nobody's: no device has this id */
+	push->now = GetCurrentTimestamp();
+	item->type = ls_store_type(resolve->conflict.type);
+	item->resource_id = resolve->conflict.resource_id;
+	item->change.is_delete = resolve->resolution != USE_MERGED && resolve->conflict.is_delete;
+	item->change.at = resolve->conflict.at;
+	item->change.received = push->now;
+	item->change.device = resolve->resolution == USE_MERGED ? ls_text("") : resolve->conflict.device;
+	item->change.data = resolve->resolution == USE_MERGED ? resolve->merged : resolve->conflict.data;
+	if (item->type == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("resource type \"%s\" does not exist", ls_text_string(resolve->conflict.type))));
+	if (resolve->resolution == USE_SERVER)
+		return;
+	check_data(resolve);
+	if (resolve->resolution == KEEP_BOTH)
+		take_next_number(resolve);
+}
+
+/* Refuses to write over what nobody may have seen. */
+static void
+check_version(const Resolve *resolve, const LsResource *resource)
+{
+	if (!resolve->force && resource->version != resolve->conflict.resource_version)
+		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '9')),
+						errmsg("the resource has changed since the conflict"),
+						errdetail("It has version " INT64_FORMAT ", the conflict is about version " INT64_FORMAT ".",
+								  resource->version, resolve->conflict.resource_version),
+						errhint("Look at the document again, then send \"force\": true.")));
+}
+
+/* The document as decided: what the server computes goes on from what it was. */
+static LsState
+replacement(const LsRule *rule, const LsState *stored, const LsChange *change)
+{
+	LsState state = ls_state_lift(rule, change);
+
+	for (int i = 0; stored->exists && i < state.nfields; i++)
+	{
+		const LsField *old = ls_state_field(stored, state.fields[i].name);
+
+		if (old != NULL)
+			ls_field_rebase(&state.fields[i], old);
+	}
+	state.deleted_at = stored->deleted_at;
+	return state;
+}
+
+/* Decides the resource's new state. */
+static void
+decide(Resolve *resolve, LsResource *resource)
+{
+	const LsRule *rule = resource->type->rule;
+	LsChange *change = &resolve->item.change;
+	LsState *state = &resource->state;
+	LsFailure failure = {NULL};
+	LsState lifted;
+	bool changed;
+
+	*state = resource->stored;
+	if (resolve->resolution == USE_MERGED || change->is_delete)
+		change->at = Max(change->at, state->at);
+	if (change->is_delete)
+	{
+		*state = (LsState){.at = change->at, .deleted_at = change->at};
+		return;
+	}
+	if (resolve->resolution == USE_CLIENT && rule->policy == LS_POLICY_MERGE && state->exists)
+	{
+		lifted = ls_state_lift(rule, change);
+		if (!ls_state_join(state, &lifted, &changed, &failure))
+			refuse_data(&failure);
+		return;
+	}
+	lifted = replacement(rule, &resource->stored, change);
+	lifted.at = Max(lifted.at, state->at);
+	*state = lifted;
+	resource->replaced = true;
+}
+
+static void
+write_decision(Resolve *resolve, LsResource *resource)
+{
+	LsPush *push = &resolve->push;
+
+	push->version = push->learner.version + 1;
+	push->device.exists = true;
+	push->changed[push->nchanged++] = resource;
+	resource->new_version = push->version;
+	if (resource->created_version == 0 || resource->replaced)
+		resource->created_version = resource->new_version;
+	ls_store_write_accepted(push);
+	ls_store_update_learner(push, true, false);
+}
+
+static Jsonb *
+answer_resolve(const Resolve *resolve, const LsResource *resource)
+{
+	JsonbValue answer = ls_json_object();
+
+	ls_json_put(&answer, "message", ls_json_string("Conflict resolved successfully"));
+	ls_json_put(&answer, "version", ls_json_int(ls_resource_version(resource)));
+	ls_json_put(&answer, "resourceId", ls_json_text(resource->id));
+	ls_json_put(&answer, "resourceType", ls_json_text(resource->type->name));
+	return ls_json_encode(&answer);
+}
+
+static Jsonb *
+do_resolve(Resolve *resolve)
+{
+	LsPush *push = &resolve->push;
+	LsResource *resource;
+
+	find_conflict(resolve);
+	ls_store_lock_learner(push);
+	find_conflict(resolve);
+	open_push(resolve);
+	ls_push_find_resources(push);
+	ls_store_read_known(push);
+	resource = push->resources[0];
+	if (resolve->resolution != USE_SERVER)
+	{
+		if (resolve->resolution != KEEP_BOTH)
+			check_version(resolve, resource);
+		ls_store_find_members(push);
+		decide(resolve, resource);
+		write_decision(resolve, resource);
+	}
+	ls_store_close_conflict(push->learner.id, resolve->conflict_id, resolutions[resolve->resolution], push->now);
+	return answer_resolve(resolve, resource);
+}
+
+static Datum
+resolve_for(LsText learner, Jsonb *request)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "learnsync resolve", ALLOCSET_DEFAULT_SIZES);
+	Resolve resolve = {.push.learner.id = learner};
+	Jsonb *answer;
+
+	MemoryContextSwitchTo(context);
+	read_request(&resolve, request);
+	ls_store_open(&resolve.push.call);
+	MemoryContextSwitchTo(context);
+	answer = do_resolve(&resolve);
+	ls_store_close(&resolve.push.call);
+	MemoryContextSwitchTo(caller);
+	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
+	MemoryContextDelete(context);
+	return JsonbPGetDatum(answer);
+}
+
+PG_FUNCTION_INFO_V1(learnsync_sync_resolve);
+PG_FUNCTION_INFO_V1(learnsync_api_sync_resolve);
+
+Datum
+learnsync_sync_resolve(PG_FUNCTION_ARGS)
+{
+	return resolve_for(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1));
+}
+
+Datum
+learnsync_api_sync_resolve(PG_FUNCTION_ARGS)
+{
+	return resolve_for(ls_learner_current(), ls_request_argument(fcinfo, 0));
+}
