@@ -68,13 +68,13 @@ merge_fields(const LsRule *rule, LsState *state, const LsState *other, LsFailure
 	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, changed};
 }
 
-static int64
+/* The clock of a document; null, which comes before every number, where it has none. */
+static JsonbValue
 clock_of(const LsRule *rule, const LsState *state)
 {
 	const LsField *field = ls_state_field(state, rule->clock);
-	int64 clock;
 
-	return field != NULL && ls_json_integer(&field->value.json, &clock) ? clock : PG_INT64_MIN;
+	return field != NULL && ls_check_is(LS_TYPE_INTEGER, &field->value.json) ? field->value.json : ls_json_null();
 }
 
 /* Which of two documents has the later clock: > 0 the first, 0 neither. */
@@ -83,11 +83,12 @@ compare_clocks(const LsRule *rule, const LsState *a, const LsState *b)
 {
 	if (rule->clock.data != NULL)
 	{
-		int64 ca = clock_of(rule, a);
-		int64 cb = clock_of(rule, b);
+		JsonbValue ca = clock_of(rule, a);
+		JsonbValue cb = clock_of(rule, b);
+		int order = ls_json_compare(&ca, &cb);
 
-		if (ca != cb)
-			return ca < cb ? -1 : 1;
+		if (order != 0)
+			return order;
 	}
 	return a->at < b->at ? -1 : a->at > b->at;
 }
