@@ -34,6 +34,7 @@ class Workload(Items):
         self.instants = [start + rng.randrange(20 * 24 * 60) * MINUTE + rng.randrange(3) * 1000 for _ in range(25)]
         self.instants += [instant + rng.choice((1, 400, 1001)) for instant in self.instants[:5]]
         self.soon, self.far = now + 4 * MINUTE, now + 365 * DAY
+        self.emptied = None  # the last delete, when what it deleted was not yet made anew
         self.derived = []  # resource ids that the server gave to conversations
 
     def chance(self, percent):
@@ -55,6 +56,8 @@ class Workload(Items):
         return self.stamp(self.rng.choice(self.instants))
 
     def good_item(self, types=TYPES, order_free=False):
+        if not order_free and self.emptied and self.chance(40):
+            return self.make_anew()
         type = self.rng.choice(types)
         key, resource, data = getattr(self, type)(order_free)
         item = {"operation": self.rng.choice(("create", "update")), "resourceType": type, "data": data,
@@ -82,6 +85,17 @@ class Workload(Items):
             del item["data"]
         elif "resourceId" not in item and key is None:
             item["resourceId"] = "v1"
+        self.emptied = copy.deepcopy(item)  # the item itself may be spoilt
+
+    def make_anew(self):
+        """What was deleted last, from a later instant."""
+        item = {**self.emptied, "operation": "create", "clientTimestamp": self.stamp(max(self.instants))}
+        key, _, data = getattr(self, item["resourceType"])(False)
+        names = key if isinstance(key, dict) else [key]
+        item["data"] = {**{name: value for name, value in data.items() if name not in names},
+                        **{name: value for name, value in (item.get("data") or {}).items() if name in names}}
+        self.emptied = None
+        return item
 
     # Bad items
 
