@@ -35,13 +35,16 @@ static LsStatement delete_members = {
 	" WHERE m.learner_id" EQ "$1 AND m.resource_type" EQ "k.resource_type AND m.resource_id" EQ "k.resource_id",
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
 
-/* In the order of the resources asked for; $5 is how many rows at most. */
+/*
+ * In the order of the resources asked for; $5 is how many rows at most. The index by version serves both the condition
+ * that it states itself and the order, so that no plan reads the members that are not wanted.
+ */
 static LsStatement read_members = {
 	"SELECT k.n, m.field, m.member_id, m.at, m.value"
 	" FROM unnest($2, $3, $4) WITH ORDINALITY AS k (resource_type, resource_id, after, n)"
 	" CROSS JOIN LATERAL (SELECT s.field, s.member_id, s.at, s.value FROM learnsync_data.member s"
 	"  WHERE s.learner_id" EQ "$1 AND s.resource_type" EQ "k.resource_type AND s.resource_id" EQ "k.resource_id"
-	"  AND s.version" GT "k.after) m LIMIT $5",
+	"  AND s.version" GT "k.after AND s.version" GT "0 ORDER BY s.version) m LIMIT $5",
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.int8[]", "pg_catalog.int8", NULL}};
 
 /* Members to be looked up: their keys by column, and the fields that they belong to. */
