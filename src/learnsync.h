@@ -310,7 +310,6 @@ struct LsStrategy
 	LsReplaces replaces; /* NULL for sum and derive */
 	LsShape shape;
 	LsValueType type; /* what values items may carry */
-	LsValueType stored_type; /* what a stored value must be to take part in a choice */
 	bool ignores_value; /* the item's instant counts, not what it says */
 	bool takes_null; /* null is a value; elsewhere it says nothing */
 	bool has_values; /* the rule lists the values there are */

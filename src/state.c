@@ -20,7 +20,7 @@ is_name(LsText name, const char *wanted)
 	return ls_text_equal(name, ls_text(wanted));
 }
 
-/* Reads the fields of a document; a packed one's own member is none of them. */
+/* Reads the fields of a document; a packed one's own member is none of them, nor is what is computed anyway. */
 static void
 load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, const JsonbValue *notes)
 {
@@ -42,6 +42,8 @@ load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, cons
 		if (token != WJB_VALUE || is_name(name, LS_PACKED_MEMBER))
 			continue;
 		*field = (LsField){.name = name, .rule = ls_rule_walk(rule, &place, name), .value.json = value};
+		if (field->rule->strategy == ls_strategy_derive)
+			continue;
 		ls_field_load(field, notes != NULL && ls_json_get_text(notes, name, &note) ? &note : NULL, state->at);
 		state->nfields++;
 	}

@@ -92,6 +92,32 @@ SELECT learnsync.define_resource_type('times', '{"key": ["k"], "stale": "ignore"
 SELECT pg_temp.push('times', 'times', VARIADIC ARRAY[jsonb_build_object('t', t, 'd', jsonb_build_object('n', n))]) FROM (VALUES ('09:00:00', '"15"'::jsonb), ('12:00:00', '15'), ('11:00:00', '10'), ('10:00:00', '21'), ('13:00:00', '10'), ('14:00:00', 'null')) v (t, n);
 SELECT is(pg_temp.document('times') - 'n', '{"first": "2026-01-08T11:00:00.000Z", "last": "2026-01-08T12:00:00.000Z"}', 'times under a condition');
 
+-- A rule that gets a field where documents have a value of it already: a value that the new strategy takes is where it goes on
+-- from, any other stands until an item brings one.
+CREATE FUNCTION pg_temp.rule(name text, rule jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE learnsync_data.resource_type t SET rule = $2 WHERE t.name = $1;
+    CREATE TEMP TABLE told ();
+    DROP TABLE told;
+END $$;
+CREATE TEMP TABLE leftover (n int GENERATED ALWAYS AS IDENTITY, rule jsonb, old jsonb, shown jsonb, new jsonb, outcome jsonb);
+INSERT INTO leftover (rule, old, shown, new, outcome) VALUES
+    ('{"merge": "max"}', '"x"', '"x"', '5', '5'), ('{"merge": "max"}', '7', '7', '5', '7'), ('{"merge": "max"}', '[7]', '[7]', '5', '5'), ('{"merge": "min", "type": "number"}', '"x"', '"x"', '5', '5'), ('{"merge": "max", "type": "string"}', '7', '7', '"x"', '"x"'),
+    ('{"merge": "sum"}', '7', '7', '5', '12'), ('{"merge": "sum", "type": "integer"}', '7.5', '7.5', '5', '12.5'), ('{"merge": "sum"}', '"7"', '"7"', '5', '5'), ('{"merge": "sum"}', 'null', 'null', '5', '5'), ('{"merge": "sum"}', '1e30', '1e30', 'null', '1e30'),
+    ('{"merge": "counter"}', '7', '7', '5', '12'), ('{"merge": "counter"}', '{"d": 7}', '{"d": 7}', '5', '5'),
+    ('{"merge": "rank", "values": ["low", "high"]}', '"other"', '"other"', '"low"', '"low"'), ('{"merge": "rank", "values": ["low", "high"]}', '"high"', '"high"', '"low"', '"high"'),
+    ('{"merge": "any"}', '1', '1', 'false', 'false'), ('{"merge": "any"}', 'true', 'true', 'false', 'true'), ('{"merge": "all"}', '"no"', '"no"', 'true', 'true'), ('{"merge": "all"}', 'false', 'false', 'true', 'false'),
+    ('{"merge": "first", "type": "string"}', '7', '7', '"x"', '"x"'), ('{"merge": "first"}', '7', '7', '"x"', '7'), ('{"merge": "first"}', 'null', 'null', '"x"', '"x"'), ('{"merge": "latest", "type": "string"}', '7', '7', '"x"', '"x"'),
+    ('{"merge": "map_latest"}', '{"a": 1, "b": 1}', '{"a": 1, "b": 1}', '{"a": 2, "c": 2}', '{"a": 2, "b": 1, "c": 2}'), ('{"merge": "map_latest"}', '[1]', '[1]', '{"a": null}', '{}'), ('{"merge": "map_latest"}', '{"a": null}', '{"a": null}', '{"b": 1}', '{"b": 1}'),
+    ('{"merge": "union"}', '{"a": 1}', '{"a": 1}', '[1]', '[1]'), ('{"merge": "first_time"}', '"x"', '"x"', '1', '"2026-01-08T12:00:00.000Z"'), ('{"merge": "last_time"}', '"x"', '"x"', '1', '"2026-01-08T12:00:00.000Z"'), ('{"merge": "last_time"}', '7', '7', '1', '"2026-01-08T12:00:00.000Z"'),
+    ('{"merge": "last_time"}', '"2099-01-01T00:00:00.000Z"', '"2099-01-01T00:00:00.000Z"', '1', '"2099-01-01T00:00:00.000Z"'), ('{"derive": "g", "steps": [{"value": 1, "from": 1}]}', '"x"', NULL, '"y"', NULL), ('{"derive": "g", "steps": [{"value": 1}]}', '"x"', '1', '"y"', '1');
+SELECT learnsync.define_resource_type('l' || n, '{"key": ["k"]}') FROM leftover;
+SELECT pg_temp.push('l' || n, 'l' || n, jsonb_build_object('t', '10:00:00', 'd', jsonb_build_object('f', old)), '{"t": "11:00:00", "d": {"g": 0}}') FROM leftover;
+SELECT pg_temp.rule('l' || n, jsonb_build_object('key', '["k"]'::jsonb, 'fields', jsonb_build_object('f', rule))) FROM leftover;
+SELECT is(pg_temp.document('l' || n) -> 'f', shown, concat_ws(' ', rule, 'over', old)) FROM leftover;
+SELECT pg_temp.push('l' || n, 'l' || n, jsonb_build_object('t', '12:00:00', 'd', jsonb_build_object('f', new))) FROM leftover;
+SELECT is(pg_temp.document('l' || n) -> 'f', outcome, concat_ws(' ', rule, 'over', old, 'then', new)) FROM leftover;
+
 -- Fields that the rule does not name.
 SELECT learnsync.define_resource_type('other_' || o, jsonb_build_object('key', '["k"]'::jsonb, 'other', o, 'fields', '{"f": {}}'::jsonb)) FROM unnest('{latest,ignore,refuse}'::text[]) o;
 SELECT is(pg_temp.last(pg_temp.push('other_' || o, 'other_' || o, '{"t": "10:00:00", "d": {"f": 1, "g": 2}}')), v, 'other: ' || o) FROM (VALUES ('latest', 'synced'), ('ignore', 'synced'), ('refuse', 'invalid')) x (o, v);
