@@ -213,7 +213,7 @@ changed_texts(LsPush *push, bool ids)
 
 	for (int i = 0; i < push->nchanged; i++)
 		texts[i] = ls_text_to_datum(ids ? push->changed[i]->id : push->changed[i]->type->name);
-	return PointerGetDatum(construct_array(texts, push->nchanged, TEXTOID, -1, false, TYPALIGN_INT));
+	return ls_store_texts(texts, push->nchanged);
 }
 
 static void

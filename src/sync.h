@@ -210,7 +210,7 @@ extern void ls_store_lock_learner(LsPush *push);
 extern void ls_store_read_learner(LsPush *push);
 extern void ls_store_read_known(LsPush *push);
 
-/* store_member.c */
+/* store_member.c, store_member_write.c */
 
 /* A state of which the lists are wanted. */
 typedef struct LsListed
