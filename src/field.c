@@ -58,6 +58,7 @@ lift_list(LsField *field, const JsonbValue *list, const JsonbValue *notes, Times
 		JsonbValue *note = i < noted ? getIthJsonbValueFromContainer(notes->val.binary.data, i) : NULL;
 
 		ls_member_append(field, ls_member_id(field->rule, json), json, note == NULL ? at : noted_stamp(note, at));
+		pfree(json);
 	}
 	ls_member_sort(field);
 }
@@ -79,6 +80,7 @@ lift_map(LsField *field, const JsonbValue *map, TimestampTz at)
 		else if (token == WJB_VALUE)
 			ls_member_append(field, key, &json, at);
 	}
+	field->nsorted = field->nmembers;
 }
 
 /* Sets the value and takes it apart where the field is merged by parts and the value is one that can be. */
@@ -97,6 +99,7 @@ set_value(LsField *field, const JsonbValue *json, LsText device, TimestampTz at)
 	{
 		ls_member_start(field, 1);
 		ls_member_append(field, device, json, at);
+		field->nsorted = 1;
 	}
 }
 
@@ -195,8 +198,10 @@ ls_field_join(LsField *field, const LsField *other)
 		return false;
 	if (!is_usable(field))
 		*field = *other;
-	else if (field->members != NULL)
+	else if (field->rule->shape == LS_SHAPE_TOTALS)
 		return ls_member_join(field, other);
+	else if (field->members != NULL)
+		return ls_member_gather(field, other);
 	else if (strategy->adds)
 		return add_value(field, other);
 	else if (!strategy->replaces(field->rule, &field->value, &other->value))
@@ -279,7 +284,7 @@ load_totals(LsField *field, const JsonbValue *notes, TimestampTz at)
 		if (noted.members[i].value.json.type == jbvNumeric)
 			noted.members[kept++] = noted.members[i];
 	}
-	noted.nmembers = kept;
+	noted.nmembers = noted.nsorted = kept;
 	if (kept > 0)
 		*field = noted;
 }

@@ -47,16 +47,16 @@ compare_documents(const LsRule *rule, const LsState *a, const LsState *b)
 static void
 replace(LsState *state, const LsState *document)
 {
-	TimestampTz deleted_at = state->deleted_at;
-	TimestampTz at = Max(state->at, document->at);
+	LsState old = *state;
 
 	*state = *document;
-	state->deleted_at = deleted_at;
-	state->at = at;
+	state->deleted_at = old.deleted_at;
+	state->at = Max(old.at, document->at);
+	state->gathers = old.gathers;
 }
 
 static LsMerged
-merge_fields(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure)
+merge_fields(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 {
 	bool stale = state->exists && other->at < state->at;
 	bool changed = false;
@@ -103,9 +103,8 @@ take_latest(const LsRule *rule, LsState *state, const LsState *document, int con
 		return (LsMerged){LS_SERVER_WINS, false};
 	if (clock == 0 && content <= 0)
 		return (LsMerged){content == 0 ? LS_SYNCED : LS_SERVER_WINS, false};
+	replace(state, document);
 	state->at = document->at;
-	state->nfields = document->nfields;
-	state->fields = document->fields;
 	return (LsMerged){LS_SYNCED, true};
 }
 
@@ -198,9 +197,9 @@ merge_documents(const LsRule *rule, LsState *state, const LsState *document, LsF
 	}
 }
 
-/* Joins what is known from elsewhere to a state, by the policy of the rule. */
+/* Joins what is known from elsewhere to a state, by the policy of the rule; it may be used up. */
 LsMerged
-ls_merge_states(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure)
+ls_merge_states(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 {
 	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, other, failure)
 										   : merge_documents(rule, state, other, failure);
@@ -212,7 +211,7 @@ apply_delete(LsState *state, const LsChange *change)
 {
 	if (state->exists && change->at < state->at)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
-	*state = (LsState){.at = change->at, .deleted_at = change->at};
+	*state = (LsState){.gathers = state->gathers, .at = change->at, .deleted_at = change->at};
 	return (LsMerged){LS_SYNCED, true};
 }
 

@@ -32,71 +32,34 @@ static LsStatement read_members = {
 	"  AND s.version" GT "k.after AND s.version" GT "0 ORDER BY s.version) m LIMIT $5",
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.int8[]", "pg_catalog.int8", NULL}};
 
-/* Members to be looked up, a portion at a time: their keys by column, and the fields that they belong to. */
+/* A member that an item brings again, for the stored list that may have it. */
+typedef struct Wanted
+{
+	const LsResource *resource;
+	LsField *field;
+	LsText id;
+} Wanted;
+
 typedef struct Lookup
 {
-	Datum learner;
 	int count;
-	Datum columns[4][LS_MEMBER_PORTION];
-	LsField *fields[LS_MEMBER_PORTION];
-	LsText ids[LS_MEMBER_PORTION];
+	int room;
+	Wanted *wanted;
 } Lookup;
 
 static void
-take_member(const Lookup *lookup, uint64 row)
-{
-	int64 n = ls_store_int(row, 1) - 1;
-	LsField *field = lookup->fields[n];
-	LsMember *member;
-	JsonbValue value;
-	bool isnull;
-
-	ls_json_root(DatumGetJsonbP(ls_store_value(row, 3, &isnull)), &value);
-	member = ls_member_append(field, lookup->ids[n], &value, DatumGetTimestampTz(ls_store_value(row, 2, &isnull)));
-	member->place = *(ItemPointer) DatumGetPointer(ls_store_value(row, 4, &isnull));
-}
-
-/* Looks the portion up. What is found stays in the statement's result, which lives as long as the call. */
-static void
-find_portion(Lookup *lookup)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "learnsync members", ALLOCSET_DEFAULT_SIZES);
-	Datum values[5] = {lookup->learner};
-	uint64 count;
-
-	MemoryContextSwitchTo(context);
-	for (int i = 0; i < lengthof(lookup->columns); i++)
-		values[i + 1] = ls_store_texts(lookup->columns[i], lookup->count);
-	count = ls_store_run(&find_members, values, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 i = 0; i < count; i++)
-		take_member(lookup, i);
-	MemoryContextDelete(context);
-	lookup->count = 0;
-}
-
-/* Asks for the members of a stored list that an item brings again. */
-static void
 want_members(Lookup *lookup, const LsResource *resource, LsField *field, const JsonbValue *list)
 {
-	Datum type = ls_text_to_datum(resource->type->name);
-	Datum id = ls_text_to_datum(resource->id);
-	Datum name = ls_text_to_datum(field->name);
+	int more = ls_json_count(list);
 
-	for (int i = 0; i < ls_json_count(list); i++)
+	if (lookup->count + more > lookup->room)
 	{
-		LsText member = ls_member_id(field->rule, getIthJsonbValueFromContainer(list->val.binary.data, i));
-
-		if (lookup->count == LS_MEMBER_PORTION)
-			find_portion(lookup);
-		lookup->columns[0][lookup->count] = type;
-		lookup->columns[1][lookup->count] = id;
-		lookup->columns[2][lookup->count] = name;
-		lookup->columns[3][lookup->count] = ls_text_to_datum(member);
-		lookup->ids[lookup->count] = member;
-		lookup->fields[lookup->count++] = field;
+		lookup->room = (lookup->count + more) / 2 * 3;
+		lookup->wanted = repalloc_huge(lookup->wanted, sizeof(Wanted) * lookup->room);
 	}
+	for (int i = 0; i < more; i++)
+		lookup->wanted[lookup->count++] = (Wanted){
+			resource, field, ls_member_id(field->rule, getIthJsonbValueFromContainer(list->val.binary.data, i))};
 }
 
 static void
@@ -115,13 +78,91 @@ want_members_of(Lookup *lookup, const LsItem *item)
 	}
 }
 
-static void
-sort_lists(LsState *state)
+static int
+compare_wanted(const void *a, const void *b)
 {
-	for (int i = 0; i < state->nfields; i++)
+	const Wanted *wa = a;
+	const Wanted *wb = b;
+
+	if (wa->field != wb->field)
+		return wa->field < wb->field ? -1 : 1;
+	return ls_text_compare_keys(wa->id, wb->id);
+}
+
+/* What many items bring is looked up once. */
+static void
+make_unique(Lookup *lookup)
+{
+	int kept = 0;
+
+	qsort(lookup->wanted, lookup->count, sizeof(Wanted), compare_wanted);
+	for (int i = 0; i < lookup->count; i++)
 	{
-		if (state->fields[i].rule->shape == LS_SHAPE_LIST && state->fields[i].members != NULL)
-			ls_member_sort(&state->fields[i]);
+		if (kept == 0 || compare_wanted(&lookup->wanted[kept - 1], &lookup->wanted[i]) != 0)
+			lookup->wanted[kept++] = lookup->wanted[i];
+	}
+	lookup->count = kept;
+}
+
+/* Adds a row to the list that it belongs to; what it points to is copied, as the rows are freed soon. */
+static void
+take_member(const Wanted *wanted, uint64 row)
+{
+	LsText id = ls_text_datum(ls_text_to_datum(wanted->id));
+	LsMember *member;
+	JsonbValue value;
+	bool isnull;
+
+	ls_json_root(DatumGetJsonbPCopy(ls_store_value(row, 3, &isnull)), &value);
+	member = ls_member_append(wanted->field, id, &value, DatumGetTimestampTz(ls_store_value(row, 2, &isnull)));
+	member->place = *(ItemPointer) DatumGetPointer(ls_store_value(row, 4, &isnull));
+}
+
+/* Looks so many members up; context is for what is needed meanwhile. */
+static void
+find_portion(Datum learner, const Wanted *wanted, int count, MemoryContext context)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Datum *columns[4];
+	Datum values[5] = {learner};
+	uint64 found;
+
+	for (int i = 0; i < lengthof(columns); i++)
+		columns[i] = palloc(sizeof(Datum) * count);
+	for (int i = 0; i < count; i++)
+	{
+		bool first = i == 0 || wanted[i].field != wanted[i - 1].field;
+
+		columns[0][i] = first ? ls_text_to_datum(wanted[i].resource->type->name) : columns[0][i - 1];
+		columns[1][i] = first ? ls_text_to_datum(wanted[i].resource->id) : columns[1][i - 1];
+		columns[2][i] = first ? ls_text_to_datum(wanted[i].field->name) : columns[2][i - 1];
+		columns[3][i] = ls_text_to_datum(wanted[i].id);
+	}
+	for (int i = 0; i < lengthof(columns); i++)
+		values[i + 1] = ls_store_texts(columns[i], count);
+	found = ls_store_run(&find_members, values, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < found; i++)
+		take_member(&wanted[ls_store_int(i, 1) - 1], i);
+	SPI_freetuptable(SPI_tuptable);
+	MemoryContextReset(context);
+}
+
+/* Looks all of them up, each list's in the order of their ids. */
+static void
+find_wanted(LsText learner, const Lookup *lookup)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "learnsync portion of members", ALLOCSET_DEFAULT_SIZES);
+	Datum learner_datum = ls_text_to_datum(learner);
+
+	for (int i = 0; i < lookup->count; i += LS_MEMBER_PORTION)
+		find_portion(learner_datum, &lookup->wanted[i], Min(LS_MEMBER_PORTION, lookup->count - i), context);
+	MemoryContextDelete(context);
+	for (int i = 0; i < lookup->count; i++)
+	{
+		if (i == 0 || lookup->wanted[i].field != lookup->wanted[i - 1].field)
+			ls_member_sort(lookup->wanted[i].field);
 	}
 }
 
@@ -129,7 +170,9 @@ sort_lists(LsState *state)
 void
 ls_store_find_members(LsPush *push)
 {
-	Lookup *lookup = NULL;
+	Lookup lookup = {.room = 16};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = NULL;
 
 	for (int i = 0; i < push->nitems; i++)
 	{
@@ -138,23 +181,20 @@ ls_store_find_members(LsPush *push)
 		if (item->refused.code != NULL || item->receipt.found || item->change.is_delete ||
 			!item->type->rule->has_lists || !item->resource->stored.exists)
 			continue;
-		if (lookup == NULL)
+		if (context == NULL)
 		{
-			lookup = palloc(sizeof(Lookup));
-			lookup->learner = ls_text_to_datum(push->learner.id);
-			lookup->count = 0;
+			context = AllocSetContextCreate(caller, "learnsync members", ALLOCSET_DEFAULT_SIZES);
+			MemoryContextSwitchTo(context);
+			lookup.wanted = palloc(sizeof(Wanted) * lookup.room);
 		}
-		want_members_of(lookup, item);
+		want_members_of(&lookup, item);
 	}
-	if (lookup == NULL)
+	MemoryContextSwitchTo(caller);
+	if (context == NULL)
 		return;
-	if (lookup->count > 0)
-		find_portion(lookup);
-	for (int i = 0; i < push->nresources; i++)
-	{
-		if (push->resources[i]->type->rule->has_lists)
-			sort_lists(&push->resources[i]->stored);
-	}
+	make_unique(&lookup);
+	find_wanted(push->learner.id, &lookup);
+	MemoryContextDelete(context);
 }
 
 static uint64

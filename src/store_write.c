@@ -98,7 +98,7 @@ resource_datum(const LsResource *resource)
 	ls_store_put_text(values, nulls, 0, resource->type->name);
 	ls_store_put_text(values, nulls, 1, resource->id);
 	ls_store_put(values, nulls, 2, true, Int64GetDatum(resource->new_version));
-	ls_store_put(values, nulls, 3, true, Int64GetDatum(resource->created_version));
+	ls_store_put(values, nulls, 3, true, Int64GetDatum(ls_resource_created(resource)));
 	ls_store_put(values, nulls, 4, true, TimestampTzGetDatum(state->at));
 	ls_store_put(values, nulls, 5, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
 	ls_store_put(values, nulls, 6, state->exists,

@@ -176,6 +176,7 @@ extern void ls_push_find_resources(LsPush *push);
 extern void ls_push_merge(LsPush *push, int upto);
 extern int64 ls_resource_version(const LsResource *resource);
 extern bool ls_resource_was_emptied(const LsResource *resource);
+extern int64 ls_resource_created(const LsResource *resource);
 extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
 
 /* push_write.c */
