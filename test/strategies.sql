@@ -48,6 +48,26 @@ INSERT INTO strategy (rule, ta, a, tb, b, outcome) VALUES
     ('{"merge": "rank", "values": ["low", "mid", "high"]}', '10:00:00', '"mid"', '11:00:00', '"high"', '"high"'),
     ('{"merge": "rank", "values": [3, 1, true]}', '10:00:00', '3',   '11:00:00', '1.0',       '1'),
     ('{"merge": "rank", "values": ["a"]}',   '10:00:00', 'null',     '11:00:00', '"a"',       '"a"'),
+    ('{"merge": "counter"}',                 '10:00:00', '7',        '11:00:00', '5',         '7'),
+    ('{"merge": "counter"}',                 '10:00:00', '-7',       '11:00:00', '-7.5',      '-7'),
+    ('{"merge": "counter"}',                 '10:00:00', '7',        '10:00:00', 'null',      '7'),
+    ('{"merge": "counter"}',                 '10:00:00', '9223372036854775807', '11:00:00', '1', '9223372036854775807'),
+    ('{"merge": "any"}',                     '10:00:00', 'true',     '11:00:00', 'false',     'true'),
+    ('{"merge": "any"}',                     '10:00:00', 'false',    '11:00:00', 'null',      'false'),
+    ('{"merge": "all"}',                     '10:00:00', 'true',     '11:00:00', 'false',     'false'),
+    ('{"merge": "all"}',                     '10:00:00', 'null',     '11:00:00', 'true',      'true'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1, "b": 1}', '11:00:00', '{"b": 2, "c": 2}', '{"a": 1, "b": 2, "c": 2}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1, "b": 1}', '11:00:00', '{"a": null, "c": null}', '{"b": 1}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": null}', '11:00:00', '{"a": 0}', '{"a": 0}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1}', '10:00:00', '{"a": null, "": 1}', '{"": 1, "a": 1}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1}', '10:00:00.000001', '{"a": null}', '{}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": {"x": 1}}', '11:00:00', '{"a": {"y": 2}}', '{"a": {"y": 2}}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1}', '11:00:00', 'null',      '{"a": 1}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{}',       '11:00:00', '{"_learnsync": {"at": 1}}', '{"_learnsync": {"at": 1}}'),
+    ('{"merge": "first"}',                   '10:00:00.000001', '2', '10:00:00', '1',         '1'),
+    ('{"merge": "first"}',                   '10:00:00', '"b"',      '10:00:00', '"B"',       '"B"'),
+    ('{"merge": "rank", "values": ["low", null, "high"]}', '10:00:00', '"high"', '11:00:00', 'null', '"high"'),
+    ('{"merge": "rank", "values": [[1], {"a": 1}]}', '10:00:00', '{"a": 1.0}', '11:00:00', '[1]', '{"a": 1.0}'),
     ('{"merge": "union"}',                   '10:00:00', '["b"]',    '11:00:00', '["a", "b"]', '["b", "a"]'),
     ('{"merge": "union"}',                   '10:00:00', '[1]',      '11:00:00', '["1", 1.0]', '[1, "1"]'),
     ('{"merge": "union"}',                   '10:00:00', '[]',       '11:00:00', '[null]',    '[null]'),
@@ -78,6 +98,34 @@ INSERT INTO total VALUES (1, 9223372036854775807, 1), (2, -9223372036854775807, 
 SELECT is(pg_temp.last(pg_temp.push('total' || n, 'total', jsonb_build_object('t', '10:00:00', 'd', jsonb_build_object('f', a, 'a', '[0]'::jsonb)), jsonb_build_object('t', '11:00:00', 'd', jsonb_build_object('f', b, 'a', '[1]'::jsonb, 'g', 1)))),
     'out_of_range', 'the sum of ' || a || ' and ' || b) FROM total;
 SELECT is(pg_temp.document('total' || n), jsonb_build_object('f', a, 'a', '[0]'::jsonb), 'the first item stands alone') FROM total;
+
+-- Counters by device, and maps whose entries were removed, outlive what is stored in between; a delete starts them anew.
+CREATE FUNCTION pg_temp.push_from(learner text, device text, type text, t text, data jsonb, operation text DEFAULT 'update') RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.last(learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', jsonb_build_array(jsonb_build_object('operation', operation, 'resourceType', type, 'resourceId', 'r', 'clientTimestamp', '2026-01-08T' || t || 'Z', 'data', data))))) $$;
+SELECT learnsync.define_resource_type('kept', '{"key": ["k"], "stale": "ignore", "fields": {"c": {"merge": "counter"}, "m": {"merge": "map_latest"}, "x": {}}}');
+SELECT is(pg_temp.push_from('kept', device, 'kept', t, data, op), verdict, concat_ws(' ', device, t, op, data)) || E'\n' || is(pg_temp.document('kept'), document, concat_ws(' ', device, t, op, data, 'leaves')) FROM (VALUES
+    (1, 'a', '10:00:00', '{"c": 5}'::jsonb, 'update', 'synced', '{"c": 5}'::jsonb), (2, 'b', '09:00:00', '{"c": 3}', 'update', 'synced', '{"c": 8}'), (3, 'a', '08:00:00', '{"c": 4}', 'update', 'synced', '{"c": 8}'), (4, 'a', '11:00:00', '{"c": 7.5}', 'update', 'synced', '{"c": 10.5}'),
+    (5, '', '11:00:00', '{"c": 1}', 'update', NULL, NULL), (6, 'ü"', '11:00:00', '{"c": -1}', 'update', 'synced', '{"c": 9.5}'), (7, 'b', '12:00:00', '{"x": 1}', 'update', 'synced', '{"c": 9.5, "x": 1}'), (8, 'b', '10:30:00', '{"c": 9223372036854775807}', 'update', 'out_of_range', '{"c": 9.5, "x": 1}'),
+    (9, 'b', '12:00:00', '{"m": {"p": 1, "q": 1}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"p": 1, "q": 1}}'), (10, 'b', '13:00:00', '{"m": {"p": null}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"q": 1}}'), (11, 'a', '12:30:00', '{"m": {"p": 2, "q": 2}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"q": 2}}'),
+    (12, 'a', '13:00:00', '{"m": {"p": null}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"q": 2}}'), (13, 'a', '13:00:00.000001', '{"m": {"p": 3}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"p": 3, "q": 2}}'), (14, 'a', '14:00:00', '{}', 'delete', 'synced', '{}'),
+    (15, 'a', '13:30:00', '{"c": 100}', 'update', 'server_wins', '{}'), (16, 'a', '15:00:00', '{"c": 8, "m": {"z": null}}', 'create', 'synced', '{"c": 8, "m": {}}')) v (n, device, t, data, op, verdict, document) WHERE device <> '' ORDER BY n;
+SELECT is((SELECT book FROM learnsync_data.resource WHERE learner_id = 'kept'), '{"c": {"a": 8}, "m": {"z": null}}', 'what a state remembers beside its document');
+-- Whatever is wrong with what it remembers, a state can be read.
+UPDATE learnsync_data.resource SET book = '{"c": {"a": "x", "b": {}}, "m": {"z": {}, "y": 1, "x": false}, "nosuch": 1}' WHERE learner_id = 'kept';
+SELECT is(pg_temp.push_from('kept', 'a', 'kept', '16:00:00', '{"c": 9, "m": {"x": 1}}'), 'synced', 'notes that make no sense');
+SELECT is(pg_temp.document('kept') -> 'c', '17', 'count as none');
+UPDATE learnsync_data.resource SET book = '{"c": {}, "m": []}' WHERE learner_id = 'kept';
+SELECT is(pg_temp.push_from('kept', 'a', 'kept', '17:00:00', '{"c": 1}'), 'synced', 'and empty ones');
+-- Whatever TimeZone and other settings say.
+SET LOCAL TimeZone = 'Asia/Kathmandu';
+SET LOCAL DateStyle = 'German';
+SET LOCAL extra_float_digits = 0;
+SELECT is(pg_temp.push_from('zone', 'a', 'kept', '10:00:00.000001', '{"x": 1, "m": {"a": 1}}') || pg_temp.push_from('zone', 'a', 'kept', '10:00:00.000002', '{"m": {"b": 1}}') || pg_temp.push_from('zone', 'a', 'kept', '10:00:00.000001', '{"m": {"b": 2, "a": 0}, "x": 0}'), 'syncedsyncedsynced', 'under another time zone');
+SELECT is(pg_temp.document('zone'), '{"x": 1, "m": {"a": 1, "b": 1}}', 'nothing is different');
+SELECT is((SELECT book FROM learnsync_data.resource WHERE learner_id = 'zone'), '{"m": {"a": "2026-01-08T10:00:00.000001Z"}, "x": "2026-01-08T10:00:00.000001Z"}', 'notes are in UTC, to the microsecond');
+RESET TimeZone;
+RESET DateStyle;
+RESET extra_float_digits;
 
 -- Computed fields.
 SELECT learnsync.define_resource_type('computed', '{"key": ["k"], "fields": {"n": {"merge": "max", "type": "number"}, "never": {"derive": "n", "steps": [{"value": 1, "from": 1000}]},
