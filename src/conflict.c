@@ -170,6 +170,7 @@ decide(Resolve *resolve, LsResource *resource)
 	bool changed;
 
 	*state = resource->stored;
+	state->shared = true;
 	if (resolve->resolution == USE_MERGED || change->is_delete)
 		change->at = Max(change->at, state->at);
 	if (change->is_delete)
@@ -199,8 +200,6 @@ write_decision(Resolve *resolve, LsResource *resource)
 	push->device.exists = true;
 	push->changed[push->nchanged++] = resource;
 	resource->new_version = push->version;
-	if (resource->created_version == 0 || resource->replaced)
-		resource->created_version = resource->new_version;
 	ls_store_write_accepted(push);
 	ls_store_update_learner(push, true, false);
 }

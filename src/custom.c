@@ -98,7 +98,8 @@ call_as_caller(void *argument)
 	LsStoreCall owner;
 
 	GetUserIdAndSecContext(&owner.caller, &owner.context);
-	SetUserIdAndSecContext(caller.caller, caller.context);
+	/* With a change of role barred: undoing one would leave us, too, with that role. */
+	SetUserIdAndSecContext(caller.caller, caller.context | SECURITY_LOCAL_USERID_CHANGE);
 	is_running = true;
 	PG_TRY();
 	{
@@ -112,13 +113,16 @@ call_as_caller(void *argument)
 	SetUserIdAndSecContext(owner.caller, owner.context);
 }
 
-/* The document that the rule's function makes of two; NULL where it made none. False where it failed. */
+/*
+ * The document that the rule's function makes of two; NULL where it made none. False where it failed. Whatever else it
+ * did is undone: it may be asked in a dry run, or again where a push is written item by item.
+ */
 bool
 ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result, LsFailure *failure)
 {
 	CustomCall call = {ls_text_string(rule->function), ls_state_document(stored), ls_state_document(incoming),
 					   stored->at, incoming->at};
-	ErrorData *error = ls_try(call_as_caller, &call, true);
+	ErrorData *error = ls_try(call_as_caller, &call, false);
 
 	*result = call.result;
 	if (error != NULL)

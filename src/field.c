@@ -58,6 +58,7 @@ lift_list(LsField *field, const JsonbValue *list, const JsonbValue *notes, Times
 		JsonbValue *note = i < noted ? getIthJsonbValueFromContainer(notes->val.binary.data, i) : NULL;
 
 		ls_member_append(field, ls_member_id(field->rule, json), json, note == NULL ? at : noted_stamp(note, at));
+		pfree(json);
 	}
 	ls_member_sort(field);
 }
@@ -79,6 +80,7 @@ lift_map(LsField *field, const JsonbValue *map, TimestampTz at)
 		else if (token == WJB_VALUE)
 			ls_member_append(field, key, &json, at);
 	}
+	field->nsorted = field->nmembers;
 }
 
 /* Sets the value and takes it apart where the field is merged by parts and the value is one that can be. */
@@ -97,6 +99,7 @@ set_value(LsField *field, const JsonbValue *json, LsText device, TimestampTz at)
 	{
 		ls_member_start(field, 1);
 		ls_member_append(field, device, json, at);
+		field->nsorted = 1;
 	}
 }
 
@@ -135,13 +138,22 @@ ls_field_lift(LsField *field, const LsRuleField *rule, LsText name, const JsonbV
 	return true;
 }
 
-/* A value that another strategy left behind has no part in a choice; it stands until there is a better one. */
+/* A value that another rule left behind has no part in a choice; it stands until there is one that this rule takes. */
 static bool
 is_usable(const LsField *field)
 {
-	if (field->rule->shape >= LS_SHAPE_LIST)
+	const LsRuleField *rule = field->rule;
+	const JsonbValue *json = &field->value.json;
+	LsValueType type = rule->type == LS_TYPE_INTEGER ? LS_TYPE_NUMBER : rule->type;
+	TimestampTz at;
+
+	if (rule->shape >= LS_SHAPE_LIST)
 		return field->members != NULL;
-	return field->rule->strategy == NULL || ls_check_is(field->rule->strategy->stored_type, &field->value.json);
+	if (rule->strategy == NULL)
+		return true;
+	if (rule->strategy->ignores_value)
+		return json->type == jbvString && ls_stamp_parse(ls_text_of(json), &at);
+	return json->type == jbvNull ? rule->strategy->takes_null : ls_check_is(type, json);
 }
 
 static bool
@@ -221,8 +233,10 @@ ls_field_join(LsField *field, const LsField *other)
 		return false;
 	if (!is_usable(field))
 		*field = *other;
-	else if (field->members != NULL)
+	else if (field->rule->shape == LS_SHAPE_TOTALS)
 		return ls_member_join(field, other);
+	else if (field->members != NULL)
+		return ls_member_gather(field, other);
 	else if (strategy->adds)
 		return add_value(field, other);
 	else if (!strategy->replaces(field->rule, &field->value, &other->value))
@@ -292,26 +306,43 @@ load_map(LsField *field, const JsonbValue *notes, TimestampTz at)
 	ls_member_join(field, &noted);
 }
 
+/* Totals by device; whatever else a note holds is none. */
+static void
+load_totals(LsField *field, const JsonbValue *notes, TimestampTz at)
+{
+	LsField noted = *field;
+	int kept = 0;
+
+	lift_map(&noted, notes, at);
+	for (int i = 0; i < noted.nmembers; i++)
+	{
+		if (noted.members[i].value.json.type == jbvNumeric)
+			noted.members[kept++] = noted.members[i];
+	}
+	noted.nmembers = noted.nsorted = kept;
+	if (kept > 0)
+		*field = noted;
+}
+
 /*
- * Completes a field whose value was read from a document of that instant; note is NULL where nothing was noted. A
- * total that no device is noted for is that of a nameless one.
+ * Completes a field whose value was read from a document of that instant; note is NULL where nothing was noted. An
+ * instant that was noted of the whole field is that of its parts. A total that no device is noted for is that of a
+ * nameless one.
  */
 void
 ls_field_load(LsField *field, const JsonbValue *note, TimestampTz at)
 {
 	JsonbValue json = field->value.json;
 
-	set_value(field, &json, ls_text(""), at);
-	if (note == NULL)
+	set_value(field, &json, ls_text(""), note == NULL ? at : noted_stamp(note, at));
+	if (note == NULL || field->members == NULL)
 		return;
-	if (field->rule->shape == LS_SHAPE_STAMPED)
-		field->value.at = noted_stamp(note, at);
-	else if (field->rule->shape == LS_SHAPE_LIST && field->members != NULL)
+	if (field->rule->shape == LS_SHAPE_LIST && ls_json_is_array(note))
 		lift_list(field, &json, note, at);
-	else if (field->rule->shape == LS_SHAPE_MAP && field->members != NULL && ls_json_is_object(note))
+	else if (field->rule->shape == LS_SHAPE_MAP && ls_json_is_object(note))
 		load_map(field, note, at);
 	else if (field->rule->shape == LS_SHAPE_TOTALS && ls_json_is_object(note))
-		lift_map(field, note, at);
+		load_totals(field, note, at);
 }
 
 static bool

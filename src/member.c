@@ -5,14 +5,16 @@
 #include "postgres.h"
 
 #include "merge.h"
+#include "utils/builtins.h"
 #include "utils/numeric.h"
 
 /* Makes the field one of no members. */
 void
 ls_member_start(LsField *field, int room)
 {
-	field->nmembers = 0;
+	field->nmembers = field->nsorted = 0;
 	field->room = Max(room, 1);
+	field->own = true;
 	field->members = palloc_extended(sizeof(LsMember) * field->room, MCXT_ALLOC_HUGE);
 }
 
@@ -32,16 +34,20 @@ ls_member_append(LsField *field, LsText id, const JsonbValue *json, TimestampTz 
 	return member;
 }
 
+/* A digest as 32 hexadecimal digits. */
 static LsText
 digest_of(const JsonbValue *value)
 {
 	LsDigest digest;
 	pg_uuid_t uuid;
+	LsText text = {NULL, 2 * UUID_LEN};
 
 	ls_digest_start(&digest);
 	ls_digest_json(&digest, value, NULL);
 	uuid = ls_digest_end(&digest);
-	return ls_digest_uuid_text(&uuid);
+	text.data = palloc(text.length);
+	(void) hex_encode((const char *) uuid.data, UUID_LEN, (char *) text.data);
+	return text;
 }
 
 /*
@@ -77,9 +83,9 @@ ls_member_find(const LsField *field, LsText id)
 {
 	LsMember wanted = {.id = id};
 
-	if (field->nmembers == 0)
+	if (field->nsorted == 0)
 		return NULL;
-	return bsearch(&wanted, field->members, field->nmembers, sizeof(LsMember), compare_ids);
+	return bsearch(&wanted, field->members, field->nsorted, sizeof(LsMember), compare_ids);
 }
 
 /* Adds a member, for which there is room, behind the greatest; of two with one id the strategy's choice stays. */
@@ -109,6 +115,7 @@ ls_member_sort(LsField *field)
 	field->nmembers = 0;
 	for (int i = 0; i < count; i++)
 		add_member(field, &field->members[i]);
+	field->nsorted = field->nmembers;
 }
 
 static int
@@ -153,6 +160,46 @@ ls_member_join(LsField *field, const LsField *other)
 		else if (add_member(&joined, &other->members[j++]))
 			changed = true;
 	}
+	joined.nsorted = joined.nmembers;
 	*field = joined;
 	return changed;
+}
+
+/* Sees to room for so many more members in an array of the field's own. */
+static void
+make_room(LsField *field, int more)
+{
+	LsField larger = *field;
+
+	if (field->own && field->nmembers + more <= field->room)
+		return;
+	ls_member_start(&larger, field->nmembers + more + (field->nmembers + more) / 2);
+	memcpy(larger.members, field->members, sizeof(LsMember) * field->nmembers);
+	larger.nmembers = field->nmembers;
+	larger.nsorted = field->nsorted;
+	if (field->own)
+		pfree(field->members);
+	*field = larger;
+}
+
+/*
+ * Adds what another list has and this one does not have as good, to be sorted in later: merging lists of many items
+ * one by one would copy the growing list each time. Whether there was anything.
+ */
+bool
+ls_member_gather(LsField *field, const LsField *other)
+{
+	int before = field->nmembers;
+
+	for (int i = 0; i < other->nmembers; i++)
+	{
+		const LsMember *member = &other->members[i];
+		const LsMember *known = ls_member_find(field, member->id);
+
+		if (known != NULL && !field->rule->strategy->replaces(field->rule, &known->value, &member->value))
+			continue;
+		make_room(field, 1);
+		field->members[field->nmembers++] = *member;
+	}
+	return field->nmembers > before;
 }

@@ -66,16 +66,16 @@ compare_contents(const LsRule *rule, const LsState *a, const LsState *b)
 static void
 replace(LsState *state, const LsState *document)
 {
-	TimestampTz deleted_at = state->deleted_at;
-	TimestampTz at = Max(state->at, document->at);
+	LsState old = *state;
 
 	*state = *document;
-	state->deleted_at = deleted_at;
-	state->at = at;
+	state->deleted_at = old.deleted_at;
+	state->at = Max(old.at, document->at);
+	state->gathers = old.gathers;
 }
 
 static LsMerged
-merge_fields(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure)
+merge_fields(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 {
 	bool stale = state->exists && other->at < state->at;
 	bool changed = false;
@@ -87,13 +87,13 @@ merge_fields(const LsRule *rule, LsState *state, const LsState *other, LsFailure
 	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, changed};
 }
 
-static int64
+/* The clock of a document; null, which comes before every number, where it has none. */
+static JsonbValue
 clock_of(const LsRule *rule, const LsState *state)
 {
 	const LsField *field = ls_state_field(state, rule->clock);
-	int64 clock;
 
-	return field != NULL && ls_json_integer(&field->value.json, &clock) ? clock : PG_INT64_MIN;
+	return field != NULL && ls_check_is(LS_TYPE_INTEGER, &field->value.json) ? field->value.json : ls_json_null();
 }
 
 /* Which of two documents has the later clock: > 0 the first, 0 neither. */
@@ -102,11 +102,12 @@ compare_clocks(const LsRule *rule, const LsState *a, const LsState *b)
 {
 	if (rule->clock.data != NULL)
 	{
-		int64 ca = clock_of(rule, a);
-		int64 cb = clock_of(rule, b);
+		JsonbValue ca = clock_of(rule, a);
+		JsonbValue cb = clock_of(rule, b);
+		int order = ls_json_compare(&ca, &cb);
 
-		if (ca != cb)
-			return ca < cb ? -1 : 1;
+		if (order != 0)
+			return order;
 	}
 	return a->at < b->at ? -1 : a->at > b->at;
 }
@@ -121,9 +122,8 @@ take_latest(const LsRule *rule, LsState *state, const LsState *document, int con
 		return (LsMerged){LS_SERVER_WINS, false};
 	if (clock == 0 && content <= 0)
 		return (LsMerged){content == 0 ? LS_SYNCED : LS_SERVER_WINS, false};
+	replace(state, document);
 	state->at = document->at;
-	state->nfields = document->nfields;
-	state->fields = document->fields;
 	return (LsMerged){LS_SYNCED, true};
 }
 
@@ -218,10 +218,10 @@ merge_documents(const LsRule *rule, LsState *state, const LsState *document, LsF
 
 /*
  * Joins two states as if their items had come in the order of their instants, so that any order and grouping of joins
- * gives the same: of two documents of which the first stands, that is the earlier one.
+ * gives the same: of two documents of which the first stands, that is the earlier one. The other state may be used up.
  */
 bool
-ls_merge_fold(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure)
+ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 {
 	bool changed;
 	int order;
@@ -245,7 +245,7 @@ apply_delete(LsState *state, const LsChange *change)
 {
 	if (state->exists && change->at < state->at)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
-	*state = (LsState){.at = change->at, .deleted_at = change->at};
+	*state = (LsState){.gathers = state->gathers, .at = change->at, .deleted_at = change->at};
 	return (LsMerged){LS_SYNCED, true};
 }
 

@@ -139,14 +139,18 @@ typedef struct LsField
 	const LsRuleField *rule;
 	LsValue value; /* unused where there are members */
 	int nmembers;
+	int nsorted; /* the first so many members are sorted by id, each there once; all of them, once settled */
 	int room; /* for so many members */
-	LsMember *members; /* sorted by id; NULL where the field is not merged by parts */
+	bool own; /* no other field has the same array */
+	LsMember *members; /* NULL where the field is not merged by parts */
 } LsField;
 
 /* The merged state of one resource. Values may point into the jsonb they were read from. */
 typedef struct LsState
 {
 	bool exists; /* there is a document; false for absent and deleted ones */
+	bool shared; /* its fields belong to another state, which must stay as it is */
+	bool gathers; /* joins add to lists and maps, and ls_state_settle sorts these once for all */
 	TimestampTz at; /* the greatest order instant merged in */
 	TimestampTz deleted_at; /* items up to here are deleted; LS_NO_TIME if never */
 	int nfields; /* in jsonb's key order */
@@ -210,7 +214,6 @@ struct LsStrategy
 	LsReplaces replaces; /* NULL for sum and derive */
 	LsShape shape;
 	LsValueType type; /* what values items may carry */
-	LsValueType stored_type; /* what a stored value must be to take part in a choice */
 	bool ignores_value; /* the item's instant counts, not what it says */
 	bool takes_null; /* null is a value; elsewhere it says nothing */
 	bool has_values; /* the rule lists the values there are */
@@ -239,6 +242,7 @@ extern LsMember *ls_member_find(const LsField *field, LsText id);
 extern void ls_member_sort(LsField *field);
 extern LsMember *ls_member_ordered(const LsField *field);
 extern bool ls_member_join(LsField *field, const LsField *other);
+extern bool ls_member_gather(LsField *field, const LsField *other);
 
 /* field.c */
 extern bool ls_field_lift(LsField *field, const LsRuleField *rule, LsText name, const JsonbValue *value,
@@ -261,11 +265,12 @@ extern Jsonb *ls_state_pack(const LsState *state);
 
 /* state_join.c */
 extern LsState ls_state_lift(const LsRule *rule, const LsChange *change);
-extern bool ls_state_join(LsState *state, const LsState *other, bool *changed, LsFailure *failure);
+extern bool ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure);
+extern void ls_state_settle(LsState *state);
 
 /* merge.c */
 extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure);
-extern bool ls_merge_fold(const LsRule *rule, LsState *state, const LsState *other, LsFailure *failure);
+extern bool ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure);
 
 /* merge_sql.c */
 
@@ -281,7 +286,7 @@ extern const LsSqlRule *ls_merge_sql_rule(FmgrInfo *function, const Jsonb *json)
 extern bool ls_merge_sql_same(const LsSqlRule *a, const LsSqlRule *b);
 extern const LsSqlRule *ls_merge_sql_argument(FunctionCallInfo fcinfo, int argument);
 extern LsState ls_merge_sql_lift(const LsRule *rule, FunctionCallInfo fcinfo, int argument, LsChange *change);
-extern void ls_merge_sql_fold(const LsRule *rule, LsState *state, const LsState *other);
+extern void ls_merge_sql_fold(const LsRule *rule, LsState *state, LsState *other);
 
 /* custom.c */
 extern List *ls_custom_name(LsText function);

@@ -106,7 +106,7 @@ ls_merge_sql_lift(const LsRule *rule, FunctionCallInfo fcinfo, int argument, LsC
 
 /* Joins two states as if their items had come in the order of their instants. */
 void
-ls_merge_sql_fold(const LsRule *rule, LsState *state, const LsState *other)
+ls_merge_sql_fold(const LsRule *rule, LsState *state, LsState *other)
 {
 	LsFailure failure = {NULL};
 

@@ -174,6 +174,7 @@ start_over(LsPush *push)
 	for (int i = 0; i < push->nresources; i++)
 	{
 		push->resources[i]->state = push->resources[i]->stored;
+		push->resources[i]->state.shared = push->resources[i]->state.gathers = true;
 		push->resources[i]->new_version = 0;
 	}
 	for (int i = 0; i < push->nitems; i++)
@@ -208,18 +209,13 @@ settle_item_versions(LsPush *push)
 	}
 }
 
-/* A creation is the step from no document to one. */
-static void
-settle_created_versions(LsPush *push)
+/* The version that a changed resource counts as created by: of the step from no document to one. */
+int64
+ls_resource_created(const LsResource *resource)
 {
-	for (int i = 0; i < push->nchanged; i++)
-	{
-		LsResource *resource = push->changed[i];
+	bool anew = resource->state.exists && (!resource->stored.exists || ls_resource_was_emptied(resource));
 
-		if (resource->created_version == 0 ||
-			(resource->state.exists && (!resource->stored.exists || ls_resource_was_emptied(resource))))
-			resource->created_version = resource->new_version;
-	}
+	return anew || resource->created_version == 0 ? resource->new_version : resource->created_version;
 }
 
 /* Where one item failed and the device wants all or nothing, the innocent ones are sent back too. */
@@ -269,7 +265,8 @@ ls_push_merge(LsPush *push, int upto)
 		decide_item(push, &push->items[i]);
 	if (push->atomic && upto == push->nitems)
 		abort_others(push);
-	settle_created_versions(push);
+	for (int i = 0; i < push->nchanged; i++)
+		ls_state_settle(&push->changed[i]->state);
 	settle_item_versions(push);
 	push->safe_version = safe_version(push);
 }

@@ -97,7 +97,9 @@ BEGIN
         PRIMARY KEY (learner_id, resource_type, resource_id, field, member_id));
     COMMENT ON TABLE learnsync_data.member IS
         'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content.';
-    CREATE INDEX IF NOT EXISTS member_version ON learnsync_data.member (learner_id, resource_type, resource_id, version);
+    -- Partial, so that it serves those only who ask for versions: a member is looked up by its key.
+    CREATE INDEX IF NOT EXISTS member_version ON learnsync_data.member (learner_id, resource_type, resource_id, version)
+        WHERE version > 0;
 
     CREATE TABLE IF NOT EXISTS learnsync_data.xapi_statement (
         learner_id text COLLATE "C" NOT NULL,

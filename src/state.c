@@ -21,6 +21,7 @@ is_no_field(const LsRuleField *rule, LsText name)
 	return rule->strategy == ls_strategy_derive || ls_text_equal(name, ls_text(LS_PACKED_MEMBER));
 }
 
+/* Reads the fields of a document; what is no field is left out. */
 static void
 load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, const JsonbValue *notes)
 {

@@ -151,7 +151,7 @@ fail_key(LsFailure *failure, LsText name)
 				   ls_text_string(name));
 }
 
-/* Takes one field of the other state in; field is the last of the joined ones, and present if the state had it. */
+/* Takes one field of the other state in; present if the joined one has it already. */
 static bool
 join_field(LsField *field, bool present, const LsField *other, bool *changed, LsFailure *failure)
 {
@@ -165,34 +165,118 @@ join_field(LsField *field, bool present, const LsField *other, bool *changed, Ls
 	return ls_field_is_bounded(field) || fail_overflow(failure, field->name);
 }
 
-/*
- * Joins another state to this one, field by field; changed is set where that made a difference. Where a total grows out
- * of its range the state stays as it was.
- */
-bool
-ls_state_join(LsState *state, const LsState *other, bool *changed, LsFailure *failure)
+/* Lists and maps cannot fail, and are joined in place once nothing else has. */
+static bool
+is_gathered(const LsField *field)
 {
-	LsState joined = *state;
+	return field->rule->shape == LS_SHAPE_LIST || field->rule->shape == LS_SHAPE_MAP;
+}
+
+/* The fields of both states in order, joined but for lists and maps that both have. */
+static bool
+join_fields(LsState *joined, const LsState *state, const LsState *other, bool *changed, LsFailure *failure)
+{
 	int i = 0;
 	int j = 0;
 
-	joined.nfields = 0;
-	joined.fields = palloc(sizeof(LsField) * (state->nfields + other->nfields + 1));
+	joined->nfields = 0;
+	joined->fields = palloc(sizeof(LsField) * (state->nfields + other->nfields + 1));
 	while (i < state->nfields || j < other->nfields)
 	{
 		int order = i == state->nfields   ? 1
 					: j == other->nfields ? -1
 										  : compare_fields(&state->fields[i], &other->fields[j]);
-		LsField *field = &joined.fields[joined.nfields++];
+		LsField *field = &joined->fields[joined->nfields++];
 
 		if (order <= 0)
+		{
 			*field = state->fields[i++];
-		if (order >= 0 && !join_field(field, order == 0, &other->fields[j++], changed, failure))
+			field->own &= !state->shared;
+		}
+		if (order == 0 && is_gathered(field))
+			j++;
+		else if (order >= 0 && !join_field(field, order == 0, &other->fields[j++], changed, failure))
 			return false;
 	}
+	return true;
+}
+
+/* Joins the lists and maps that both states have, and frees what of either is in the joined state no more. */
+static void
+gather_fields(LsState *joined, LsState *state, LsState *other, bool *changed)
+{
+	int i = 0;
+	int j = 0;
+
+	for (int k = 0; k < joined->nfields; k++)
+	{
+		LsField *field = &joined->fields[k];
+		LsField *old =
+			i < state->nfields && ls_text_equal(state->fields[i].name, field->name) ? &state->fields[i++] : NULL;
+		LsField *new =
+			j < other->nfields &&ls_text_equal(other->fields[j].name, field->name) ? &other->fields[j++] : NULL;
+
+		if (old == NULL || new == NULL)
+			continue;
+		if (is_gathered(field))
+			*changed |= ls_field_join(field, new);
+		else if (old->members != NULL && old->members != field->members && old->own && !state->shared)
+			pfree(old->members);
+		if (new->members != NULL &&new->members != field->members &&new->own)
+			pfree(new->members);
+	}
+	if (!state->shared && state->fields != NULL)
+		pfree(state->fields);
+	pfree(other->fields);
+}
+
+/* Frees what a join that failed had made. */
+static void
+drop_joined(LsState *joined, const LsState *state)
+{
+	for (int k = 0; k < joined->nfields; k++)
+	{
+		LsField *field = &joined->fields[k];
+		LsField *old = field->rule->shape == LS_SHAPE_TOTALS ? ls_state_field(state, field->name) : NULL;
+
+		if (old != NULL && field->members != NULL && field->members != old->members)
+			pfree(field->members);
+	}
+	pfree(joined->fields);
+}
+
+/* Sorts what joins have gathered. */
+void
+ls_state_settle(LsState *state)
+{
+	for (int i = 0; i < state->nfields; i++)
+	{
+		if (state->fields[i].nsorted < state->fields[i].nmembers)
+			ls_member_sort(&state->fields[i]);
+	}
+}
+
+/*
+ * Joins another state to this one, field by field; changed is set where that made a difference. Where a total grows out
+ * of its range the state stays as it was; else the other one is used up.
+ */
+bool
+ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure)
+{
+	LsState joined = *state;
+
+	if (!join_fields(&joined, state, other, changed, failure))
+	{
+		drop_joined(&joined, state);
+		return false;
+	}
+	gather_fields(&joined, state, other, changed);
 	joined.at = Max(state->at, other->at);
 	*changed |= joined.at > state->at || !state->exists;
 	joined.exists = true;
+	joined.shared = false;
 	*state = joined;
+	if (!state->gathers)
+		ls_state_settle(state);
 	return true;
 }

@@ -331,6 +331,13 @@ ls_store_array(LsRowType *type, Datum *rows, int nrows)
 	return PointerGetDatum(construct_array(rows, nrows, row_desc(type)->tdtypeid, -1, false, TYPALIGN_DOUBLE));
 }
 
+/* An array of so many texts. */
+Datum
+ls_store_texts(Datum *texts, int count)
+{
+	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 /* A nullable value of a row under construction. */
 void
 ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value)

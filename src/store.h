@@ -12,6 +12,7 @@
 #include "sync.h"
 
 #define LS_MAX_ARGUMENTS 16
+#define LS_MEMBER_PORTION 1000 /* members in one statement: a bound on the memory that it takes */
 #define EQ " OPERATOR(pg_catalog.=) "
 #define GT " OPERATOR(pg_catalog.>) "
 #define NE " OPERATOR(pg_catalog.<>) "
@@ -44,6 +45,7 @@ extern void ls_store_put(Datum *values, bool *nulls, int column, bool present, D
 extern void ls_store_put_text(Datum *values, bool *nulls, int column, LsText text);
 extern void ls_store_put_json(Datum *values, bool *nulls, int column, const JsonbValue *json);
 extern Datum ls_store_row(LsRowType *type, Datum *values, bool *nulls);
+extern Datum ls_store_texts(Datum *texts, int count);
 extern Datum ls_store_array(LsRowType *type, Datum *rows, int nrows);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * store_member.c
- *		Members of lists, one row each: looked up by id for a merge, written as they changed, read to complete documents.
+ *		Members of lists, one row each: looked up by id for a merge, read to complete documents.
  *
  * A merge needs but the members that items bring again, so that adding to a long list costs what is added.
  */
@@ -10,8 +10,7 @@
 #include "store.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-
-static LsRowType member_row = {"learnsync.member_row"};
+#include "utils/memutils.h"
 
 static LsStatement find_members = {
 	"SELECT k.n, m.at, m.value, m.ctid"
@@ -21,76 +20,46 @@ static LsStatement find_members = {
 	"  AND s.member_id" EQ "k.member_id LIMIT 1) m",
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
 
-/* The members that are stored are found by their place, as resources are. */
-static LsStatement write_members = {
-	"WITH changed AS (UPDATE learnsync_data.member m SET version = c.version, at = c.at, value = c.value"
-	" FROM pg_catalog.unnest($2) c WHERE m.ctid" EQ "c.place AND (m.learner_id" EQ "$1) IS TRUE)"
-	" INSERT INTO learnsync_data.member (learner_id, resource_type, resource_id, field, member_id, version, at, value)"
-	" SELECT $1, c.resource_type, c.resource_id, c.field, c.member_id, c.version, c.at, c.value"
-	" FROM pg_catalog.unnest($2) c WHERE c.place IS NULL",
-	{"pg_catalog.text", "learnsync.member_row[]", NULL}};
-
-static LsStatement delete_members = {
-	"DELETE FROM learnsync_data.member m USING unnest($2, $3) k (resource_type, resource_id)"
-	" WHERE m.learner_id" EQ "$1 AND m.resource_type" EQ "k.resource_type AND m.resource_id" EQ "k.resource_id",
-	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
-
-/* In the order of the resources asked for; $5 is how many rows at most. */
+/*
+ * In the order of the resources asked for; $5 is how many rows at most. The index by version serves both the condition
+ * that it states itself and the order, so that no plan reads the members that are not wanted.
+ */
 static LsStatement read_members = {
 	"SELECT k.n, m.field, m.member_id, m.at, m.value"
 	" FROM unnest($2, $3, $4) WITH ORDINALITY AS k (resource_type, resource_id, after, n)"
 	" CROSS JOIN LATERAL (SELECT s.field, s.member_id, s.at, s.value FROM learnsync_data.member s"
 	"  WHERE s.learner_id" EQ "$1 AND s.resource_type" EQ "k.resource_type AND s.resource_id" EQ "k.resource_id"
-	"  AND s.version" GT "k.after) m LIMIT $5",
+	"  AND s.version" GT "k.after AND s.version" GT "0 ORDER BY s.version) m LIMIT $5",
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.int8[]", "pg_catalog.int8", NULL}};
 
-/* Members to be looked up: their keys by column, and the fields that they belong to. */
+/* A member that an item brings again, for the stored list that may have it. */
+typedef struct Wanted
+{
+	const LsResource *resource;
+	LsField *field;
+	LsText id;
+} Wanted;
+
 typedef struct Lookup
 {
 	int count;
 	int room;
-	Datum *columns[4];
-	LsField **fields;
-	LsText *ids;
+	Wanted *wanted;
 } Lookup;
 
 static void
-make_room(Lookup *lookup)
-{
-	bool first = lookup->room == 0;
-
-	if (lookup->count < lookup->room)
-		return;
-	lookup->room = first ? 64 : lookup->room * 2;
-	for (int i = 0; i < lengthof(lookup->columns); i++)
-		lookup->columns[i] = first ? palloc(sizeof(Datum) * lookup->room)
-								   : repalloc_huge(lookup->columns[i], sizeof(Datum) * lookup->room);
-	lookup->fields = first ? palloc(sizeof(LsField *) * lookup->room)
-						   : repalloc_huge(lookup->fields, sizeof(LsField *) * lookup->room);
-	lookup->ids =
-		first ? palloc(sizeof(LsText) * lookup->room) : repalloc_huge(lookup->ids, sizeof(LsText) * lookup->room);
-}
-
-/* Asks for the members of a stored list that an item brings again. */
-static void
 want_members(Lookup *lookup, const LsResource *resource, LsField *field, const JsonbValue *list)
 {
-	Datum type = ls_text_to_datum(resource->type->name);
-	Datum id = ls_text_to_datum(resource->id);
-	Datum name = ls_text_to_datum(field->name);
+	int more = ls_json_count(list);
 
-	for (int i = 0; i < ls_json_count(list); i++)
+	if (lookup->count + more > lookup->room)
 	{
-		LsText member = ls_member_id(field->rule, getIthJsonbValueFromContainer(list->val.binary.data, i));
-
-		make_room(lookup);
-		lookup->columns[0][lookup->count] = type;
-		lookup->columns[1][lookup->count] = id;
-		lookup->columns[2][lookup->count] = name;
-		lookup->columns[3][lookup->count] = ls_text_to_datum(member);
-		lookup->ids[lookup->count] = member;
-		lookup->fields[lookup->count++] = field;
+		lookup->room = (lookup->count + more) / 2 * 3;
+		lookup->wanted = repalloc_huge(lookup->wanted, sizeof(Wanted) * lookup->room);
 	}
+	for (int i = 0; i < more; i++)
+		lookup->wanted[lookup->count++] = (Wanted){
+			resource, field, ls_member_id(field->rule, getIthJsonbValueFromContainer(list->val.binary.data, i))};
 }
 
 static void
@@ -109,156 +78,123 @@ want_members_of(Lookup *lookup, const LsItem *item)
 	}
 }
 
-static Datum
-text_array(Datum *texts, int count)
+static int
+compare_wanted(const void *a, const void *b)
 {
-	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+	const Wanted *wa = a;
+	const Wanted *wb = b;
+
+	if (wa->field != wb->field)
+		return wa->field < wb->field ? -1 : 1;
+	return ls_text_compare_keys(wa->id, wb->id);
 }
 
+/* What many items bring is looked up once. */
 static void
-take_member(const Lookup *lookup, uint64 row)
+make_unique(Lookup *lookup)
 {
-	int64 n = ls_store_int(row, 1) - 1;
-	LsField *field = lookup->fields[n];
+	int kept = 0;
+
+	qsort(lookup->wanted, lookup->count, sizeof(Wanted), compare_wanted);
+	for (int i = 0; i < lookup->count; i++)
+	{
+		if (kept == 0 || compare_wanted(&lookup->wanted[kept - 1], &lookup->wanted[i]) != 0)
+			lookup->wanted[kept++] = lookup->wanted[i];
+	}
+	lookup->count = kept;
+}
+
+/* Adds a row to the list that it belongs to; what it points to is copied, as the rows are freed soon. */
+static void
+take_member(const Wanted *wanted, uint64 row)
+{
+	LsText id = ls_text_datum(ls_text_to_datum(wanted->id));
 	LsMember *member;
 	JsonbValue value;
 	bool isnull;
 
-	ls_json_root(DatumGetJsonbP(ls_store_value(row, 3, &isnull)), &value);
-	member = ls_member_append(field, lookup->ids[n], &value, DatumGetTimestampTz(ls_store_value(row, 2, &isnull)));
+	ls_json_root(DatumGetJsonbPCopy(ls_store_value(row, 3, &isnull)), &value);
+	member = ls_member_append(wanted->field, id, &value, DatumGetTimestampTz(ls_store_value(row, 2, &isnull)));
 	member->place = *(ItemPointer) DatumGetPointer(ls_store_value(row, 4, &isnull));
+}
+
+/* Looks so many members up; context is for what is needed meanwhile. */
+static void
+find_portion(Datum learner, const Wanted *wanted, int count, MemoryContext context)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Datum *columns[4];
+	Datum values[5] = {learner};
+	uint64 found;
+
+	for (int i = 0; i < lengthof(columns); i++)
+		columns[i] = palloc(sizeof(Datum) * count);
+	for (int i = 0; i < count; i++)
+	{
+		bool first = i == 0 || wanted[i].field != wanted[i - 1].field;
+
+		columns[0][i] = first ? ls_text_to_datum(wanted[i].resource->type->name) : columns[0][i - 1];
+		columns[1][i] = first ? ls_text_to_datum(wanted[i].resource->id) : columns[1][i - 1];
+		columns[2][i] = first ? ls_text_to_datum(wanted[i].field->name) : columns[2][i - 1];
+		columns[3][i] = ls_text_to_datum(wanted[i].id);
+	}
+	for (int i = 0; i < lengthof(columns); i++)
+		values[i + 1] = ls_store_texts(columns[i], count);
+	found = ls_store_run(&find_members, values, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < found; i++)
+		take_member(&wanted[ls_store_int(i, 1) - 1], i);
+	SPI_freetuptable(SPI_tuptable);
+	MemoryContextReset(context);
+}
+
+/* Looks all of them up, each list's in the order of their ids. */
+static void
+find_wanted(LsText learner, const Lookup *lookup)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "learnsync portion of members", ALLOCSET_DEFAULT_SIZES);
+	Datum learner_datum = ls_text_to_datum(learner);
+
+	for (int i = 0; i < lookup->count; i += LS_MEMBER_PORTION)
+		find_portion(learner_datum, &lookup->wanted[i], Min(LS_MEMBER_PORTION, lookup->count - i), context);
+	MemoryContextDelete(context);
+	for (int i = 0; i < lookup->count; i++)
+	{
+		if (i == 0 || lookup->wanted[i].field != lookup->wanted[i - 1].field)
+			ls_member_sort(lookup->wanted[i].field);
+	}
 }
 
 /* Adds to the stored states the members that the new items bring again. */
 void
 ls_store_find_members(LsPush *push)
 {
-	Lookup lookup = {0};
-	Datum values[5] = {ls_text_to_datum(push->learner.id)};
-	uint64 count;
+	Lookup lookup = {.room = 16};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = NULL;
 
 	for (int i = 0; i < push->nitems; i++)
 	{
 		const LsItem *item = &push->items[i];
 
-		if (item->refused.code == NULL && !item->receipt.found && !item->change.is_delete &&
-			item->type->rule->has_lists && item->resource->stored.exists)
-			want_members_of(&lookup, item);
-	}
-	if (lookup.count == 0)
-		return;
-	for (int i = 0; i < lengthof(lookup.columns); i++)
-		values[i + 1] = text_array(lookup.columns[i], lookup.count);
-	count = ls_store_run(&find_members, values, NULL);
-	for (uint64 i = 0; i < count; i++)
-		take_member(&lookup, i);
-	for (int i = 0; i < lookup.count; i++)
-	{
-		if (i == 0 || lookup.fields[i] != lookup.fields[i - 1])
-			ls_member_sort(lookup.fields[i]);
-	}
-}
-
-static Datum
-member_datum(const LsResource *resource, const LsField *field, const LsMember *member, const LsMember *stored)
-{
-	Datum values[8];
-	bool nulls[8];
-	bool in_place = stored != NULL && ItemPointerIsValid(&stored->place);
-
-	ls_store_put_text(values, nulls, 0, resource->type->name);
-	ls_store_put_text(values, nulls, 1, resource->id);
-	ls_store_put_text(values, nulls, 2, field->name);
-	ls_store_put_text(values, nulls, 3, member->id);
-	ls_store_put(values, nulls, 4, true, Int64GetDatum(resource->new_version));
-	ls_store_put(values, nulls, 5, true, TimestampTzGetDatum(member->value.at));
-	ls_store_put(values, nulls, 6, true, JsonbPGetDatum(ls_json_encode(&member->value.json)));
-	ls_store_put(values, nulls, 7, in_place, PointerGetDatum(in_place ? &stored->place : NULL));
-	return ls_store_row(&member_row, values, nulls);
-}
-
-/* The members of a changed list that are not stored as they are now: what came from a row still knows its place. */
-static int
-changed_members(const LsResource *resource, const LsField *field, Datum *rows)
-{
-	const LsField *stored = ls_resource_was_emptied(resource) ? NULL : ls_state_field(&resource->stored, field->name);
-	int count = 0;
-
-	for (int i = 0; i < field->nmembers; i++)
-	{
-		const LsMember *member = &field->members[i];
-
-		if (stored == NULL || !ItemPointerIsValid(&member->place))
-			rows[count++] =
-				member_datum(resource, field, member, stored == NULL ? NULL : ls_member_find(stored, member->id));
-	}
-	return count;
-}
-
-static int
-count_members(const LsPush *push)
-{
-	int count = 0;
-
-	for (int i = 0; i < push->nchanged; i++)
-	{
-		const LsState *state = &push->changed[i]->state;
-
-		for (int j = 0; push->changed[i]->type->rule->has_lists && j < state->nfields; j++)
-			count += state->fields[j].rule->shape == LS_SHAPE_LIST ? state->fields[j].nmembers : 0;
-	}
-	return count;
-}
-
-static void
-delete_emptied(LsPush *push)
-{
-	Datum *types = palloc(sizeof(Datum) * Max(push->nchanged, 1));
-	Datum *ids = palloc(sizeof(Datum) * Max(push->nchanged, 1));
-	Datum values[3] = {ls_text_to_datum(push->learner.id)};
-	int count = 0;
-
-	for (int i = 0; i < push->nchanged; i++)
-	{
-		const LsResource *resource = push->changed[i];
-
-		if (!resource->type->rule->has_lists || !ls_resource_was_emptied(resource))
+		if (item->refused.code != NULL || item->receipt.found || item->change.is_delete ||
+			!item->type->rule->has_lists || !item->resource->stored.exists)
 			continue;
-		types[count] = ls_text_to_datum(resource->type->name);
-		ids[count++] = ls_text_to_datum(resource->id);
-	}
-	if (count == 0)
-		return;
-	values[1] = text_array(types, count);
-	values[2] = text_array(ids, count);
-	ls_store_run(&delete_members, values, NULL);
-}
-
-/* Writes the members that the push brought or changed, and removes those of what it deleted. */
-void
-ls_store_write_members(LsPush *push)
-{
-	Datum *rows;
-	Datum values[2] = {ls_text_to_datum(push->learner.id)};
-	int count = count_members(push);
-
-	delete_emptied(push);
-	rows = palloc_extended(sizeof(Datum) * Max(count, 1), MCXT_ALLOC_HUGE);
-	count = 0;
-	for (int i = 0; i < push->nchanged; i++)
-	{
-		const LsResource *resource = push->changed[i];
-
-		for (int j = 0; resource->type->rule->has_lists && j < resource->state.nfields; j++)
+		if (context == NULL)
 		{
-			if (resource->state.fields[j].rule->shape == LS_SHAPE_LIST)
-				count += changed_members(resource, &resource->state.fields[j], rows + count);
+			context = AllocSetContextCreate(caller, "learnsync members", ALLOCSET_DEFAULT_SIZES);
+			MemoryContextSwitchTo(context);
+			lookup.wanted = palloc(sizeof(Wanted) * lookup.room);
 		}
+		want_members_of(&lookup, item);
 	}
-	if (count == 0)
+	MemoryContextSwitchTo(caller);
+	if (context == NULL)
 		return;
-	values[1] = ls_store_array(&member_row, rows, count);
-	ls_store_run(&write_members, values, NULL);
+	make_unique(&lookup);
+	find_wanted(push->learner.id, &lookup);
+	MemoryContextDelete(context);
 }
 
 static uint64
@@ -275,8 +211,8 @@ query_members(LsText learner, const LsListed *listed, int count, int64 limit, bo
 		ids[i] = ls_text_to_datum(listed[i].id);
 		after[i] = Int64GetDatum(listed[i].after);
 	}
-	values[1] = text_array(types, count);
-	values[2] = text_array(ids, count);
+	values[1] = ls_store_texts(types, count);
+	values[2] = ls_store_texts(ids, count);
 	values[3] = PointerGetDatum(construct_array(after, count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
 	values[4] = Int64GetDatum(limit);
 	return (fresh ? ls_store_run : ls_store_read)(&read_members, values, limit == 0 ? "    n" : NULL);

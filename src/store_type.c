@@ -46,20 +46,22 @@ mark_stale(Datum argument, Oid relation)
 	cache_stale = true;
 }
 
-/* Starts an empty cache where there is none or the old one may be out of date; nobody may hold a type then. */
+/*
+ * Starts an empty cache where there is none or the old one may be out of date. A push that a trigger has interrupted may
+ * hold types of the old one, which therefore lasts as long as the transaction.
+ */
 void
 ls_store_renew_types(void)
 {
 	HASHCTL control = {.keysize = MAX_NAME_BYTES, .entrysize = sizeof(TypeEntry)};
 
 	if (cache_context == NULL)
-	{
-		cache_context = AllocSetContextCreate(TopMemoryContext, "learnsync types", ALLOCSET_SMALL_SIZES);
 		CacheRegisterRelcacheCallback(mark_stale, (Datum) 0);
-	}
 	else if (!cache_stale)
 		return;
-	MemoryContextReset(cache_context);
+	else
+		MemoryContextSetParent(cache_context, TopTransactionContext);
+	cache_context = AllocSetContextCreate(TopMemoryContext, "learnsync types", ALLOCSET_SMALL_SIZES);
 	control.hcxt = cache_context;
 	cache = hash_create("learnsync types", 32, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	cache_stale = false;

@@ -98,7 +98,7 @@ resource_datum(const LsResource *resource)
 	ls_store_put_text(values, nulls, 0, resource->type->name);
 	ls_store_put_text(values, nulls, 1, resource->id);
 	ls_store_put(values, nulls, 2, true, Int64GetDatum(resource->new_version));
-	ls_store_put(values, nulls, 3, true, Int64GetDatum(resource->created_version));
+	ls_store_put(values, nulls, 3, true, Int64GetDatum(ls_resource_created(resource)));
 	ls_store_put(values, nulls, 4, true, TimestampTzGetDatum(state->at));
 	ls_store_put(values, nulls, 5, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
 	ls_store_put(values, nulls, 6, state->exists,
@@ -213,7 +213,7 @@ changed_texts(LsPush *push, bool ids)
 
 	for (int i = 0; i < push->nchanged; i++)
 		texts[i] = ls_text_to_datum(ids ? push->changed[i]->id : push->changed[i]->type->name);
-	return PointerGetDatum(construct_array(texts, push->nchanged, TEXTOID, -1, false, TYPALIGN_INT));
+	return ls_store_texts(texts, push->nchanged);
 }
 
 static void

@@ -54,20 +54,20 @@ is_further_up(const LsRuleField *rule, const LsValue *stored, const LsValue *inc
 }
 
 static const LsStrategy strategies[] = {
-	{"latest", is_later, LS_SHAPE_STAMPED, LS_TYPE_ANY, LS_TYPE_ANY, .takes_null = true},
-	{"first", is_earlier, LS_SHAPE_STAMPED, LS_TYPE_ANY, LS_TYPE_ANY},
-	{"max", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ORDERED, LS_TYPE_ORDERED},
-	{"min", is_less, LS_SHAPE_PLAIN, LS_TYPE_ORDERED, LS_TYPE_ORDERED},
-	{"sum", NULL, LS_SHAPE_PLAIN, LS_TYPE_NUMBER, LS_TYPE_NUMBER, .adds = true},
-	{"counter", is_greater, LS_SHAPE_TOTALS, LS_TYPE_NUMBER, LS_TYPE_NUMBER},
-	{"rank", is_further_up, LS_SHAPE_PLAIN, LS_TYPE_ANY, LS_TYPE_ANY, .has_values = true},
-	{"any", is_greater, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN, LS_TYPE_BOOLEAN},
-	{"all", is_less, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN, LS_TYPE_BOOLEAN},
-	{"union", is_earlier, LS_SHAPE_LIST, LS_TYPE_ARRAY, LS_TYPE_ARRAY},
-	{"map_latest", is_later, LS_SHAPE_MAP, LS_TYPE_OBJECT, LS_TYPE_OBJECT},
-	{"first_time", is_less, LS_SHAPE_PLAIN, LS_TYPE_ANY, LS_TYPE_STRING, .ignores_value = true},
-	{"last_time", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ANY, LS_TYPE_STRING, .ignores_value = true},
-	{"derive", NULL, LS_SHAPE_PLAIN, LS_TYPE_ANY, LS_TYPE_ANY},
+	{"latest", is_later, LS_SHAPE_STAMPED, LS_TYPE_ANY, .takes_null = true},
+	{"first", is_earlier, LS_SHAPE_STAMPED, LS_TYPE_ANY},
+	{"max", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ORDERED},
+	{"min", is_less, LS_SHAPE_PLAIN, LS_TYPE_ORDERED},
+	{"sum", NULL, LS_SHAPE_PLAIN, LS_TYPE_NUMBER, .adds = true},
+	{"counter", is_greater, LS_SHAPE_TOTALS, LS_TYPE_NUMBER},
+	{"rank", is_further_up, LS_SHAPE_PLAIN, LS_TYPE_ANY, .has_values = true},
+	{"any", is_greater, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN},
+	{"all", is_less, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN},
+	{"union", is_earlier, LS_SHAPE_LIST, LS_TYPE_ARRAY},
+	{"map_latest", is_later, LS_SHAPE_MAP, LS_TYPE_OBJECT},
+	{"first_time", is_less, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true},
+	{"last_time", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true},
+	{"derive", NULL, LS_SHAPE_PLAIN, LS_TYPE_ANY},
 };
 
 const LsStrategy *ls_strategy_latest = &strategies[0];

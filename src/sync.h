@@ -178,6 +178,7 @@ extern void ls_push_find_resources(LsPush *push);
 extern void ls_push_merge(LsPush *push, int upto);
 extern int64 ls_resource_version(const LsResource *resource);
 extern bool ls_resource_was_emptied(const LsResource *resource);
+extern int64 ls_resource_created(const LsResource *resource);
 extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
 
 /* push_write.c */
@@ -212,7 +213,7 @@ extern void ls_store_lock_learner(LsPush *push);
 extern void ls_store_read_learner(LsPush *push);
 extern void ls_store_read_known(LsPush *push);
 
-/* store_member.c */
+/* store_member.c, store_member_write.c */
 
 /* A state of which the lists are wanted. */
 typedef struct LsListed

@@ -160,6 +160,20 @@ SELECT isnt(pg_temp.sqlstate_of($q$ DO $$ BEGIN ASSERT pg_temp.push('joe', '{}',
 SELECT is((SELECT count(*) FROM learnsync_data.learner l WHERE learner_id = 'joe' AND version <> (SELECT max(version) FROM learnsync_data.resource r WHERE r.learner_id = l.learner_id)), 0::bigint, 'and the versions are in order');
 DROP TRIGGER again ON learnsync_data.resource;
 
+-- The same where rules are read anew within: the outer push goes on with those it began with.
+CREATE OR REPLACE FUNCTION team.push_again() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    CREATE TEMP TABLE told ();
+    DROP TABLE told;
+    PERFORM learnsync.sync_push('jed', jsonb_build_object('deviceId', 'team', 'items', (SELECT jsonb_agg(jsonb_build_object('id', t, 'operation', 'update', 'resourceType', t, 'resourceId', 'inner', 'data', '{"f": 1}'::jsonb, 'clientTimestamp', '2026-01-08T10:00:00Z')) FROM unnest('{mastery,conversation,nested}'::text[]) t)));
+    RETURN NULL;
+END $$;
+SELECT learnsync.define_resource_type('nested', '{"key": ["k"], "policy": "client_wins", "fields": {"f": {}, "s": {"derive": "f", "steps": [{"value": "none"}, {"value": "some", "from": 1}]}}}');
+CREATE TRIGGER again AFTER INSERT ON learnsync_data.resource FOR EACH ROW WHEN (NEW.resource_id = 'outer') EXECUTE FUNCTION team.push_again();
+SELECT is(pg_temp.push('jon', '{}', pg_temp.item('outer', 1), pg_temp.item('early', 2, 'outer') || '{"clientTimestamp": "2026-01-08T09:00:00Z"}') #> '{conflicts,0,serverData}',
+    '{"lessonId": "outer", "timeSpent": 3, "status": "not-started", "startedAt": "2026-01-08T09:00:00.000Z", "lastAccessedAt": "2026-01-08T10:00:00.000Z"}', 'a push within a push that has to read the rules anew');
+DROP TRIGGER again ON learnsync_data.resource;
+
 -- Whether something guards the tables is seen at once, whichever table it is on.
 SELECT pg_temp.push('hal', '{}', pg_temp.item('a', 1));
 ALTER TABLE learnsync_data.ledger ADD CONSTRAINT team_check CHECK (verdict <> 's') NOT VALID;

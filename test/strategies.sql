@@ -48,6 +48,26 @@ INSERT INTO strategy (rule, ta, a, tb, b, outcome) VALUES
     ('{"merge": "rank", "values": ["low", "mid", "high"]}', '10:00:00', '"mid"', '11:00:00', '"high"', '"high"'),
     ('{"merge": "rank", "values": [3, 1, true]}', '10:00:00', '3',   '11:00:00', '1.0',       '1'),
     ('{"merge": "rank", "values": ["a"]}',   '10:00:00', 'null',     '11:00:00', '"a"',       '"a"'),
+    ('{"merge": "counter"}',                 '10:00:00', '7',        '11:00:00', '5',         '7'),
+    ('{"merge": "counter"}',                 '10:00:00', '-7',       '11:00:00', '-7.5',      '-7'),
+    ('{"merge": "counter"}',                 '10:00:00', '7',        '10:00:00', 'null',      '7'),
+    ('{"merge": "counter"}',                 '10:00:00', '9223372036854775807', '11:00:00', '1', '9223372036854775807'),
+    ('{"merge": "any"}',                     '10:00:00', 'true',     '11:00:00', 'false',     'true'),
+    ('{"merge": "any"}',                     '10:00:00', 'false',    '11:00:00', 'null',      'false'),
+    ('{"merge": "all"}',                     '10:00:00', 'true',     '11:00:00', 'false',     'false'),
+    ('{"merge": "all"}',                     '10:00:00', 'null',     '11:00:00', 'true',      'true'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1, "b": 1}', '11:00:00', '{"b": 2, "c": 2}', '{"a": 1, "b": 2, "c": 2}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1, "b": 1}', '11:00:00', '{"a": null, "c": null}', '{"b": 1}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": null}', '11:00:00', '{"a": 0}', '{"a": 0}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1}', '10:00:00', '{"a": null, "": 1}', '{"": 1, "a": 1}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1}', '10:00:00.000001', '{"a": null}', '{}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": {"x": 1}}', '11:00:00', '{"a": {"y": 2}}', '{"a": {"y": 2}}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{"a": 1}', '11:00:00', 'null',      '{"a": 1}'),
+    ('{"merge": "map_latest"}',              '10:00:00', '{}',       '11:00:00', '{"_learnsync": {"at": 1}}', '{"_learnsync": {"at": 1}}'),
+    ('{"merge": "first"}',                   '10:00:00.000001', '2', '10:00:00', '1',         '1'),
+    ('{"merge": "first"}',                   '10:00:00', '"b"',      '10:00:00', '"B"',       '"B"'),
+    ('{"merge": "rank", "values": ["low", null, "high"]}', '10:00:00', '"high"', '11:00:00', 'null', '"high"'),
+    ('{"merge": "rank", "values": [[1], {"a": 1}]}', '10:00:00', '{"a": 1.0}', '11:00:00', '[1]', '{"a": 1.0}'),
     ('{"merge": "union"}',                   '10:00:00', '["b"]',    '11:00:00', '["a", "b"]', '["b", "a"]'),
     ('{"merge": "union"}',                   '10:00:00', '[1]',      '11:00:00', '["1", 1.0]', '[1, "1"]'),
     ('{"merge": "union"}',                   '10:00:00', '[]',       '11:00:00', '[null]',    '[null]'),
@@ -79,6 +99,34 @@ SELECT is(pg_temp.last(pg_temp.push('total' || n, 'total', jsonb_build_object('t
     'out_of_range', 'the sum of ' || a || ' and ' || b) FROM total;
 SELECT is(pg_temp.document('total' || n), jsonb_build_object('f', a, 'a', '[0]'::jsonb), 'the first item stands alone') FROM total;
 
+-- Counters by device, and maps whose entries were removed, outlive what is stored in between; a delete starts them anew.
+CREATE FUNCTION pg_temp.push_from(learner text, device text, type text, t text, data jsonb, operation text DEFAULT 'update') RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.last(learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', jsonb_build_array(jsonb_build_object('operation', operation, 'resourceType', type, 'resourceId', 'r', 'clientTimestamp', '2026-01-08T' || t || 'Z', 'data', data))))) $$;
+SELECT learnsync.define_resource_type('kept', '{"key": ["k"], "stale": "ignore", "fields": {"c": {"merge": "counter"}, "m": {"merge": "map_latest"}, "x": {}}}');
+SELECT is(pg_temp.push_from('kept', device, 'kept', t, data, op), verdict, concat_ws(' ', device, t, op, data)) || E'\n' || is(pg_temp.document('kept'), document, concat_ws(' ', device, t, op, data, 'leaves')) FROM (VALUES
+    (1, 'a', '10:00:00', '{"c": 5}'::jsonb, 'update', 'synced', '{"c": 5}'::jsonb), (2, 'b', '09:00:00', '{"c": 3}', 'update', 'synced', '{"c": 8}'), (3, 'a', '08:00:00', '{"c": 4}', 'update', 'synced', '{"c": 8}'), (4, 'a', '11:00:00', '{"c": 7.5}', 'update', 'synced', '{"c": 10.5}'),
+    (5, '', '11:00:00', '{"c": 1}', 'update', NULL, NULL), (6, 'ü"', '11:00:00', '{"c": -1}', 'update', 'synced', '{"c": 9.5}'), (7, 'b', '12:00:00', '{"x": 1}', 'update', 'synced', '{"c": 9.5, "x": 1}'), (8, 'b', '10:30:00', '{"c": 9223372036854775807}', 'update', 'out_of_range', '{"c": 9.5, "x": 1}'),
+    (9, 'b', '12:00:00', '{"m": {"p": 1, "q": 1}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"p": 1, "q": 1}}'), (10, 'b', '13:00:00', '{"m": {"p": null}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"q": 1}}'), (11, 'a', '12:30:00', '{"m": {"p": 2, "q": 2}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"q": 2}}'),
+    (12, 'a', '13:00:00', '{"m": {"p": null}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"q": 2}}'), (13, 'a', '13:00:00.000001', '{"m": {"p": 3}}', 'update', 'synced', '{"c": 9.5, "x": 1, "m": {"p": 3, "q": 2}}'), (14, 'a', '14:00:00', '{}', 'delete', 'synced', '{}'),
+    (15, 'a', '13:30:00', '{"c": 100}', 'update', 'server_wins', '{}'), (16, 'a', '15:00:00', '{"c": 8, "m": {"z": null}}', 'create', 'synced', '{"c": 8, "m": {}}')) v (n, device, t, data, op, verdict, document) WHERE device <> '' ORDER BY n;
+SELECT is((SELECT book FROM learnsync_data.resource WHERE learner_id = 'kept'), '{"c": {"a": 8}, "m": {"z": null}}', 'what a state remembers beside its document');
+-- Whatever is wrong with what it remembers, a state can be read.
+UPDATE learnsync_data.resource SET book = '{"c": {"a": "x", "b": {}}, "m": {"z": {}, "y": 1, "x": false}, "nosuch": 1}' WHERE learner_id = 'kept';
+SELECT is(pg_temp.push_from('kept', 'a', 'kept', '16:00:00', '{"c": 9, "m": {"x": 1}}'), 'synced', 'notes that make no sense');
+SELECT is(pg_temp.document('kept') -> 'c', '17', 'count as none');
+UPDATE learnsync_data.resource SET book = '{"c": {}, "m": []}' WHERE learner_id = 'kept';
+SELECT is(pg_temp.push_from('kept', 'a', 'kept', '17:00:00', '{"c": 1}'), 'synced', 'and empty ones');
+-- Whatever TimeZone and other settings say.
+SET LOCAL TimeZone = 'Asia/Kathmandu';
+SET LOCAL DateStyle = 'German';
+SET LOCAL extra_float_digits = 0;
+SELECT is(pg_temp.push_from('zone', 'a', 'kept', '10:00:00.000001', '{"x": 1, "m": {"a": 1}}') || pg_temp.push_from('zone', 'a', 'kept', '10:00:00.000002', '{"m": {"b": 1}}') || pg_temp.push_from('zone', 'a', 'kept', '10:00:00.000001', '{"m": {"b": 2, "a": 0}, "x": 0}'), 'syncedsyncedsynced', 'under another time zone');
+SELECT is(pg_temp.document('zone'), '{"x": 1, "m": {"a": 1, "b": 1}}', 'nothing is different');
+SELECT is((SELECT book FROM learnsync_data.resource WHERE learner_id = 'zone'), '{"m": {"a": "2026-01-08T10:00:00.000001Z"}, "x": "2026-01-08T10:00:00.000001Z"}', 'notes are in UTC, to the microsecond');
+RESET TimeZone;
+RESET DateStyle;
+RESET extra_float_digits;
+
 -- Computed fields.
 SELECT learnsync.define_resource_type('computed', '{"key": ["k"], "fields": {"n": {"merge": "max", "type": "number"}, "never": {"derive": "n", "steps": [{"value": 1, "from": 1000}]},
     "s": {"derive": "n", "steps": [{"value": "none"}, {"value": "some", "above": 0}, {"value": "half", "from": 50, "to": 60}, {"value": "all", "from": 100}]}}}');
@@ -91,6 +139,32 @@ SELECT is((SELECT count(*) FROM learnsync_data.resource WHERE resource_type = 'c
 SELECT learnsync.define_resource_type('times', '{"key": ["k"], "stale": "ignore", "fields": {"first": {"merge": "first_time", "when": {"n": {"from": 10, "to": 20}}}, "last": {"merge": "last_time", "when": {"n": {"above": 10}}}}}');
 SELECT pg_temp.push('times', 'times', VARIADIC ARRAY[jsonb_build_object('t', t, 'd', jsonb_build_object('n', n))]) FROM (VALUES ('09:00:00', '"15"'::jsonb), ('12:00:00', '15'), ('11:00:00', '10'), ('10:00:00', '21'), ('13:00:00', '10'), ('14:00:00', 'null')) v (t, n);
 SELECT is(pg_temp.document('times') - 'n', '{"first": "2026-01-08T11:00:00.000Z", "last": "2026-01-08T12:00:00.000Z"}', 'times under a condition');
+
+-- A rule that gets a field where documents have a value of it already: a value that the new strategy takes is where it goes on
+-- from, any other stands until an item brings one.
+CREATE FUNCTION pg_temp.rule(name text, rule jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE learnsync_data.resource_type t SET rule = $2 WHERE t.name = $1;
+    CREATE TEMP TABLE told ();
+    DROP TABLE told;
+END $$;
+CREATE TEMP TABLE leftover (n int GENERATED ALWAYS AS IDENTITY, rule jsonb, old jsonb, shown jsonb, new jsonb, outcome jsonb);
+INSERT INTO leftover (rule, old, shown, new, outcome) VALUES
+    ('{"merge": "max"}', '"x"', '"x"', '5', '5'), ('{"merge": "max"}', '7', '7', '5', '7'), ('{"merge": "max"}', '[7]', '[7]', '5', '5'), ('{"merge": "min", "type": "number"}', '"x"', '"x"', '5', '5'), ('{"merge": "max", "type": "string"}', '7', '7', '"x"', '"x"'),
+    ('{"merge": "sum"}', '7', '7', '5', '12'), ('{"merge": "sum", "type": "integer"}', '7.5', '7.5', '5', '12.5'), ('{"merge": "sum"}', '"7"', '"7"', '5', '5'), ('{"merge": "sum"}', 'null', 'null', '5', '5'), ('{"merge": "sum"}', '1e30', '1e30', 'null', '1e30'),
+    ('{"merge": "counter"}', '7', '7', '5', '12'), ('{"merge": "counter"}', '{"d": 7}', '{"d": 7}', '5', '5'),
+    ('{"merge": "rank", "values": ["low", "high"]}', '"other"', '"other"', '"low"', '"low"'), ('{"merge": "rank", "values": ["low", "high"]}', '"high"', '"high"', '"low"', '"high"'),
+    ('{"merge": "any"}', '1', '1', 'false', 'false'), ('{"merge": "any"}', 'true', 'true', 'false', 'true'), ('{"merge": "all"}', '"no"', '"no"', 'true', 'true'), ('{"merge": "all"}', 'false', 'false', 'true', 'false'),
+    ('{"merge": "first", "type": "string"}', '7', '7', '"x"', '"x"'), ('{"merge": "first"}', '7', '7', '"x"', '7'), ('{"merge": "first"}', 'null', 'null', '"x"', '"x"'), ('{"merge": "latest", "type": "string"}', '7', '7', '"x"', '"x"'),
+    ('{"merge": "map_latest"}', '{"a": 1, "b": 1}', '{"a": 1, "b": 1}', '{"a": 2, "c": 2}', '{"a": 2, "b": 1, "c": 2}'), ('{"merge": "map_latest"}', '[1]', '[1]', '{"a": null}', '{}'), ('{"merge": "map_latest"}', '{"a": null}', '{"a": null}', '{"b": 1}', '{"b": 1}'),
+    ('{"merge": "union"}', '{"a": 1}', '{"a": 1}', '[1]', '[1]'), ('{"merge": "first_time"}', '"x"', '"x"', '1', '"2026-01-08T12:00:00.000Z"'), ('{"merge": "last_time"}', '"x"', '"x"', '1', '"2026-01-08T12:00:00.000Z"'), ('{"merge": "last_time"}', '7', '7', '1', '"2026-01-08T12:00:00.000Z"'),
+    ('{"merge": "last_time"}', '"2099-01-01T00:00:00.000Z"', '"2099-01-01T00:00:00.000Z"', '1', '"2099-01-01T00:00:00.000Z"'), ('{"derive": "g", "steps": [{"value": 1, "from": 1}]}', '"x"', NULL, '"y"', NULL), ('{"derive": "g", "steps": [{"value": 1}]}', '"x"', '1', '"y"', '1');
+SELECT learnsync.define_resource_type('l' || n, '{"key": ["k"]}') FROM leftover;
+SELECT pg_temp.push('l' || n, 'l' || n, jsonb_build_object('t', '10:00:00', 'd', jsonb_build_object('f', old)), '{"t": "11:00:00", "d": {"g": 0}}') FROM leftover;
+SELECT pg_temp.rule('l' || n, jsonb_build_object('key', '["k"]'::jsonb, 'fields', jsonb_build_object('f', rule))) FROM leftover;
+SELECT is(pg_temp.document('l' || n) -> 'f', shown, concat_ws(' ', rule, 'over', old)) FROM leftover;
+SELECT pg_temp.push('l' || n, 'l' || n, jsonb_build_object('t', '12:00:00', 'd', jsonb_build_object('f', new))) FROM leftover;
+SELECT is(pg_temp.document('l' || n) -> 'f', outcome, concat_ws(' ', rule, 'over', old, 'then', new)) FROM leftover;
 
 -- Fields that the rule does not name.
 SELECT learnsync.define_resource_type('other_' || o, jsonb_build_object('key', '["k"]'::jsonb, 'other', o, 'fields', '{"f": {}}'::jsonb)) FROM unnest('{latest,ignore,refuse}'::text[]) o;
@@ -113,6 +187,9 @@ INSERT INTO policy (rule, ta, a, tb, b, ab, doc_ab, ba, doc_ba) VALUES
     ('{"policy": "latest", "clock": "v"}', '11:00:00', '{"v": 1}', '10:00:00', '{"v": 2}', 'synced', '{"v": 2}', 'server_wins', '{"v": 2}'),
     ('{"policy": "latest", "clock": "v"}', '10:00:00', '{"v": 2, "x": 9}', '11:00:00', '{"v": 2, "x": 1}', 'synced', '{"v": 2, "x": 1}', 'server_wins', '{"v": 2, "x": 1}'),
     ('{"policy": "latest", "clock": "v"}', '11:00:00', '{"x": 1}', '10:00:00', '{"v": 0}', 'synced', '{"v": 0}', 'server_wins', '{"v": 0}'),
+    ('{"policy": "latest", "clock": "v"}', '11:00:00', '{"v": 9223372036854775807}', '10:00:00', '{"v": 9223372036854775808}', 'synced', '{"v": 9223372036854775808}', 'server_wins', '{"v": 9223372036854775808}'),
+    ('{"policy": "latest", "clock": "v"}', '11:00:00', '{"v": 1.5}', '10:00:00', '{"v": -1e30}', 'synced', '{"v": -1e30}', 'server_wins', '{"v": -1e30}'),
+    ('{"policy": "latest", "clock": "v"}', '10:00:00', '{"v": "9"}', '11:00:00', '{"v": null}', 'synced', '{"v": null}', 'server_wins', '{"v": null}'),
     ('{"policy": "insert_only"}', '10:00:00', '{"x": 1}', '11:00:00', '{"x": 2}', 'manual_required', '{"x": 1}', 'manual_required', '{"x": 2}'),
     ('{"policy": "insert_only"}', '10:00:00', '{"x": 1, "y": [1]}', '11:00:00', '{"y": [1.0], "x": 1}', 'server_wins', '{"x": 1, "y": [1]}', 'server_wins', '{"x": 1, "y": [1]}'),
     ('{"policy": "immutable"}', '10:00:00', '{"x": 1}', '11:00:00', '{"x": 2}', 'manual_required', '{"x": 1}', 'manual_required', '{"x": 2}'),

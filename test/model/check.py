@@ -12,7 +12,8 @@ UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|~r[0-9]+", re.I)  #
 MAX_ITEM_BYTES = 256 * 1024
 MAX_DEPTH = 64
 OPERATIONS = ("create", "update", "delete")
-STRATEGY_TYPES = {"max": ("string", "number"), "min": ("string", "number"), "sum": ("number",), "union": ("array",)}
+STRATEGY_TYPES = {"max": ("string", "number"), "min": ("string", "number"), "sum": ("number",), "counter": ("number",),
+                  "any": ("boolean",), "all": ("boolean",), "union": ("array",), "map_latest": ("object",)}
 TYPE_CHECKS = {
     "any": lambda value: True,
     "string": lambda value: isinstance(value, str),
@@ -35,8 +36,8 @@ class Item:
     data: dict
     key: dict
 
-    def change(self, at):
-        return Change(self.delete, at, self.data, self.key)
+    def change(self, at, device):
+        return Change(self.delete, at, self.data, self.key, device)
 
 
 def identity(device, item):
@@ -73,7 +74,8 @@ def check(types, item, derived_id):
     rule = types[item["resourceType"]]
     room = MAX_ID * max(len(rule["key"]), 1)
     given = key_text(item["resourceId"], "resourceId", room) if item.get("resourceId") is not None else None
-    require(not delete or rule["policy"] not in ("insert_only", "immutable"), "not_allowed", "operation")
+    refused = rule["policy"] in ("insert_only", "immutable") or not rule.get("delete", True)
+    require(not delete or not refused, "not_allowed", "operation")
     resource_id, key = check_key(rule, operation, data, given, derived_id)
     if not delete:
         if rule.get("xapi"):
@@ -150,7 +152,7 @@ def check_fields(rule, data):
             continue
         if spec is None:
             require(rule.get("other", "latest") != "refuse", "invalid", path)
-        elif "derive" not in spec and spec["merge"] not in ("first_time", "last_time"):
+        elif "derive" not in spec and spec.get("merge") not in ("first_time", "last_time"):
             if data.get(name) is not None:
                 check_value(spec, data[name], path)
     for name in sorted(specs, key=by_key):

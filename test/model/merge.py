@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from values import ANY, is_number, order, same, show_stamp
+from values import ANY, is_integer, is_number, order, same, show_stamp
 
 SUM_LIMIT = 2**63 - 1
 
@@ -46,6 +46,7 @@ class Change:
     at: int
     data: dict  # without key fields
     key: dict   # the key fields as documents show them
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ class Field:
 
     value: object = None
     at: int = None
-    members: dict = field(default_factory=dict)  # union: id -> Field
+    members: dict = field(default_factory=dict)  # union: id -> Field, map_latest: key -> Field, counter: device -> Field
 
     def bookkeeping(self):
-        members = sorted((order_of_id(id), member.bookkeeping()) for id, member in self.members.items())
+        members = sorted(((order_of_id(id), member.bookkeeping()) for id, member in self.members.items()), key=repr)
         return order(self.value), self.at, members
 
 
@@ -74,59 +75,80 @@ class State:
 
 
 class Members(list):
-    """A shown union; the place of members without an id is not predicted."""
+    """A shown union: (id, Field) in order; of members of one instant the place of those without an id is not predicted."""
 
-    def __init__(self, members, ids):
-        super().__init__(members)
-        self.ids = ids
+    def __init__(self, members):
+        super().__init__(member.value for _, member in members)
+        self.ids = [id for id, _ in members]
+        self.ats = [member.at for _, member in members]
 
 
-# Field strategies: (spec, stored Field or None, value, instant) -> Field
+# Field strategies: (spec, stored Field or None, value, instant, device) -> Field
 
 def fold_extreme(wins):
-    def fold(spec, stored, value, at):
+    def fold(spec, stored, value, at, device):
         return Field(value) if stored is None or wins(order(value), order(stored.value)) else stored
     return fold
 
 
-def fold_sum(spec, stored, value, at):
+def fold_sum(spec, stored, value, at, device):
     total = value + (stored.value if stored else 0)
     if abs(total) > SUM_LIMIT:
         raise OverflowError
     return Field(total)
 
 
-def fold_rank(spec, stored, value, at):
+def fold_rank(spec, stored, value, at, device):
     places = [order(v) for v in spec["values"]]
     return Field(value) if stored is None or places.index(order(value)) > places.index(order(stored.value)) else stored
 
 
-def fold_latest(spec, stored, value, at):
+def fold_latest(spec, stored, value, at, device):
     return Field(value, at) if stored is None or (at, order(value)) > (stored.at, order(stored.value)) else stored
 
 
-def fold_first(spec, stored, value, at):
+def fold_first(spec, stored, value, at, device):
     return Field(value, at) if stored is None or (at, order(value)) < (stored.at, order(stored.value)) else stored
 
 
-def fold_union(spec, stored, value, at):
+def fold_union(spec, stored, value, at, device):
     members = dict(stored.members) if stored else {}
     for member in value:
         id = member_id(spec, member)
-        members[id] = fold_first(spec, members.get(id), member, at)
+        members[id] = fold_first(spec, members.get(id), member, at, device)
+    return Field(members=members)
+
+
+def fold_map(spec, stored, value, at, device):
+    members = dict(stored.members) if stored else {}
+    for key, member in value.items():
+        members[key] = fold_latest(spec, members.get(key), member, at, device)
+    return Field(members=members)
+
+
+def fold_counter(spec, stored, value, at, device):
+    members = dict(stored.members) if stored else {}
+    if device not in members or value > members[device].value:
+        members[device] = Field(value)
+    if abs(sum(member.value for member in members.values())) > SUM_LIMIT:
+        raise OverflowError
     return Field(members=members)
 
 
 STRATEGIES = {
     "max": fold_extreme(lambda a, b: a > b), "min": fold_extreme(lambda a, b: a < b), "sum": fold_sum,
-    "rank": fold_rank, "latest": fold_latest, "first": fold_first, "union": fold_union}
+    "any": fold_extreme(lambda a, b: a > b), "all": fold_extreme(lambda a, b: a < b), "rank": fold_rank,
+    "counter": fold_counter, "latest": fold_latest, "first": fold_first, "union": fold_union, "map_latest": fold_map}
 
 
 def member_id(spec, member):
-    """A member's own id, or its content where it has none."""
-    for name in spec["id"]:
-        if isinstance(member, dict) and isinstance(member.get(name), str):
-            return member[name]
+    """A member's own id, or its content where it has none; too long an id counts as content."""
+    names = spec.get("id", [])
+    for name in [names] if isinstance(names, str) else names:
+        id = member.get(name) if isinstance(member, dict) else None
+        id = format((id + 0).normalize(), "f") if is_number(id) else id
+        if isinstance(id, str) and id:
+            return id if len(id) <= 200 else (repr(order(id)), "content")
     return repr(order(member)), "content"
 
 
@@ -142,67 +164,90 @@ def within(bounds, value):
             and ("from" not in bounds or value >= Decimal(bounds["from"])))
 
 
-def merge_field(name, spec, stored, data, at):
+def merge_field(name, spec, stored, data, at, device):
     """The field after an item; None where there still is none."""
     if "derive" in spec:
         return None
-    if spec["merge"] in ("first_time", "last_time"):
+    strategy = spec.get("merge", "latest")
+    if strategy in ("first_time", "last_time"):
         if not all(within(bounds, data.get(source)) for source, bounds in spec.get("when", {}).items()):
             return stored
-        choose = min if spec["merge"] == "first_time" else max
+        choose = min if strategy == "first_time" else max
         at -= at % 1000  # as shown: what nobody can see makes no new version
         return Field(None, choose(at, stored.at if stored else at))
-    if name not in data or (data[name] is None and spec["merge"] != "latest"):
+    if name not in data or (data[name] is None and strategy != "latest"):
         return stored
     try:
-        return STRATEGIES[spec["merge"]](spec, stored, data[name], at)
+        return STRATEGIES[strategy](spec, stored, data[name], at, device)
     except OverflowError:
         raise Refused("out_of_range", "data." + name) from None
 
 
+def read_names(rule, data):
+    """The fields of the data that the rule takes over."""
+    specs = rule.get("fields", {})
+    return [name for name in data if name in specs or rule.get("other", "latest") == "latest"]
+
+
 def merge_fields(rule, state, change):
     specs = rule.get("fields", {})
-    others = [] if rule.get("other", "latest") == "ignore" else [name for name in change.data if name not in specs]
     fields = dict(state.fields)
-    for name in list(specs) + others:
-        merged = merge_field(name, specs.get(name, {"merge": "latest"}), fields.get(name), change.data, change.at)
+    for name in {**specs, **dict.fromkeys(read_names(rule, change.data))}:
+        if name in rule["key"]:
+            continue
+        merged = merge_field(name, specs.get(name, {}), fields.get(name), change.data, change.at, change.device)
         if merged is not None:
             fields[name] = merged
     at = change.at if state.at is None else max(state.at, change.at)
     return replace(state, exists=True, at=at, key=change.key, fields=fields)
 
 
+def is_computed(rule, name):
+    spec = rule.get("fields", {}).get(name, {})
+    return "derive" in spec or spec.get("merge") in ("first_time", "last_time")
+
+
 def replace_document(rule, state, change):
-    data = dict(change.data, stored=ANY) if rule.get("xapi") else change.data
+    data = {name: change.data[name] for name in read_names(rule, change.data) if not is_computed(rule, name)}
+    if rule.get("xapi"):
+        data["stored"] = ANY
     fields = {name: Field(value, change.at) for name, value in data.items()}
     return replace(state, exists=True, at=change.at, key=change.key, fields=fields)
+
+
+def show_field(rule, name, stored):
+    strategy = rule.get("fields", {}).get(name, {}).get("merge") if rule["policy"] == "merge" else None
+    if strategy == "union":
+        return Members(sorted(stored.members.items(), key=lambda pair: (pair[1].at, order_of_id(pair[0]))))
+    if strategy == "map_latest":
+        return {key: member.value for key, member in stored.members.items() if member.value is not None}
+    if strategy == "counter":
+        return sum(member.value for member in stored.members.values())
+    return show_stamp(stored.at) if strategy in ("first_time", "last_time") else stored.value
+
+
+def stored_document(rule, state):
+    """The document without what is computed from it."""
+    return {**state.key, **{name: show_field(rule, name, stored) for name, stored in state.fields.items()}}
 
 
 def document(rule, state):
     """The document as clients see it; None when deleted."""
     if not state.exists:
         return None
-    shown = dict(state.key)
-    specs = rule.get("fields", {}) if rule["policy"] == "merge" else {}
-    for name, stored in state.fields.items():
-        strategy = specs.get(name, {}).get("merge")
-        if strategy == "union":
-            ids = sorted(stored.members, key=lambda id: (stored.members[id].at, order_of_id(id)))
-            shown[name] = Members([stored.members[id].value for id in ids], ids)
-        else:
-            shown[name] = show_stamp(stored.at) if strategy in ("first_time", "last_time") else stored.value
-    for name, spec in specs.items():
+    shown = stored_document(rule, state)
+    derived = {}
+    for name, spec in rule.get("fields", {}).items():
         if "derive" in spec:
-            source = shown.get(spec["derive"])
-            steps = [step for step in spec["steps"] if within(step, source)]
+            steps = [step for step in spec["steps"] if within(step, shown.get(spec["derive"]))]
             if steps:
-                shown[name] = steps[-1]["value"]
-    return shown
+                derived[name] = steps[-1]["value"]
+    return {**shown, **derived}
 
 
 def content(rule, state):
     """What decides whether two whole documents are equal or which is greater."""
-    shown = document(rule, state)
+    shown = stored_document(rule, state)
     if rule.get("xapi"):
         shown.pop("stored", None)
     return shown
@@ -235,10 +280,51 @@ def apply_merge(rule, state, change):
 def apply_whole(rule, state, change):
     incoming = replace_document(rule, state, change)
     new, old = content(rule, incoming), content(rule, state)
-    if rule["policy"] == "latest":
-        if (change.at, order(new)) > (state.at, order(old)):
-            return incoming, None
-        return state, None if change.at == state.at and same(new, old) else "server_wins"
-    if same(new, old):
-        return state, "server_wins" if rule["policy"] == "insert_only" else None
+    equal = same(new, old)
+    policy = rule["policy"]
+    if policy == "latest":
+        return apply_latest(rule, state, incoming, new, old)
+    if policy == "client_wins":
+        if equal and change.at <= state.at:
+            return state, None
+        return replace(incoming, at=max(state.at, change.at)), "client_wins" if change.at < state.at else None
+    if policy == "custom":
+        return apply_custom(rule, state, change, new, old)
+    if policy == "server_wins":
+        return state, None if equal else "server_wins"
+    if equal:
+        return state, "server_wins" if policy == "insert_only" else None
     return state, "manual_required"
+
+
+def clock(rule, state):
+    """The named field where it is an integer, before all else; none at all comes first."""
+    value = state.fields[rule["clock"]].value if rule.get("clock") in state.fields else None
+    return (1, value) if is_integer(value) else (0, 0)
+
+
+def apply_latest(rule, state, incoming, new, old):
+    place, stored = (clock(rule, incoming), incoming.at), (clock(rule, state), state.at)
+    if (place, order(new)) > (stored, order(old)):
+        return incoming, None
+    return state, None if place == stored and same(new, old) else "server_wins"
+
+
+def apply_custom(rule, state, change, new, old):
+    """The team's function decides; a document like the stored one is its word that the stored one wins."""
+    result = TWINS[rule["function"]](old, new, state.at, change.at)
+    if result is None:
+        return state, "manual_required"
+    if not isinstance(result, dict):
+        raise Refused("error", "", retryable=True)
+    data = {name: value for name, value in result.items() if name not in rule["key"] and not is_computed(rule, name)}
+    kept = same({**state.key, **data}, old)
+    if kept and not same(new, old):
+        return state, "server_wins"
+    if kept and change.at <= state.at:
+        return state, None
+    fields = {name: Field(value, change.at) for name, value in data.items()}
+    return replace(state, at=max(state.at, change.at), fields=fields), None
+
+
+TWINS = {}  # the team's functions by name; the tests fill it

@@ -1,7 +1,7 @@
 """The server as the contract describes it: push and pull over plain Python objects."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from check import check, identity
 from merge import BUILT_IN, Refused, State, apply, document
@@ -18,11 +18,31 @@ class Resource:
     rule: dict
     state: State = State()
     version: int = 0
-    created: int = 0
-    deleted_once: bool = False
+    created: int = 0  # the version that last made it out of nothing
+    members: dict = field(default_factory=dict)  # (field, member id) -> the version that brought it as it is
 
     def document(self):
         return document(self.rule, self.state)
+
+    def lists(self):
+        return lists_of(self.rule)
+
+    def delta(self, since):
+        """The document with only those members of lists that came later."""
+        state = self.state
+        newer = {name: replace(state.fields[name], members={
+            id: member for id, member in state.fields[name].members.items() if self.members[name, id] > since})
+            for name in self.lists() if name in state.fields}
+        return document(self.rule, replace(state, fields={**state.fields, **newer}))
+
+    def note_members(self, old):
+        """Members that differ from those of the old state have the resource's version."""
+        was = {(name, id): member for name in self.lists() if name in old.fields
+               for id, member in old.fields[name].members.items()}
+        now = {(name, id): member for name in self.lists() if name in self.state.fields
+               for id, member in self.state.fields[name].members.items()}
+        self.members = {key: self.members[key] if key in was and was[key].bookkeeping() == member.bookkeeping()
+                        else self.version for key, member in now.items()}
 
 
 @dataclass
@@ -112,7 +132,7 @@ class Server:
             resource = learner.resources.get((good.type, good.resource_id))
             resource = resource or Resource(good.type, good.resource_id, good.rule)
             at = good.at if good.at <= now + MAX_CLOCK_SKEW else now
-            resolution = change_resource(learner, resource, good.change(at), before)
+            resolution = change_resource(learner, resource, good.change(at, device), before)
             conflict_id = self.token("c", who) if resolution else None
             entry.receipt = learner.ledger[who] = Receipt(payload, resource, resolution, conflict_id)
             learner.failed.pop(who, None)
@@ -149,15 +169,15 @@ class Server:
     def pull(self, learner_id, request):
         learner = self.learners.get(learner_id) or Learner()
         cursor = max(int(request["lastSyncVersion"]), 1)
-        since = max(int(request["from"]), 1) if "from" in request else cursor
-        since = 1 if since > cursor else since
+        known = max(int(request["from"]), 1) if "from" in request else None
+        known = 1 if known is not None and known > cursor else known
         types = request.get("resourceTypes")
         matching = sorted((resource for resource in learner.resources.values()
                            if resource.version > cursor and (types is None or resource.type in types)),
                           key=lambda resource: resource.version)
         page = matching[:int(request.get("limit", PAGE))]
         more = len(matching) > len(page)
-        return {"changes": [pulled_change(resource, since) for resource in page],
+        return {"changes": [pulled_change(resource, cursor, known) for resource in page],
                 "syncVersion": page[-1].version if more else learner.version,
                 "epoch": ANY, "hasMore": more, "reset": False}
 
@@ -166,12 +186,13 @@ def change_resource(learner, resource, change, before):
     """Applies a change; the first one of a push gives its resource the next version."""
     state, resolution = apply(resource.rule, resource.state, change)
     if resource.version == 0 or state.bookkeeping() != resource.state.bookkeeping():
-        resource.state = state
-        resource.deleted_once |= not state.exists
+        old, resource.state = resource.state, state
         if resource.version <= before:
             learner.version += 1
-            resource.created = resource.created or learner.version
             resource.version = learner.version
+        if not old.exists:
+            resource.created = resource.version
+        resource.note_members(old)
         learner.resources[resource.type, resource.id] = resource
     return resolution
 
@@ -225,11 +246,20 @@ def result(entry, learner):
     return answer
 
 
-def pulled_change(resource, since):
-    """One change of a pull; a client treats create and update alike, so after a delete either may be said."""
+def lists_of(rule):
+    """The fields whose members are kept one by one."""
+    if rule["policy"] != "merge":
+        return []
+    return [name for name, spec in rule.get("fields", {}).items() if spec.get("merge") == "union"]
+
+
+def pulled_change(resource, cursor, known):
+    """One change of a pull for a device that holds all up to known, None where it does not say."""
     shown = resource.document()
-    operation = "delete" if shown is None else "create" if resource.created > since else "update"
-    if shown is not None and resource.deleted_once:
-        operation = ANY
-    return {"resourceType": resource.type, "resourceId": resource.id, "operation": operation,
-            "data": {} if shown is None else shown, "version": resource.version, "serverTimestamp": ANY}
+    change = {"resourceType": resource.type, "resourceId": resource.id, "version": resource.version, "serverTimestamp": ANY,
+              "operation": "create" if resource.created > (cursor if known is None else known) else "update", "data": shown}
+    if shown is None:
+        change.update(operation="delete", data={})
+    elif known is not None and resource.created <= known and resource.lists():
+        change.update(data=resource.delta(known), delta=True)
+    return change

@@ -8,10 +8,12 @@ import unittest
 
 sys.dont_write_bytecode = True
 
+import custom  # noqa: E402, F401
+from items import DECK, ORDER_FREE, USER_TYPES  # noqa: E402
 from merge import LESSON_PROGRESS, Change, State, apply, document  # noqa: E402
 from model import Server  # noqa: E402
 from values import dump, order, parse, parse_stamp, same, show_stamp  # noqa: E402
-from workload import DECK, ORDER_FREE, Workload  # noqa: E402
+from workload import Workload  # noqa: E402
 
 NOW = parse_stamp("2026-01-08T12:00:00Z")
 
@@ -23,7 +25,7 @@ def item(type, hour, data, id=None, **more):
 
 class Case(unittest.TestCase):
     def setUp(self):
-        self.server = Server({"deck": parse(dump(DECK))})
+        self.server = Server(parse(dump(USER_TYPES)))
 
     def push(self, *items, device="d1", **more):
         return self.server.push("l", {"deviceId": device, "items": list(items), **more}, NOW)
@@ -146,7 +148,7 @@ class Case(unittest.TestCase):
             batches = [parse(dump(batch)) for batch in Workload(random.Random(seed), NOW).order_free_batches()]
             shown = set()
             for _ in range(4):
-                server = Server({"deck": parse(dump(DECK))})
+                server = Server(parse(dump(USER_TYPES)))
                 random.shuffle(batches)
                 for batch in batches * 2:
                     server.push("l", batch, NOW)

@@ -47,12 +47,17 @@ class Unifier:
         self.real[token], self.token[kind, real] = real, token
 
     def align(self, expected, real):
-        """Members with ids in order, those without by content."""
-        keep = [member for member, id in zip(expected, expected.ids) if isinstance(id, str)]
-        loose = [member for member, id in zip(expected, expected.ids) if not isinstance(id, str)]
-        orders = [order(member) for member in loose]
-        found = sorted((member for member in real if order(member) in orders), key=order)
-        return keep + sorted(loose, key=order), [member for member in real if order(member) not in orders] + found
+        """Both in one order: of the members of one instant, those with ids as they are, the others by content after them."""
+        mine, theirs, start = [], [], 0
+        for at in sorted(set(expected.ats)):
+            group = [(id, member) for id, member, other in zip(expected.ids, expected, expected.ats) if other == at]
+            loose = [order(member) for id, member in group if not isinstance(id, str)]
+            part, start = real[start:start + len(group)], start + len(group)
+            mine += [member for id, member in group if isinstance(id, str)] + \
+                sorted((member for id, member in group if not isinstance(id, str)), key=order)
+            theirs += [member for member in part if order(member) not in loose] + \
+                sorted((member for member in part if order(member) in loose), key=order)
+        return mine, theirs + real[start:]
 
     def translate(self, value):
         """A request as the model has to see it: ids learnt from the server become tokens."""

@@ -3,39 +3,12 @@
 import copy
 from decimal import Decimal
 
+from items import BAD_FIELDS, DELETED, KEYS, ORDER_FREE, TYPES, Items
 from values import show_stamp
 
 MINUTE = 60_000_000
 DAY = 24 * 60 * MINUTE
 
-DECK = {
-    "key": ["deckId"], "policy": "merge", "other": "latest",
-    "fields": {
-        "lang": {"merge": "first", "type": "string", "required": True},
-        "best": {"merge": "max", "type": "number", "min": 0, "max": 1000},
-        "alias": {"merge": "max", "type": "string"},
-        "fastest": {"merge": "min", "type": "number"},
-        "cards": {"merge": "sum", "type": "integer"},
-        "title": {"merge": "latest", "type": "string", "maxLength": 20},
-        "origin": {"merge": "first"},
-        "level": {"merge": "rank", "values": ["new", "learning", "known"]},
-        "opened": {"merge": "first_time"},
-        "mastered": {"merge": "first_time", "when": {"best": {"from": 500}}},
-        "touched": {"merge": "last_time"},
-        "slowAt": {"merge": "last_time", "when": {"fastest": {"above": 10}}},
-        "grade": {"derive": "best",
-                  "steps": [{"value": "none"}, {"value": "ok", "above": 0}, {"value": "good", "from": 500}]},
-        "size": {"derive": "cards", "steps": [{"value": 1, "from": 3}, {"value": 2, "from": 10}]}}}
-
-NOTE = {
-    "key": ["noteId"], "policy": "merge", "stale": "discard", "other": "refuse",
-    "fields": {"text": {"merge": "latest"}, "likes": {"merge": "sum", "type": "integer"}}}
-
-USER_TYPES = {"deck": DECK, "note": NOTE}
-ORDER_FREE = ("lesson_progress", "conversation", "deck")
-TYPES = ORDER_FREE + ("quiz_attempt", "mastery", "xapi_statement", "note")
-TEXTS = ("", "a", "B", "b", "aa", "Zebra", "é", "ß", "日本", "quote\"back\\slash", "😀", "line\nbreak", "a" * 40)
-NUMBERS = (0, 1, -1, 2, Decimal("1.0"), Decimal("2.50"), 7, 100, Decimal("0.001"), 10**20)
 BAD_TIMES = (None, "", "now", "infinity", "2026-01-08", "2026-01-08T10:30:00", 1767868200, "2026-13-01T00:00:00Z",
              "2026-02-30T00:00:00Z", "2026-01-08T24:00:01Z", "2026-01-08T10:60:00Z", "1969-12-31T23:59:59Z", "T10:30:00Z",
              "10000-01-01T00:00:00Z", " 2026-01-08T10:30:00Z", "2026-01-08T10:30:00Zulu", "2026-01-08T10:30:00+25:00", {})
@@ -49,22 +22,23 @@ class Device:
         self.batches = []
         self.items = []
         self.next_id = 0
+        self.documents = {}  # (type, id) -> what it holds
 
 
-class Workload:
+class Workload(Items):
     def __init__(self, rng, now):
         self.rng = rng
         self.devices = [Device(f"phone-{n}") for n in range(3)]
+        self.reader = Device("reader")  # only pulls
         start = now - 30 * DAY
         self.instants = [start + rng.randrange(20 * 24 * 60) * MINUTE + rng.randrange(3) * 1000 for _ in range(25)]
         self.instants += [instant + rng.choice((1, 400, 1001)) for instant in self.instants[:5]]
         self.soon, self.far = now + 4 * MINUTE, now + 365 * DAY
+        self.emptied = None  # the last delete, when what it deleted was not yet made anew
         self.derived = []  # resource ids that the server gave to conversations
 
     def chance(self, percent):
         return self.rng.random() * 100 < percent
-
-    # Values
 
     def stamp(self, at):
         """One of the ways to write an instant."""
@@ -81,67 +55,9 @@ class Workload:
             return self.stamp(self.rng.choice((self.soon, self.far)))
         return self.stamp(self.rng.choice(self.instants))
 
-    def value(self, depth=2):
-        choice = self.rng.randrange(8 if depth else 5)
-        if choice < 2:
-            return self.rng.choice(TEXTS)
-        if choice < 5:
-            return self.rng.choice((None, True, False) if choice == 2 else NUMBERS)
-        if choice == 5:
-            return [self.value(depth - 1) for _ in range(self.rng.randrange(3))]
-        return {self.rng.choice(("a", "b", "aa", "ü", "")): self.value(depth - 1) for _ in range(self.rng.randrange(3))}
-
-    def some(self, **fields):
-        """A random part of the fields given as functions."""
-        return {name: make() for name, make in fields.items() if self.chance(50)}
-
-    # Good items
-
-    def lesson_progress(self, order_free):
-        rng = self.rng
-        return "lessonId", rng.choice(("l1", "l2", "l3", "é1", 7)), self.some(
-            courseId=lambda: rng.choice(("c1", "c2", None)),
-            completionPercentage=lambda: rng.choice((0, 10, Decimal("33.3"), 75, 100, Decimal("100.0"), None)),
-            timeSpent=lambda: rng.choice((0, 1000, Decimal("250.0"), 600000, None)),
-            status=lambda: rng.choice(("completed", 5)), startedAt=lambda: "ignored", note=self.value, z=self.value)
-
-    def conversation(self, order_free):
-        def message():
-            name = self.rng.choice(("id", "id", "_id", "none"))
-            id = {} if name == "none" else {name: self.rng.choice(("m1", "m2", "m3", "m10", "é", "M"))}
-            return {**id, "text": self.rng.choice(TEXTS)}
-        data = self.some(messages=lambda: [message() for _ in range(self.rng.randrange(1, 4))],
-                         topic=lambda: self.rng.choice(TEXTS + (None,)), extra=self.value)
-        return None, self.rng.choice(["v1", "v2", "v3", 42] + (self.derived if not order_free else [])), data
-
-    def deck(self, order_free):
-        rng = self.rng
-        counts = [0, 1, 3, 10, -2, Decimal("5.0"), None] + ([] if order_free else [2**62, -(2**62), 2**63 - 1, 10**19])
-        return "deckId", rng.choice(("d1", "d2", "d3")), {"lang": rng.choice(("en", "de", "ja")), **self.some(
-            best=lambda: rng.choice((0, 1, Decimal("499.9"), 500, 1000, None)), alias=lambda: rng.choice(TEXTS + (None,)),
-            fastest=lambda: rng.choice(NUMBERS + (None,)), cards=lambda: rng.choice(counts),
-            title=lambda: rng.choice(TEXTS[:10] + (None,)), origin=self.value,
-            level=lambda: rng.choice(("new", "learning", "known", None)), opened=lambda: 1, grade=lambda: "fake",
-            size=lambda: "fake", color=self.value)}
-
-    def note(self, order_free):
-        return "noteId", self.rng.choice(("n1", "n2")), self.some(text=self.value, likes=lambda: self.rng.choice((1, 2, None)))
-
-    def quiz_attempt(self, order_free):
-        key = {"quizId": self.rng.choice(("q1", "q\"2", "ü", 3)),
-               "attemptNumber": self.rng.choice((1, 2, Decimal("1.0")))}
-        return key, None, self.some(score=lambda: self.rng.choice((1, Decimal("1.0"), 2)), passed=lambda: True)
-
-    def mastery(self, order_free):
-        return "competencyId", self.rng.choice(("k1", "k2", "k3")), self.some(level=self.value, seen=lambda: 1, none=lambda: None)
-
-    def xapi_statement(self, order_free):
-        statement = {"actor": {"mbox": "mailto:ada@example.org"}, "object": {"id": "http://example.org/quiz"},
-                     "verb": {"id": self.rng.choice(("http://adlnet.gov/expapi/verbs/passed", "x:failed"))}}
-        return "id", self.rng.choice([None] + [f"00000000-0000-4000-8000-00000000000{n}" for n in range(5)]), {
-            **statement, **self.some(stored=lambda: "2020-01-01T00:00:00Z", result=lambda: {"success": self.chance(50)})}
-
     def good_item(self, types=TYPES, order_free=False):
+        if not order_free and self.emptied and self.chance(40):
+            return self.make_anew()
         type = self.rng.choice(types)
         key, resource, data = getattr(self, type)(order_free)
         item = {"operation": self.rng.choice(("create", "update")), "resourceType": type, "data": data,
@@ -158,17 +74,28 @@ class Workload:
             return item
         if type == "conversation" and item["operation"] == "create" and self.chance(40):
             del item["resourceId"]
-        if self.chance(8) and type in ORDER_FREE + ("mastery", "note"):
+        if self.chance(8) and type in DELETED:
             self.make_delete(item, key)
         return item
 
     def make_delete(self, item, key):
         item["operation"] = "delete"
-        item["data"] = {name: value for name, value in item["data"].items() if name == key}
+        item["data"] = {name: value for name, value in item["data"].items() if name == key or (isinstance(key, dict) and name in key)}
         if "resourceId" in item and not item["data"] and self.chance(50):
             del item["data"]
         elif "resourceId" not in item and key is None:
             item["resourceId"] = "v1"
+        self.emptied = copy.deepcopy(item)  # the item itself may be spoilt
+
+    def make_anew(self):
+        """What was deleted last, from a later instant."""
+        item = {**self.emptied, "operation": "create", "clientTimestamp": self.stamp(max(self.instants))}
+        key, _, data = getattr(self, item["resourceType"])(False)
+        names = key if isinstance(key, dict) else [key]
+        item["data"] = {**{name: value for name, value in data.items() if name not in names},
+                        **{name: value for name, value in (item.get("data") or {}).items() if name in names}}
+        self.emptied = None
+        return item
 
     # Bad items
 
@@ -205,30 +132,16 @@ class Workload:
         return item
 
     def spoil_field(self, item, data):
-        rng = self.rng
-        keys = {"lesson_progress": "lessonId", "deck": "deckId", "mastery": "competencyId", "xapi_statement": "id",
-                "quiz_attempt": "quizId", "note": "noteId"}
-        fields = {
-            "lesson_progress": [("completionPercentage", (-1, 101, "50", True, Decimal("100.001"))),
-                                ("timeSpent", (-1, Decimal("1.5"), "1", []))],
-            "deck": [("best", (-1, 1001, "1")), ("alias", (1, True)), ("fastest", ("1", [])),
-                     ("cards", (Decimal("1.5"), "1")),
-                     ("title", ("x" * 21, "日" * 21, 5)), ("level", ("expert", 1)), ("lang", (None, 5)), ("lang", (None,))],
-            "quiz_attempt": [("attemptNumber", (0, -1, Decimal("1.5"), "1", None, True))],
-            "note": [("likes", (Decimal("0.5"),)), ("color", ("red", None))],
-            "xapi_statement": [("verb", (None, {}, "http://example.org/v")), ("result", ({"passed": True}, {"success": 1})),
-                               ("Stored", (1,))],
-            "conversation": [("messages", ("text", {}, 5))]}
         type = str(item.get("resourceType"))
-        if type in fields and self.chance(60):
-            name, values = rng.choice(fields[type])
-            data[name] = rng.choice(values)
-        elif type in keys and self.chance(70):
-            data[keys[type]] = rng.choice(("", True, {}, "k" * 201, "other"))
+        if type in BAD_FIELDS and self.chance(60):
+            name, values = self.rng.choice(BAD_FIELDS[type])
+            data[name] = self.rng.choice(values)
+        elif type in KEYS and self.chance(70):
+            data[KEYS[type]] = self.rng.choice(("", True, {}, "k" * 201, "other"))
             if self.chance(30):
                 item["resourceId"] = "mismatch"
         else:
-            data.pop(keys.get(type), None)
+            data.pop(KEYS.get(type), None)
             item.pop("resourceId", None)
 
     # Batches
@@ -242,7 +155,7 @@ class Workload:
         item = self.good_item()
         if isinstance(old, dict) and "id" in old and self.chance(4):
             item["id"] = old["id"]
-        elif item["operation"] != "delete" and item["resourceType"] not in ("note", "xapi_statement") and self.chance(10):
+        elif item["operation"] != "delete" and item["resourceType"] not in ("note", "fixed", "xapi_statement") and self.chance(10):
             item["data"]["nonce"] = f"{device.name}/{device.next_id}"
         else:
             item["id"] = f"i{device.next_id}" if self.chance(97) else self.rng.choice(("ü" * 200, "an id", "\\"))
