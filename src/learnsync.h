@@ -197,6 +197,7 @@ extern int learnsync_max_item_bytes;
 extern int learnsync_max_depth;
 extern int learnsync_max_clock_skew;
 extern int learnsync_max_pull_limit;
+extern int learnsync_max_learner_events;
 extern char *learnsync_jwt_claim;
 extern char *learnsync_learner_id;
 
@@ -207,6 +208,7 @@ extern LsText ls_text_datum(Datum text);
 extern char *ls_text_string(LsText text);
 extern Datum ls_text_to_datum(LsText text);
 extern bool ls_text_equal(LsText a, LsText b);
+extern int ls_text_compare(LsText a, LsText b);
 extern int ls_text_compare_keys(LsText a, LsText b);
 extern int ls_text_chars(LsText text);
 extern bool ls_text_is_id(LsText text);
@@ -249,6 +251,7 @@ extern pg_uuid_t ls_digest_derive(const pg_uuid_t *key, const char *purpose);
 extern LsText ls_digest_uuid_text(const pg_uuid_t *uuid);
 
 /* stamp.c */
+extern bool ls_stamp_in_range(TimestampTz at);
 extern bool ls_stamp_parse(LsText text, TimestampTz *at);
 extern LsText ls_stamp_text(TimestampTz at, int digits);
 

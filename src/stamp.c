@@ -94,6 +94,14 @@ is_date(int year, int month, int day)
 	return year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= day_tab[isleap(year)][month - 1];
 }
 
+/* Whether a time is of the years 1970 to 9999. */
+bool
+ls_stamp_in_range(TimestampTz at)
+{
+	return at >= (TimestampTz) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY &&
+		   at < (TimestampTz) (date2j(10000, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
 /* Reads a time of the years 1970 to 9999; false where it is anything else. A leap second is the next second. */
 bool
 ls_stamp_parse(LsText text, TimestampTz *at)
@@ -122,8 +130,7 @@ ls_stamp_parse(LsText text, TimestampTz *at)
 	seconds += (int64) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * SECS_PER_DAY;
 	seconds += hour * SECS_PER_HOUR + minute * SECS_PER_MINUTE + second;
 	*at = seconds * USECS_PER_SEC + microseconds;
-	return *at >= (TimestampTz) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY &&
-		   *at < (TimestampTz) (date2j(10000, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+	return ls_stamp_in_range(*at);
 }
 
 static char *

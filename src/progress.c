@@ -1,0 +1,195 @@
+/*
+ * progress.c
+ *		The reduced state of a set of events: what takes in events, in any order, each any number of times.
+ *
+ * Whatever is said to be last or first is so in the order of (order instant, event id). A state keeps the last reset
+ * that it saw and nothing of what is ordered before it. A reset that is still to come may lie anywhere after that, so
+ * the state holds what would be left then: the last event of each kind, and for what goes by maximum or by the first
+ * event all candidates.
+ */
+#include "postgres.h"
+
+#include "progress.h"
+
+#define FIRST_CHUNK 256
+#define LAST_CHUNK (64 * 1024)
+
+LsProgress *
+ls_progress_new(MemoryContext context)
+{
+	LsProgress *progress = MemoryContextAllocZero(context, sizeof(LsProgress));
+
+	progress->context = context;
+	progress->last_at = LS_NO_TIME;
+	progress->chunk = FIRST_CHUNK / 2;
+	return progress;
+}
+
+/* Memory that lives as long as the state. Small pieces share chunks, which grow with the state. */
+void *
+ls_progress_take(LsProgress *progress, Size bytes)
+{
+	char *piece;
+
+	bytes = MAXALIGN(bytes);
+	if (bytes > progress->left)
+	{
+		progress->chunk = Min(progress->chunk * 2, LAST_CHUNK);
+		progress->left = Max(progress->chunk, bytes);
+		progress->free = MemoryContextAllocHuge(progress->context, progress->left);
+	}
+	piece = progress->free;
+	progress->free += bytes;
+	progress->left -= bytes;
+	return piece;
+}
+
+LsText
+ls_progress_copy(LsProgress *progress, LsText text)
+{
+	if (text.data == NULL)
+		return text;
+	return (LsText){memcpy(ls_progress_take(progress, text.length), text.data, text.length), text.length};
+}
+
+bool
+ls_point_exists(const LsPoint *point)
+{
+	return point->id.data != NULL;
+}
+
+/* By order instant, then by the bytes of the id; the spelling only tells apart what nobody should have told twice. */
+int
+ls_point_compare(const LsPoint *a, const LsPoint *b)
+{
+	int order;
+
+	if (a->at != b->at)
+		return a->at < b->at ? -1 : 1;
+	order = ls_text_compare(a->id, b->id);
+	return order != 0 ? order : ls_text_compare(a->time, b->time);
+}
+
+/* The time as it is shown: as sent, else in UTC with milliseconds, or microseconds where these do not do. */
+LsText
+ls_point_text(const LsPoint *point)
+{
+	return point->time.data != NULL ? point->time : ls_stamp_text(point->at, point->at % 1000 == 0 ? 3 : 6);
+}
+
+static char *
+append(char *block, LsText *text, LsText source)
+{
+	*text = source;
+	if (source.data == NULL)
+		return block;
+	text->data = memcpy(block, source.data, source.length);
+	return block + source.length;
+}
+
+/* Takes a value over, into the memory of the one before where that is large enough. */
+void
+ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
+{
+	int bytes = value.length + point->id.length + point->time.length;
+	char *next;
+
+	if (bytes > kept->room)
+	{
+		kept->room = Max(bytes, kept->room * 2);
+		kept->block = ls_progress_take(progress, kept->room);
+	}
+	kept->point.at = point->at;
+	next = append(kept->block, &kept->value, value); /* first, for the alignment of numbers and containers */
+	next = append(next, &kept->point.id, point->id);
+	append(next, &kept->point.time, point->time);
+}
+
+/* Takes a value over unless a later event has spoken; at the same point the greater bytes stand, whoever comes first. */
+bool
+ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
+{
+	if (ls_point_exists(&kept->point))
+	{
+		int order = ls_point_compare(point, &kept->point);
+
+		if (order < 0 || (order == 0 && ls_text_compare(value, kept->value) <= 0))
+			return false;
+	}
+	ls_progress_keep(progress, kept, point, value);
+	return true;
+}
+
+/* Notes that an event occurred, whatever became of it. */
+void
+ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time)
+{
+	if (at < progress->last_at || (at == progress->last_at && ls_text_compare(time, progress->last_time) <= 0))
+		return;
+	progress->last_at = at;
+	progress->last_time = ls_progress_copy(progress, time);
+}
+
+/* Whether an event comes too early to count. */
+static bool
+is_wiped(const LsProgress *progress, const LsPoint *point)
+{
+	return ls_point_exists(&progress->reset) && ls_point_compare(point, &progress->reset) < 0;
+}
+
+/* A later reset wipes more; what it wiped is dropped when the state is settled. */
+void
+ls_progress_reset(LsProgress *progress, const LsPoint *point)
+{
+	if (ls_point_exists(&progress->reset) && ls_point_compare(point, &progress->reset) <= 0)
+		return;
+	progress->reset = (LsPoint){point->at, ls_progress_copy(progress, point->id)};
+}
+
+/* The bytes of an object, or none for null. */
+LsText
+ls_progress_container(const JsonbValue *value)
+{
+	if (value->type == jbvNull)
+		return (LsText){NULL, 0};
+	return (LsText){(const char *) value->val.binary.data, value->val.binary.len};
+}
+
+JsonbValue
+ls_progress_json(LsText container)
+{
+	if (container.data == NULL)
+		return ls_json_null();
+	return (JsonbValue){.type = jbvBinary, .val.binary = {container.length, (JsonbContainer *) container.data}};
+}
+
+/* Takes one event in. */
+void
+ls_progress_add(LsProgress *progress, const LsEvent *event)
+{
+	const LsText nothing = {NULL, 0};
+
+	ls_progress_touch(progress, event->occurred_at, event->point.time);
+	if (is_wiped(progress, &event->point))
+		return;
+	switch (event->type)
+	{
+		case LS_EVENT_CONTENT:
+			ls_progress_add_content(progress, event);
+			break;
+		case LS_EVENT_ONBOARDED:
+			ls_progress_keep_latest(progress, &progress->onboarding, &event->point,
+									ls_progress_container(&event->payload));
+			ls_progress_keep_latest(progress, &progress->active, &event->point, event->path);
+			break;
+		case LS_EVENT_ONBOARDING_RESET:
+			ls_progress_keep_latest(progress, &progress->onboarding, &event->point, nothing);
+			ls_progress_keep_latest(progress, &progress->active, &event->point, nothing);
+			break;
+		case LS_EVENT_ACTIVE_PATH:
+			ls_progress_keep_latest(progress, &progress->active, &event->point, event->path);
+			break;
+		default:
+			ls_progress_reset(progress, &event->point);
+	}
+}
