@@ -17,17 +17,31 @@ BEGIN
             ('learner', 'learnsync_api.sync_pull(jsonb)'),
             ('learner', 'learnsync_api.sync_devices()'),
             ('learner', 'learnsync_api.sync_status(text)'),
+            ('learner', 'learnsync_api.progress_put(jsonb)'),
+            ('learner', 'learnsync_api.progress_get(text, integer)'),
             ('service', 'learnsync.sync_push(text, jsonb)'),
             ('service', 'learnsync.sync_pull(text, jsonb)'),
             ('service', 'learnsync.sync_devices(text)'),
             ('service', 'learnsync.sync_status(text, text)'),
             ('service', 'learnsync.current_learner()'),
+            ('service', 'learnsync.progress_put(text, jsonb)'),
+            ('service', 'learnsync.progress_get(text, text, integer)'),
+            ('service', 'learnsync.progress_agg(text, anyelement, text, jsonb)'),
+            ('service', 'learnsync.progress_concat(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync.progress_eq(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync.progress_ne(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync.progress_to_jsonb(learnsync.progress)'),
+            ('service', 'learnsync.progress_send(learnsync.progress)'),
+            ('service', 'learnsync.progress_from_bytea(bytea)'),
+            ('admin', 'learnsync.progress_verify()'),
+            ('admin', 'learnsync.progress_rebuild()'),
+            ('admin', 'learnsync.progress_rebuild_next(text, bigint, bigint)'),
             ('admin', 'learnsync.define_resource_type(text, jsonb)'),
             ('admin', 'learnsync.drop_resource_type(text)'),
             ('admin', 'learnsync.digest(jsonb)')) AS f (wanted, signature)
         WHERE f.wanted = kind OR (kind = 'admin' AND f.wanted = 'service')
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, role);
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', signature, role);
     END LOOP;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
                    CASE kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END, role);
@@ -46,7 +60,7 @@ BEGIN
         WHERE e.extname = 'learnsync' AND d.deptype = 'e'
     LOOP
         IF member.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass THEN
-            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
+            EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
         ELSIF member.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
             AND (SELECT typcategory <> 'A' FROM pg_catalog.pg_type WHERE oid = member.objid) THEN
             EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', member.objid::pg_catalog.regtype);

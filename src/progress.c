@@ -58,6 +58,13 @@ ls_point_exists(const LsPoint *point)
 	return point->id.data != NULL;
 }
 
+/* The point without the time as sent, for what never shows it. */
+LsPoint
+ls_point_bare(const LsPoint *point)
+{
+	return (LsPoint){point->at, point->id};
+}
+
 /* By order instant, then by the bytes of the id; the spelling only tells apart what nobody should have told twice. */
 int
 ls_point_compare(const LsPoint *a, const LsPoint *b)
@@ -168,6 +175,7 @@ void
 ls_progress_add(LsProgress *progress, const LsEvent *event)
 {
 	const LsText nothing = {NULL, 0};
+	LsPoint bare = ls_point_bare(&event->point);
 
 	ls_progress_touch(progress, event->occurred_at, event->point.time);
 	if (is_wiped(progress, &event->point))
@@ -180,14 +188,14 @@ ls_progress_add(LsProgress *progress, const LsEvent *event)
 		case LS_EVENT_ONBOARDED:
 			ls_progress_keep_latest(progress, &progress->onboarding, &event->point,
 									ls_progress_container(&event->payload));
-			ls_progress_keep_latest(progress, &progress->active, &event->point, event->path);
+			ls_progress_keep_latest(progress, &progress->active, &bare, event->path);
 			break;
 		case LS_EVENT_ONBOARDING_RESET:
 			ls_progress_keep_latest(progress, &progress->onboarding, &event->point, nothing);
-			ls_progress_keep_latest(progress, &progress->active, &event->point, nothing);
+			ls_progress_keep_latest(progress, &progress->active, &bare, nothing);
 			break;
 		case LS_EVENT_ACTIVE_PATH:
-			ls_progress_keep_latest(progress, &progress->active, &event->point, event->path);
+			ls_progress_keep_latest(progress, &progress->active, &bare, event->path);
 			break;
 		default:
 			ls_progress_reset(progress, &event->point);

@@ -78,6 +78,7 @@ typedef struct LsInteraction
 {
 	LsText id;
 	LsKept state; /* a container, or cleared */
+	bool changed; /* since it was loaded */
 	struct LsInteraction *next; /* of the same content */
 } LsInteraction;
 
@@ -128,20 +129,16 @@ typedef struct LsContentRow
 	LsPoint completed; /* without id: never */
 	LsText version; /* without data: none was stated */
 	LsPoint version_point;
-	Jsonb *interactions; /* as stored; only in rows that were read */
-	bool stored;
-	ItemPointerData place; /* where the stored row is */
 } LsContentRow;
 
-/* A learner's row of learnsync_data.progress beside what LsProgress holds. */
-typedef struct LsProgressRow
+/* The state of one interaction as it is stored. */
+typedef struct LsInteractionRow
 {
-	bool exists;
-	int64 events; /* in the log */
-	int64 version; /* of the newest event */
-	LsText client; /* clientId of the first event */
-	int64 foreign_version; /* of the first event from another client; 0 = none */
-} LsProgressRow;
+	LsText content_id;
+	LsText id;
+	LsPoint point;
+	LsText state; /* a container; without data where an event removed it */
+} LsInteractionRow;
 
 /* event_read.c */
 extern const char *ls_event_status_name(LsStatus status);
@@ -173,6 +170,7 @@ extern LsProgress *ls_progress_new(MemoryContext context);
 extern void *ls_progress_take(LsProgress *progress, Size bytes);
 extern LsText ls_progress_copy(LsProgress *progress, LsText text);
 extern bool ls_point_exists(const LsPoint *point);
+extern LsPoint ls_point_bare(const LsPoint *point);
 extern int ls_point_compare(const LsPoint *a, const LsPoint *b);
 extern LsText ls_point_text(const LsPoint *point);
 extern void ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);
@@ -189,8 +187,8 @@ extern LsContent *ls_progress_content(LsProgress *progress, LsText id);
 extern void ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, const LsPoint *point);
 extern void ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point, Numeric score);
 extern void ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *point, LsText version);
-extern void ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id, const LsPoint *point,
-									LsText state);
+extern LsInteraction *ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id,
+											  const LsPoint *point, LsText state);
 extern void ls_progress_add_content(LsProgress *progress, const LsEvent *event);
 
 /* progress_settle.c */
@@ -200,8 +198,8 @@ extern void ls_progress_sort_trail(LsTrail *trail);
 
 /* progress_row.c */
 extern LsContentRow ls_progress_row(const LsContent *content);
-extern Jsonb *ls_progress_row_interactions(const LsContent *content);
-extern void ls_progress_load_row(LsProgress *progress, const LsContentRow *row);
+extern void ls_progress_load_content(LsProgress *progress, const LsContentRow *row);
+extern void ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row);
 extern LsProgress *ls_progress_plain(LsProgress *progress);
 
 /* progress_show.c */

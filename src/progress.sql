@@ -15,7 +15,7 @@ CREATE TYPE learnsync.progress (
     RECEIVE = learnsync.progress_recv, SEND = learnsync.progress_send,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = extended);
 COMMENT ON TYPE learnsync.progress IS
-    'The reduced state of any set of events of one learner. Text and jsonb show the snapshot: {version, onboarding, activePathId, content, streak, lastUpdated}. Text is no input, as a snapshot does not carry the order of its events (0A000); bytea and the binary form keep everything.';
+    'The reduced state of any set of events of one learner. Cast to jsonb it is the snapshot: {version, onboarding, activePathId, content, streak, lastUpdated}. Text is the snapshot with one member more, state: the binary form in hexadecimal, which it is read back from (22P02 where it is missing or the rest was edited).';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_to_jsonb(learnsync.progress) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_progress_to_jsonb';
@@ -51,7 +51,7 @@ CREATE OPERATOR CLASS learnsync.progress_ops DEFAULT FOR TYPE learnsync.progress
     OPERATOR 1 learnsync.= (learnsync.progress, learnsync.progress),
     FUNCTION 1 learnsync.progress_hash(learnsync.progress);
 
-CREATE OR REPLACE FUNCTION learnsync.progress_agg_add(internal, text, timestamptz, text, jsonb) RETURNS internal
+CREATE OR REPLACE FUNCTION learnsync.progress_agg_add(internal, text, anyelement, text, jsonb) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_progress_agg_add';
 CREATE OR REPLACE FUNCTION learnsync.progress_agg_combine(internal, internal) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_progress_agg_combine';
@@ -62,9 +62,9 @@ CREATE OR REPLACE FUNCTION learnsync.progress_agg_deserialize(bytea, internal) R
 CREATE OR REPLACE FUNCTION learnsync.progress_agg_final(internal) RETURNS learnsync.progress
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_progress_agg_final';
 
-CREATE OR REPLACE AGGREGATE learnsync.progress_agg(event_id text, occurred_at timestamptz, type text, payload jsonb) (
+CREATE OR REPLACE AGGREGATE learnsync.progress_agg(event_id text, occurred_at anyelement, type text, payload jsonb) (
     SFUNC = learnsync.progress_agg_add, STYPE = internal, FINALFUNC = learnsync.progress_agg_final,
     COMBINEFUNC = learnsync.progress_agg_combine, SERIALFUNC = learnsync.progress_agg_serialize,
     DESERIALFUNC = learnsync.progress_agg_deserialize, PARALLEL = SAFE);
-COMMENT ON AGGREGATE learnsync.progress_agg(text, timestamptz, text, jsonb) IS
-    'Reduces events of one learner, in any order. type: content.progressed, onboarding.completed, onboarding.reset, activePath.set, progress.reset. Rows without event_id, occurred_at or type are left out; another bad row is refused (22023, 22008) with its event_id.';
+COMMENT ON AGGREGATE learnsync.progress_agg(text, anyelement, text, jsonb) IS
+    'Reduces events of one learner, in any order. occurred_at: text in RFC 3339 with offset, which the snapshot shows as sent, or timestamptz, shown in UTC. type: content.progressed, onboarding.completed, onboarding.reset, activePath.set, progress.reset. Rows without event_id, occurred_at or type are left out; another bad row is refused (22023, 22007, 22008) with its event_id.';

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "progress.h"
 #include "utils/builtins.h"
 
@@ -11,6 +12,7 @@
 typedef struct AggState
 {
 	LsProgress *progress;
+	Oid time_type; /* of occurred_at */
 	bytea *packed;
 } AggState;
 
@@ -34,22 +36,41 @@ refuse_event(LsText id, int sqlstate, const char *message)
 					errdetail("%s.", message)));
 }
 
+/* A time comes as the client sent it, and is shown like that, or as the server keeps times. */
+static void
+read_time(LsEvent *event, Oid type, Datum time)
+{
+	if (type == TIMESTAMPTZOID)
+	{
+		event->point.at = event->occurred_at = DatumGetTimestampTz(time);
+		event->point.time = (LsText){NULL, 0};
+		if (!ls_stamp_in_range(event->point.at))
+			refuse_event(event->point.id, ERRCODE_DATETIME_FIELD_OVERFLOW,
+						 "occurred_at must be of the years 1970 to 9999");
+		return;
+	}
+	if (type != TEXTOID && type != VARCHAROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("occurred_at cannot be of type %s", format_type_be(type)),
+				 errhint("Cast it to text or timestamp with time zone.")));
+	if (!ls_stamp_parse(ls_text_datum(time), &event->occurred_at))
+		refuse_event(event->point.id, ERRCODE_INVALID_DATETIME_FORMAT,
+					 "occurred_at must be an RFC 3339 time with offset, of the years 1970 to 9999");
+	ls_event_set_time(event, event->occurred_at, ls_text_datum(time));
+}
+
 /* Reads the columns of an event; unlike a put's, a bad one has nobody to be answered to. */
 static void
-read_event(FunctionCallInfo fcinfo, LsEvent *event)
+read_event(FunctionCallInfo fcinfo, const AggState *state, LsEvent *event)
 {
 	LsFailure failure;
 	JsonbValue payload;
 	LsText type = ls_text_datum(PG_GETARG_DATUM(3));
 
 	event->point.id = ls_text_datum(PG_GETARG_DATUM(1));
-	event->point.at = event->occurred_at = PG_GETARG_TIMESTAMPTZ(2);
-	event->point.time = (LsText){NULL, 0};
 	if (!ls_text_is_id(event->point.id))
 		refuse_event(event->point.id, ERRCODE_INVALID_PARAMETER_VALUE, "event_id must have 1 to 200 characters");
-	if (!ls_stamp_in_range(event->point.at))
-		refuse_event(event->point.id, ERRCODE_DATETIME_FIELD_OVERFLOW,
-					 "occurred_at must be of the years 1970 to 9999");
+	read_time(event, state->time_type, PG_GETARG_DATUM(2));
 	if (!ls_event_type(type, &event->type))
 		refuse_event(event->point.id, ERRCODE_INVALID_PARAMETER_VALUE,
 					 psprintf("The type \"%s\" is unknown", ls_text_string(type)));
@@ -80,7 +101,9 @@ learnsync_progress_agg_add(PG_FUNCTION_ARGS)
 	}
 	if (state == NULL)
 		state = make_state(fcinfo);
-	read_event(fcinfo, &event);
+	if (!OidIsValid(state->time_type))
+		state->time_type = get_fn_expr_argtype(fcinfo->flinfo, 2);
+	read_event(fcinfo, state, &event);
 	ls_progress_add(state->progress, &event);
 	PG_RETURN_POINTER(state);
 }

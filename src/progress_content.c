@@ -203,8 +203,8 @@ ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *poi
 		content->changed = true;
 }
 
-/* An event stated the state of an interaction; without data it took the interaction away. */
-void
+/* An event stated the state of an interaction; without data it took the interaction away. Answers the interaction. */
+LsInteraction *
 ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id, const LsPoint *point, LsText state)
 {
 	InteractionEntry *entry;
@@ -223,21 +223,23 @@ ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id, con
 		content->ninteractions++;
 	}
 	if (ls_progress_keep_latest(progress, &entry->interaction->state, point, state))
-		content->changed = true;
+		entry->interaction->changed = true;
+	return entry->interaction;
 }
 
-/* Takes a content.progressed in. */
+/* Takes a content.progressed in. Only the times of statuses are shown. */
 void
 ls_progress_add_content(LsProgress *progress, const LsEvent *event)
 {
 	LsContent *content = ls_progress_content(progress, event->content_id);
+	LsPoint bare = ls_point_bare(&event->point);
 
 	ls_progress_status(progress, content, event->status, &event->point);
 	if (event->score != NULL)
-		ls_progress_score(progress, content, &event->point, event->score);
+		ls_progress_score(progress, content, &bare, event->score);
 	if (event->version.data != NULL)
-		ls_progress_version(progress, content, &event->point, event->version);
+		ls_progress_version(progress, content, &bare, event->version);
 	if (event->interaction_id.data != NULL)
-		ls_progress_interaction(progress, content, event->interaction_id, &event->point,
+		ls_progress_interaction(progress, content, event->interaction_id, &bare,
 								ls_progress_container(&event->state));
 }

@@ -2,8 +2,8 @@
  * progress_type.c
  *		The type learnsync.progress: the reduced state of any set of events of one learner.
  *
- * Its text is the snapshot, which does not say which event stood for what; so text is not accepted as input, where a
- * dump would lose that without a word. The binary form and bytea keep everything.
+ * Its text is the snapshot with one member more, "state": the binary form in hexadecimal. The snapshot alone does not
+ * say which event stood for what, and a dump has to keep that.
  */
 #include "postgres.h"
 
@@ -27,6 +27,20 @@ snapshot_of(const bytea *packed)
 	JsonbValue snapshot = ls_progress_snapshot(unpack(packed));
 
 	return ls_json_encode(&snapshot);
+}
+
+/* The text form as JSON. */
+static Jsonb *
+text_of(const bytea *packed)
+{
+	LsProgress *progress = unpack(packed);
+	JsonbValue json = ls_progress_snapshot(progress);
+	bytea *portable = ls_progress_pack(progress, true);
+	int length = VARSIZE(portable) - VARHDRSZ;
+	char *hex = palloc_extended((Size) length * 2 + 1, MCXT_ALLOC_HUGE);
+
+	ls_json_put(&json, "state", ls_json_text((LsText){hex, (int) hex_encode(VARDATA(portable), length, hex)}));
+	return ls_json_encode(&json);
 }
 
 /* A value from its portable form, whoever wrote that. */
@@ -53,22 +67,43 @@ PG_FUNCTION_INFO_V1(learnsync_progress_eq);
 PG_FUNCTION_INFO_V1(learnsync_progress_ne);
 PG_FUNCTION_INFO_V1(learnsync_progress_hash);
 
+static void
+refuse_text(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid input syntax for type learnsync.progress"),
+			 errdetail("%s", detail), errhint("Reduce the events with learnsync.progress_agg.")));
+}
+
+/* The member "state" decides; a text that was edited elsewhere is refused, as nobody would see that it is ignored. */
 Datum
 learnsync_progress_in(PG_FUNCTION_ARGS)
 {
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("cannot accept a value of type learnsync.progress as text"),
-					errdetail("A snapshot does not say in which order its events were."),
-					errhint("Reduce the events with learnsync.progress_agg, or cast from bytea.")));
-	PG_RETURN_VOID();
+	Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
+	JsonbValue sent;
+	JsonbValue shown;
+	JsonbValue state;
+	bytea *portable;
+	bytea *packed;
+
+	ls_json_root(json, &sent);
+	if (!ls_json_is_object(&sent) || !ls_json_get(&sent, "state", &state) || state.type != jbvString)
+		refuse_text("A snapshot without its \"state\" does not say in which order its events were.");
+	portable = DatumGetByteaP(
+		DirectFunctionCall2(binary_decode, ls_text_to_datum(ls_text_of(&state)), CStringGetTextDatum("hex")));
+	packed = from_portable(VARDATA(portable), VARSIZE(portable) - VARHDRSZ);
+	ls_json_root(text_of(packed), &shown);
+	if (ls_json_compare(&sent, &shown) != 0)
+		refuse_text("The snapshot is not the one of its \"state\".");
+	PG_RETURN_BYTEA_P(packed);
 }
 
 Datum
 learnsync_progress_out(PG_FUNCTION_ARGS)
 {
-	Jsonb *snapshot = snapshot_of(PG_GETARG_BYTEA_P(0));
+	Jsonb *text = text_of(PG_GETARG_BYTEA_P(0));
 
-	PG_RETURN_CSTRING(JsonbToCString(NULL, &snapshot->root, VARSIZE(snapshot)));
+	PG_RETURN_CSTRING(JsonbToCString(NULL, &text->root, VARSIZE(text)));
 }
 
 Datum
