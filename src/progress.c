@@ -127,11 +127,21 @@ ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point
 	return true;
 }
 
+/* Whether one spelling of an instant is shown rather than another: the greater one. */
+static bool
+is_shown_instead(TimestampTz at, LsText time, LsText other)
+{
+	LsPoint one = {at, {NULL, 0}, time};
+	LsPoint two = {at, {NULL, 0}, other};
+
+	return ls_text_compare(time, other) != 0 && ls_text_compare(ls_point_text(&one), ls_point_text(&two)) > 0;
+}
+
 /* Notes that an event occurred, whatever became of it. */
 void
 ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time)
 {
-	if (at < progress->last_at || (at == progress->last_at && ls_text_compare(time, progress->last_time) <= 0))
+	if (at < progress->last_at || (at == progress->last_at && !is_shown_instead(at, time, progress->last_time)))
 		return;
 	progress->last_at = at;
 	progress->last_time = ls_progress_copy(progress, time);
