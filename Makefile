@@ -55,5 +55,8 @@ bench:
 model-long:
 	test/scratch python3 test/model/run --seeds 20000
 
-.PHONY: demo test bench model-long
+progress-long:
+	test/scratch python3 test/progress/run --logs 20000
+
+.PHONY: demo test bench model-long progress-long
 .DELETE_ON_ERROR:
