@@ -50,7 +50,10 @@ test:
 	test/scratch test/run
 
 bench:
-	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run
+	SCRATCH_CONF=test/bench/server.conf test/scratch sh -c 'test/bench/run && test/bench/events'
+
+bench-events:
+	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/events
 
 model-long:
 	test/scratch python3 test/model/run --seeds 20000
@@ -58,5 +61,5 @@ model-long:
 progress-long:
 	test/scratch python3 test/progress/run --logs 20000
 
-.PHONY: demo test bench model-long progress-long
+.PHONY: demo test bench bench-events model-long progress-long
 .DELETE_ON_ERROR:
