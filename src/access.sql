@@ -43,12 +43,15 @@ BEGIN
     LOOP
         EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', signature, role);
     END LOOP;
+    IF kind <> 'learner' THEN
+        EXECUTE format('GRANT USAGE ON TYPE learnsync.progress TO %I', role);
+    END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
                    CASE kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END, role);
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner), admin (as service, and resource types). Can be repeated.';
+    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, progress_verify, progress_rebuild). Can be repeated.';
 
 DO $$
 DECLARE
