@@ -12,7 +12,7 @@
 #include "progress.h"
 
 #define FIRST_CHUNK 256
-#define LAST_CHUNK (64 * 1024)
+#define LAST_CHUNK (8 * 1024) /* larger ones would be blocks of their own */
 
 LsProgress *
 ls_progress_new(MemoryContext context)
@@ -84,14 +84,43 @@ ls_point_text(const LsPoint *point)
 	return point->time.data != NULL ? point->time : ls_stamp_text(point->at, point->at % 1000 == 0 ? 3 : 6);
 }
 
-static char *
-append(char *block, LsText *text, LsText source)
+bool
+ls_kept_exists(const LsKept *kept)
 {
-	*text = source;
-	if (source.data == NULL)
-		return block;
-	text->data = memcpy(block, source.data, source.length);
-	return block + source.length;
+	return kept->block != NULL;
+}
+
+/* The place of the event that the value is from; without id where there is none yet. */
+LsPoint
+ls_kept_point(const LsKept *kept)
+{
+	LsPoint point = {kept->at};
+	const char *id = kept->block + Max(kept->value_length, 0);
+
+	if (kept->block == NULL)
+		return point;
+	point.id = (LsText){id, kept->id_length};
+	if (kept->time_length >= 0)
+		point.time = (LsText){id + kept->id_length, kept->time_length};
+	return point;
+}
+
+LsText
+ls_kept_value(const LsKept *kept)
+{
+	if (kept->block == NULL || kept->value_length < 0)
+		return (LsText){NULL, 0};
+	return (LsText){kept->block, kept->value_length};
+}
+
+LsPoint
+ls_mark_point(const LsMark *mark)
+{
+	LsPoint point = {mark->at, {mark->texts, mark->id_length}};
+
+	if (mark->time_length >= 0)
+		point.time = (LsText){mark->texts + mark->id_length, mark->time_length};
+	return point;
 }
 
 /* Takes a value over, into the memory of the one before where that is large enough. */
@@ -99,30 +128,41 @@ void
 ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 {
 	int bytes = value.length + point->id.length + point->time.length;
-	char *next;
 
 	if (bytes > kept->room)
 	{
-		kept->room = Max(bytes, kept->room * 2);
+		kept->room = MAXALIGN(Max(bytes, kept->room * 2));
 		kept->block = ls_progress_take(progress, kept->room);
 	}
-	kept->point.at = point->at;
-	next = append(kept->block, &kept->value, value); /* first, for the alignment of numbers and containers */
-	next = append(next, &kept->point.id, point->id);
-	append(next, &kept->point.time, point->time);
+	kept->at = point->at;
+	kept->value_length = value.data == NULL ? -1 : value.length;
+	kept->id_length = (int16) point->id.length;
+	kept->time_length = point->time.data == NULL ? -1 : (int16) point->time.length;
+	memcpy(kept->block, value.data, value.length); /* first, for the alignment of numbers and containers */
+	memcpy(kept->block + value.length, point->id.data, point->id.length);
+	memcpy(kept->block + value.length + point->id.length, point->time.data, point->time.length);
+}
+
+/* Whether a value at this point, of those an event told, is the one to keep. */
+static bool
+is_later(const LsKept *kept, const LsPoint *point, LsText value)
+{
+	LsPoint known;
+	int order;
+
+	if (point->at != kept->at)
+		return point->at > kept->at;
+	known = ls_kept_point(kept);
+	order = ls_point_compare(point, &known);
+	return order > 0 || (order == 0 && ls_text_compare(value, ls_kept_value(kept)) > 0);
 }
 
 /* Takes a value over unless a later event has spoken; at the same point the greater bytes stand, whoever comes first. */
 bool
 ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 {
-	if (ls_point_exists(&kept->point))
-	{
-		int order = ls_point_compare(point, &kept->point);
-
-		if (order < 0 || (order == 0 && ls_text_compare(value, kept->value) <= 0))
-			return false;
-	}
+	if (ls_kept_exists(kept) && !is_later(kept, point, value))
+		return false;
 	ls_progress_keep(progress, kept, point, value);
 	return true;
 }

@@ -55,20 +55,31 @@ typedef struct LsEvent
 
 /* The reduced state */
 
-/* What stands until an event that is later in the order says otherwise. */
+/* What stands until an event that is later in the order says otherwise. Kept small: a reduction has very many. */
 typedef struct LsKept
 {
-	LsPoint point;
-	LsText value; /* bytes of a text, number or container; without data where the event cleared it */
-	char *block; /* holds value, id and time, in this order */
+	TimestampTz at; /* order instant of the event */
+	char *block; /* value, event id and time as sent, one after the other; NULL: no event yet */
+	int value_length; /* of a text, number or container; -1 where the event cleared it */
 	int room; /* bytes of block */
+	int16 id_length;
+	int16 time_length; /* -1: none */
 } LsKept;
+
+/* An event of a trail. */
+typedef struct LsMark
+{
+	TimestampTz at;
+	char *texts; /* id and time as sent, one after the other */
+	int16 id_length;
+	int16 time_length; /* -1: none */
+} LsMark;
 
 /* All events that reached one of the completing statuses: a reset may come to lie between any two of them. */
 typedef struct LsTrail
 {
-	LsPoint *points;
-	int npoints;
+	LsMark *marks;
+	int nmarks;
 	int room;
 	bool unsorted; /* or with an event twice */
 } LsTrail;
@@ -171,6 +182,10 @@ extern void *ls_progress_take(LsProgress *progress, Size bytes);
 extern LsText ls_progress_copy(LsProgress *progress, LsText text);
 extern bool ls_point_exists(const LsPoint *point);
 extern LsPoint ls_point_bare(const LsPoint *point);
+extern LsPoint ls_kept_point(const LsKept *kept);
+extern LsText ls_kept_value(const LsKept *kept);
+extern LsPoint ls_mark_point(const LsMark *mark);
+extern bool ls_kept_exists(const LsKept *kept);
 extern int ls_point_compare(const LsPoint *a, const LsPoint *b);
 extern LsText ls_point_text(const LsPoint *point);
 extern void ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);

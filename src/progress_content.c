@@ -114,25 +114,36 @@ enlarge(LsProgress *progress, void *array, int *room, int first, Size element)
 	return repalloc_huge(array, *room * element);
 }
 
+static LsMark
+copy_mark(LsProgress *progress, const LsPoint *point)
+{
+	LsMark mark = {point->at, ls_progress_take(progress, point->id.length + point->time.length),
+				   (int16) point->id.length, point->time.data == NULL ? -1 : (int16) point->time.length};
+
+	memcpy(mark.texts, point->id.data, point->id.length);
+	memcpy(mark.texts + point->id.length, point->time.data, point->time.length);
+	return mark;
+}
+
 static void
 add_to_trail(LsProgress *progress, LsTrail *trail, const LsPoint *point)
 {
-	if (trail->npoints == trail->room)
+	if (trail->nmarks == trail->room)
 	{
 		ls_progress_sort_trail(trail); /* what came twice goes, so that repeating events takes no room */
-		if (trail->npoints * 2 >= trail->room)
-			trail->points = enlarge(progress, trail->points, &trail->room, 2, sizeof(LsPoint));
+		if (trail->nmarks * 2 >= trail->room)
+			trail->marks = enlarge(progress, trail->marks, &trail->room, 4, sizeof(LsMark));
 	}
-	if (trail->npoints > 0)
+	if (trail->nmarks > 0)
 	{
-		int order = ls_point_compare(point, &trail->points[trail->npoints - 1]);
+		LsPoint last = ls_mark_point(&trail->marks[trail->nmarks - 1]);
+		int order = ls_point_compare(point, &last);
 
 		if (order == 0)
 			return;
 		trail->unsorted = trail->unsorted || order < 0;
 	}
-	trail->points[trail->npoints++] =
-		(LsPoint){point->at, ls_progress_copy(progress, point->id), ls_progress_copy(progress, point->time)};
+	trail->marks[trail->nmarks++] = copy_mark(progress, point);
 }
 
 /* An event stated this status. */
@@ -152,6 +163,14 @@ static int
 compare_scores(Numeric a, Numeric b)
 {
 	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+static int
+compare_place(const LsPoint *point, const LsKept *kept)
+{
+	LsPoint other = ls_kept_point(kept);
+
+	return ls_point_compare(point, &other);
 }
 
 /* Puts one score where those of [from, to) stood. */
@@ -182,14 +201,14 @@ ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point
 	int from = content->nscores;
 	int to;
 
-	while (from > 0 && ls_point_compare(point, &scores[from - 1].point) <= 0)
+	while (from > 0 && compare_place(point, &scores[from - 1]) <= 0)
 		from--;
-	if (from < content->nscores && compare_scores(score, (Numeric) scores[from].value.data) <= 0)
+	if (from < content->nscores && compare_scores(score, (Numeric) scores[from].block) <= 0)
 		return;
 	to = from;
-	if (to < content->nscores && ls_point_compare(point, &scores[to].point) == 0)
+	if (to < content->nscores && compare_place(point, &scores[to]) == 0)
 		to++;
-	while (from > 0 && compare_scores(score, (Numeric) scores[from - 1].value.data) >= 0)
+	while (from > 0 && compare_scores(score, (Numeric) scores[from - 1].block) >= 0)
 		from--;
 	score = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(score)));
 	replace_scores(progress, content, from, to, point, score);

@@ -83,12 +83,26 @@ put_point(Writer *writer, const LsPoint *point)
 	put_text(writer, point->time);
 }
 
+/* Where the value is from; answers whether there is one. */
+static bool
+put_place(Writer *writer, const LsKept *kept)
+{
+	LsPoint point = ls_kept_point(kept);
+
+	put_point(writer, &point);
+	return ls_kept_exists(kept);
+}
+
 static void
 put_trail(Writer *writer, const LsTrail *trail)
 {
-	pq_sendint32(&writer->out, trail->npoints);
-	for (int i = 0; i < trail->npoints; i++)
-		put_point(writer, &trail->points[i]);
+	pq_sendint32(&writer->out, trail->nmarks);
+	for (int i = 0; i < trail->nmarks; i++)
+	{
+		LsPoint point = ls_mark_point(&trail->marks[i]);
+
+		put_point(writer, &point);
+	}
 }
 
 static void
@@ -99,8 +113,8 @@ put_interactions(Writer *writer, const LsContent *content)
 		for (LsInteraction **list = ls_progress_interactions(content); *list != NULL; list++)
 		{
 			put_text(writer, (*list)->id);
-			put_point(writer, &(*list)->state.point);
-			put_container(writer, (*list)->state.value);
+			put_place(writer, &(*list)->state);
+			put_container(writer, ls_kept_value(&(*list)->state));
 		}
 	}
 	put_text(writer, (LsText){NULL, 0});
@@ -111,18 +125,17 @@ put_content(Writer *writer, const LsContent *content)
 {
 	put_text(writer, content->id);
 	for (int i = 0; i < lengthof(content->latest); i++)
-		put_point(writer, &content->latest[i].point);
+		put_place(writer, &content->latest[i]);
 	for (int i = 0; i < lengthof(content->trails); i++)
 		put_trail(writer, &content->trails[i]);
 	pq_sendint32(&writer->out, content->nscores);
 	for (int i = 0; i < content->nscores; i++)
 	{
-		put_point(writer, &content->scores[i].point);
-		put_number(writer, content->scores[i].value);
+		put_place(writer, &content->scores[i]);
+		put_number(writer, ls_kept_value(&content->scores[i]));
 	}
-	put_point(writer, &content->version.point);
-	if (ls_point_exists(&content->version.point))
-		put_text(writer, content->version.value);
+	if (put_place(writer, &content->version))
+		put_text(writer, ls_kept_value(&content->version));
 	put_interactions(writer, content);
 }
 
@@ -140,12 +153,10 @@ ls_progress_pack(LsProgress *progress, bool portable)
 	put_point(&writer, &progress->reset);
 	pq_sendint64(&writer.out, progress->last_at);
 	put_text(&writer, progress->last_time);
-	put_point(&writer, &progress->onboarding.point);
-	if (ls_point_exists(&progress->onboarding.point))
-		put_container(&writer, progress->onboarding.value);
-	put_point(&writer, &progress->active.point);
-	if (ls_point_exists(&progress->active.point))
-		put_text(&writer, progress->active.value);
+	if (put_place(&writer, &progress->onboarding))
+		put_container(&writer, ls_kept_value(&progress->onboarding));
+	if (put_place(&writer, &progress->active))
+		put_text(&writer, ls_kept_value(&progress->active));
 	pq_sendint32(&writer.out, count);
 	for (int i = 0; i < count; i++)
 	{

@@ -7,17 +7,17 @@
 #include "progress.h"
 
 static void
-take_last(LsPoint *last, const LsPoint *point)
+take_last(LsPoint *last, LsPoint point)
 {
-	if (ls_point_exists(point) && (!ls_point_exists(last) || ls_point_compare(last, point) < 0))
-		*last = *point;
+	if (!ls_point_exists(last) || ls_point_compare(last, &point) < 0)
+		*last = point;
 }
 
 static void
-take_first(LsPoint *first, const LsPoint *point)
+take_first(LsPoint *first, LsPoint point)
 {
-	if (!ls_point_exists(first) || ls_point_compare(point, first) < 0)
-		*first = *point;
+	if (!ls_point_exists(first) || ls_point_compare(&point, first) < 0)
+		*first = point;
 }
 
 /* The row of a content of a settled state. */
@@ -28,27 +28,25 @@ ls_progress_row(const LsContent *content)
 
 	for (int status = LS_NOT_STARTED; status < LS_COMPLETED; status++)
 	{
-		if (ls_point_exists(&content->latest[status].point))
-			row.status = (LsStatus) status;
-		take_last(&row.last, &content->latest[status].point);
+		if (!ls_kept_exists(&content->latest[status]))
+			continue;
+		row.status = (LsStatus) status;
+		take_last(&row.last, ls_kept_point(&content->latest[status]));
 	}
 	for (int status = LS_COMPLETED; status < LS_STATUSES; status++)
 	{
 		const LsTrail *trail = &content->trails[status - LS_COMPLETED];
 
-		if (trail->npoints == 0)
+		if (trail->nmarks == 0)
 			continue;
 		row.status = (LsStatus) status;
-		take_first(&row.completed, &trail->points[0]);
-		take_last(&row.last, &trail->points[trail->npoints - 1]);
+		take_first(&row.completed, ls_mark_point(&trail->marks[0]));
+		take_last(&row.last, ls_mark_point(&trail->marks[trail->nmarks - 1]));
 	}
 	if (content->nscores > 0)
-		row.score = (Numeric) content->scores[0].value.data;
-	if (ls_point_exists(&content->version.point))
-	{
-		row.version = content->version.value;
-		row.version_point = content->version.point;
-	}
+		row.score = (Numeric) content->scores[0].block;
+	row.version = ls_kept_value(&content->version);
+	row.version_point = ls_kept_point(&content->version);
 	return row;
 }
 
@@ -90,7 +88,8 @@ copy_content(LsProgress *plain, const LsContent *content)
 	ls_progress_load_content(plain, &row);
 	for (LsInteraction **list = ls_progress_interactions(content); *list != NULL; list++)
 	{
-		LsInteractionRow each = {content->id, (*list)->id, (*list)->state.point, (*list)->state.value};
+		LsInteractionRow each = {content->id, (*list)->id, ls_kept_point(&(*list)->state),
+								 ls_kept_value(&(*list)->state)};
 
 		ls_progress_load_interaction(plain, &each);
 	}

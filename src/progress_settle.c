@@ -8,9 +8,12 @@
 #include "progress.h"
 
 static int
-compare_points(const void *a, const void *b)
+compare_marks(const void *a, const void *b)
 {
-	return ls_point_compare(a, b);
+	LsPoint left = ls_mark_point(a);
+	LsPoint right = ls_mark_point(b);
+
+	return ls_point_compare(&left, &right);
 }
 
 static int
@@ -33,26 +36,28 @@ ls_progress_sort_trail(LsTrail *trail)
 
 	if (!trail->unsorted)
 		return;
-	qsort(trail->points, trail->npoints, sizeof(LsPoint), compare_points);
-	for (int i = 1; i < trail->npoints; i++)
+	qsort(trail->marks, trail->nmarks, sizeof(LsMark), compare_marks);
+	for (int i = 1; i < trail->nmarks; i++)
 	{
-		if (ls_point_compare(&trail->points[kept], &trail->points[i]) != 0)
-			trail->points[++kept] = trail->points[i];
+		if (compare_marks(&trail->marks[kept], &trail->marks[i]) != 0)
+			trail->marks[++kept] = trail->marks[i];
 	}
-	trail->npoints = kept + 1;
+	trail->nmarks = kept + 1;
 	trail->unsorted = false;
 }
 
 static bool
-is_wiped(const LsPoint *reset, const LsPoint *point)
+is_wiped(const LsPoint *reset, const LsKept *kept)
 {
-	return ls_point_exists(point) && ls_point_compare(point, reset) < 0;
+	LsPoint point = ls_kept_point(kept);
+
+	return ls_kept_exists(kept) && ls_point_compare(&point, reset) < 0;
 }
 
 static void
 wipe_kept(const LsPoint *reset, LsKept *kept)
 {
-	if (is_wiped(reset, &kept->point))
+	if (is_wiped(reset, kept))
 		memset(kept, 0, sizeof(LsKept));
 }
 
@@ -61,10 +66,15 @@ wipe_trail(const LsPoint *reset, LsTrail *trail)
 {
 	int wiped = 0;
 
-	while (wiped < trail->npoints && is_wiped(reset, &trail->points[wiped]))
-		wiped++;
-	trail->npoints -= wiped;
-	memmove(trail->points, trail->points + wiped, trail->npoints * sizeof(LsPoint));
+	for (; wiped < trail->nmarks; wiped++)
+	{
+		LsPoint point = ls_mark_point(&trail->marks[wiped]);
+
+		if (ls_point_compare(&point, reset) >= 0)
+			break;
+	}
+	trail->nmarks -= wiped;
+	memmove(trail->marks, trail->marks + wiped, trail->nmarks * sizeof(LsMark));
 }
 
 static void
@@ -72,7 +82,7 @@ wipe_scores(const LsPoint *reset, LsContent *content)
 {
 	int wiped = 0;
 
-	while (wiped < content->nscores && is_wiped(reset, &content->scores[wiped].point))
+	while (wiped < content->nscores && is_wiped(reset, &content->scores[wiped]))
 		wiped++;
 	content->nscores -= wiped;
 	memmove(content->scores, content->scores + wiped, content->nscores * sizeof(LsKept));
@@ -95,9 +105,8 @@ wipe_content(const LsPoint *reset, LsContent *content)
 static bool
 is_empty(const LsContent *content)
 {
-	return !ls_point_exists(&content->latest[LS_NOT_STARTED].point) &&
-		   !ls_point_exists(&content->latest[LS_IN_PROGRESS].point) && content->trails[0].npoints == 0 &&
-		   content->trails[1].npoints == 0;
+	return !ls_kept_exists(&content->latest[LS_NOT_STARTED]) && !ls_kept_exists(&content->latest[LS_IN_PROGRESS]) &&
+		   content->trails[0].nmarks == 0 && content->trails[1].nmarks == 0;
 }
 
 /* Settles a state; answers its contents in the order of their ids. */
@@ -138,7 +147,7 @@ ls_progress_interactions(const LsContent *content)
 
 	for (LsInteraction *each = content->interactions; each != NULL; each = each->next)
 	{
-		if (ls_point_exists(&each->state.point))
+		if (ls_kept_exists(&each->state))
 			list[count++] = each;
 	}
 	if (count > 1)

@@ -28,7 +28,8 @@ static JsonbValue
 show_onboarding(const LsKept *onboarding)
 {
 	JsonbValue json = ls_json_object();
-	JsonbValue payload = ls_progress_json(onboarding->value);
+	JsonbValue payload = ls_progress_json(ls_kept_value(onboarding));
+	LsPoint point = ls_kept_point(onboarding);
 	JsonbValue path = ls_json_null();
 	JsonbValue related = ls_json_null();
 
@@ -39,7 +40,7 @@ show_onboarding(const LsKept *onboarding)
 			related = ls_json_null();
 	}
 	ls_json_put(&json, "pathId", path);
-	ls_json_put(&json, "completedAt", payload.type == jbvNull ? ls_json_null() : point_json(&onboarding->point));
+	ls_json_put(&json, "completedAt", payload.type == jbvNull ? ls_json_null() : point_json(&point));
 	ls_json_put(&json, "relatedPaths", related.type == jbvNull ? empty_array() : related);
 	return json;
 }
@@ -53,8 +54,10 @@ show_interactions(const LsContent *content, JsonbValue *json)
 		return false;
 	for (LsInteraction **list = ls_progress_interactions(content); *list != NULL; list++)
 	{
-		if ((*list)->state.value.data != NULL)
-			ls_json_put_text(json, (*list)->id, ls_progress_json((*list)->state.value));
+		LsText state = ls_kept_value(&(*list)->state);
+
+		if (state.data != NULL)
+			ls_json_put_text(json, (*list)->id, ls_progress_json(state));
 	}
 	return json->val.object.nPairs > 0;
 }
@@ -146,7 +149,7 @@ ls_progress_snapshot(LsProgress *progress)
 	}
 	ls_json_put(&json, "version", ls_json_int(SNAPSHOT_VERSION));
 	ls_json_put(&json, "onboarding", show_onboarding(&progress->onboarding));
-	ls_json_put(&json, "activePathId", ls_json_text(progress->active.value));
+	ls_json_put(&json, "activePathId", ls_json_text(ls_kept_value(&progress->active)));
 	ls_json_put(&json, "content", map);
 	ls_json_put(&json, "streak", show_streak(days, ndays));
 	ls_json_put(&json, "lastUpdated", progress->last_at == LS_NO_TIME ? ls_json_null() : point_json(&last));

@@ -58,12 +58,20 @@ put_point(Datum *values, bool *nulls, int column, bool with_time, const LsPoint 
 		ls_store_put_text(values, nulls, column + 2, point->time);
 }
 
+static void
+put_place(Datum *values, bool *nulls, int column, bool with_time, const LsKept *kept)
+{
+	LsPoint point = ls_kept_point(kept);
+
+	put_point(values, nulls, column, with_time, &point);
+}
+
 static Datum
 head_datum(const LsProgress *progress, const LsEventLog *log)
 {
 	Datum values[15];
 	bool nulls[15];
-	JsonbValue onboarding = ls_progress_json(progress->onboarding.value);
+	JsonbValue onboarding = ls_progress_json(ls_kept_value(&progress->onboarding));
 
 	ls_store_put(values, nulls, 0, true, Int64GetDatum(log->events));
 	ls_store_put(values, nulls, 1, true, Int64GetDatum(log->version));
@@ -72,10 +80,10 @@ head_datum(const LsProgress *progress, const LsEventLog *log)
 	put_point(values, nulls, 4, false, &progress->reset);
 	ls_store_put(values, nulls, 6, progress->last_at != LS_NO_TIME, TimestampTzGetDatum(progress->last_at));
 	ls_store_put_text(values, nulls, 7, progress->last_time);
-	put_point(values, nulls, 8, true, &progress->onboarding.point);
+	put_place(values, nulls, 8, true, &progress->onboarding);
 	ls_store_put_json(values, nulls, 11, &onboarding);
-	put_point(values, nulls, 12, false, &progress->active.point);
-	ls_store_put_text(values, nulls, 14, progress->active.value);
+	put_place(values, nulls, 12, false, &progress->active);
+	ls_store_put_text(values, nulls, 14, ls_kept_value(&progress->active));
 	return ls_store_row(&progress_row, values, nulls);
 }
 
@@ -99,13 +107,13 @@ content_datum(const LsContent *content)
 static Datum
 interaction_datum(const LsContent *content, const LsInteraction *interaction)
 {
-	JsonbValue state = ls_progress_json(interaction->state.value);
+	JsonbValue state = ls_progress_json(ls_kept_value(&interaction->state));
 	Datum values[5];
 	bool nulls[5];
 
 	ls_store_put_text(values, nulls, 0, content->id);
 	ls_store_put_text(values, nulls, 1, interaction->id);
-	put_point(values, nulls, 2, false, &interaction->state.point);
+	put_place(values, nulls, 2, false, &interaction->state);
 	ls_store_put_json(values, nulls, 4, &state);
 	return ls_store_row(&interaction_row, values, nulls);
 }
