@@ -12,7 +12,7 @@ CREATE TABLE floor.event (
 );
 CREATE INDEX ON floor.event (learner_id, version);
 
--- Anyone's table, for the reductions: a thousand learners, a thousand events of each.
+-- Anyone's table, for the reductions.
 CREATE TABLE theirs (
 	learner_id int NOT NULL,
 	event_id text COLLATE "C" NOT NULL,
