@@ -47,6 +47,9 @@ CREATE OPERATOR learnsync.= (
 CREATE OPERATOR learnsync.<> (
     LEFTARG = learnsync.progress, RIGHTARG = learnsync.progress, FUNCTION = learnsync.progress_ne, COMMUTATOR = OPERATOR(learnsync.<>),
     NEGATOR = OPERATOR(learnsync.=), RESTRICT = neqsel, JOIN = neqjoinsel);
+COMMENT ON OPERATOR learnsync.|| (learnsync.progress, learnsync.progress) IS 'the state of the events of both, which may overlap';
+COMMENT ON OPERATOR learnsync.= (learnsync.progress, learnsync.progress) IS 'whether both keep the same of their events, so that whatever is added to them they stay equal';
+COMMENT ON OPERATOR learnsync.<> (learnsync.progress, learnsync.progress) IS 'not equal';
 CREATE OPERATOR CLASS learnsync.progress_ops DEFAULT FOR TYPE learnsync.progress USING hash AS
     OPERATOR 1 learnsync.= (learnsync.progress, learnsync.progress),
     FUNCTION 1 learnsync.progress_hash(learnsync.progress);

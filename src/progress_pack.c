@@ -12,10 +12,7 @@
 #include "miscadmin.h"
 #include "progress.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/numeric.h"
-
-#define UUID_CHARS 36 /* of most event ids */
 
 typedef struct Writer
 {
@@ -142,20 +139,6 @@ put_content(Writer *writer, const LsContent *content)
 	put_interactions(writer, content);
 }
 
-/* Trails are most of a large state; growing a buffer for them step by step would copy them several times. */
-static void
-reserve(StringInfo out, LsContent **contents, int count)
-{
-	Size bytes = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		for (int j = 0; j < lengthof(contents[i]->trails); j++)
-			bytes += (Size) contents[i]->trails[j].nmarks * (UUID_CHARS + 16);
-	}
-	enlargeStringInfo(out, (int) Min(bytes, MaxAllocSize / 2));
-}
-
 /* The bytes of a state; portable ones start with the number of the format. */
 bytea *
 ls_progress_pack(LsProgress *progress, bool portable)
@@ -166,7 +149,6 @@ ls_progress_pack(LsProgress *progress, bool portable)
 
 	initStringInfo(&writer.out);
 	writer.out.len = VARHDRSZ;
-	reserve(&writer.out, contents, count);
 	pq_sendint32(&writer.out, LS_PROGRESS_FORMAT);
 	put_point(&writer, &progress->reset);
 	pq_sendint64(&writer.out, progress->last_at);
