@@ -200,6 +200,7 @@ extern void ls_progress_add(LsProgress *progress, const LsEvent *event);
 extern LsContent **ls_progress_contents(LsProgress *progress, int *count);
 extern LsContent *ls_progress_content(LsProgress *progress, LsText id);
 extern void ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, const LsPoint *point);
+extern Numeric ls_progress_trim(Numeric score);
 extern void ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point, Numeric score);
 extern void ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *point, LsText version);
 extern LsInteraction *ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id,

@@ -159,6 +159,13 @@ ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, co
 		ls_progress_keep_latest(progress, &content->latest[status], point, nothing);
 }
 
+/* The spelling that equal scores share; scores are kept as sent, as most of them are never shown. */
+Numeric
+ls_progress_trim(Numeric score)
+{
+	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(score)));
+}
+
 static int
 compare_scores(Numeric a, Numeric b)
 {
@@ -210,7 +217,6 @@ ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point
 		to++;
 	while (from > 0 && compare_scores(score, (Numeric) scores[from - 1].block) >= 0)
 		from--;
-	score = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(score)));
 	replace_scores(progress, content, from, to, point, score);
 }
 

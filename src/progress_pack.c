@@ -65,12 +65,17 @@ put_container(Writer *writer, LsText container)
 }
 
 static void
-put_number(Writer *writer, LsText number)
+put_score(Writer *writer, const LsKept *kept)
 {
-	if (!writer->portable)
-		put_aligned(writer, number);
+	Numeric score = (Numeric) kept->block;
+
+	if (writer->portable)
+		put_text(writer, ls_text(numeric_normalize(score)));
 	else
-		put_text(writer, ls_text(numeric_normalize((Numeric) number.data)));
+	{
+		score = ls_progress_trim(score);
+		put_aligned(writer, (LsText){(char *) score, VARSIZE_ANY(score)});
+	}
 }
 
 static void
@@ -132,7 +137,7 @@ put_content(Writer *writer, const LsContent *content)
 	for (int i = 0; i < content->nscores; i++)
 	{
 		put_place(writer, &content->scores[i]);
-		put_number(writer, ls_kept_value(&content->scores[i]));
+		put_score(writer, &content->scores[i]);
 	}
 	if (put_place(writer, &content->version))
 		put_text(writer, ls_kept_value(&content->version));
