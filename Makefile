@@ -6,7 +6,7 @@ MODULE_big = learnsync
 LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
-MODULES_SQL = install rule merge types digest xapi learner push pull device conflict setup access
+MODULES_SQL = install rule merge progress types digest xapi learner push pull device conflict event setup access
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c))
 INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(LEARNSYNC_VERSION).sql
@@ -50,10 +50,16 @@ test:
 	test/scratch test/run
 
 bench:
-	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run
+	SCRATCH_CONF=test/bench/server.conf test/scratch sh -c 'test/bench/run && test/bench/events'
+
+bench-events:
+	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/events
 
 model-long:
 	test/scratch python3 test/model/run --seeds 20000
 
-.PHONY: demo test bench model-long
+progress-long:
+	test/scratch python3 test/progress/run --logs 20000
+
+.PHONY: demo test bench bench-events model-long progress-long
 .DELETE_ON_ERROR:

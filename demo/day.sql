@@ -242,6 +242,32 @@ SELECT '{
 \ir push.psql
 
 \echo
+\echo '=== Another way to sync: the app records what Ada does as events. The phone puts two and, as the answer got lost,'
+\echo '=== puts them again with one more; the tablet reduces nothing itself, it gets events and the snapshot.'
+SELECT '{"eventId": "ev-1", "occurredAt": "2024-01-09T20:20:00.000Z", "clientId": "phone-app", "type": "content.progressed",
+     "payload": {"contentId": "fractions", "status": "completed", "score": 70}}' AS first,
+    '{"eventId": "ev-2", "occurredAt": "2024-01-09T20:30:00.000Z", "clientId": "phone-app", "type": "content.progressed",
+     "payload": {"contentId": "fractions", "status": "in_progress", "score": 90,
+                 "interaction": {"interactionId": "quiz", "state": {"selected": "b"}}}}' AS second,
+    '{"eventId": "ev-3", "occurredAt": "2024-01-09T20:10:00.000Z", "clientId": "phone-app", "type": "onboarding.completed",
+     "payload": {"pathId": "math"}}' AS third \gset
+SELECT format('{"events": [%s, %s]}', :'first', :'second') AS request \gset
+\echo
+\echo '-> progress_put' :request
+SELECT learnsync_api.progress_put(:'request') AS answer \gset
+\echo '<-' :answer
+SELECT format('{"events": [%s, %s, %s]}', :'first', :'second', :'third') AS request \gset
+\echo '-> progress_put, the same two and' :third
+SELECT learnsync_api.progress_put(:'request') AS answer \gset
+\echo '<-' :answer
+\echo
+\echo '-> progress_get'
+SELECT learnsync_api.progress_get() AS log \gset
+\echo '<-'
+SELECT jsonb_pretty(:'log'::jsonb #> '{data,snapshot}');
+SELECT 'events: ' || jsonb_array_length(:'log'::jsonb #> '{data,events}');
+
+\echo
 \echo '=== Night. Both devices pull what they have not seen yet.'
 \set device tablet
 \ir pull.psql
@@ -271,6 +297,7 @@ INSERT INTO expected VALUES
     ('flashcard', 'c1', '{"reviews": 5, "best": 4, "level": "known", "tags": ["hard", "verbs"], "note": "easy now"}');
 
 SET learnsync_demo.same_answer = :'same_answer';
+SET learnsync_demo.log = :'log';
 DO $$
 DECLARE
     wrong text;
@@ -288,6 +315,11 @@ BEGIN
     IF EXISTS (SELECT FROM held a FULL JOIN held b ON a.type = b.type AND a.id = b.id AND a.document = b.document
                AND b.device = 'tablet' WHERE a.device = 'phone' AND b.device IS NULL) THEN
         RAISE EXCEPTION 'the devices hold different documents';
+    END IF;
+    IF NOT current_setting('learnsync_demo.log')::jsonb #> '{data,snapshot}' @> '{"activePathId": "math",
+        "content": {"fractions": {"status": "completed", "score": 90, "interactions": {"quiz": {"selected": "b"}}}}}'
+        OR jsonb_array_length(current_setting('learnsync_demo.log')::jsonb #> '{data,events}') <> 3 THEN
+        RAISE EXCEPTION 'the snapshot is not what the events say';
     END IF;
     IF current_setting('learnsync_demo.same_answer') <> 't' THEN
         RAISE EXCEPTION 'the retry was not answered as the first copy';

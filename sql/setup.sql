@@ -73,12 +73,12 @@ SELECT p.oid::regprocedure AS function, pg_get_function_result(p.oid) AS result,
 FROM pg_proc p WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) ORDER BY p.oid::regprocedure::text COLLATE "C";
 \pset format aligned
 
--- One function per name and schema; each one and each table is described.
+-- One function per name and schema; each one that is called by name and each table is described.
 SELECT pronamespace::regnamespace, proname FROM pg_proc
 WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) GROUP BY 1, 2 HAVING count(*) > 1;
 SELECT oid::regprocedure FROM pg_proc
 WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
-    AND proname !~ '^merge_rule_' AND obj_description(oid, 'pg_proc') IS NULL;
+    AND proname !~ '_(in|out|recv|send|eq|ne|hash|from_jsonb|add|step|combine|serialize|deserialize|final)$' AND obj_description(oid, 'pg_proc') IS NULL;
 SELECT relname FROM pg_class
 WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
     AND obj_description(oid, 'pg_class') IS NULL;

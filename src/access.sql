@@ -19,6 +19,8 @@ BEGIN
             ('learner', 'learnsync_api.sync_resolve(jsonb)'),
             ('learner', 'learnsync_api.sync_status(text)'),
             ('learner', 'learnsync_api.xapi_export(timestamptz)'),
+            ('learner', 'learnsync_api.progress_put(jsonb)'),
+            ('learner', 'learnsync_api.progress_get(text, integer)'),
             ('service', 'learnsync.sync_push(text, jsonb)'),
             ('service', 'learnsync.sync_pull(text, jsonb)'),
             ('service', 'learnsync.sync_devices(text)'),
@@ -28,6 +30,18 @@ BEGIN
             ('service', 'learnsync.current_learner()'),
             ('service', 'learnsync.xapi_validate(jsonb, text)'),
             ('service', 'learnsync.xapi_equal(jsonb, jsonb)'),
+            ('service', 'learnsync.progress_put(text, jsonb)'),
+            ('service', 'learnsync.progress_get(text, text, integer)'),
+            ('service', 'learnsync.progress_agg(text, anyelement, text, jsonb)'),
+            ('service', 'learnsync.progress_concat(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync.progress_eq(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync.progress_ne(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync.progress_to_jsonb(learnsync.progress)'),
+            ('service', 'learnsync.progress_send(learnsync.progress)'),
+            ('service', 'learnsync.progress_from_bytea(bytea)'),
+            ('admin', 'learnsync.progress_verify()'),
+            ('admin', 'learnsync.progress_rebuild()'),
+            ('admin', 'learnsync.progress_rebuild_next(text, bigint, bigint)'),
             ('admin', 'learnsync.define_resource_type(text, jsonb)'),
             ('admin', 'learnsync.drop_resource_type(text)'),
             ('admin', 'learnsync.reset_resource_type(text)'),
@@ -41,14 +55,17 @@ BEGIN
             ('admin', 'learnsync.digest(jsonb)')) AS f (wanted, signature)
         WHERE f.wanted = kind OR (kind = 'admin' AND f.wanted = 'service')
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, role);
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', signature, role);
     END LOOP;
+    IF kind <> 'learner' THEN
+        EXECUTE format('GRANT USAGE ON TYPE learnsync.progress TO %I', role);
+    END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
                    CASE kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END, role);
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner), admin (as service, and resource types). Can be repeated.';
+    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, progress_verify, progress_rebuild). Can be repeated.';
 
 DO $$
 DECLARE
@@ -60,7 +77,7 @@ BEGIN
         WHERE e.extname = 'learnsync' AND d.deptype = 'e'
     LOOP
         IF member.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass THEN
-            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
+            EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
         ELSIF member.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
             AND (SELECT typcategory <> 'A' FROM pg_catalog.pg_type WHERE oid = member.objid) THEN
             EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', member.objid::pg_catalog.regtype);

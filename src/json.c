@@ -59,6 +59,17 @@ ls_text_compare_keys(LsText a, LsText b)
 	return memcmp(a.data, b.data, a.length);
 }
 
+/* By bytes, a prefix before what it begins; no text before any. */
+int
+ls_text_compare(LsText a, LsText b)
+{
+	int order = a.data == NULL || b.data == NULL ? 0 : memcmp(a.data, b.data, Min(a.length, b.length));
+
+	if (order != 0 || a.length != b.length)
+		return order != 0 ? order : a.length - b.length;
+	return (int) (a.data != NULL) - (int) (b.data != NULL);
+}
+
 int
 ls_text_chars(LsText text)
 {
@@ -152,14 +163,6 @@ ls_json_integer(const JsonbValue *value, int64 *integer)
 	return DatumGetBool(DirectFunctionCall2(numeric_eq, number, NumericGetDatum(int64_to_numeric(*integer))));
 }
 
-static int
-compare_text(LsText a, LsText b)
-{
-	int order = memcmp(a.data, b.data, Min(a.length, b.length));
-
-	return order != 0 ? order : a.length - b.length;
-}
-
 /* Where a type stands in jsonb's order of types. */
 static int
 type_rank(const JsonbValue *value)
@@ -216,7 +219,7 @@ ls_json_compare(const JsonbValue *a, const JsonbValue *b)
 		case jbvNull:
 			return 0;
 		case jbvString:
-			return compare_text(ls_text_of(a), ls_text_of(b));
+			return ls_text_compare(ls_text_of(a), ls_text_of(b));
 		case jbvNumeric:
 			return DatumGetInt32(
 				DirectFunctionCall2(numeric_cmp, NumericGetDatum(a->val.numeric), NumericGetDatum(b->val.numeric)));

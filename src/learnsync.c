@@ -16,6 +16,7 @@ int learnsync_max_item_bytes;
 int learnsync_max_depth;
 int learnsync_max_clock_skew;
 int learnsync_max_pull_limit;
+int learnsync_max_learner_events;
 char *learnsync_jwt_claim;
 char *learnsync_learner_id;
 
@@ -42,6 +43,9 @@ _PG_init(void)
 				 &learnsync_max_clock_skew, 300, 0, INT_MAX, GUC_UNIT_S);
 	define_limit("learnsync.max_pull_limit", "Changes that one page of a pull may carry.", &learnsync_max_pull_limit,
 				 1000, 1, 100000, 0);
+	define_limit("learnsync.max_learner_events",
+				 "Events that the log of one learner may hold; more fail with too_many.",
+				 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0);
 	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
 							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.learner_id",

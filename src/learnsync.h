@@ -55,6 +55,7 @@ extern int learnsync_max_item_bytes;
 extern int learnsync_max_depth;
 extern int learnsync_max_clock_skew;
 extern int learnsync_max_pull_limit;
+extern int learnsync_max_learner_events;
 extern char *learnsync_jwt_claim;
 extern char *learnsync_learner_id;
 
@@ -65,6 +66,7 @@ extern LsText ls_text_datum(Datum text);
 extern char *ls_text_string(LsText text);
 extern Datum ls_text_to_datum(LsText text);
 extern bool ls_text_equal(LsText a, LsText b);
+extern int ls_text_compare(LsText a, LsText b);
 extern int ls_text_compare_keys(LsText a, LsText b);
 extern int ls_text_chars(LsText text);
 extern bool ls_text_is_id(LsText text);

@@ -33,9 +33,3 @@ CREATE OR REPLACE AGGREGATE learnsync.merge_agg(
     DESERIALFUNC = learnsync.merge_agg_deserialize, PARALLEL = SAFE);
 COMMENT ON AGGREGATE learnsync.merge_agg(learnsync.merge_rule, jsonb, timestamptz, text) IS
     'The state of a group of items, whatever their order: as if they had been merged in the order of their instants, nothing being stale. Show it with learnsync.document. Rows whose data is NULL say nothing; NULL where no row says anything. Errors: as learnsync.merge; 22023 where rule differs within a group.';
-
-COMMENT ON FUNCTION learnsync.merge_agg_step(internal, learnsync.merge_rule, jsonb, timestamptz, text) IS 'Part of merge_agg. Internal.';
-COMMENT ON FUNCTION learnsync.merge_agg_combine(internal, internal) IS 'Part of merge_agg. Internal.';
-COMMENT ON FUNCTION learnsync.merge_agg_serialize(internal) IS 'Part of merge_agg. Internal.';
-COMMENT ON FUNCTION learnsync.merge_agg_deserialize(bytea, internal) IS 'Part of merge_agg. Internal.';
-COMMENT ON FUNCTION learnsync.merge_agg_final(internal) IS 'Part of merge_agg. Internal.';

@@ -243,7 +243,8 @@ abort_others(LsPush *push)
 
 /*
  * What the device may store as its pull cursor without skipping anything: all of this push where it had seen all
- * before, else what it had seen. A cursor that is ahead of us comes from another history and proves nothing.
+ * before, else what it had seen. Versions since the newest push are those of events, which no pull delivers. A cursor
+ * that is ahead of us comes from another history and proves nothing.
  */
 static int64
 safe_version(const LsPush *push)
@@ -252,7 +253,7 @@ safe_version(const LsPush *push)
 		return push->device.exists ? Min(push->device.version, push->learner.version) : LS_FIRST_VERSION;
 	if (push->cursor > push->learner.version)
 		return LS_FIRST_VERSION;
-	return push->cursor == push->learner.version && !push->dry_run ? push->version : push->cursor;
+	return push->cursor >= push->learner.log_version && !push->dry_run ? push->version : push->cursor;
 }
 
 /* Decides the first so many items from the stored states on; can be called again after more were refused. */

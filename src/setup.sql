@@ -186,6 +186,7 @@ BEGIN
     CREATE TABLE IF NOT EXISTS learnsync_data.failed (
         learner_id text COLLATE "C" NOT NULL,
         key uuid NOT NULL,
+        channel text NOT NULL DEFAULT 'sync_push',
         device_id text COLLATE "C" NOT NULL,
         item_id text,
         code text NOT NULL,
@@ -200,9 +201,75 @@ BEGIN
         fingerprint bigint NOT NULL,
         PRIMARY KEY (learner_id, key));
     COMMENT ON TABLE learnsync_data.failed IS
-        'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. item is NULL where it was too large.';
+        'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. channel is the function they came through, device_id empty where they came without; item is NULL where it was too large.';
 
-    FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed'] LOOP
+    CREATE TABLE IF NOT EXISTS learnsync_data.event (
+        learner_id text COLLATE "C" NOT NULL,
+        event_id text COLLATE "C" NOT NULL,
+        version bigint NOT NULL,
+        at timestamptz NOT NULL,
+        received_at timestamptz NOT NULL,
+        event jsonb NOT NULL,
+        PRIMARY KEY (learner_id, event_id));
+    COMMENT ON TABLE learnsync_data.event IS
+        'The event log, for ever: event as it was sent, version of its arrival, at its order instant. The primary key is the receipt. One insert per new event: the place for AFTER triggers.';
+    CREATE INDEX IF NOT EXISTS event_arrival ON learnsync_data.event (learner_id, version);
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.progress (
+        learner_id text COLLATE "C" NOT NULL,
+        events bigint NOT NULL,
+        version bigint NOT NULL,
+        client_id text,
+        foreign_version bigint,
+        reset_at timestamptz,
+        reset_id text COLLATE "C",
+        last_at timestamptz,
+        last_sent text,
+        onboarding_at timestamptz,
+        onboarding_id text COLLATE "C",
+        onboarding_sent text,
+        onboarding jsonb,
+        active_at timestamptz,
+        active_id text COLLATE "C",
+        active_path text,
+        PRIMARY KEY (learner_id)
+    ) WITH (fillfactor = 50);
+    COMMENT ON TABLE learnsync_data.progress IS
+        'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the client of the first and the first version of another client, the last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. _sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() makes it from the log.';
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.progress_content (
+        learner_id text COLLATE "C" NOT NULL,
+        content_id text COLLATE "C" NOT NULL,
+        status text NOT NULL,
+        score numeric,
+        last_at timestamptz NOT NULL,
+        last_id text COLLATE "C" NOT NULL,
+        last_sent text,
+        completed_at timestamptz,
+        completed_id text COLLATE "C",
+        completed_sent text,
+        content_version text,
+        version_at timestamptz,
+        version_id text COLLATE "C",
+        PRIMARY KEY (learner_id, content_id)
+    ) WITH (fillfactor = 70);
+    COMMENT ON TABLE learnsync_data.progress_content IS
+        'What the events of a learner reduce to, per content, since the last reset: status, greatest score, the last event, the first completing one, the last contentVersion. Streaks follow from completed_at. Derived from the log.';
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.progress_interaction (
+        learner_id text COLLATE "C" NOT NULL,
+        content_id text COLLATE "C" NOT NULL,
+        interaction_id text COLLATE "C" NOT NULL,
+        at timestamptz NOT NULL,
+        event_id text COLLATE "C" NOT NULL,
+        state jsonb,
+        PRIMARY KEY (learner_id, content_id, interaction_id)
+    ) WITH (fillfactor = 70);
+    COMMENT ON TABLE learnsync_data.progress_interaction IS
+        'The last state of each interaction and the event that set it; NULL where that removed it. Derived from the log.';
+
+    FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed',
+        'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
         EXECUTE format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own_rows ON learnsync_data.%I', name);
         EXECUTE format('CREATE POLICY own_rows ON learnsync_data.%I FOR SELECT '

@@ -6,7 +6,6 @@
 #define LEARNSYNC_SYNC_H
 
 #include "merge.h"
-#include "nodes/execnodes.h"
 #include "storage/itemptr.h"
 
 /* Whose rights to go back to when the store is closed. */
@@ -230,7 +229,8 @@ extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, 
 
 /* store_xapi.c */
 extern void ls_store_write_statements(LsPush *push);
-extern void ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *result);
+struct ReturnSetInfo;
+extern void ls_store_export_statements(LsText learner, TimestampTz since, struct ReturnSetInfo *result);
 
 /* store_failed.c */
 extern void ls_store_write_failed(LsPush *push);

@@ -1,0 +1,68 @@
+-- progress_put, progress_get, progress_verify, progress_rebuild
+CREATE TYPE learnsync.event_row AS (event_id text, version bigint, at timestamptz, event jsonb);
+CREATE TYPE learnsync.progress_row AS (
+    events bigint, version bigint, client_id text, foreign_version bigint, reset_at timestamptz, reset_id text,
+    last_at timestamptz, last_sent text, onboarding_at timestamptz, onboarding_id text, onboarding_sent text,
+    onboarding jsonb, active_at timestamptz, active_id text, active_path text);
+CREATE TYPE learnsync.content_row AS (
+    content_id text, status text, score numeric, last_at timestamptz, last_id text, last_sent text,
+    completed_at timestamptz, completed_id text, completed_sent text, content_version text, version_at timestamptz,
+    version_id text);
+CREATE TYPE learnsync.interaction_row AS (
+    content_id text, interaction_id text, at timestamptz, event_id text, state jsonb);
+
+CREATE OR REPLACE FUNCTION learnsync.progress_put(learner_id text, request jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_progress_put';
+COMMENT ON FUNCTION learnsync.progress_put(text, jsonb) IS
+    'Adds events to a learner''s log, each once by its eventId. request: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, since?, deviceId?}; type is content.progressed, onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, code, message}], cursor}}. Errors: 22023 malformed envelope, 54000 too many events, 42501 deactivated device.';
+
+CREATE OR REPLACE FUNCTION learnsync_api.progress_put(jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_progress_put';
+COMMENT ON FUNCTION learnsync_api.progress_put(jsonb) IS
+    'Add events to my log. Body: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, since?, deviceId?}; type is content.progressed, onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, code, message}], cursor}}. Repeating a put is safe. Store cursor if you sent yours as since.';
+
+CREATE OR REPLACE FUNCTION learnsync.progress_get(learner_id text, "since" text DEFAULT NULL, "limit" integer DEFAULT NULL)
+    RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_progress_get';
+COMMENT ON FUNCTION learnsync.progress_get(text, text, integer) IS
+    'A learner''s snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or with one of another history. limit: events per page, at most learnsync.max_pull_limit; without it all come at once, up to 64 MB. Answer: {ok: true, data: {snapshot, events, cursor, hasMore}}. Errors: 22023 limit below 1.';
+
+CREATE OR REPLACE FUNCTION learnsync_api.progress_get("since" text DEFAULT NULL, "limit" integer DEFAULT NULL)
+    RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_progress_get';
+COMMENT ON FUNCTION learnsync_api.progress_get(text, integer) IS
+    'My snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or with one of another history. limit: events per page. Answer: {ok: true, data: {snapshot: {version, onboarding, activePathId, content, streak, lastUpdated}, events, cursor, hasMore}}. Store cursor and call again while hasMore.';
+
+CREATE OR REPLACE FUNCTION learnsync.progress_verify() RETURNS SETOF text
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_progress_verify';
+COMMENT ON FUNCTION learnsync.progress_verify() IS
+    'The learners whose stored snapshot is not what their events reduce to. None, unless somebody wrote the tables. Reads every event.';
+
+CREATE OR REPLACE FUNCTION learnsync.progress_rebuild_next(INOUT after text, INOUT done bigint, INOUT total bigint)
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_progress_rebuild_next';
+COMMENT ON FUNCTION learnsync.progress_rebuild_next(text, bigint, bigint) IS
+    'A step of progress_rebuild: looks at learners after a learner id, up to the first whose stored snapshot differs, and derives that one again. Internal.';
+
+-- It commits, so it can have no SET clause; every name and operator is qualified instead.
+CREATE OR REPLACE PROCEDURE learnsync.progress_rebuild() LANGUAGE plpgsql AS $$
+DECLARE
+    step record;
+    before pg_catalog.int8 := -1;
+    shown pg_catalog.int8 := -1;
+    percent pg_catalog.int8;
+BEGIN
+    SELECT ''::pg_catalog.text AS after, 0::pg_catalog.int8 AS done, (-1)::pg_catalog.int8 AS total INTO step;
+    WHILE step.done OPERATOR(pg_catalog.<>) before LOOP
+        before := step.done;
+        SELECT s.after, s.done, s.total INTO step
+        FROM learnsync.progress_rebuild_next(step.after, step.done, step.total) s;
+        COMMIT;
+        percent := CASE WHEN step.total OPERATOR(pg_catalog.=) 0 OR step.done OPERATOR(pg_catalog.>=) step.total THEN 100
+                        ELSE step.done OPERATOR(pg_catalog.*) 100 OPERATOR(pg_catalog./) step.total END;
+        IF percent OPERATOR(pg_catalog.<>) shown THEN
+            RAISE NOTICE '% %%', percent;
+            shown := percent;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE learnsync.progress_rebuild() IS
+    'Derives stored snapshots again from the log where they differ from it, one learner per transaction, and reports its progress as notices with a percentage. Puts go on meanwhile; only the learner at hand waits.';
