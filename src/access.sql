@@ -16,25 +16,42 @@ BEGIN
             ('learner', 'learnsync_api.sync_push(jsonb)'),
             ('learner', 'learnsync_api.sync_pull(jsonb)'),
             ('learner', 'learnsync_api.sync_devices()'),
-            ('learner', 'learnsync_api.sync_status(text)'),
+            ('learner', 'learnsync_api.sync_status(text, text, integer)'),
+            ('learner', 'learnsync_api.sync_deactivate_device(jsonb)'),
+            ('learner', 'learnsync_api.sync_activate_device(jsonb)'),
             ('service', 'learnsync.sync_push(text, jsonb)'),
             ('service', 'learnsync.sync_pull(text, jsonb)'),
             ('service', 'learnsync.sync_devices(text)'),
-            ('service', 'learnsync.sync_status(text, text)'),
+            ('service', 'learnsync.sync_status(text, text, text, integer)'),
+            ('service', 'learnsync.sync_deactivate_device(text, jsonb)'),
+            ('service', 'learnsync.sync_activate_device(text, jsonb)'),
             ('service', 'learnsync.current_learner()'),
             ('admin', 'learnsync.define_resource_type(text, jsonb)'),
             ('admin', 'learnsync.drop_resource_type(text)'),
+            ('admin', 'learnsync_api.sync_cleanup(jsonb)'),
+            ('admin', 'learnsync.maintain(integer)'),
+            ('admin', 'learnsync.maintain_step(integer, jsonb)'),
+            ('admin', 'learnsync.retry_failed()'),
+            ('admin', 'learnsync.next_to_retry(text)'),
+            ('admin', 'learnsync.retry_learner(text)'),
+            ('admin', 'learnsync.postpone_retry(text)'),
+            ('admin', 'learnsync.unseen_devices(integer, integer)'),
+            ('admin', 'learnsync.drop_devices(integer)'),
+            ('admin', 'learnsync.forget_learner(text)'),
+            ('admin', 'learnsync.remember_learner(text)'),
+            ('admin', 'learnsync.new_epoch()'),
             ('admin', 'learnsync.digest(jsonb)')) AS f (wanted, signature)
         WHERE f.wanted = kind OR (kind = 'admin' AND f.wanted = 'service')
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, role);
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', signature, role);
     END LOOP;
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
-                   CASE kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END, role);
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I',
+                   CASE kind WHEN 'learner' THEN 'learnsync_api' WHEN 'service' THEN 'learnsync'
+                   ELSE 'learnsync, learnsync_api' END, role);
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner), admin (as service, and resource types). Can be repeated.';
+    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner), admin (as service, and resource types, cleanup, retries, devices of all, erasure, epochs). Can be repeated.';
 
 DO $$
 DECLARE
@@ -46,7 +63,7 @@ BEGIN
         WHERE e.extname = 'learnsync' AND d.deptype = 'e'
     LOOP
         IF member.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass THEN
-            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
+            EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
         ELSIF member.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
             AND (SELECT typcategory <> 'A' FROM pg_catalog.pg_type WHERE oid = member.objid) THEN
             EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', member.objid::pg_catalog.regtype);
