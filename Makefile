@@ -52,8 +52,19 @@ test:
 bench:
 	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run
 
+# Dump and restore, a replica, a point-in-time restore: three more servers, half a minute.
+test-recovery:
+	test/scratch test/recovery/run
+
+# pg_cron has no shorter schedule than a minute, so this takes two.
+test-cron:
+	SCRATCH_CONF=test/cron/server.conf SCRATCH_PACKAGES='postgresql-$(or $(PGVERSION),15)-cron' test/scratch test/cron/run
+
+bench-cleanup:
+	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/cleanup
+
 model-long:
 	test/scratch python3 test/model/run --seeds 20000
 
-.PHONY: demo test bench model-long
+.PHONY: demo test test-recovery test-cron bench bench-cleanup model-long
 .DELETE_ON_ERROR:
