@@ -50,7 +50,7 @@ COMMENT ON FUNCTION learnsync.empty_slot_as_owner(integer) IS 'Truncates one slo
 CREATE OR REPLACE FUNCTION learnsync.lock_learners_as_owner(learners text[]) RETURNS text[]
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN ARRAY(SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id = ANY (learners)
+    RETURN ARRAY(SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id IN (SELECT unnest(learners))
                  FOR NO KEY UPDATE SKIP LOCKED);
 END
 $$;
@@ -65,6 +65,7 @@ DECLARE
     low CONSTANT tid := format('(%s,0)', from_page);
     high CONSTANT tid := format('(%s,0)', least(to_page, 4294967295));
     learners text[];
+    behind text[];
     removed bigint := 0;
 BEGIN
     CASE task
@@ -81,7 +82,7 @@ BEGIN
         learners := learnsync.lock_learners_as_owner(ARRAY(
             SELECT l.learner_id FROM learnsync_data.learner l WHERE l.ctid >= low AND l.ctid < high AND l.has_failed));
         UPDATE learnsync_data.learner l SET has_failed = false
-        WHERE l.learner_id = ANY (learners)
+        WHERE l.learner_id IN (SELECT unnest(learners))
             AND NOT EXISTS (SELECT FROM learnsync_data.failed f WHERE f.learner_id = l.learner_id);
         GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'resource' THEN
@@ -91,7 +92,7 @@ BEGIN
         WITH gone AS (
             DELETE FROM learnsync_data.resource r
             WHERE r.ctid >= low AND r.ctid < high AND r.data IS NULL AND r.updated_at < cutoff
-                AND r.learner_id = ANY (learners)
+                AND r.learner_id IN (SELECT unnest(learners))
             RETURNING r.learner_id, r.version),
         horizon AS (
             UPDATE learnsync_data.learner l SET tombstone_version = greatest(l.tombstone_version, g.version)
@@ -99,13 +100,20 @@ BEGIN
             WHERE l.learner_id = g.learner_id)
         SELECT count(*) INTO removed FROM gone;
     WHEN 'ledger' THEN
-        learners := learnsync.lock_learners_as_owner(ARRAY(
-            SELECT DISTINCT g.learner_id FROM learnsync_data.ledger g
-            WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff));
+        -- The lock is needed once per learner: where the horizon has moved, receipts from before it serve no more.
+        SELECT array_agg(l.learner_id), array_agg(l.learner_id) FILTER (WHERE l.receipt_horizon IS NULL OR l.receipt_horizon < cutoff)
+        INTO learners, behind
+        FROM (SELECT DISTINCT g.learner_id FROM learnsync_data.ledger g
+              WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff) o
+        JOIN learnsync_data.learner l ON l.learner_id = o.learner_id;
         UPDATE learnsync_data.learner l SET receipt_horizon = cutoff
-        WHERE l.learner_id = ANY (learners) AND (l.receipt_horizon IS NULL OR l.receipt_horizon < cutoff);
+        WHERE l.learner_id IN (SELECT unnest(learnsync.lock_learners_as_owner(behind)));
+        IF behind IS NOT NULL THEN
+            SELECT array_agg(l.learner_id) INTO learners FROM learnsync_data.learner l
+            WHERE l.learner_id IN (SELECT unnest(learners)) AND l.receipt_horizon >= cutoff;
+        END IF;
         DELETE FROM learnsync_data.ledger g
-        WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff AND g.learner_id = ANY (learners);
+        WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff AND g.learner_id IN (SELECT unnest(learners));
         GET DIAGNOSTICS removed = ROW_COUNT;
     ELSE
         EXECUTE format('WITH gone AS (DELETE FROM learnsync_data.%I p WHERE p.ctid >= $1 AND p.ctid < $2'

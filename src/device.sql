@@ -66,7 +66,7 @@ BEGIN
     learners := learnsync.lock_learners_as_owner(ARRAY(
         SELECT DISTINCT d.learner_id FROM learnsync_data.device d WHERE d.last_sync_at < cutoff AND d.is_active));
     DELETE FROM learnsync_data.device d
-    WHERE d.last_sync_at < cutoff AND d.is_active AND d.learner_id = ANY (learners);
+    WHERE d.last_sync_at < cutoff AND d.is_active AND d.learner_id IN (SELECT unnest(learners));
     GET DIAGNOSTICS dropped = ROW_COUNT;
     RETURN dropped;
 END
