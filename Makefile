@@ -61,7 +61,7 @@ test-cron:
 	SCRATCH_CONF=test/cron/server.conf SCRATCH_PACKAGES='postgresql-$(or $(PGVERSION),15)-cron' test/scratch test/cron/run
 
 bench-cleanup:
-	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/cleanup
+	SCRATCH_CONF=test/bench/cleanup.conf test/scratch test/bench/cleanup
 
 model-long:
 	test/scratch python3 test/model/run --seeds 20000

@@ -191,7 +191,8 @@ COMMENT ON FUNCTION learnsync.plan_as_owner(integer) IS 'What a maintain() has t
 CREATE OR REPLACE FUNCTION learnsync.maintain_as_owner(days_old integer, work jsonb) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    piece CONSTANT bigint := 256;
+    -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
+    piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
     task CONSTANT text := work #>> '{tasks,0,0}';
     place CONSTANT bigint := work #>> '{tasks,0,1}';
     removed bigint := 0;

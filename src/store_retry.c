@@ -13,8 +13,8 @@
  */
 #define DUE                                                                                                          \
 	"f.retryable AND f.retry_count OPERATOR(pg_catalog.<) 4 AND f.item IS NOT NULL"                                  \
-	" AND f.failed_at OPERATOR(pg_catalog.+) CASE f.retry_count WHEN 0 THEN '1 s'::pg_catalog.interval"              \
-	"  WHEN 1 THEN '5 s' WHEN 2 THEN '15 s' ELSE '60 s' END OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()"    \
+	" AND f.failed_at OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => ('{1,5,15,60}'::pg_catalog.float8[])"  \
+	"  [f.retry_count OPERATOR(pg_catalog.+) 1]) OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()"               \
 	" AND NOT EXISTS (SELECT FROM learnsync_data.device x WHERE x.learner_id" EQ "f.learner_id"                      \
 	"  AND x.device_id" EQ "f.device_id AND NOT x.is_active)"
 
