@@ -105,6 +105,14 @@ BEGIN
 END $$;
 SELECT is((SELECT sum(pg_temp.differ(m * 37 % 4096)) FROM generate_series(0, 300) m), 0::numeric, 'whatever is missing of the log');
 
+-- What passes the limit between two cleanings, within one week, goes with the second.
+SELECT pg_temp.cleanup('{"daysOld": 0}');
+UPDATE learnsync_data.instance SET payloads_from = '-infinity';
+SELECT pg_temp.push('pat', pg_temp.item('a', 1));
+UPDATE learnsync_data.push SET pushed_at = now() - interval '815 hours', slot = floor(extract(epoch FROM now() - interval '815 hours' - '2000-01-01Z') / 604800)::bigint % 8 WHERE learner_id = 'pat';
+SELECT is(pg_temp.cleanup('{"daysOld": 34}'), 0::bigint, 'an hour too young');
+SELECT is(pg_temp.cleanup('{"daysOld": 33}'), 1::bigint, 'old enough');
+
 -- maintain(): payloads by whole weeks, the rest once a day.
 SELECT pg_temp.cleanup('{"daysOld": 0}');
 SELECT pg_temp.fill('cat');
