@@ -6,7 +6,7 @@ MODULE_big = learnsync
 LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
-MODULES_SQL = install rule merge progress types digest xapi learner push pull device conflict event setup access
+MODULES_SQL = install rule merge progress types digest xapi learner push pull device conflict event cleanup retry forget setup access
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c))
 INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(LEARNSYNC_VERSION).sql
@@ -55,11 +55,22 @@ bench:
 bench-events:
 	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/events
 
+# Dump and restore, a replica, a point-in-time restore: three more servers, half a minute.
+test-recovery:
+	test/scratch test/recovery/run
+
+# pg_cron has no shorter schedule than a minute, so this takes two.
+test-cron:
+	SCRATCH_CONF=test/cron/server.conf SCRATCH_PACKAGES='postgresql-$(or $(PGVERSION),15)-cron' test/scratch test/cron/run
+
+bench-cleanup:
+	SCRATCH_CONF=test/bench/cleanup.conf test/scratch test/bench/cleanup
+
 model-long:
 	test/scratch python3 test/model/run --seeds 20000
 
 progress-long:
 	test/scratch python3 test/progress/run --logs 20000
 
-.PHONY: demo test bench bench-events model-long progress-long
+.PHONY: demo test test-recovery test-cron bench bench-events bench-cleanup model-long progress-long
 .DELETE_ON_ERROR:

@@ -42,7 +42,7 @@ FROM learnsync.sync_pull('ann', '{"deviceId": "phone"}') answer;
 
 -- Status and devices.
 CREATE FUNCTION pg_temp.status(answer jsonb) RETURNS SETOF jsonb LANGUAGE sql AS $$
-    SELECT device - 'lastSyncAt' FROM jsonb_array_elements(answer -> 'devices') device
+    SELECT device - '{lastSyncAt,syncedResources}'::text[] FROM jsonb_array_elements(answer -> 'devices') device
     UNION ALL SELECT conflict - '{id,createdAt}'::text[] FROM jsonb_array_elements(answer -> 'conflicts') conflict
     UNION ALL SELECT answer - '{devices,conflicts}'::text[] $$;
 SELECT pg_temp.status(learnsync.sync_status('ann'));

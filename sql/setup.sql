@@ -37,6 +37,12 @@ SELECT learnsync.sync_devices('ann');
 SELECT learnsync_api.sync_devices();
 SELECT learnsync.sync_status('ann');
 SELECT learnsync_api.sync_status();
+SELECT learnsync.sync_deactivate_device('ann', '{"deviceId": "d1"}');
+SELECT learnsync_api.sync_cleanup('{}');
+CALL learnsync.maintain();
+CALL learnsync.retry_failed();
+SELECT learnsync.forget_learner('ann');
+SELECT learnsync.new_epoch();
 SELECT learnsync.define_resource_type('note', '{}');
 SELECT learnsync.drop_resource_type('mastery');
 \set VERBOSITY default
@@ -98,7 +104,7 @@ WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AN
 
 -- Learner first in every key and in every unique index; no sequences, no foreign keys, no types of ours in the tables.
 SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relname NOT IN ('instance', 'resource_type')
+WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relname NOT IN ('instance', 'resource_type', 'forgotten')
     AND (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) <> 'learner_id';
 SELECT relname FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind = 'S';
 SELECT conname FROM pg_constraint WHERE connamespace = 'learnsync_data'::regnamespace AND contype = 'f';

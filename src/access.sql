@@ -17,7 +17,9 @@ BEGIN
             ('learner', 'learnsync_api.sync_pull(jsonb)'),
             ('learner', 'learnsync_api.sync_devices()'),
             ('learner', 'learnsync_api.sync_resolve(jsonb)'),
-            ('learner', 'learnsync_api.sync_status(text)'),
+            ('learner', 'learnsync_api.sync_status(text, text, integer)'),
+            ('learner', 'learnsync_api.sync_deactivate_device(jsonb)'),
+            ('learner', 'learnsync_api.sync_activate_device(jsonb)'),
             ('learner', 'learnsync_api.xapi_export(timestamptz)'),
             ('learner', 'learnsync_api.progress_put(jsonb)'),
             ('learner', 'learnsync_api.progress_get(text, integer)'),
@@ -25,7 +27,9 @@ BEGIN
             ('service', 'learnsync.sync_pull(text, jsonb)'),
             ('service', 'learnsync.sync_devices(text)'),
             ('service', 'learnsync.sync_resolve(text, jsonb)'),
-            ('service', 'learnsync.sync_status(text, text)'),
+            ('service', 'learnsync.sync_status(text, text, text, integer)'),
+            ('service', 'learnsync.sync_deactivate_device(text, jsonb)'),
+            ('service', 'learnsync.sync_activate_device(text, jsonb)'),
             ('service', 'learnsync.xapi_export(text, timestamptz)'),
             ('service', 'learnsync.current_learner()'),
             ('service', 'learnsync.xapi_validate(jsonb, text)'),
@@ -52,6 +56,18 @@ BEGIN
             ('service', 'learnsync.merge_states(learnsync.merge_rule, jsonb, jsonb)'),
             ('service', 'learnsync.document(learnsync.merge_rule, jsonb)'),
             ('service', 'learnsync.merge_agg(learnsync.merge_rule, jsonb, timestamptz, text)'),
+            ('admin', 'learnsync_api.sync_cleanup(jsonb)'),
+            ('admin', 'learnsync.maintain(integer)'),
+            ('admin', 'learnsync.maintain_step(integer, jsonb)'),
+            ('admin', 'learnsync.retry_failed()'),
+            ('admin', 'learnsync.next_to_retry(text)'),
+            ('admin', 'learnsync.retry_learner(text)'),
+            ('admin', 'learnsync.postpone_retry(text)'),
+            ('admin', 'learnsync.unseen_devices(integer, integer)'),
+            ('admin', 'learnsync.drop_devices(integer)'),
+            ('admin', 'learnsync.forget_learner(text)'),
+            ('admin', 'learnsync.remember_learner(text)'),
+            ('admin', 'learnsync.new_epoch()'),
             ('admin', 'learnsync.digest(jsonb)')) AS f (wanted, signature)
         WHERE f.wanted = kind OR (kind = 'admin' AND f.wanted = 'service')
     LOOP
@@ -60,12 +76,13 @@ BEGIN
     IF kind <> 'learner' THEN
         EXECUTE format('GRANT USAGE ON TYPE learnsync.progress TO %I', role);
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
-                   CASE kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END, role);
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I',
+                   CASE kind WHEN 'learner' THEN 'learnsync_api' WHEN 'service' THEN 'learnsync'
+                   ELSE 'learnsync, learnsync_api' END, role);
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, progress_verify, progress_rebuild). Can be repeated.';
+    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, cleanup, retries, devices of all, erasure, epochs). Can be repeated.';
 
 DO $$
 DECLARE

@@ -1,16 +1,26 @@
 /*
  * device.c
- *		sync_devices and sync_status: the learner's devices, what is pending, the conflicts that wait for a person.
+ *		The learner's devices, what is pending, the conflicts that wait for a person; turning devices away.
  */
 #include "postgres.h"
 
 #include "sync.h"
 
+#define DEFAULT_CONFLICTS 100
+
+/* Which devices and which open conflicts a status is to show. */
+typedef struct Wanted
+{
+	LsText device; /* without data: all */
+	LsText after; /* the last conflict that was seen; without data: from the first */
+	int limit;
+} Wanted;
+
 /* A reader's answer, built while the store is open. */
-typedef JsonbValue (*Reader)(LsText learner, LsText device);
+typedef JsonbValue (*Reader)(LsText learner, const Wanted *wanted);
 
 static Datum
-read_for(LsText learner, LsText device, Reader reader)
+read_for(LsText learner, const Wanted *wanted, Reader reader)
 {
 	LsStoreCall call;
 	MemoryContext caller = CurrentMemoryContext;
@@ -19,67 +29,140 @@ read_for(LsText learner, LsText device, Reader reader)
 
 	ls_store_open(&call);
 	MemoryContextSwitchTo(caller);
-	answer = reader(learner, device);
+	answer = reader(learner, wanted);
 	json = ls_json_encode(&answer);
 	ls_store_close(&call);
 	return JsonbPGetDatum(json);
 }
 
 static JsonbValue
-read_devices(LsText learner, LsText device)
+read_devices(LsText learner, const Wanted *wanted)
 {
 	JsonbValue answer = ls_json_object();
 
-	ls_json_put(&answer, "devices", ls_store_devices(learner, device));
+	ls_json_put(&answer, "devices", ls_store_devices(learner, wanted->device));
 	return answer;
 }
 
 static JsonbValue
-read_status(LsText learner, LsText device)
+read_status(LsText learner, const Wanted *wanted)
 {
-	JsonbValue answer = read_devices(learner, device);
+	JsonbValue answer = read_devices(learner, wanted);
 	LsCounts counts;
+	bool has_more;
 
-	ls_store_counts(learner, device, &counts);
-	ls_json_put(&answer, "conflicts", ls_store_conflicts(learner, device));
+	ls_store_counts(learner, wanted->device, &counts);
+	ls_json_put(&answer, "conflicts",
+				ls_store_conflicts(learner, wanted->device, wanted->after, wanted->limit, &has_more));
+	ls_json_put(&answer, "hasMore", ls_json_bool(has_more));
 	ls_json_put(&answer, "failedCount", ls_json_int(counts.failed));
 	ls_json_put(&answer, "pendingCount", ls_json_int(counts.pending));
 	ls_json_put(&answer, "conflictCount", ls_json_int(counts.conflicts));
 	return answer;
 }
 
-/* The optional device of a status; NULL means all. */
 static LsText
-device_argument(FunctionCallInfo fcinfo, int argument)
+optional_text(FunctionCallInfo fcinfo, int argument)
 {
 	return PG_ARGISNULL(argument) ? (LsText){NULL, 0} : ls_text_datum(PG_GETARG_DATUM(argument));
 }
 
+static Wanted
+read_wanted(FunctionCallInfo fcinfo, int argument)
+{
+	Wanted wanted = {optional_text(fcinfo, argument), optional_text(fcinfo, argument + 1), DEFAULT_CONFLICTS};
+
+	if (!PG_ARGISNULL(argument + 2))
+		wanted.limit = PG_GETARG_INT32(argument + 2);
+	if (wanted.limit < 1)
+		ls_request_refuse("limit", "must be a positive integer");
+	wanted.limit = Min(wanted.limit, learnsync_max_pull_limit);
+	return wanted;
+}
+
+/* Lets the device that a request names in or shuts it out; every later statement of whatever session goes by it. */
+static Datum
+set_active(LsText learner, Jsonb *json, bool active)
+{
+	JsonbValue request;
+	JsonbValue answer;
+	LsText device;
+	LsStoreCall call;
+	MemoryContext caller = CurrentMemoryContext;
+	bool found;
+
+	ls_request_open(json, &request);
+	device = ls_request_text(&request, "deviceId", true);
+	ls_store_open(&call);
+	found = ls_store_set_active(learner, device, active);
+	ls_store_close(&call);
+	if (!found)
+		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("device not found"),
+						errdetail("There is no device \"%s\".", ls_text_string(device))));
+	MemoryContextSwitchTo(caller);
+	answer = ls_json_object();
+	ls_json_put(&answer, "message",
+				ls_json_string(active ? "Device activated successfully" : "Device deactivated successfully"));
+	return JsonbPGetDatum(ls_json_encode(&answer));
+}
+
 PG_FUNCTION_INFO_V1(learnsync_sync_devices);
 PG_FUNCTION_INFO_V1(learnsync_sync_status);
+PG_FUNCTION_INFO_V1(learnsync_sync_deactivate_device);
+PG_FUNCTION_INFO_V1(learnsync_sync_activate_device);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_devices);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_status);
+PG_FUNCTION_INFO_V1(learnsync_api_sync_deactivate_device);
+PG_FUNCTION_INFO_V1(learnsync_api_sync_activate_device);
 
 Datum
 learnsync_sync_devices(PG_FUNCTION_ARGS)
 {
-	return read_for(ls_learner_argument(fcinfo, 0), (LsText){NULL, 0}, read_devices);
+	return read_for(ls_learner_argument(fcinfo, 0), &(Wanted){0}, read_devices);
 }
 
 Datum
 learnsync_sync_status(PG_FUNCTION_ARGS)
 {
-	return read_for(ls_learner_argument(fcinfo, 0), device_argument(fcinfo, 1), read_status);
+	Wanted wanted = read_wanted(fcinfo, 1);
+
+	return read_for(ls_learner_argument(fcinfo, 0), &wanted, read_status);
+}
+
+Datum
+learnsync_sync_deactivate_device(PG_FUNCTION_ARGS)
+{
+	return set_active(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1), false);
+}
+
+Datum
+learnsync_sync_activate_device(PG_FUNCTION_ARGS)
+{
+	return set_active(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1), true);
 }
 
 Datum
 learnsync_api_sync_devices(PG_FUNCTION_ARGS)
 {
-	return read_for(ls_learner_current(), (LsText){NULL, 0}, read_devices);
+	return read_for(ls_learner_current(), &(Wanted){0}, read_devices);
 }
 
 Datum
 learnsync_api_sync_status(PG_FUNCTION_ARGS)
 {
-	return read_for(ls_learner_current(), device_argument(fcinfo, 0), read_status);
+	Wanted wanted = read_wanted(fcinfo, 0);
+
+	return read_for(ls_learner_current(), &wanted, read_status);
+}
+
+Datum
+learnsync_api_sync_deactivate_device(PG_FUNCTION_ARGS)
+{
+	return set_active(ls_learner_current(), ls_request_argument(fcinfo, 0), false);
+}
+
+Datum
+learnsync_api_sync_activate_device(PG_FUNCTION_ARGS)
+{
+	return set_active(ls_learner_current(), ls_request_argument(fcinfo, 0), true);
 }

@@ -17,8 +17,12 @@ int learnsync_max_depth;
 int learnsync_max_clock_skew;
 int learnsync_max_pull_limit;
 int learnsync_max_learner_events;
+int learnsync_rate_limit;
+int learnsync_receipt_days;
+int learnsync_tombstone_days;
 char *learnsync_jwt_claim;
 char *learnsync_learner_id;
+char *learnsync_notify;
 
 extern void _PG_init(void);
 
@@ -46,11 +50,21 @@ _PG_init(void)
 	define_limit("learnsync.max_learner_events",
 				 "Events that the log of one learner may hold; more fail with too_many.",
 				 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0);
+	define_limit("learnsync.rate_limit", "Pushes per minute of one learner; 0 means no limit.", &learnsync_rate_limit,
+				 0, 0, 60000, 0);
+	define_limit(
+		"learnsync.receipt_days",
+		"Days after which receipts may go; items that old without one are refused then. 0 keeps them for ever.",
+		&learnsync_receipt_days, 0, 0, 36500, 0);
+	define_limit("learnsync.tombstone_days", "Days after which what was deleted is forgotten.",
+				 &learnsync_tombstone_days, 180, 1, 36500, 0);
 	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
 							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.learner_id",
 							   "The learner of a trusted backend's session, where request.jwt.claims is empty.", NULL,
 							   &learnsync_learner_id, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("learnsync.notify", "The channel that is notified of pushes that changed something.",
+							   "Empty means none.", &learnsync_notify, "", PGC_SUSET, 0, ls_notify_check, NULL, NULL);
 	MarkGUCPrefixReserved("learnsync");
 	ls_store_init();
 }

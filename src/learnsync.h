@@ -56,8 +56,12 @@ extern int learnsync_max_depth;
 extern int learnsync_max_clock_skew;
 extern int learnsync_max_pull_limit;
 extern int learnsync_max_learner_events;
+extern int learnsync_rate_limit;
+extern int learnsync_receipt_days;
+extern int learnsync_tombstone_days;
 extern char *learnsync_jwt_claim;
 extern char *learnsync_learner_id;
+extern char *learnsync_notify;
 
 /* json.c */
 extern LsText ls_text(const char *string);

@@ -85,7 +85,7 @@ ls_device_check(const LsDevice *device)
 {
 	if (device->exists && !device->active)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("this device is deactivated"),
-						errhint("The owner of the tables can activate it again: learnsync_data.device.is_active.")));
+						errhint("sync_activate_device lets it in again.")));
 }
 
 static void
@@ -98,13 +98,17 @@ do_push(LsPush *push)
 	else
 		ls_store_lock_learner(push);
 	push->now = GetCurrentTimestamp();
+	if (ls_rate_applies(push))
+		ls_rate_take(push);
 	ls_store_read_known(push);
 	ls_device_check(&push->device);
 	ls_push_judge(push);
 	ls_store_find_members(push);
 	ls_push_merge(push, push->nitems);
-	if (!push->dry_run)
-		ls_push_write(push);
+	if (push->dry_run)
+		return;
+	ls_push_write(push);
+	ls_notify_push(push);
 }
 
 /*
@@ -137,12 +141,12 @@ give_back_context(MemoryContext context)
 }
 
 /* Works in a context of its own; only the answer outlives it. */
-static Datum
-push_for(LsText learner, Jsonb *request)
+Jsonb *
+ls_push_for(LsText learner, Jsonb *request, bool retry)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = take_context(caller);
-	LsPush push = {.learner.id = learner};
+	LsPush push = {.learner = {.id = learner, .receipt_horizon = LS_NO_TIME, .rate_at = LS_NO_TIME}, .retry = retry};
 	Jsonb *answer;
 
 	MemoryContextSwitchTo(context);
@@ -155,7 +159,7 @@ push_for(LsText learner, Jsonb *request)
 	MemoryContextSwitchTo(caller);
 	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
 	give_back_context(context);
-	return JsonbPGetDatum(answer);
+	return answer;
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_push);
@@ -164,11 +168,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_push);
 Datum
 learnsync_sync_push(PG_FUNCTION_ARGS)
 {
-	return push_for(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1));
+	return JsonbPGetDatum(ls_push_for(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1), false));
 }
 
 Datum
 learnsync_api_sync_push(PG_FUNCTION_ARGS)
 {
-	return push_for(ls_learner_current(), ls_request_argument(fcinfo, 0));
+	return JsonbPGetDatum(ls_push_for(ls_learner_current(), ls_request_argument(fcinfo, 0), false));
 }

@@ -47,6 +47,15 @@ order_instant(TimestampTz client_at, TimestampTz now)
 	return client_at > now + learnsync_max_clock_skew * USECS_PER_SEC ? now : client_at;
 }
 
+/* Whether an item is new cannot be told once receipts that old are gone. */
+static void
+refuse_expired(const LsPush *push, LsItem *item)
+{
+	if (item->refused.code == NULL && item->client_at < push->learner.receipt_horizon)
+		ls_fail(&item->refused, "expired", "clientTimestamp",
+				"items this old are not taken any more, as it is not known whether they were taken before");
+}
+
 /* Fixes each item's order instant, and tells the items that were accepted before from the new ones. */
 void
 ls_push_judge(LsPush *push)
@@ -60,7 +69,10 @@ ls_push_judge(LsPush *push)
 		item->change.received = push->now;
 		item->change.device = push->device.id;
 		if (!item->receipt.found)
+		{
+			refuse_expired(push, item);
 			continue;
+		}
 		item->refused = (LsFailure){NULL};
 		if (item->receipt.fingerprint != item->fingerprint)
 			refuse_reused(&item->refused);

@@ -84,7 +84,7 @@ ls_push_write(LsPush *push)
 	logged = has_accepted(push);
 	if (!logged)
 		ls_store_touch_device(push);
-	if (!logged && !has_failed(push))
+	if (!logged && !has_failed(push) && !ls_rate_applies(push))
 		return;
 	ls_store_forget_failed(push);
 	ls_store_write_failed(push);

@@ -26,6 +26,10 @@ BEGIN
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA learnsync TO %I', owner);
     EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.builtin_resource_types() TO %I', owner);
+    FOR name IN SELECT p.oid::regprocedure FROM pg_proc p
+        WHERE p.pronamespace = 'learnsync'::regnamespace AND p.proname LIKE '%\_as\_owner' LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', name, owner);
+    END LOOP;
     EXECUTE format('CREATE SCHEMA IF NOT EXISTS learnsync_data AUTHORIZATION %I', owner);
     EXECUTE format('SET LOCAL ROLE %I', owner);
 
@@ -33,9 +37,13 @@ BEGIN
         singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
         schema_version integer NOT NULL,
         epoch uuid NOT NULL DEFAULT gen_random_uuid(),
-        secret bytea NOT NULL DEFAULT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+        secret bytea NOT NULL DEFAULT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()),
+        payloads_from timestamptz NOT NULL DEFAULT '-infinity',
+        swept_at timestamptz,
+        cleaned_at timestamptz,
+        cleaned_items bigint NOT NULL DEFAULT 0);
     COMMENT ON TABLE learnsync_data.instance IS
-        'One row: layout of the tables, epoch of the cursors (a new one makes every device start anew), secret for hashes.';
+        'One row: layout of the tables, epoch of the cursors (a new one makes every device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever removed.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource_type (
         name text COLLATE "C" PRIMARY KEY,
@@ -50,10 +58,12 @@ BEGIN
         tombstone_version bigint NOT NULL DEFAULT 1,
         push_no bigint NOT NULL DEFAULT 0,
         has_failed boolean NOT NULL DEFAULT false,
-        created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        receipt_horizon timestamptz,
+        rate_at timestamptz
     ) WITH (fillfactor = 50);
     COMMENT ON TABLE learnsync_data.learner IS
-        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes, whether there may be failed items.';
+        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,
@@ -64,10 +74,12 @@ BEGIN
         is_active boolean NOT NULL DEFAULT true,
         created_at timestamptz NOT NULL,
         last_sync_at timestamptz NOT NULL,
+        synced_resources jsonb,
+        skew_ms bigint,
         PRIMARY KEY (learner_id, device_id)
     ) WITH (fillfactor = 70);
     COMMENT ON TABLE learnsync_data.device IS
-        'Installations of the app; version is the one up to which the device is known to hold everything.';
+        'Installations of the app; version is the one up to which the device is known to hold everything. synced_resources: when items of each type were last accepted; skew_ms: how far the newest of them was ahead of the server''s clock.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource (
         learner_id text COLLATE "C" NOT NULL,
@@ -202,6 +214,15 @@ BEGIN
         PRIMARY KEY (learner_id, key));
     COMMENT ON TABLE learnsync_data.failed IS
         'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. channel is the function they came through, device_id empty where they came without; item is NULL where it was too large.';
+    CREATE INDEX IF NOT EXISTS failed_retryable ON learnsync_data.failed (learner_id, failed_at)
+        WHERE retryable AND retry_count < 4 AND channel = 'sync_push';
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.forgotten (
+        learner_hash bytea PRIMARY KEY,
+        forgotten_at timestamptz NOT NULL);
+    COMMENT ON TABLE learnsync_data.forgotten IS
+        'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring them back.';
+    ALTER TABLE learnsync_data.forgotten ENABLE ROW LEVEL SECURITY;
 
     CREATE TABLE IF NOT EXISTS learnsync_data.event (
         learner_id text COLLATE "C" NOT NULL,

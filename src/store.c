@@ -18,6 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
@@ -261,6 +262,25 @@ uint64
 ls_store_read(LsStatement *statement, const Datum *values, const char *nulls)
 {
 	return run(statement, values, nulls, true);
+}
+
+/*
+ * Runs a query that sees all that is committed by now, even where the transaction's own snapshot is older: for what
+ * must hold whatever the isolation level.
+ */
+uint64
+ls_store_read_latest(LsStatement *statement, const Datum *values)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int level = begin_planning(statement);
+	int result = SPI_execute_snapshot(statement->plan, (Datum *) values, NULL, GetLatestSnapshot(), InvalidSnapshot,
+									  true, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	end_planning(statement, level);
+	MemoryContextSwitchTo(caller);
+	return SPI_processed;
 }
 
 /* A cursor over a reader's query, for results of which only the beginning may be wanted. */

@@ -7,8 +7,6 @@
 #include "store.h"
 #include "utils/builtins.h"
 
-#define SHOWN_CONFLICTS "100" /* open conflicts that one status lists; conflictCount counts all */
-
 /* A time as answers show it. */
 #define STAMP(expression)                                                                                            \
 	"pg_catalog.to_char(pg_catalog.timezone('UTC', " expression "), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
@@ -19,7 +17,8 @@ static LsStatement read_devices = {
 	" 'deviceId', d.device_id, 'deviceName', d.device_name, 'lastSyncAt', " STAMP(
 		"d.last_sync_at") ","
 						  " 'lastSyncVersion', d.version, 'pendingCount', f.pending, 'failedCount', f.failed,"
-						  " 'conflictCount', c.open, 'metadata', COALESCE(d.metadata, '{}'::pg_catalog.jsonb), 'isActive', d.is_active)"
+						  " 'conflictCount', c.open, 'metadata', COALESCE(d.metadata, '{}'::pg_catalog.jsonb), 'isActive', d.is_active,"
+						  " 'syncedResources', COALESCE(d.synced_resources, '{}'::pg_catalog.jsonb), 'clockSkew', COALESCE(d.skew_ms, 0))"
 						  " ORDER BY d.last_sync_at DESC, d.device_id), '[]'::pg_catalog.jsonb)"
 						  " FROM learnsync_data.device d"
 						  " CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS failed, pg_catalog.count(*) FILTER (WHERE x.retryable)"
@@ -36,8 +35,18 @@ static LsStatement read_conflicts = {
 	" FROM learnsync_data.conflict c LEFT JOIN learnsync_data.resource r ON r.learner_id" EQ "$1"
 	" AND r.resource_type" EQ "c.resource_type AND r.resource_id" EQ "c.resource_id"
 	" WHERE c.learner_id" EQ "$1 AND c.closed_at IS NULL AND ($2 IS NULL OR c.device_id" EQ "$2)"
-	" ORDER BY c.created_at, c.conflict_id LIMIT " SHOWN_CONFLICTS,
-	{"pg_catalog.text", "pg_catalog.text", NULL}};
+	" AND ($3 IS NULL OR (c.created_at, c.conflict_id)" GT "(SELECT x.created_at, x.conflict_id"
+	"  FROM learnsync_data.conflict x WHERE x.learner_id" EQ "$1 AND x.conflict_id" EQ "$3))"
+	" ORDER BY c.created_at, c.conflict_id LIMIT $4",
+	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid", "pg_catalog.int8", NULL}};
+
+static LsStatement find_conflict = {"SELECT FROM learnsync_data.conflict c WHERE c.learner_id" EQ
+									"$1 AND c.conflict_id" EQ "$2",
+									{"pg_catalog.text", "pg_catalog.uuid", NULL}};
+
+static LsStatement set_active = {"UPDATE learnsync_data.device d SET is_active = $3 WHERE d.learner_id" EQ
+								 "$1 AND d.device_id" EQ "$2",
+								 {"pg_catalog.text", "pg_catalog.text", "pg_catalog.bool", NULL}};
 
 static LsStatement read_counts = {
 	"SELECT (SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1 AND f.retryable"
@@ -123,15 +132,42 @@ server_documents(LsText learner, uint64 count)
 	return documents;
 }
 
-/* The open conflicts, oldest first. */
+/* The id of a conflict of this learner, open or not. */
+static Datum
+conflict_id(Datum learner, LsText id)
+{
+	Datum values[] = {learner, DirectFunctionCall1(uuid_in, CStringGetDatum(ls_text_string(id)))};
+
+	if (ls_store_read(&find_conflict, values, NULL) == 0)
+		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("conflict not found"),
+						errdetail("There is no conflict \"%s\".", ls_text_string(id))));
+	return values[1];
+}
+
+/* The open conflicts, oldest first, at most so many, from behind a given one on. */
 JsonbValue
-ls_store_conflicts(LsText learner, LsText device)
+ls_store_conflicts(LsText learner, LsText device, LsText after, int limit, bool *has_more)
 {
 	JsonbValue conflicts = ls_json_array();
-	uint64 count = query(&read_conflicts, learner, device);
-	JsonbValue *documents = server_documents(learner, count);
+	Datum values[4] = {ls_text_to_datum(learner)};
+	char nulls[5] = "    ";
+	JsonbValue *documents;
+	uint64 count;
 	bool isnull;
 
+	if (device.data == NULL)
+		nulls[1] = 'n';
+	else
+		values[1] = ls_text_to_datum(device);
+	if (after.data == NULL)
+		nulls[2] = 'n';
+	else
+		values[2] = conflict_id(values[0], after);
+	values[3] = Int64GetDatum((int64) limit + 1);
+	count = ls_store_read(&read_conflicts, values, nulls);
+	*has_more = count > limit;
+	count = Min(count, limit);
+	documents = server_documents(learner, count);
 	for (uint64 i = 0; i < count; i++)
 	{
 		JsonbValue conflict = ls_json_object();
@@ -158,4 +194,13 @@ ls_store_counts(LsText learner, LsText device, LsCounts *counts)
 	counts->pending = ls_store_int(0, 1);
 	counts->failed = ls_store_int(0, 2);
 	counts->conflicts = ls_store_int(0, 3);
+}
+
+/* Lets a device in or shuts it out; whether there is one. */
+bool
+ls_store_set_active(LsText learner, LsText device, bool active)
+{
+	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(device), BoolGetDatum(active)};
+
+	return ls_store_run(&set_active, values, NULL) > 0;
 }

@@ -14,7 +14,8 @@
 #include "utils/builtins.h"
 
 #define LEARNER_COLUMNS                                                                                              \
-	"SELECT l.version, l.log_version, l.push_no, l.has_failed::pg_catalog.int4"                                      \
+	"SELECT l.version, l.log_version, l.push_no, l.has_failed::pg_catalog.int4,"                                     \
+	" COALESCE(l.receipt_horizon, '-infinity'), COALESCE(l.rate_at, '-infinity')"                                    \
 	" FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
@@ -76,6 +77,8 @@ take_learner(LsPush *push, LsStatement *statement)
 	push->learner.log_version = ls_store_int(0, 2);
 	push->learner.push_no = ls_store_int(0, 3);
 	push->learner.has_failed = ls_store_int(0, 4) != 0;
+	push->learner.receipt_horizon = ls_store_int(0, 5);
+	push->learner.rate_at = ls_store_int(0, 6);
 	return true;
 }
 
@@ -83,8 +86,10 @@ take_learner(LsPush *push, LsStatement *statement)
 void
 ls_store_read_learner(LsPush *push)
 {
-	if (!take_learner(push, &read_learner))
-		push->learner.version = push->learner.log_version = LS_FIRST_VERSION;
+	if (take_learner(push, &read_learner))
+		return;
+	ls_store_refuse_forgotten(push->learner.id);
+	push->learner.version = push->learner.log_version = LS_FIRST_VERSION;
 }
 
 /* Locks the learner's row, which is made where it is missing. Whoever waited reads it as it is after the wait. */
@@ -98,6 +103,7 @@ ls_store_lock_learner(LsPush *push)
 	ls_store_run(&add_learner, values, NULL);
 	if (!take_learner(push, &lock_learner))
 		elog(ERROR, "learner vanished while it was added");
+	ls_store_refuse_forgotten(push->learner.id);
 }
 
 /* The state and the version of a stored resource; what they point to stays until the store is closed. */

@@ -44,29 +44,33 @@ static LsStatement add_device = {
 	" last_sync_at) VALUES ($1, $2, $3, $4, $5, $6, $6)",
 	{DEVICE_TYPES, NULL}};
 
-#define DEVICE_UPDATE                                                                                                \
+#define DEVICE_UPDATE(more)                                                                                          \
 	"UPDATE learnsync_data.device d SET device_name = COALESCE($3, d.device_name),"                                  \
-	" metadata = COALESCE($4, d.metadata), version = GREATEST($5, d.version), last_sync_at = $6"                     \
+	" metadata = COALESCE($4, d.metadata), version = GREATEST($5, d.version), last_sync_at = $6" more                \
 	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
 
-static LsStatement touch_device = {DEVICE_UPDATE, {DEVICE_TYPES, NULL}};
+static LsStatement touch_device = {DEVICE_UPDATE(""), {DEVICE_TYPES, NULL}};
 
 /*
  * Receipts, the device and the row that is both payload and change log; that goes to its slot directly, which spares
  * the routing.
  */
-#define JOURNAL(slot)                                                                                                \
-	{                                                                                                                \
-		"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at)"     \
-		" SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($7) c),"                \
-		" device AS (" DEVICE_UPDATE ")"                                                                             \
-		" INSERT INTO learnsync_data.push_" slot " (learner_id, version, push_no, slot, prev_version, device_id,"    \
-		" pushed_at, resource_types, resource_ids, item_count, items)"                                               \
-		" VALUES ($1, $8, $9, " slot ", $10, $2, $6, $11, $12, pg_catalog.cardinality($7), $13)",                    \
-		{                                                                                                            \
-			DEVICE_TYPES, "learnsync.ledger_row[]", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",         \
-				"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", NULL                                   \
-		}                                                                                                            \
+#define JOURNAL(slot)                                                                                                                                                              \
+	{                                                                                                                                                                              \
+		"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at)"                                                                   \
+		" SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($7) c),"                                                                              \
+		" device AS (" DEVICE_UPDATE(                                                                                                                                              \
+			", synced_resources = COALESCE(d.synced_resources, '{}') OPERATOR(pg_catalog.||) $14, skew_ms = $15") ")"                                                              \
+																												  " INSERT INTO learnsync_data.push_" slot                         \
+																												  " (learner_id, version, push_no, slot, prev_version, device_id," \
+																												  " pushed_at, resource_types, resource_ids, item_count, items)"   \
+																												  " VALUES ($1, $8, $9, " slot                                     \
+																												  ", $10, $2, $6, $11, $12, pg_catalog.cardinality($7), $13)",     \
+		{                                                                                                                                                                          \
+			DEVICE_TYPES, "learnsync.ledger_row[]", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",                                                                       \
+				"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.jsonb", "pg_catalog.int8",                                                               \
+				NULL                                                                                                                                                               \
+		}                                                                                                                                                                          \
 	}
 
 static LsStatement write_journal[SLOTS] = {JOURNAL("0"), JOURNAL("1"), JOURNAL("2"), JOURNAL("3"),
@@ -82,10 +86,11 @@ static LsStatement write_conflicts = {
 
 /* The number of pushes is compared too: a trigger that pushed for the same learner has left our versions behind. */
 static LsStatement update_learner = {
-	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4, has_failed = l.has_failed OR $6"
+	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4, has_failed = l.has_failed OR $6,"
+	" rate_at = $7"
 	" WHERE l.learner_id" EQ "$1 AND l.push_no" EQ "$5",
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
-	 NULL}};
+	 "pg_catalog.timestamptz", NULL}};
 
 static Datum
 resource_datum(const LsResource *resource)
@@ -216,12 +221,52 @@ changed_texts(LsPush *push, bool ids)
 	return ls_store_texts(texts, push->nchanged);
 }
 
+static bool
+has_key(const JsonbValue *object, LsText key)
+{
+	for (int i = 0; i < object->val.object.nPairs; i++)
+	{
+		if (ls_text_equal(ls_text_of(&object->val.object.pairs[i].key), key))
+			return true;
+	}
+	return false;
+}
+
+/* The types of the accepted items, each with the time of this push. */
+static Datum
+synced_types(const LsPush *push)
+{
+	JsonbValue synced = ls_json_object();
+	JsonbValue now = ls_json_stamp(push->now);
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		if (push->items[i].accepted && !has_key(&synced, push->items[i].type->name))
+			ls_json_put_text(&synced, push->items[i].type->name, now);
+	}
+	return JsonbPGetDatum(ls_json_encode(&synced));
+}
+
+/* How far the newest of the accepted items is ahead of our clock, in milliseconds. */
+static int64
+skew(const LsPush *push)
+{
+	TimestampTz newest = push->now;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		if (push->items[i].accepted)
+			newest = Max(newest, push->items[i].client_at);
+	}
+	return (newest - push->now) / 1000;
+}
+
 static void
 write_receipts(LsPush *push)
 {
 	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
-	Datum values[13];
-	char nulls[14] = "             ";
+	Datum values[15];
+	char nulls[16] = "               ";
 	int count = 0;
 
 	for (int i = 0; i < push->nitems; i++)
@@ -237,6 +282,8 @@ write_receipts(LsPush *push)
 	values[10] = changed_texts(push, false);
 	values[11] = changed_texts(push, true);
 	values[12] = accepted_payload(push, count);
+	values[13] = synced_types(push);
+	values[14] = Int64GetDatum(skew(push));
 	if (!push->device.exists)
 		ls_store_run(&add_device, values, nulls);
 	ls_store_run(&write_journal[push->now / SLOT_USECS % SLOTS], values, nulls);
@@ -284,9 +331,10 @@ ls_store_update_learner(LsPush *push, bool logged, bool failed)
 					  Int64GetDatum(logged ? push->version : push->learner.log_version),
 					  Int64GetDatum(push->learner.push_no + (logged ? 1 : 0)),
 					  Int64GetDatum(push->learner.push_no),
-					  BoolGetDatum(failed)};
+					  BoolGetDatum(failed),
+					  TimestampTzGetDatum(push->learner.rate_at)};
 
-	if (ls_store_run(&update_learner, values, NULL) != 1)
+	if (ls_store_run(&update_learner, values, push->learner.rate_at == LS_NO_TIME ? "      n" : NULL) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a push was made within a push of the same learner"),

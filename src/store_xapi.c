@@ -29,7 +29,8 @@ static LsStatement write_statements = {
 static LsStatement export_statements = {
 	"SELECT r.data, x.\"timestamp\" FROM learnsync_data.xapi_statement x JOIN learnsync_data.resource r"
 	" ON r.learner_id" EQ "$1 AND r.resource_type" EQ "x.resource_type AND r.resource_id" EQ "x.resource_id"
-	" WHERE x.learner_id" EQ "$1 AND x.stored" GT "$2 ORDER BY x.stored, x.resource_type, x.resource_id",
+	" WHERE x.learner_id" EQ "$1 AND x.stored" GT
+	"$2 AND r.data IS NOT NULL ORDER BY x.stored, x.resource_type, x.resource_id",
 	{"pg_catalog.text", "pg_catalog.timestamptz", NULL}};
 
 static Datum

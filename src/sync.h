@@ -7,6 +7,7 @@
 
 #include "merge.h"
 #include "storage/itemptr.h"
+#include "utils/guc.h"
 
 /* Whose rights to go back to when the store is closed. */
 typedef struct LsStoreCall
@@ -30,6 +31,8 @@ typedef struct LsLearner
 	int64 log_version; /* version of the newest row of the change log */
 	int64 push_no;
 	bool has_failed; /* there may be failed items; false is certain */
+	TimestampTz receipt_horizon; /* receipts of items from before may be gone; LS_NO_TIME if none is */
+	TimestampTz rate_at; /* until when the pushes so far use up the rate limit; LS_NO_TIME if never */
 } LsLearner;
 
 /* The pushing device as the database knows it. */
@@ -107,6 +110,7 @@ typedef struct LsPush
 	int64 cursor; /* lastSyncVersion, -1 where absent */
 	bool dry_run;
 	bool atomic;
+	bool retry; /* the server's own, of what failed: the device is not here, and no rate limit counts */
 	TimestampTz now;
 	int64 version; /* the learner's, as this push leaves it */
 	int64 safe_version; /* what the device may store as its cursor */
@@ -167,6 +171,7 @@ typedef struct LsPull
 
 /* push.c */
 extern void ls_device_check(const LsDevice *device);
+extern Jsonb *ls_push_for(LsText learner, Jsonb *request, bool retry);
 
 /* push_item.c */
 extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
@@ -182,6 +187,14 @@ extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
 
 /* push_write.c */
 extern void ls_push_write(LsPush *push);
+
+/* rate.c */
+extern bool ls_rate_applies(const LsPush *push);
+extern void ls_rate_take(LsPush *push);
+
+/* notify.c */
+extern bool ls_notify_check(char **channel, void **extra, GucSource source);
+extern void ls_notify_push(const LsPush *push);
 
 /* try.c */
 extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);
@@ -206,6 +219,9 @@ extern LsText ls_store_epoch(void);
 /* store_type.c */
 extern void ls_store_renew_types(void);
 extern const LsType *ls_store_type(LsText name);
+
+/* store_forget.c */
+extern void ls_store_refuse_forgotten(LsText learner);
 
 /* store_push.c */
 extern void ls_store_lock_learner(LsPush *push);
@@ -276,7 +292,8 @@ typedef struct LsCounts
 } LsCounts;
 
 extern JsonbValue ls_store_devices(LsText learner, LsText device);
-extern JsonbValue ls_store_conflicts(LsText learner, LsText device);
+extern JsonbValue ls_store_conflicts(LsText learner, LsText device, LsText after, int limit, bool *has_more);
+extern bool ls_store_set_active(LsText learner, LsText device, bool active);
 extern void ls_store_counts(LsText learner, LsText device, LsCounts *counts);
 
 #endif

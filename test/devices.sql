@@ -22,7 +22,7 @@ END $$;
 
 -- Name and metadata: the last ones sent stand.
 SELECT pg_temp.push('ann', 'd', '{"deviceName": "Phone", "metadata": {"platform": "ios"}, "lastSyncVersion": 0}');
-SELECT is(pg_temp.device('ann', 'd'), '{"userId": "ann", "deviceId": "d", "deviceName": "Phone", "metadata": {"platform": "ios"}, "lastSyncVersion": 1, "isActive": true, "failedCount": 0, "pendingCount": 0, "conflictCount": 0}', 'a device');
+SELECT is(pg_temp.device('ann', 'd'), '{"userId": "ann", "deviceId": "d", "deviceName": "Phone", "metadata": {"platform": "ios"}, "lastSyncVersion": 1, "isActive": true, "failedCount": 0, "pendingCount": 0, "conflictCount": 0, "syncedResources": {}, "clockSkew": 0}', 'a device');
 SELECT is(d ->> 'deviceName' || (d ->> 'metadata'), 'Phone{"platform": "ios"}', 'what is not sent stays') FROM pg_temp.device('ann', 'd') d;
 SELECT pg_temp.push('ann', 'd', '{"deviceName": "Pad", "metadata": {"x": 1}}');
 SELECT is(d ->> 'deviceName' || (d ->> 'metadata'), 'Pad{"x": 1}', 'what is sent replaces it') FROM pg_temp.device('ann', 'd') d;
@@ -64,18 +64,70 @@ SELECT is(pg_temp.counts('cat'), '3 failed, 0 pending, 3 conflicts, 3 listed, 2 
 SELECT pg_temp.push('many', 'd', pg_temp.items(VARIADIC (SELECT array_agg(format('{"id": "%s", "data": {"quizId": "q", "attemptNumber": 1, "x": %s}}', n, n)) FROM generate_series(0, 150) n)));
 SELECT is(pg_temp.counts('many'), '0 failed, 0 pending, 150 conflicts, 100 listed, 1 devices', 'many conflicts');
 
+-- Page by page, oldest first, each once; what is closed meanwhile does not hinder.
+CREATE FUNCTION pg_temp.pages(learner text, page int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    status jsonb;
+    last text;
+    seen text[] := '{}';
+BEGIN
+    LOOP
+        status := learnsync.sync_status(learner, 'd', last, page);
+        seen := seen || ARRAY(SELECT c ->> 'id' FROM jsonb_array_elements(status -> 'conflicts') c);
+        EXIT WHEN NOT (status -> 'hasMore')::boolean;
+        last := seen[cardinality(seen)];
+    END LOOP;
+    RETURN cardinality(seen) || CASE WHEN seen = ARRAY(SELECT conflict_id::text FROM learnsync_data.conflict WHERE learner_id = learner AND closed_at IS NULL ORDER BY created_at, conflict_id) THEN ' in order' ELSE '' END;
+END $$;
+SELECT is(pg_temp.pages('many', page), '150 in order', 'pages of ' || page) FROM (VALUES (1), (7), (50), (149), (150), (151), (1000), (5000)) v (page);
+SELECT conflict_id AS seen FROM learnsync_data.conflict WHERE learner_id = 'many' ORDER BY created_at, conflict_id OFFSET 9 LIMIT 1 \gset
+UPDATE learnsync_data.conflict SET closed_at = now(), closed_by = 'use_server' WHERE conflict_id = :'seen';
+SELECT is(jsonb_array_length(learnsync.sync_status('many', NULL, :'seen', 1000) -> 'conflicts'), 140, 'after one that is closed by now');
+SELECT is(pg_temp.sqlstate_of(format('SELECT learnsync.sync_status(%L, NULL, %L, %s)', learner, after, page)), state, 'after ' || after) FROM (VALUES
+    ('many', '00000000-0000-0000-0000-000000000000', '1', 'PT404'), ('cat', :'seen', '1', 'PT404'), ('many', 'x', '1', '22P02'), ('many', :'seen', '0', '22023'), ('many', :'seen', '-1', '22023'), ('many', :'seen', 'NULL', '00000')) v (learner, after, page, state);
+
+-- When what was synced, per type; and how far the device's clock is ahead.
+SELECT is((SELECT string_agg(key, ' ' ORDER BY key) FROM jsonb_each(pg_temp.device('ann', 'e') -> 'syncedResources')), 'quiz_attempt', 'one type');
+SELECT pg_temp.push('ann', 'e', pg_temp.items('{"id": "m", "resourceType": "mastery", "data": {"competencyId": "c"}}', '{"id": "n", "resourceType": "mastery", "data": {"competencyId": "d"}}', '{"id": "o", "resourceType": "conversation", "resourceId": "x", "data": 1}'));
+SELECT is((SELECT string_agg(key, ' ' ORDER BY value, key) FROM jsonb_each(pg_temp.device('ann', 'e') -> 'syncedResources')), 'quiz_attempt mastery', 'those of accepted items, the others stay');
+SELECT ok((pg_temp.device('ann', 'e') #>> '{syncedResources,mastery}')::timestamptz BETWEEN now() - interval '1 ms' AND clock_timestamp(), 'the time of the push');
+SELECT is(pg_temp.device('ann', 'e') -> 'clockSkew', '0'::jsonb, 'an old item says nothing of the clock');
+SELECT pg_temp.push('ann', 'e', pg_temp.items(format('{"id": "f", "data": {"quizId": "f", "attemptNumber": 1}, "clientTimestamp": "%s"}', to_char((clock_timestamp() + interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))));
+SELECT ok((pg_temp.device('ann', 'e') -> 'clockSkew')::int BETWEEN 3590000 AND 3600000, 'an hour ahead');
+
 -- A deactivated device is refused from the next statement on; the others are not.
-SET LOCAL ROLE learnsync_owner;
-UPDATE learnsync_data.device SET is_active = false WHERE learner_id = 'cat' AND device_id = 'd';
-RESET ROLE;
+CREATE FUNCTION pg_temp.turn(call text, learner text, device text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer jsonb;
+BEGIN
+    EXECUTE format('SELECT learnsync.%I($1, $2)', call) INTO answer USING learner, jsonb_build_object('deviceId', device);
+    RETURN answer;
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT is(pg_temp.turn('sync_deactivate_device', 'cat', 'd'), '{"message": "Device deactivated successfully"}', 'deactivate');
+SELECT is(pg_temp.turn('sync_deactivate_device', 'cat', 'd'), '{"message": "Device deactivated successfully"}', 'again');
+SELECT is(pg_temp.turn(call, learner, device), 'PT404 device not found', call || ' ' || device || ' of ' || learner) FROM (VALUES ('sync_deactivate_device'), ('sync_activate_device')) c (call), (VALUES ('cat', 'x'), ('nobody', 'd'), ('cat', 'D')) v (learner, device);
+SELECT is(pg_temp.sqlstate_of(format('SELECT learnsync.%I(%L, %L)', call, 'cat', request)), '22023', call || ' ' || COALESCE(request, 'NULL')) FROM (VALUES ('sync_deactivate_device'), ('sync_activate_device')) c (call), (VALUES ('{}'), ('[]'), (NULL), ('{"deviceId": 1}'), ('{"deviceId": ""}'), ('{"deviceId": null}')) v (request);
 SELECT is(pg_temp.sqlstate_of(format(call, device)), state, call || ' ' || device) FROM (VALUES ('d', '42501'), ('e', '00000'), ('new', '00000')) v (device, state),
     (VALUES ('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "%s", "items": []}'')'), ('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "%s", "items": [], "dryRun": true}'')'), ('SELECT learnsync.sync_pull(''cat'', ''{"deviceId": "%s"}'')')) c (call);
 SELECT is(pg_temp.sqlstate_of('SELECT learnsync.sync_push(''dan'', ''{"deviceId": "d", "items": []}'')'), '00000', 'another learner''s device of the same name');
 SELECT is(pg_temp.counts('cat', 'd'), '2 failed, 0 pending, 1 conflicts, 1 listed, 1 devices', 'calls that carry no device are not covered');
 SELECT is(pg_temp.device('cat', 'd') -> 'isActive', 'false'::jsonb, 'and show it');
 SELECT is((SELECT count(*) FROM learnsync_data.push WHERE learner_id = 'cat' AND device_id = 'd'), 1::bigint, 'nothing of it was written');
-UPDATE learnsync_data.device SET is_active = true WHERE learner_id = 'cat' AND device_id = 'd';
+SELECT is(pg_temp.turn('sync_activate_device', 'cat', 'd'), '{"message": "Device activated successfully"}', 'activate');
 SELECT is(pg_temp.sqlstate_of('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "d", "items": []}'')'), '00000', 'active again');
+
+-- Devices that nobody uses any more, of all learners.
+UPDATE learnsync_data.device SET last_sync_at = now() - CASE device_id WHEN 'd' THEN interval '366 days' ELSE interval '364 days' END WHERE learner_id IN ('ann', 'cat');
+UPDATE learnsync_data.device SET is_active = false, last_sync_at = now() - interval '400 days' WHERE learner_id = 'cat' AND device_id = 'd';
+SELECT is(format('%s %s', u -> 'count', jsonb_path_query_array(u, '$.devices[*].userId')), '2 ["cat", "ann"]', 'unseen for a year') FROM learnsync.unseen_devices() u;
+SELECT is(learnsync.unseen_devices(365, 1) #- '{devices,0,lastSyncAt}', '{"count": 2, "devices": [{"userId": "cat", "deviceId": "d", "isActive": false, "deviceName": null}]}', 'the longest unseen first');
+SELECT is(learnsync.drop_devices(), 1::bigint, 'those that are active are dropped');
+SELECT is((SELECT string_agg(learner_id || device_id || is_active, ' ' ORDER BY learner_id, device_id) FROM learnsync_data.device WHERE learner_id IN ('ann', 'cat')), 'annetrue catdfalse catetrue catnewtrue', 'a deactivated one stays turned away');
+SELECT is(pg_temp.sqlstate_of('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "d", "items": []}'')'), '42501', 'after years');
+SELECT is(jsonb_path_query_array(pg_temp.push('ann', 'd', pg_temp.items('{"id": "1", "data": {"quizId": "q", "attemptNumber": 1}}')), '$.results[*].duplicate'), '[false]', 'a dropped one is known anew');
+SELECT is(pg_temp.sqlstate_of(format('SELECT learnsync.%s', call)), '22023', call) FROM (VALUES ('drop_devices(-1)'), ('drop_devices(NULL)'), ('unseen_devices(-1)'), ('unseen_devices(36501)')) v (call);
 
 SELECT * FROM finish();
 ROLLBACK;

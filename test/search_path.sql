@@ -55,7 +55,8 @@ END $$;
 
 CREATE ROLE test_learner;
 CREATE ROLE test_service;
-SELECT learnsync.grant_access('test_learner', 'learner'), learnsync.grant_access('test_service', 'service');
+CREATE ROLE test_admin;
+SELECT learnsync.grant_access('test_learner', 'learner'), learnsync.grant_access('test_service', 'service'), learnsync.grant_access('test_admin', 'admin');
 
 -- Everything that there is to call. A result is a pg_catalog.text, or the error's message.
 CREATE TEMP TABLE step (n int GENERATED ALWAYS AS IDENTITY, role pg_catalog.text, call pg_catalog.text, expected pg_catalog.text);
@@ -66,7 +67,12 @@ INSERT INTO step (role, call, expected) VALUES
     ('test_service', '(learnsync.sync_push($1, ''{"deviceId": "d", "dryRun": true, "items": [{"id": "9", "operation": "update", "resourceType": "mastery", "resourceId": "m", "data": {"n": 3}, "clientTimestamp": "2026-01-08T12:00:00Z"}]}''::pg_catalog.jsonb) OPERATOR(pg_catalog.#>>) ''{results,0,version}'')', '6'),
     ('test_learner', '(learnsync_api.sync_pull(''{"deviceId": "d", "resourceTypes": ["mastery"], "limit": 2}''::pg_catalog.jsonb) OPERATOR(pg_catalog.->) ''syncVersion'')', '5'), ('test_learner', '(learnsync_api.sync_pull(''{"deviceId": "d", "lastSyncVersion": 4}''::pg_catalog.jsonb) OPERATOR(pg_catalog.->) ''syncVersion'')', '5'),
     ('test_learner', '(learnsync_api.sync_status() OPERATOR(pg_catalog.->) ''failedCount'')', '1'), ('test_learner', '(learnsync_api.sync_status(''d''::pg_catalog.text) OPERATOR(pg_catalog.->) ''conflictCount'')', '1'), ('test_learner', '(learnsync_api.sync_devices() OPERATOR(pg_catalog.#>>) ''{devices,0,deviceId}'')', 'd'),
-    ('test_learner', '(learnsync_api.sync_push(''{"deviceId": "e", "items": []}''::pg_catalog.jsonb) OPERATOR(pg_catalog.->) ''syncVersion'')', '1'), (NULL, 'learnsync.drop_resource_type(''evil_'' OPERATOR(pg_catalog.||) $1)', '');
+    ('test_learner', '(learnsync_api.sync_push(''{"deviceId": "e", "items": []}''::pg_catalog.jsonb) OPERATOR(pg_catalog.->) ''syncVersion'')', '1'), (NULL, 'learnsync.drop_resource_type(''evil_'' OPERATOR(pg_catalog.||) $1)', ''),
+    ('test_learner', '(learnsync_api.sync_status(NULL, (learnsync_api.sync_status() OPERATOR(pg_catalog.#>>) ''{conflicts,0,id}''), 1) OPERATOR(pg_catalog.->) ''hasMore'')', 'false'),
+    ('test_service', '(learnsync.sync_deactivate_device($1, ''{"deviceId": "e"}''::pg_catalog.jsonb) OPERATOR(pg_catalog.->>) ''message'')', 'Device deactivated successfully'),
+    ('test_admin', '(learnsync.retry_learner($1), learnsync.postpone_retry($1))', '("","")'), ('test_admin', '(learnsync.next_to_retry($1))', NULL), ('test_admin', '(learnsync.unseen_devices(0) IS NOT NULL)', 'true'), ('test_admin', '(learnsync.drop_devices(1))', '0'),
+    ('test_admin', '(learnsync.maintain_step(30, learnsync.maintain_step(30, NULL)) IS NOT NULL)', 'true'), ('test_admin', '(learnsync_api.sync_cleanup(''{"daysOld": 30}''::pg_catalog.jsonb) OPERATOR(pg_catalog.->) ''deletedCount'')', '0'),
+    ('test_admin', '(learnsync.new_epoch() IS NOT NULL)', 'true'), ('test_admin', '(learnsync.forget_learner($1))', '14'), ('test_service', '(learnsync.sync_push($1, ''{"deviceId": "e", "items": []}''::pg_catalog.jsonb))', 'this learner was erased'), ('test_admin', '(learnsync.remember_learner($1))', 'true'), ('test_service', '(learnsync.sync_push($1, ''{"deviceId": "e", "items": []}''::pg_catalog.jsonb) OPERATOR(pg_catalog.->) ''syncVersion'')', '1');
 
 CREATE FUNCTION pg_temp.run(path pg_catalog.text, role pg_catalog.text, call pg_catalog.text, learner pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,0 +1,254 @@
+-- Retention: sync_cleanup, for one call, and maintain, piece by piece. What is removed is found by going through the
+-- tables in the order in which they lie: no index is needed for it, and a piece is a run of pages.
+
+-- Which of the 8 slots of learnsync_data.push hold payloads from before cutoff, by the weeks that each was written in:
+-- whole where none of its weeks reaches beyond. Slots from whose weeks all was removed before are left out.
+CREATE OR REPLACE FUNCTION learnsync.slots_as_owner(cutoff timestamptz) RETURNS TABLE (slot integer, whole boolean)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    week CONSTANT interval := '168 hours';
+    start CONSTANT timestamptz := '2000-01-01 00:00:00+00';
+    this_week CONSTANT bigint := floor(extract(epoch FROM clock_timestamp() - start) / 604800);
+    done_to timestamptz;
+    newest bigint;
+BEGIN
+    SELECT i.payloads_from INTO STRICT done_to FROM learnsync_data.instance i;
+    FOR each IN 0..7 LOOP
+        slot := each;
+        newest := this_week - (this_week - slot) % 8;
+        whole := start + (newest + 1) * week <= cutoff;
+        CONTINUE WHEN pg_relation_size(format('learnsync_data.push_%s', slot)) = 0;
+        -- The last week of this slot that began before cutoff.
+        WHILE start + newest * week >= cutoff LOOP
+            newest := newest - 8;
+        END LOOP;
+        IF whole OR start + (newest + 1) * week > done_to THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION learnsync.slots_as_owner(timestamptz) IS 'Slots of push that hold payloads from before a time. Internal.';
+
+-- Empties a slot of push and answers how many items it held; NULL where readers did not let go of it in time. Pulls
+-- wait behind us no longer than lock_timeout; pushes write to another slot.
+CREATE OR REPLACE FUNCTION learnsync.empty_slot_as_owner(slot integer) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+DECLARE
+    items bigint;
+BEGIN
+    EXECUTE format('SELECT COALESCE(sum(item_count), 0) FROM learnsync_data.push_%s', slot) INTO items;
+    EXECUTE format('TRUNCATE learnsync_data.push_%s', slot);
+    RETURN items;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION learnsync.empty_slot_as_owner(integer) IS 'Truncates one slot of push; the items it held. Internal.';
+
+-- Locks those of the learners who are not being pushed for, without waiting, so that no deadlock can come about.
+CREATE OR REPLACE FUNCTION learnsync.lock_learners_as_owner(learners text[]) RETURNS text[]
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id IN (SELECT unnest(learners))
+                 FOR NO KEY UPDATE SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION learnsync.lock_learners_as_owner(text[]) IS 'Locks the learners that are free; those. Internal.';
+
+-- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows. What
+-- is known of a learner moves on with it, under the learner's lock, so that the next push and pull know what is gone.
+CREATE OR REPLACE FUNCTION learnsync.clean_pages_as_owner(task text, from_page bigint, to_page bigint, cutoff timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    low CONSTANT tid := format('(%s,0)', from_page);
+    high CONSTANT tid := format('(%s,0)', least(to_page, 4294967295));
+    learners text[];
+    behind text[];
+    removed bigint := 0;
+BEGIN
+    CASE task
+    WHEN 'conflict' THEN
+        DELETE FROM learnsync_data.conflict c
+        WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.closed_by = 'rule';
+        GET DIAGNOSTICS removed = ROW_COUNT;
+        UPDATE learnsync_data.conflict c SET client_data = NULL
+        WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.client_data IS NOT NULL;
+    WHEN 'failed' THEN
+        DELETE FROM learnsync_data.failed f WHERE f.ctid >= low AND f.ctid < high AND f.failed_at < cutoff;
+        GET DIAGNOSTICS removed = ROW_COUNT;
+    WHEN 'learner' THEN
+        learners := learnsync.lock_learners_as_owner(ARRAY(
+            SELECT l.learner_id FROM learnsync_data.learner l WHERE l.ctid >= low AND l.ctid < high AND l.has_failed));
+        UPDATE learnsync_data.learner l SET has_failed = false
+        WHERE l.learner_id IN (SELECT unnest(learners))
+            AND NOT EXISTS (SELECT FROM learnsync_data.failed f WHERE f.learner_id = l.learner_id);
+        GET DIAGNOSTICS removed = ROW_COUNT;
+    WHEN 'resource' THEN
+        learners := learnsync.lock_learners_as_owner(ARRAY(
+            SELECT DISTINCT r.learner_id FROM learnsync_data.resource r
+            WHERE r.ctid >= low AND r.ctid < high AND r.data IS NULL AND r.updated_at < cutoff));
+        WITH gone AS (
+            DELETE FROM learnsync_data.resource r
+            WHERE r.ctid >= low AND r.ctid < high AND r.data IS NULL AND r.updated_at < cutoff
+                AND r.learner_id IN (SELECT unnest(learners))
+            RETURNING r.learner_id, r.version),
+        horizon AS (
+            UPDATE learnsync_data.learner l SET tombstone_version = greatest(l.tombstone_version, g.version)
+            FROM (SELECT learner_id, max(version) AS version FROM gone GROUP BY 1) g
+            WHERE l.learner_id = g.learner_id)
+        SELECT count(*) INTO removed FROM gone;
+    WHEN 'ledger' THEN
+        -- The lock is needed once per learner: where the horizon has moved, receipts from before it serve no more.
+        SELECT array_agg(l.learner_id), array_agg(l.learner_id) FILTER (WHERE l.receipt_horizon IS NULL OR l.receipt_horizon < cutoff)
+        INTO learners, behind
+        FROM (SELECT DISTINCT g.learner_id FROM learnsync_data.ledger g
+              WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff) o
+        JOIN learnsync_data.learner l ON l.learner_id = o.learner_id;
+        UPDATE learnsync_data.learner l SET receipt_horizon = cutoff
+        WHERE l.learner_id IN (SELECT unnest(learnsync.lock_learners_as_owner(behind)));
+        IF behind IS NOT NULL THEN
+            SELECT array_agg(l.learner_id) INTO learners FROM learnsync_data.learner l
+            WHERE l.learner_id IN (SELECT unnest(learners)) AND l.receipt_horizon >= cutoff;
+        END IF;
+        DELETE FROM learnsync_data.ledger g
+        WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff AND g.learner_id IN (SELECT unnest(learners));
+        GET DIAGNOSTICS removed = ROW_COUNT;
+    ELSE
+        EXECUTE format('WITH gone AS (DELETE FROM learnsync_data.%I p WHERE p.ctid >= $1 AND p.ctid < $2'
+                       ' AND p.pushed_at < $3 RETURNING p.item_count) SELECT COALESCE(sum(item_count), 0) FROM gone', task)
+        INTO removed USING low, high, cutoff;
+    END CASE;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION learnsync.clean_pages_as_owner(text, bigint, bigint, timestamptz) IS
+    'Removes what is too old from some pages of one table. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.days_ago_as_owner(days integer) RETURNS timestamptz
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF days IS NULL OR days NOT BETWEEN 0 AND 36500 THEN
+        RAISE EXCEPTION 'the number of days must be an integer from 0 to 36500' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN clock_timestamp() - days * interval '24 hours';
+END
+$$;
+COMMENT ON FUNCTION learnsync.days_ago_as_owner(integer) IS 'The time so many days ago. Internal.';
+
+-- In the caller's transaction. Emptying slots comes last: it keeps pulls waiting until the transaction ends.
+CREATE OR REPLACE FUNCTION learnsync.cleanup_as_owner(days_old integer) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    cutoff CONSTANT timestamptz := learnsync.days_ago_as_owner(days_old);
+    all_pages CONSTANT bigint := 4294967295;
+    found record;
+    items bigint := 0;
+BEGIN
+    PERFORM learnsync.clean_pages_as_owner('conflict', 0, all_pages, cutoff);
+    FOR found IN SELECT * FROM learnsync.slots_as_owner(cutoff) ORDER BY whole LOOP
+        items := items + COALESCE(CASE WHEN found.whole THEN learnsync.empty_slot_as_owner(found.slot) END,
+                                  learnsync.clean_pages_as_owner('push_' || found.slot, 0, all_pages, cutoff));
+    END LOOP;
+    -- A push that is not committed yet may still bring a payload that is a little older than now.
+    UPDATE learnsync_data.instance SET cleaned_at = clock_timestamp(), cleaned_items = cleaned_items + items,
+        payloads_from = greatest(payloads_from, least(cutoff, clock_timestamp() - interval '24 hours'));
+    RETURN items;
+END
+$$;
+COMMENT ON FUNCTION learnsync.cleanup_as_owner(integer) IS 'What sync_cleanup does, as the owner of the tables. Internal.';
+
+-- The work of one maintain(): a list of [task, first page, end, cutoff]. Of payloads only whole weeks go, most of them
+-- by emptying a slot; the other tables are gone through once a day.
+CREATE OR REPLACE FUNCTION learnsync.plan_as_owner(days_old integer) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    cutoff CONSTANT timestamptz := date_bin('168 hours', learnsync.days_ago_as_owner(days_old), '2000-01-01 00:00:00+00');
+    keep CONSTANT integer := current_setting('learnsync.receipt_days');
+    tasks jsonb := '[]';
+    sweep boolean;
+BEGIN
+    SELECT COALESCE(jsonb_agg(jsonb_build_array(CASE WHEN whole THEN 'empty' ELSE 'push_' || slot END, CASE WHEN whole THEN slot ELSE 0 END, cutoff)), '[]')
+    INTO tasks FROM learnsync.slots_as_owner(cutoff);
+    SELECT i.swept_at IS NULL OR i.swept_at < clock_timestamp() - interval '23 hours 30 minutes' INTO STRICT sweep
+    FROM learnsync_data.instance i;
+    IF sweep THEN
+        tasks := tasks || jsonb_build_array(
+            jsonb_build_array('conflict', 0, learnsync.days_ago_as_owner(days_old)),
+            jsonb_build_array('failed', 0, learnsync.days_ago_as_owner(90)),
+            jsonb_build_array('learner', 0, clock_timestamp()),
+            jsonb_build_array('resource', 0, learnsync.days_ago_as_owner(current_setting('learnsync.tombstone_days')::integer)));
+        IF keep > 0 THEN
+            tasks := tasks || jsonb_build_array(jsonb_build_array('ledger', 0, learnsync.days_ago_as_owner(keep)));
+        END IF;
+    END IF;
+    RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'payloadsFrom', cutoff, 'swept', sweep);
+END
+$$;
+COMMENT ON FUNCTION learnsync.plan_as_owner(integer) IS 'What a maintain() has to do. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.maintain_as_owner(days_old integer, work jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
+    piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
+    task CONSTANT text := work #>> '{tasks,0,0}';
+    place CONSTANT bigint := work #>> '{tasks,0,1}';
+    removed bigint := 0;
+BEGIN
+    IF work IS NULL THEN
+        RETURN learnsync.plan_as_owner(days_old);
+    ELSIF task IS NULL THEN
+        UPDATE learnsync_data.instance SET cleaned_at = clock_timestamp(),
+            cleaned_items = cleaned_items + (work ->> 'items')::bigint,
+            payloads_from = greatest(payloads_from, (work ->> 'payloadsFrom')::timestamptz),
+            swept_at = CASE WHEN (work ->> 'swept')::boolean THEN clock_timestamp() ELSE swept_at END;
+        RETURN NULL;
+    ELSIF task = 'empty' THEN
+        removed := learnsync.empty_slot_as_owner(place::integer);
+        IF removed IS NULL THEN
+            work := work || '{"payloadsFrom": null}'; -- the next run tries again
+        END IF;
+        work := work #- '{tasks,0}';
+    ELSE
+        removed := learnsync.clean_pages_as_owner(task, place, place + piece, (work #>> '{tasks,0,2}')::timestamptz);
+        IF (place + piece) * current_setting('block_size')::integer < pg_relation_size(format('learnsync_data.%I', task)) THEN
+            work := jsonb_set(work, '{tasks,0,1}', to_jsonb(place + piece));
+        ELSE
+            work := work #- '{tasks,0}';
+        END IF;
+        IF task NOT LIKE 'push_%' THEN
+            removed := 0;
+        END IF;
+    END IF;
+    RETURN jsonb_set(work, '{items}', to_jsonb((work ->> 'items')::bigint + COALESCE(removed, 0)));
+END
+$$;
+COMMENT ON FUNCTION learnsync.maintain_as_owner(integer, jsonb) IS 'What maintain_step does, as the owner of the tables. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.maintain_step(days_old integer, work jsonb) RETURNS jsonb
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_maintain_step';
+COMMENT ON FUNCTION learnsync.maintain_step(integer, jsonb) IS
+    'One piece of maintain(): takes and answers what is left to do, NULL at the beginning and at the end. Internal.';
+
+CREATE OR REPLACE PROCEDURE learnsync.maintain(days_old integer DEFAULT 30)
+    LANGUAGE plpgsql AS $$
+DECLARE
+    work pg_catalog.jsonb;
+BEGIN
+    LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        work := learnsync.maintain_step(days_old, work);
+        EXIT WHEN work IS NULL;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE learnsync.maintain(integer) IS
+    'Removes what is past its time, in short transactions; call it from cron, each minute if you like. days_old: payloads of accepted items and copies of closed conflicts older than that go (default 30; payloads by whole weeks). Once a day also failed items after 90 days, tombstones after learnsync.tombstone_days, receipts after learnsync.receipt_days. Cannot run inside a transaction block (2D000).';
+
+CREATE OR REPLACE FUNCTION learnsync_api.sync_cleanup(jsonb) RETURNS jsonb
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_cleanup';
+COMMENT ON FUNCTION learnsync_api.sync_cleanup(jsonb) IS
+    'For administrators: removes payloads of accepted items and copies of closed conflicts, of all learners. Body: {daysOld? (30, at least 0)}. Answer: {message, deletedCount (items)}. Failed items, open conflicts, receipts, resources and events stay. Errors: 22023 malformed request, 42501 no administrator.';

@@ -1,0 +1,72 @@
+-- Erasing a learner, and a new epoch.
+CREATE OR REPLACE FUNCTION learnsync.forgotten_hash_as_owner(learner_id text) RETURNS bytea
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT sha256(i.secret || sha256(i.secret || convert_to(learner_id, 'UTF8'))) FROM learnsync_data.instance i);
+END
+$$;
+COMMENT ON FUNCTION learnsync.forgotten_hash_as_owner(text) IS
+    'What is kept of an erased learner: a hash that tells nothing without the secret of this installation. Internal.';
+
+-- The learner's row is made where it is missing, and locked: whoever pushes comes before, and is erased with the rest,
+-- or after, and is refused.
+CREATE OR REPLACE FUNCTION learnsync.forget_as_owner(learner_id text) RETURNS bigint
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text;
+    removed bigint;
+    total bigint := 0;
+BEGIN
+    INSERT INTO learnsync_data.learner (learner_id) VALUES (forget_as_owner.learner_id) ON CONFLICT DO NOTHING;
+    PERFORM FROM learnsync_data.learner l WHERE l.learner_id = forget_as_owner.learner_id FOR UPDATE;
+    INSERT INTO learnsync_data.forgotten (learner_hash, forgotten_at)
+    VALUES (learnsync.forgotten_hash_as_owner(learner_id), clock_timestamp()) ON CONFLICT DO NOTHING;
+    FOR name IN
+        SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+            AND a.attname = 'learner_id' AND NOT a.attisdropped
+        ORDER BY c.relname = 'learner', c.relname
+    LOOP
+        EXECUTE format('DELETE FROM learnsync_data.%I WHERE learner_id = $1', name) USING learner_id;
+        GET DIAGNOSTICS removed = ROW_COUNT;
+        total := total + removed;
+    END LOOP;
+    RETURN total - 1;
+END
+$$;
+COMMENT ON FUNCTION learnsync.forget_as_owner(text) IS 'What forget_learner does, as the owner of the tables. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.remember_as_owner(learner_id text) RETURNS boolean
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM learnsync_data.forgotten f WHERE f.learner_hash = learnsync.forgotten_hash_as_owner(learner_id);
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION learnsync.remember_as_owner(text) IS 'What remember_learner does, as the owner of the tables. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.new_epoch_as_owner() RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    new_epoch uuid;
+BEGIN
+    UPDATE learnsync_data.instance SET epoch = gen_random_uuid() RETURNING epoch INTO STRICT new_epoch;
+    RETURN new_epoch;
+END
+$$;
+COMMENT ON FUNCTION learnsync.new_epoch_as_owner() IS 'What new_epoch does, as the owner of the tables. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.forget_learner(learner_id text) RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_forget_learner';
+COMMENT ON FUNCTION learnsync.forget_learner(text) IS
+    'Erases a learner: every row of theirs in learnsync_data goes, in this transaction. A keyed hash stays, so that a late push is refused (PT410). Answers how many rows went, not counting the learner''s own. Errors: 22023 no learner id.';
+
+CREATE OR REPLACE FUNCTION learnsync.remember_learner(learner_id text) RETURNS boolean
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_remember_learner';
+COMMENT ON FUNCTION learnsync.remember_learner(text) IS
+    'Lets an erased learner start anew, with nothing; whether that learner had been erased. Devices that still hold old items push them as new ones then.';
+
+CREATE OR REPLACE FUNCTION learnsync.new_epoch() RETURNS text
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_new_epoch';
+COMMENT ON FUNCTION learnsync.new_epoch() IS
+    'Starts a new epoch and answers it: every device drops what it pulled and starts anew at its next pull. Call it after the database went back to an earlier state, before apps connect. All sessions use it once this transaction has committed.';
