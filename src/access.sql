@@ -1,22 +1,14 @@
 -- Who may call what. Nothing is granted to PUBLIC.
-CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    signature text;
-BEGIN
-    IF kind NOT IN ('learner', 'service', 'admin') OR kind IS NULL THEN
-        RAISE EXCEPTION 'unknown kind of access: %', quote_nullable(kind)
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'It is learner, service or admin.';
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
-        RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object';
-    END IF;
-    FOR signature IN
-        SELECT f.signature FROM (VALUES
+-- The one place that says it: each routine that one kind of role may call. An admin may call what a service may.
+-- Views of learnsync_api need no line: a learner may read them all.
+CREATE OR REPLACE FUNCTION learnsync.access_list() RETURNS TABLE (kind text, routine text)
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+VALUES
             ('learner', 'learnsync_api.sync_push(jsonb)'),
             ('learner', 'learnsync_api.sync_pull(jsonb)'),
             ('learner', 'learnsync_api.sync_devices()'),
             ('learner', 'learnsync_api.sync_status(text)'),
+            ('learner', 'learnsync.current_learner()'),
             ('service', 'learnsync.sync_push(text, jsonb)'),
             ('service', 'learnsync.sync_pull(text, jsonb)'),
             ('service', 'learnsync.sync_devices(text)'),
@@ -24,17 +16,97 @@ BEGIN
             ('service', 'learnsync.current_learner()'),
             ('admin', 'learnsync.define_resource_type(text, jsonb)'),
             ('admin', 'learnsync.drop_resource_type(text)'),
-            ('admin', 'learnsync.digest(jsonb)')) AS f (wanted, signature)
-        WHERE f.wanted = kind OR (kind = 'admin' AND f.wanted = 'service')
+            ('admin', 'learnsync.digest(jsonb)')
+$$;
+COMMENT ON FUNCTION learnsync.access_list() IS
+    'What grant_access grants: routines by kind of role. Internal.';
+
+-- The role of a call that grants or revokes, refused where it is none or where its rights are not ours to change.
+CREATE OR REPLACE FUNCTION learnsync.access_owner(role text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    owner text;
+BEGIN
+    SELECT pg_get_userbyid(c.relowner) INTO owner FROM pg_class c
+    WHERE c.oid = to_regclass('learnsync_data.instance');
+    IF owner IS NULL THEN
+        RAISE EXCEPTION 'learnsync is not set up'
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Run SELECT learnsync.setup(); as a superuser.';
+    END IF;
+    IF role IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+        RAISE EXCEPTION 'role % does not exist', COALESCE('"' || role || '"', 'NULL') USING ERRCODE = 'undefined_object';
+    END IF;
+    IF role = owner THEN
+        RAISE EXCEPTION 'role "%" owns the tables', role
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'It has the rights that it needs; grant access to other roles.';
+    END IF;
+    RETURN owner;
+END
+$$;
+COMMENT ON FUNCTION learnsync.access_owner(text) IS
+    'The owner of the tables, if access can be granted to this role. Internal.';
+
+-- Views of learnsync_api and the tables they read: with security_invoker whoever reads a view reads its tables.
+CREATE OR REPLACE FUNCTION learnsync.access_relations() RETURNS SETOF regclass
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+SELECT c.oid::regclass FROM pg_class c
+WHERE c.relkind = 'v' AND c.relnamespace = to_regnamespace('learnsync_api')
+UNION
+SELECT t.oid::regclass FROM pg_class v
+    JOIN pg_rewrite r ON r.ev_class = v.oid
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data')
+WHERE v.relkind = 'v' AND v.relnamespace = to_regnamespace('learnsync_api')
+$$;
+COMMENT ON FUNCTION learnsync.access_relations() IS
+    'What a learner may read: the views of learnsync_api and the tables below them. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    owner text := learnsync.access_owner(role);
+    granted record;
+BEGIN
+    IF kind NOT IN ('learner', 'service', 'admin') OR kind IS NULL THEN
+        RAISE EXCEPTION 'unknown kind of access: %', quote_nullable(kind)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'It is learner, service or admin.';
+    END IF;
+    IF kind = 'learner' AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role
+                                    AND (r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, owner, 'USAGE'))) THEN
+        RAISE EXCEPTION 'role "%" would read the rows of all learners', role
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Row security does not hold for superusers, for roles with BYPASSRLS and for members of the tables'' owner.';
+    END IF;
+    FOR granted IN
+        SELECT 'EXECUTE ON ROUTINE ' || l.routine AS what FROM learnsync.access_list() l
+        WHERE l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service')
+        UNION ALL
+        SELECT 'SELECT ON ' || r FROM learnsync.access_relations() r WHERE grant_access.kind = 'learner'
+        UNION ALL
+        SELECT 'USAGE ON SCHEMA ' || CASE grant_access.kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, role);
+        EXECUTE format('GRANT %s TO %I', granted.what, role);
     END LOOP;
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
-                   CASE kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END, role);
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner), admin (as service, and resource types). Can be repeated.';
+    'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself), service (the functions of learnsync, for any learner), admin (as service, and resource types). Repeat it after an update. Errors: 42704 no such role, 22023 another kind, or a role for whom row security does not hold as learner, 55000 before setup().';
+
+CREATE OR REPLACE FUNCTION learnsync.revoke_access(role text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relation regclass;
+BEGIN
+    PERFORM learnsync.access_owner(role);
+    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA learnsync, learnsync_api FROM %I', role);
+    EXECUTE format('REVOKE ALL ON SCHEMA learnsync, learnsync_api FROM %I', role);
+    FOR relation IN SELECT learnsync.access_relations() LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %I', relation, role);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION learnsync.revoke_access(text) IS
+    'Takes back from a role all that grant_access gave it, of every kind. What it has as a member of other roles stays. Errors: 42704 no such role, 55000 before setup().';
 
 DO $$
 DECLARE
@@ -46,11 +118,18 @@ BEGIN
         WHERE e.extname = 'learnsync' AND d.deptype = 'e'
     LOOP
         IF member.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass THEN
-            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
+            EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', member.objid::pg_catalog.regprocedure);
         ELSIF member.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
             AND (SELECT typcategory <> 'A' FROM pg_catalog.pg_type WHERE oid = member.objid) THEN
             EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', member.objid::pg_catalog.regtype);
         END IF;
     END LOOP;
+END
+$$;
+
+-- A PostgREST that listens learns of the functions at once.
+DO $$
+BEGIN
+    PERFORM pg_catalog.pg_notify('pgrst', 'reload schema');
 END
 $$;

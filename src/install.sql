@@ -7,6 +7,11 @@ BEGIN
         RAISE EXCEPTION 'schema learnsync belongs to another role'
             USING ERRCODE = 'insufficient_privilege', HINT = 'Drop the schema and create the extension again.';
     END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+               WHERE n.nspname = 'learnsync' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner) THEN
+        RAISE EXCEPTION 'other roles may create objects in schema learnsync'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Drop the schema and create the extension again.';
+    END IF;
 END
 $$;
 

@@ -317,6 +317,10 @@ extern int ls_state_find_member(const LsField *field, LsText id, bool *found);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 
+/* header.c */
+extern LsText ls_header_id(void);
+extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
+
 /* request.c */
 extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3)
 	pg_attribute_noreturn();

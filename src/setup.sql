@@ -175,6 +175,7 @@ BEGIN
     INSERT INTO learnsync_data.instance (schema_version) VALUES (1)
     ON CONFLICT (singleton) DO UPDATE SET schema_version = EXCLUDED.schema_version;
     PERFORM set_config('role', caller, true);
+    PERFORM learnsync.setup_views();
 END
 $setup$;
 COMMENT ON FUNCTION learnsync.setup(text) IS
