@@ -1,11 +1,13 @@
 -- The read-only views of learnsync_api. setup() makes them, as they stand on the tables. They read with the rights of
 -- whoever asks, so row security decides: everybody sees one learner's rows. A document's fields are read without
--- trusting what a team's own rule may have let in: numbers as numeric, everything else as it is.
+-- trusting what a team's own rule may have let in: numbers as numeric, everything else as it is. learner_id is an
+-- expression, so that a filter on it is not estimated from statistics: a client may ask PostgREST for a planner's
+-- count, and statistics know how many rows each learner has.
 CREATE OR REPLACE FUNCTION learnsync.setup_views() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $views$
 BEGIN
     CREATE OR REPLACE VIEW learnsync_api.lesson_progress WITH (security_invoker = true) AS
-    SELECT r.learner_id, r.resource_id AS lesson_id, r.data ->> 'courseId' AS course_id,
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS lesson_id, r.data ->> 'courseId' AS course_id,
         (r.data ->> 'completionPercentage')::numeric AS completion_percentage,
         (r.data ->> 'timeSpent')::numeric AS time_spent,
         CASE WHEN (r.data ->> 'completionPercentage')::numeric >= 100 THEN 'completed'
@@ -21,7 +23,7 @@ BEGIN
         'My lessons: completion_percentage 0 to 100, time_spent in ms, status not-started, in-progress or completed, the first and last client times, data the document without what is computed.';
 
     CREATE OR REPLACE VIEW learnsync_api.quiz_attempt WITH (security_invoker = true) AS
-    SELECT r.learner_id, r.data ->> 'quizId' AS quiz_id,
+    SELECT r.learner_id || '' AS learner_id, r.data ->> 'quizId' AS quiz_id,
         trim_scale((r.data ->> 'attemptNumber')::numeric) AS attempt_number,
         r.data -> 'score' AS score, r.data -> 'responses' AS responses,
         r.at, r.version, r.updated_at, r.data
@@ -31,21 +33,21 @@ BEGIN
         'My quiz attempts, at the client time at; score and responses as the app sent them, data the whole document.';
 
     CREATE OR REPLACE VIEW learnsync_api.mastery WITH (security_invoker = true) AS
-    SELECT r.learner_id, r.resource_id AS competency_id, r.data -> 'level' AS level, r.at, r.version, r.updated_at, r.data
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS competency_id, r.data -> 'level' AS level, r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
     WHERE r.resource_type = 'mastery' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.mastery IS
         'My competencies, at the client time of the latest document; level as the app sent it, data the whole document.';
 
     CREATE OR REPLACE VIEW learnsync_api.conversation WITH (security_invoker = true) AS
-    SELECT r.learner_id, r.resource_id AS conversation_id, r.at, r.version, r.updated_at, r.data - 'messages' AS data
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS conversation_id, r.at, r.version, r.updated_at, r.data - 'messages' AS data
     FROM learnsync_data.resource r
     WHERE r.resource_type = 'conversation' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.conversation IS
         'My conversations, at the client time of the latest change; data the document without its messages.';
 
     CREATE OR REPLACE VIEW learnsync_api.module_progress WITH (security_invoker = true) AS
-    SELECT r.learner_id, r.resource_id AS module_id, (r.data ->> 'progressPercent')::numeric AS progress_percent,
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id, (r.data ->> 'progressPercent')::numeric AS progress_percent,
         trim_scale((r.data ->> 'syncVersion')::numeric) AS sync_version, r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
     WHERE r.resource_type = 'module_progress' AND r.data IS NOT NULL;
@@ -53,7 +55,7 @@ BEGIN
         'My modules: progress_percent 0 to 100 as of sync_version, at the client time at.';
 
     CREATE OR REPLACE VIEW learnsync_api.module_completion WITH (security_invoker = true) AS
-    SELECT r.learner_id, r.resource_id AS module_id, (r.data ->> 'score')::numeric AS score,
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id, (r.data ->> 'score')::numeric AS score,
         (r.data ->> 'completedAt')::timestamptz AS completed_at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
     WHERE r.resource_type = 'module_completion' AND r.data IS NOT NULL;
@@ -61,7 +63,7 @@ BEGIN
         'Modules that I completed: the best score, 0 to 100, and the first time.';
 
     CREATE OR REPLACE VIEW learnsync_api.activity WITH (security_invoker = true) AS
-    SELECT r.learner_id, r.resource_id AS idempotency_key, r.data ->> 'activity_type' AS activity_type,
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS idempotency_key, r.data ->> 'activity_type' AS activity_type,
         r.data ->> 'content_id' AS content_id, (r.data ->> 'score')::numeric AS score,
         (r.data ->> 'duration_seconds')::numeric AS duration_seconds, r.data -> 'meta_data' AS meta_data,
         r.data -> 'completed' AS completed, r.at, r.version, r.updated_at, r.data
@@ -71,14 +73,14 @@ BEGIN
         'My activities, at the client time at; data the whole record.';
 
     CREATE OR REPLACE VIEW learnsync_api.device WITH (security_invoker = true) AS
-    SELECT d.learner_id, d.device_id, d.device_name, d.last_sync_at, d.version AS last_sync_version, d.is_active,
+    SELECT d.learner_id || '' AS learner_id, d.device_id, d.device_name, d.last_sync_at, d.version AS last_sync_version, d.is_active,
         d.created_at, d.metadata
     FROM learnsync_data.device d;
     COMMENT ON VIEW learnsync_api.device IS
         'My devices: last_sync_version is the version up to which a device is known to hold everything.';
 
     CREATE OR REPLACE VIEW learnsync_api.conflict WITH (security_invoker = true) AS
-    SELECT c.learner_id, c.conflict_id, c.device_id, c.item_id, c.resource_type, c.resource_id, c.operation,
+    SELECT c.learner_id || '' AS learner_id, c.conflict_id, c.device_id, c.item_id, c.resource_type, c.resource_id, c.operation,
         c.client_data, c.at, c.resource_version, c.resolution, c.closed_at IS NULL AS is_open, c.created_at,
         c.closed_at, c.closed_by
     FROM learnsync_data.conflict c;

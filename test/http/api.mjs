@@ -84,7 +84,7 @@ const VIEWS = [
   ['no such column', get('/lesson_progress?nope=eq.1'), 400, { code: '42703' }],
   ...['mastery', 'conversation', 'module_progress', 'module_completion', 'activity'].map(view => [view, get(`/${view}`), 200, []]),
   ...['POST', 'PATCH', 'PUT', 'DELETE'].flatMap(method => ['lesson_progress', 'device', 'conflict'].map(view =>
-    [`${method} ${view}`, { method, path: `/${view}?learner_id=eq.ann`, as: ANN, body: { learner_id: 'ann' } }, status => [403, 405].includes(status)])),
+    [`${method} ${view}`, { method, path: `/${view}?learner_id=eq.ann`, as: ANN, body: { learner_id: 'ann' } }, status => [400, 403, 405].includes(status)])),
 ];
 
 // Tokens: who is a learner, who is nobody.

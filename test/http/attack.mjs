@@ -50,7 +50,7 @@ const requests = ({ conflict }) => {
   ];
 };
 
-const quiet = answer => `${answer.status} ${answer.text}`.replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)/g, 'NOW').replace(/127\.0\.0\.1:\d+/g, 'HOST');
+const quiet = answer => `${answer.status} ${answer.headers['content-range'] ?? ''} ${answer.text}`.replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)/g, 'NOW').replace(/127\.0\.0\.1:\d+/g, 'HOST');
 
 async function answers(port, as, asked) {
   const heard = [];
@@ -61,20 +61,18 @@ async function answers(port, as, asked) {
 /** The same questions by the same learner, before and after there is a victim: every answer is the same. */
 async function existence(port, known) {
   const asked = requests(known);
-  psql("DELETE FROM learnsync_data.learner WHERE learner_id = 'attacker'");
   const wipe = () => psql(`DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT IN ('instance', 'resource_type')
     LOOP EXECUTE format('DELETE FROM %s WHERE learner_id = ''attacker''', t); END LOOP; END $$`);
   wipe();
+  psql('ANALYZE');
   const before = trace(), beside = await answers(port, learner('attacker'), asked);
   is(trace(), before, 'the victim has what it had');
   wipe();
-  const saved = psql(`CREATE TABLE public.kept AS SELECT 'victim' AS learner_id; SELECT count(*) FROM public.kept`);
   const rename = (from, to) => psql(`BEGIN; DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT IN ('instance', 'resource_type')
-    LOOP EXECUTE format('UPDATE %s SET learner_id = %L WHERE learner_id = %L', t, '${to}', '${from}'); END LOOP; END $$; COMMIT; DROP TABLE IF EXISTS public.kept`);
+    LOOP EXECUTE format('UPDATE %s SET learner_id = %L WHERE learner_id = %L', t, '${to}', '${from}'); END LOOP; END $$; COMMIT; ANALYZE`);
   rename('victim', 'somebody else');
   const alone = await answers(port, learner('attacker'), asked);
   rename('somebody else', 'victim');
-  ok(saved, 'the victim was away');
   asked.forEach((one, n) => ok(alone[n] === beside[n], `as if nobody were there: ${one.method ?? 'GET'} ${one.path}`, `${alone[n]}\n${beside[n]}`));
   beside.forEach((text, n) => ok(!text.includes(WORD), `says nothing: ${asked[n].path}`, text));
   ok(beside.filter(text => text.startsWith('2')).length > 50, 'the attacker is somebody who is answered');
@@ -86,7 +84,7 @@ async function strangers(port, known) {
   for (const [name, as] of Object.entries(ROLES)) {
     const before = trace(), heard = await answers(port, as, asked);
     ok(trace() === before, `${name} changes nothing`);
-    heard.forEach((text, n) => ok(!text.includes(WORD) && (!text.startsWith('2') || /^20[06] ?(\[\]|$|\{"swagger)/.test(text)), `${name}: ${asked[n].method ?? 'GET'} ${asked[n].path}`, text));
+    heard.forEach((text, n) => ok(!text.includes(WORD) && (!text.startsWith('2') || /^20[06] \S* ?(\[\]|$|\{"swagger)/.test(text)), `${name}: ${asked[n].method ?? 'GET'} ${asked[n].path}`, text));
   }
 }
 
@@ -117,7 +115,7 @@ function logins() {
   is(ask(`SET learnsync.learner_id = 'login'; SET learnsync.jwt_claim = 'email'; SET request.jwt.claims = '{"sub": "login", "email": "victim"}'; SELECT learnsync_api.sync_devices() #>> '{devices,0,userId}'`), 'login', 'nor another claim');
   for (const sql of ['SET ROLE learnsync_owner', 'SET SESSION AUTHORIZATION learnsync_owner', 'SELECT 1 FROM learnsync_data.resource', 'ALTER ROLE test_login SET learnsync.max_depth = 1000', 'ALTER SYSTEM SET learnsync.max_depth = 1000',
     '\\copy learnsync_data.resource TO /dev/null', `COPY learnsync_api.device TO STDOUT`, 'SET row_security = off; SELECT * FROM learnsync_api.device', `LOAD 'learnsync'`, `CREATE FUNCTION public.mine(text, jsonb) RETURNS jsonb LANGUAGE c AS 'learnsync', 'learnsync_sync_push'`])
-    is(ask(`\\set ON_ERROR_STOP 1\nSET request.jwt.claims = '{"sub": "login"}';\n${sql}`).replace(/^(?!.*(denied|must be|cannot|permission|affected)).*$/gs, 'no refusal'), text => text !== 'no refusal', `a login: ${sql}`);
+    is(ask(`\\set ON_ERROR_STOP 1\nSET request.jwt.claims = '{"sub": "login"}';\n${sql}`).replace(/^(?!.*(denied|must be|cannot|permission|affected|not allowed)).*$/gs, 'no refusal'), text => text !== 'no refusal', `a login: ${sql}`);
   psql(`SELECT learnsync.revoke_access('test_login'); REVOKE CONNECT ON DATABASE ${DATABASE} FROM test_login; DROP ROLE test_login`);
 }
 

@@ -125,7 +125,7 @@ export async function startEcho() {
     let body = '';
     for await (const chunk of call) body += chunk;
     answer.setHeader('Content-Type', 'application/json');
-    answer.end(JSON.stringify({ method: call.method, url: call.url, id: call.headers['learnsync-id'] ?? null,
+    answer.end(JSON.stringify({ method: call.method, url: call.url, id: call.headers['learnsync-id'] ?? null, prefer: call.headers.prefer ?? null,
       type: call.headers['content-type'] ?? null, authorization: call.headers.authorization ?? null, body }));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

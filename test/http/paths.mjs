@@ -43,6 +43,8 @@ async function routes() {
     await run(port, [[`${method} ${path}`, { method, path, as: ANN }, status]]);
   await run(port, [
     ['what is no method is told as JSON', { method: 'POST', path: '/api/v1/learning/progress', body: '{}' }, 405, { code: '405', message: 'method not allowed' }],
+    ...[['count=planned', 'count=exact'], ['return=minimal, Count=Estimated', 'count=exact'], ['count=exact', 'count=exact'], ['return=minimal', 'return=minimal']].map(([sent, got]) =>
+      [`Prefer: ${sent}`, { path: '/learnsync/device', headers: { Prefer: sent } }, 200, { prefer: got }]),
     ['a body of 7 MB passes', { method: 'POST', path: '/api/sync/push', body: 'x'.repeat(7e6) }, 200, { body: text => text.length === 7e6 }],
     ['a path that climbs', { method: 'POST', path: '/api/sync/x/../push', body: '{}' }, 200, { url: '/rpc/sync_push' }],
     ['an id that climbs is no id', { method: 'DELETE', path: '/api/sync/x/../devices/d' }, 404],
