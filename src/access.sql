@@ -82,8 +82,11 @@ BEGIN
         WHERE l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service')
         UNION ALL
         SELECT 'SELECT ON ' || r FROM learnsync.access_relations() r WHERE grant_access.kind = 'learner'
-        UNION ALL
-        SELECT 'USAGE ON SCHEMA ' || CASE grant_access.kind WHEN 'learner' THEN 'learnsync_api' ELSE 'learnsync' END
+        UNION
+        -- A learner needs no schema but learnsync_api: what a view calls is found already.
+        SELECT 'USAGE ON SCHEMA ' || split_part(l.routine, '.', 1) FROM learnsync.access_list() l
+        WHERE (l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service'))
+            AND (l.kind <> 'learner' OR l.routine LIKE 'learnsync\_api.%')
     LOOP
         EXECUTE format('GRANT %s TO %I', granted.what, role);
     END LOOP;
