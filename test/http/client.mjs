@@ -71,7 +71,7 @@ export class App {
     this.from = this.cursor; // only now: from stays the same for all pages of a run
   }
 
-  /** A change marked delta carries only the new members of its lists. */
+  /** A change marked delta carries only the new members of its lists; order them by what they say themselves. */
   joined(change) {
     const known = change.delta && this.document(change.resourceType, change.resourceId);
     if (!known) return change.data;
