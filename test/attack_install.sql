@@ -69,7 +69,7 @@ SELECT alike(pg_temp.after(prepared, done), expected, prepared) FROM (VALUES
 
 -- What setup() made stands on our own objects only, and nobody may put any beside them.
 SELECT is_empty($$ SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
-    AND (prosecdef OR (prokind <> 'a' AND prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT COALESCE('search_path=pg_catalog, pg_temp' = ANY (proconfig), false))) $$, 'no function is SECURITY DEFINER, and those not in C have their own search_path');
+    AND (prosecdef OR (prokind = 'f' AND prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT COALESCE('search_path=pg_catalog, pg_temp' = ANY (proconfig), false))) $$, 'no routine is SECURITY DEFINER, and functions not in C have their own search_path; a procedure that commits cannot');
 SELECT is_empty($$ SELECT nspname FROM pg_namespace n, aclexplode(nspacl) a WHERE nspname IN ('learnsync', 'learnsync_api') AND privilege_type = 'CREATE' AND grantee <> nspowner $$, 'nobody else creates in our schemas');
 
 SELECT * FROM finish();
