@@ -33,8 +33,8 @@ DECLARE
     rows text;
     trace text := '';
 BEGIN
-    FOR relation IN SELECT oid FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-        AND relname NOT IN ('instance', 'resource_type') ORDER BY relname LOOP
+    FOR relation IN SELECT oid FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'learner_id'
+        WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname LOOP
         EXECUTE format('SELECT string_agg(t::text, E''\n'' ORDER BY t::text) FROM %s t WHERE learner_id = $1', relation) INTO rows USING learner;
         trace := concat_ws(E'\n', trace, relation, rows);
     END LOOP;

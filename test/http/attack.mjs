@@ -16,8 +16,13 @@ async function makeVictim(port) {
   return { conflict: answer.body.conflicts[0].conflictId };
 }
 
+// The tables that hold something of learners.
+const TABLES = `FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'learner_id' WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`;
+
+const everywhere = statement => psql(`DO $do$ DECLARE t regclass; BEGIN FOR t IN SELECT pg_class.oid ${TABLES} LOOP EXECUTE format($$ ${statement} $$, t); END LOOP; END $do$; ANALYZE`);
+
 const trace = () => psql(`SELECT relname, (xpath('/table/row/t/text()', query_to_xml(format('SELECT t::text AS t FROM learnsync_data.%I t WHERE learner_id = ''victim'' ORDER BY 1', relname), false, false, '')))::text
-  FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT IN ('instance', 'resource_type') ORDER BY 1`);
+  ${TABLES} ORDER BY 1`);
 
 // What an attacker asks, with the ids he was told or guessed. New functions and views add their lines here.
 const requests = ({ conflict }) => {
@@ -61,15 +66,12 @@ async function answers(port, as, asked) {
 /** The same questions by the same learner, before and after there is a victim: every answer is the same. */
 async function existence(port, known) {
   const asked = requests(known);
-  const wipe = () => psql(`DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT IN ('instance', 'resource_type')
-    LOOP EXECUTE format('DELETE FROM %s WHERE learner_id = ''attacker''', t); END LOOP; END $$`);
+  const wipe = () => everywhere("DELETE FROM %s WHERE learner_id = 'attacker'");
   wipe();
-  psql('ANALYZE');
   const before = trace(), beside = await answers(port, learner('attacker'), asked);
   is(trace(), before, 'the victim has what it had');
   wipe();
-  const rename = (from, to) => psql(`BEGIN; DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT IN ('instance', 'resource_type')
-    LOOP EXECUTE format('UPDATE %s SET learner_id = %L WHERE learner_id = %L', t, '${to}', '${from}'); END LOOP; END $$; COMMIT; ANALYZE`);
+  const rename = (from, to) => everywhere(`UPDATE %s SET learner_id = '${to}' WHERE learner_id = '${from}'`);
   rename('victim', 'somebody else');
   const alone = await answers(port, learner('attacker'), asked);
   rename('somebody else', 'victim');
@@ -127,8 +129,8 @@ export async function test({ port }) {
   logins();
   const nginx = await startNginx(port);
   await run(nginx.port, [
-    ['a conflict of another learner, by path', { method: 'POST', path: `/api/sync/conflicts/${known.conflict}/resolve`, as: learner('attacker'), body: { resolution: 'use_server' } }, 404],
-    ['a device of another learner, by path', { method: 'DELETE', path: '/api/sync/devices/victims-device', as: learner('attacker') }, 404],
+    ['a conflict of another learner, by path', { method: 'POST', path: `/api/sync/conflicts/${known.conflict}/resolve`, as: learner('burglar'), body: { resolution: 'use_server' } }, 404],
+    ['a device of another learner, by path', { method: 'DELETE', path: '/api/sync/devices/victims-device', as: learner('burglar') }, 404],
     ['cleaning up', { method: 'POST', path: '/api/sync/cleanup', as: learner('attacker'), body: { daysOld: 0 } }, status => [403, 404].includes(status)],
     ['nginx does not tell what is behind it', { path: '/nginx_status' }, 404],
   ]);

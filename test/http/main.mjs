@@ -14,7 +14,7 @@ async function install(rest) {
   psql('CREATE EXTENSION learnsync');
   await until('PostgREST knows the functions', async () => (await request(rest.port, push)).status !== 404);
   is((await request(rest.port, push)).status, 403, 'CREATE EXTENSION tells PostgREST; nobody was granted anything');
-  psql(`GRANT USAGE ON SCHEMA learnsync_api TO authenticated; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA learnsync_api TO authenticated`);
+  psql(`GRANT USAGE ON SCHEMA learnsync_api TO authenticated; GRANT EXECUTE ON FUNCTION learnsync_api.sync_push(jsonb) TO authenticated`);
   is(await request(rest.port, push), { status: 500, body: { code: '55000', message: 'learnsync is not set up', hint: /setup\(\)/ } }, 'before setup()');
   psql(`SELECT learnsync.setup(); SELECT learnsync.grant_access('authenticated', 'learner'), learnsync.grant_access('service', 'service'), learnsync.grant_access('dba', 'admin')`);
   is((await request(rest.port, push)).status, 200, 'after setup()');
