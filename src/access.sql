@@ -1,6 +1,6 @@
 -- Who may call what. Nothing is granted to PUBLIC.
 -- The one place that says it: each routine that one kind of role may call. An admin may call what a service may.
--- Views of learnsync_api need no line: a learner may read them all.
+-- The views of learnsync_api need no line.
 CREATE OR REPLACE FUNCTION learnsync.access_list() RETURNS TABLE (kind text, routine text)
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 VALUES
@@ -46,17 +46,20 @@ $$;
 COMMENT ON FUNCTION learnsync.access_owner(text) IS
     'The owner of the tables, if access can be granted to this role. Internal.';
 
--- Views of learnsync_api and the tables they read: with security_invoker whoever reads a view reads its tables.
+-- What a learner may read: the views of learnsync_api that row security cuts down to one learner, which excludes those
+-- that a team puts there for others, and the tables below them, since whoever reads such a view reads its tables.
 CREATE OR REPLACE FUNCTION learnsync.access_relations() RETURNS SETOF regclass
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-SELECT c.oid::regclass FROM pg_class c
-WHERE c.relkind = 'v' AND c.relnamespace = to_regnamespace('learnsync_api')
+WITH views AS (
+    SELECT v.oid FROM pg_class v JOIN pg_attribute a ON a.attrelid = v.oid AND a.attname = 'learner_id'
+    WHERE v.relkind = 'v' AND v.relnamespace = to_regnamespace('learnsync_api')
+        AND 'security_invoker=true' = ANY (v.reloptions))
+SELECT v.oid::regclass FROM views v
 UNION
-SELECT t.oid::regclass FROM pg_class v
+SELECT t.oid::regclass FROM views v
     JOIN pg_rewrite r ON r.ev_class = v.oid
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-    JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data')
-WHERE v.relkind = 'v' AND v.relnamespace = to_regnamespace('learnsync_api')
+    JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data') AND t.relrowsecurity
 $$;
 COMMENT ON FUNCTION learnsync.access_relations() IS
     'What a learner may read: the views of learnsync_api and the tables below them. Internal.';

@@ -127,6 +127,14 @@ SELECT is(pg_temp.ask('SELECT count(*) FROM learnsync_api.device'), '42501', 'a 
 SELECT learnsync.grant_access('test_learner', 'learner');
 SELECT is(pg_temp.ask('SELECT count(*) FROM learnsync_api.device'), '1', 'until it is granted');
 
+-- Views of a team's own are not given away, nor the tables below them.
+CREATE VIEW learnsync_api.everybody AS SELECT learner_id FROM learnsync_data.learner;
+CREATE VIEW learnsync_api.numbers WITH (security_invoker = true) AS SELECT count(*) FROM learnsync_data.ledger;
+SELECT learnsync.grant_access('test_learner', 'learner');
+SELECT is(pg_temp.ask('SELECT 1 FROM ' || name), '42501', name) FROM unnest('{learnsync_api.everybody,learnsync_api.numbers}'::text[]) name;
+SELECT ok(NOT has_table_privilege('test_learner', 'learnsync_data.' || name, 'SELECT'), 'a learner has nothing of ' || name) FROM unnest('{learner,ledger,instance,push,failed}'::text[]) name;
+DROP VIEW learnsync_api.everybody, learnsync_api.numbers;
+
 -- Taken back.
 SELECT lives_ok(format('SELECT learnsync.revoke_access(%L)', role), 'revoke_access ' || role || n) FROM (VALUES ('test_learner'), ('test_service'), ('test_admin'), ('odd "role''; DROP'), ('test_bypass')) v (role), generate_series(1, 2) n;
 SELECT is_empty($$ SELECT r.rolname, x.object FROM pg_roles r, LATERAL (

@@ -162,6 +162,14 @@ async function pool() {
   }
 }
 
+/** Rights without a name: where somebody lets strangers in, they are still nobody. */
+async function nameless(port) {
+  psql("SELECT learnsync.grant_access('anon', 'learner')");
+  await run(port, [['a stranger with rights', device(null), 403, NOBODY], ['a stranger with rights pushes', push([], null), 403, NOBODY], ['and reads', get('/lesson_progress', null), 200, []], ['and reads devices', get('/device', null), 200, []]]);
+  psql("SELECT learnsync.revoke_access('anon')");
+  await run(port, [['until they are taken back', get('/device', null), 401, DENIED]]);
+}
+
 async function deactivated(port) {
   await request(port, call('sync_push', { deviceId: 'lost', items: [] }));
   psql(`UPDATE learnsync_data.device SET is_active = false WHERE learner_id = 'ann' AND device_id = 'lost'`);
@@ -179,5 +187,6 @@ export async function test({ port }) {
   await preferences(port);
   await description(port);
   await pool();
+  await nameless(port);
   await deactivated(port);
 }
