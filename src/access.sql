@@ -1,18 +1,9 @@
 -- Who may call what. Nothing is granted to PUBLIC.
-CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    signature text;
-BEGIN
-    IF kind NOT IN ('learner', 'service', 'admin') OR kind IS NULL THEN
-        RAISE EXCEPTION 'unknown kind of access: %', quote_nullable(kind)
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'It is learner, service or admin.';
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
-        RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object';
-    END IF;
-    FOR signature IN
-        SELECT f.signature FROM (VALUES
+-- The one place that says it: each routine that one kind of role may call. An admin may call what a service may.
+-- The views of learnsync_api need no line.
+CREATE OR REPLACE FUNCTION learnsync.access_list() RETURNS TABLE (kind text, routine text)
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+VALUES
             ('learner', 'learnsync_api.sync_push(jsonb)'),
             ('learner', 'learnsync_api.sync_pull(jsonb)'),
             ('learner', 'learnsync_api.sync_devices()'),
@@ -23,6 +14,7 @@ BEGIN
             ('learner', 'learnsync_api.xapi_export(timestamptz)'),
             ('learner', 'learnsync_api.progress_put(jsonb)'),
             ('learner', 'learnsync_api.progress_get(text, integer)'),
+            ('learner', 'learnsync.current_learner()'),
             ('service', 'learnsync.sync_push(text, jsonb)'),
             ('service', 'learnsync.sync_pull(text, jsonb)'),
             ('service', 'learnsync.sync_devices(text)'),
@@ -68,21 +60,106 @@ BEGIN
             ('admin', 'learnsync.forget_learner(text)'),
             ('admin', 'learnsync.remember_learner(text)'),
             ('admin', 'learnsync.new_epoch()'),
-            ('admin', 'learnsync.digest(jsonb)')) AS f (wanted, signature)
-        WHERE f.wanted = kind OR (kind = 'admin' AND f.wanted = 'service')
-    LOOP
-        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', signature, role);
-    END LOOP;
-    IF kind <> 'learner' THEN
-        EXECUTE format('GRANT USAGE ON TYPE learnsync.progress TO %I', role);
+            ('admin', 'learnsync.digest(jsonb)')
+$$;
+COMMENT ON FUNCTION learnsync.access_list() IS
+    'What grant_access grants: routines by kind of role. Internal.';
+
+-- The role of a call that grants or revokes, refused where it is none or where its rights are not ours to change.
+CREATE OR REPLACE FUNCTION learnsync.access_owner(role text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    owner text;
+BEGIN
+    SELECT pg_get_userbyid(c.relowner) INTO owner FROM pg_class c
+    WHERE c.oid = to_regclass('learnsync_data.instance');
+    IF owner IS NULL THEN
+        RAISE EXCEPTION 'learnsync is not set up'
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Run SELECT learnsync.setup(); as a superuser.';
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I',
-                   CASE kind WHEN 'learner' THEN 'learnsync_api' WHEN 'service' THEN 'learnsync'
-                   ELSE 'learnsync, learnsync_api' END, role);
+    IF role IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+        RAISE EXCEPTION 'role % does not exist', COALESCE('"' || role || '"', 'NULL') USING ERRCODE = 'undefined_object';
+    END IF;
+    IF role = owner THEN
+        RAISE EXCEPTION 'role "%" owns the tables', role
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'It has the rights that it needs; grant access to other roles.';
+    END IF;
+    RETURN owner;
+END
+$$;
+COMMENT ON FUNCTION learnsync.access_owner(text) IS
+    'The owner of the tables, if access can be granted to this role. Internal.';
+
+-- What a learner may read: the views of learnsync_api that row security cuts down to one learner, which excludes those
+-- that a team puts there for others, and the tables below them, since whoever reads such a view reads its tables.
+CREATE OR REPLACE FUNCTION learnsync.access_relations() RETURNS SETOF regclass
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+WITH views AS (
+    SELECT v.oid FROM pg_class v JOIN pg_attribute a ON a.attrelid = v.oid AND a.attname = 'learner_id'
+    WHERE v.relkind = 'v' AND v.relnamespace = to_regnamespace('learnsync_api')
+        AND 'security_invoker=true' = ANY (v.reloptions))
+SELECT v.oid::regclass FROM views v
+UNION
+SELECT t.oid::regclass FROM views v
+    JOIN pg_rewrite r ON r.ev_class = v.oid
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data') AND t.relrowsecurity
+$$;
+COMMENT ON FUNCTION learnsync.access_relations() IS
+    'What a learner may read: the views of learnsync_api and the tables below them. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    owner text := learnsync.access_owner(role);
+    granted record;
+BEGIN
+    IF kind NOT IN ('learner', 'service', 'admin') OR kind IS NULL THEN
+        RAISE EXCEPTION 'unknown kind of access: %', quote_nullable(kind)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'It is learner, service or admin.';
+    END IF;
+    IF kind = 'learner' AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role
+                                    AND (r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, owner, 'USAGE'))) THEN
+        RAISE EXCEPTION 'role "%" would read the rows of all learners', role
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Row security does not hold for superusers, for roles with BYPASSRLS and for members of the tables'' owner.';
+    END IF;
+    FOR granted IN
+        SELECT 'EXECUTE ON ROUTINE ' || l.routine AS what FROM learnsync.access_list() l
+        WHERE l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service')
+        UNION ALL
+        SELECT 'SELECT ON ' || r FROM learnsync.access_relations() r WHERE grant_access.kind = 'learner'
+        UNION ALL
+        SELECT 'USAGE ON TYPE learnsync.progress' WHERE grant_access.kind <> 'learner'
+        UNION
+        -- A learner needs no schema but learnsync_api: what a view calls is found already.
+        SELECT 'USAGE ON SCHEMA ' || split_part(l.routine, '.', 1) FROM learnsync.access_list() l
+        WHERE (l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service'))
+            AND (l.kind <> 'learner' OR l.routine LIKE 'learnsync\_api.%')
+    LOOP
+        EXECUTE format('GRANT %s TO %I', granted.what, role);
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (the functions of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, cleanup, retries, devices of all, erasure, epochs). Can be repeated.';
+    'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, cleanup, retries, devices of all, erasure, epochs). Repeat it after an update. Errors: 42704 no such role, 22023 another kind, or a role for whom row security does not hold as learner, 55000 before setup().';
+
+CREATE OR REPLACE FUNCTION learnsync.revoke_access(role text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relation regclass;
+BEGIN
+    PERFORM learnsync.access_owner(role);
+    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA learnsync, learnsync_api FROM %I', role);
+    EXECUTE format('REVOKE ALL ON TYPE learnsync.progress FROM %I', role);
+    EXECUTE format('REVOKE ALL ON SCHEMA learnsync, learnsync_api FROM %I', role);
+    FOR relation IN SELECT learnsync.access_relations() LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %I', relation, role);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION learnsync.revoke_access(text) IS
+    'Takes back from a role all that grant_access gave it, of every kind. What it has as a member of other roles stays. Errors: 42704 no such role, 55000 before setup().';
 
 DO $$
 DECLARE
@@ -100,5 +177,12 @@ BEGIN
             EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', member.objid::pg_catalog.regtype);
         END IF;
     END LOOP;
+END
+$$;
+
+-- A PostgREST that listens learns of the functions at once.
+DO $$
+BEGIN
+    PERFORM pg_catalog.pg_notify('pgrst', 'reload schema');
 END
 $$;

@@ -39,7 +39,7 @@ read_request(Resolve *resolve, Jsonb *json)
 	int i = 0;
 
 	ls_request_open(json, &request);
-	resolve->conflict_id = ls_request_text(&request, "conflictId", true);
+	resolve->conflict_id = ls_header_or_body_id(&request, "conflictId");
 	resolution = ls_request_text(&request, "resolution", true);
 	while (i < lengthof(resolutions) && !ls_text_equal(ls_text(resolutions[i]), resolution))
 		i++;

@@ -92,7 +92,7 @@ set_active(LsText learner, Jsonb *json, bool active)
 	bool found;
 
 	ls_request_open(json, &request);
-	device = ls_request_text(&request, "deviceId", true);
+	device = ls_header_or_body_id(&request, "deviceId");
 	ls_store_open(&call);
 	found = ls_store_set_active(learner, device, active);
 	ls_store_close(&call);

@@ -7,6 +7,20 @@ BEGIN
         RAISE EXCEPTION 'schema learnsync belongs to another role'
             USING ERRCODE = 'insufficient_privilege', HINT = 'Drop the schema and create the extension again.';
     END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+               WHERE n.nspname = 'learnsync' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner) THEN
+        RAISE EXCEPTION 'other roles may create objects in schema learnsync'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Drop the schema and create the extension again.';
+    END IF;
+    -- Those that name a schema do not concern ours, and what PUBLIC gets of functions is taken back at the end.
+    IF EXISTS (SELECT FROM pg_catalog.pg_default_acl d, pg_catalog.aclexplode(d.defaclacl) a
+               WHERE d.defaclrole = current_user::pg_catalog.regrole AND d.defaclnamespace = 0
+                   AND d.defaclobjtype IN ('f', 'n') AND a.grantee <> d.defaclrole
+                   AND (d.defaclobjtype = 'n' OR a.grantee <> 0)) THEN
+        RAISE EXCEPTION 'default privileges would give the functions or schemas of learnsync to other roles'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = pg_catalog.format('Take them back with ALTER DEFAULT PRIVILEGES FOR ROLE %I REVOKE, or install as another superuser.', current_user);
+    END IF;
 END
 $$;
 

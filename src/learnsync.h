@@ -165,6 +165,10 @@ extern bool ls_xapi_equal(const JsonbValue *a, const JsonbValue *b);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 
+/* header.c */
+extern LsText ls_header_id(void);
+extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
+
 /* request.c */
 extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3)
 	pg_attribute_noreturn();

@@ -166,6 +166,8 @@ BEGIN
     FOR slot IN 0..7 LOOP
         EXECUTE format('CREATE TABLE IF NOT EXISTS learnsync_data.push_%s PARTITION OF learnsync_data.push FOR VALUES IN (%s)',
                        slot, slot);
+        -- Without a policy: who reads a partition by its own name would go round the policy of the whole.
+        EXECUTE format('ALTER TABLE learnsync_data.push_%s ENABLE ROW LEVEL SECURITY', slot);
         EXECUTE format('ALTER TABLE learnsync_data.push_%s SET (toast_tuple_target = 8000)', slot);
         IF (SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE pg_settings.name = 'default_toast_compression') THEN
             EXECUTE format('ALTER TABLE learnsync_data.push_%s ALTER COLUMN items SET COMPRESSION lz4, '
@@ -302,6 +304,7 @@ BEGIN
     INSERT INTO learnsync_data.instance (schema_version) VALUES (1)
     ON CONFLICT (singleton) DO UPDATE SET schema_version = EXCLUDED.schema_version;
     PERFORM set_config('role', caller, true);
+    PERFORM learnsync.setup_views();
 END
 $setup$;
 COMMENT ON FUNCTION learnsync.setup(text) IS

@@ -75,7 +75,7 @@ SELECT learnsync.sync_push('ann', '{"deviceId": "e", "items": [{"id": "late", "o
 SELECT learnsync.sync_push('bob', '{"deviceId": "e", "items": [{"id": "late", "operation": "update", "resourceType": "mastery", "resourceId": "m", "data": {"of": "bob"}, "clientTimestamp": "2026-01-07T10:00:00Z"}, {"id": "bad"}]}');
 SELECT is(pg_temp.ask(format('SELECT string_agg(DISTINCT learner_id, '','') FROM learnsync_data.%I', t), '{"sub": "ann"}', 'bob', 'test_nobody'), 'ann', 'row security of ' || t) FROM unnest('{learner,device,resource,ledger,push,conflict,failed}'::text[]) t;
 SELECT is(pg_temp.ask(format('SELECT count(*) FROM learnsync_data.%I', t), '{"sub": 1}', 'bob', 'test_nobody'), '0', 'nobody signed in: ' || t) FROM unnest('{learner,device,resource,ledger,push,conflict,failed}'::text[]) t;
-SELECT is(pg_temp.ask(format('SELECT count(*) FROM learnsync_data.push_%s', n), '{"sub": "ann"}', NULL, 'test_nobody'), '0', 'a slot of the payloads by its own name: push_' || n) FROM generate_series(0, 7) n WHERE NOT EXISTS (SELECT FROM learnsync_data.push WHERE slot = n);
+SELECT is(pg_temp.ask(format('SELECT count(*) FROM learnsync_data.push_%s', n), '{"sub": "ann"}', NULL, 'test_nobody'), '0', 'a slot of the payloads by its own name: push_' || n) FROM generate_series(0, 7) n;
 
 -- An error gives the caller's rights back, and so does an answer.
 SELECT is(pg_temp.ask('SELECT learnsync.sync_push(''ann'', ''{"deviceId": "d", "items": []}'')::text || current_user', NULL, NULL, 'test_service') LIKE '%test_service', true, 'the caller is the caller again');

@@ -1,0 +1,111 @@
+-- The read-only views of learnsync_api. setup() makes them, as they stand on the tables. They read with the rights of
+-- whoever asks, so row security decides: everybody sees one learner's rows. A document's fields are read without
+-- trusting what a team's own rule may have let in: numbers as numeric, everything else as it is. learner_id is an
+-- expression, so that a filter on it is not estimated from statistics: a client may ask PostgREST for a planner's
+-- count, and statistics know how many rows each learner has.
+CREATE OR REPLACE FUNCTION learnsync.setup_views() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $views$
+BEGIN
+    CREATE OR REPLACE VIEW learnsync_api.lesson_progress WITH (security_invoker = true) AS
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS lesson_id, r.data ->> 'courseId' AS course_id,
+        (r.data ->> 'completionPercentage')::numeric AS completion_percentage,
+        (r.data ->> 'timeSpent')::numeric AS time_spent,
+        CASE WHEN (r.data ->> 'completionPercentage')::numeric >= 100 THEN 'completed'
+             WHEN (r.data ->> 'completionPercentage')::numeric > 0 THEN 'in-progress'
+             ELSE 'not-started' END AS status,
+        (r.data ->> 'startedAt')::timestamptz AS started_at,
+        (r.data ->> 'completedAt')::timestamptz AS completed_at,
+        (r.data ->> 'lastAccessedAt')::timestamptz AS last_accessed_at,
+        r.version, r.updated_at, r.data
+    FROM learnsync_data.resource r
+    WHERE r.resource_type = 'lesson_progress' AND r.data IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.lesson_progress IS
+        'My lessons: completion_percentage 0 to 100, time_spent in ms, status not-started, in-progress or completed, the first and last client times, data the document without what is computed.';
+
+    CREATE OR REPLACE VIEW learnsync_api.quiz_attempt WITH (security_invoker = true) AS
+    SELECT r.learner_id || '' AS learner_id, r.data ->> 'quizId' AS quiz_id,
+        trim_scale((r.data ->> 'attemptNumber')::numeric) AS attempt_number,
+        r.data -> 'score' AS score, r.data -> 'responses' AS responses,
+        r.at, r.version, r.updated_at, r.data
+    FROM learnsync_data.resource r
+    WHERE r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.quiz_attempt IS
+        'My quiz attempts, at the client time at; score and responses as the app sent them, data the whole document.';
+
+    CREATE OR REPLACE VIEW learnsync_api.mastery WITH (security_invoker = true) AS
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS competency_id, r.data -> 'level' AS level, r.at, r.version, r.updated_at, r.data
+    FROM learnsync_data.resource r
+    WHERE r.resource_type = 'mastery' AND r.data IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.mastery IS
+        'My competencies, at the client time of the latest document; level as the app sent it, data the whole document.';
+
+    CREATE OR REPLACE VIEW learnsync_api.conversation WITH (security_invoker = true) AS
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS conversation_id, r.at, r.version, r.updated_at, r.data - 'messages' AS data
+    FROM learnsync_data.resource r
+    WHERE r.resource_type = 'conversation' AND r.data IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.conversation IS
+        'My conversations, at the client time of the latest change; data the document without its messages.';
+
+    CREATE OR REPLACE VIEW learnsync_api.message WITH (security_invoker = true) AS
+    SELECT m.learner_id || '' AS learner_id, m.resource_id AS conversation_id, m.member_id AS message_id, m.at, m.version,
+        m.value AS data
+    FROM learnsync_data.member m
+    WHERE m.resource_type = 'conversation' AND m.field = 'messages';
+    COMMENT ON VIEW learnsync_api.message IS
+        'The messages of my conversations, at the client time of the first item that brought them; data the message.';
+
+    CREATE OR REPLACE VIEW learnsync_api.xapi_statement WITH (security_invoker = true) AS
+    SELECT x.learner_id || '' AS learner_id, x.resource_id AS id, x.verb, x.agent, x.activity, x.registration, x."timestamp",
+        x.stored, x.voids IS NULL AND EXISTS (
+            SELECT FROM learnsync_data.xapi_statement v WHERE v.learner_id = x.learner_id AND v.voids = x.resource_id) AS voided,
+        x.voids, r.data AS statement
+    FROM learnsync_data.xapi_statement x JOIN learnsync_data.resource r USING (learner_id, resource_type, resource_id)
+    WHERE x.resource_type = 'xapi_statement' AND r.data IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.xapi_statement IS
+        'My xAPI statements. agent is the identifier of the actor (homePage|name of an account), activity the id of the object, timestamp the statement''s or else when it was stored; voided where another statement voids it, voids the id of the one that it voids.';
+
+    CREATE OR REPLACE VIEW learnsync_api.module_progress WITH (security_invoker = true) AS
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id, (r.data ->> 'progressPercent')::numeric AS progress_percent,
+        trim_scale((r.data ->> 'syncVersion')::numeric) AS sync_version, r.at, r.version, r.updated_at, r.data
+    FROM learnsync_data.resource r
+    WHERE r.resource_type = 'module_progress' AND r.data IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.module_progress IS
+        'My modules: progress_percent 0 to 100 as of sync_version, at the client time at.';
+
+    CREATE OR REPLACE VIEW learnsync_api.module_completion WITH (security_invoker = true) AS
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id, (r.data ->> 'score')::numeric AS score,
+        (r.data ->> 'completedAt')::timestamptz AS completed_at, r.version, r.updated_at, r.data
+    FROM learnsync_data.resource r
+    WHERE r.resource_type = 'module_completion' AND r.data IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.module_completion IS
+        'Modules that I completed: the best score, 0 to 100, and the first time.';
+
+    CREATE OR REPLACE VIEW learnsync_api.activity WITH (security_invoker = true) AS
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS idempotency_key, r.data ->> 'activity_type' AS activity_type,
+        r.data ->> 'content_id' AS content_id, (r.data ->> 'score')::numeric AS score,
+        (r.data ->> 'duration_seconds')::numeric AS duration_seconds, r.data -> 'meta_data' AS meta_data,
+        r.data -> 'completed' AS completed, r.at, r.version, r.updated_at, r.data
+    FROM learnsync_data.resource r
+    WHERE r.resource_type = 'activity' AND r.data IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.activity IS
+        'My activities, at the client time at; data the whole record.';
+
+    CREATE OR REPLACE VIEW learnsync_api.device WITH (security_invoker = true) AS
+    SELECT d.learner_id || '' AS learner_id, d.device_id, d.device_name, d.last_sync_at, d.version AS last_sync_version, d.is_active,
+        d.created_at, d.metadata
+    FROM learnsync_data.device d;
+    COMMENT ON VIEW learnsync_api.device IS
+        'My devices: last_sync_version is the version up to which a device is known to hold everything.';
+
+    CREATE OR REPLACE VIEW learnsync_api.conflict WITH (security_invoker = true) AS
+    SELECT c.learner_id || '' AS learner_id, c.conflict_id, c.device_id, c.item_id, c.resource_type, c.resource_id, c.operation,
+        c.client_data, c.at, c.resource_version, c.resolution, c.closed_at IS NULL AS is_open, c.created_at,
+        c.closed_at, c.closed_by
+    FROM learnsync_data.conflict c;
+    COMMENT ON VIEW learnsync_api.conflict IS
+        'My items whose content did not become part of the state; is_open where a person must decide. resource_version is the version that the item met, at its client time.';
+    PERFORM pg_notify('pgrst', 'reload schema');
+END
+$views$;
+COMMENT ON FUNCTION learnsync.setup_views() IS
+    'Makes the views of learnsync_api and tells PostgREST. Part of setup(). Internal.';
