@@ -7,7 +7,6 @@
 #include "miscadmin.h"
 #include "sync.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 typedef enum Resolution
 {
@@ -197,7 +196,6 @@ write_decision(Resolve *resolve, LsResource *resource)
 	LsPush *push = &resolve->push;
 
 	push->version = push->learner.version + 1;
-	push->device.exists = true;
 	push->changed[push->nchanged++] = resource;
 	resource->new_version = push->version;
 	ls_store_write_accepted(push);
@@ -241,24 +239,14 @@ do_resolve(Resolve *resolve)
 	return answer_resolve(resolve, resource);
 }
 
-static Datum
-resolve_for(LsText learner, Jsonb *request)
+static Jsonb *
+resolve_work(LsCall *call)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "learnsync resolve", ALLOCSET_DEFAULT_SIZES);
-	Resolve resolve = {.push.learner.id = learner};
-	Jsonb *answer;
+	Resolve resolve = {.force = false};
 
-	MemoryContextSwitchTo(context);
-	read_request(&resolve, request);
-	ls_store_open(&resolve.push.call);
-	MemoryContextSwitchTo(context);
-	answer = do_resolve(&resolve);
-	ls_store_close(&resolve.push.call);
-	MemoryContextSwitchTo(caller);
-	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
-	MemoryContextDelete(context);
-	return JsonbPGetDatum(answer);
+	ls_push_start(&resolve.push, call, &ls_push_channel);
+	read_request(&resolve, call->request);
+	return do_resolve(&resolve);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_resolve);
@@ -267,11 +255,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_resolve);
 Datum
 learnsync_sync_resolve(PG_FUNCTION_ARGS)
 {
-	return resolve_for(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1));
+	return ls_call_for(fcinfo, resolve_work);
 }
 
 Datum
 learnsync_api_sync_resolve(PG_FUNCTION_ARGS)
 {
-	return resolve_for(ls_learner_current(), ls_request_argument(fcinfo, 0));
+	return ls_call_api(fcinfo, resolve_work);
 }

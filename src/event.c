@@ -8,20 +8,8 @@
 
 #include "event.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
-static void
-read_event_count(LsPut *put, const JsonbValue *request, JsonbValue *events)
-{
-	if (!ls_json_get(request, "events", events) || !ls_json_is_array(events))
-		ls_request_refuse("events", "must be an array");
-	put->nevents = ls_json_count(events);
-	if (put->nevents > learnsync_max_batch_items)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many events in one put"),
-						errdetail("events has %d elements.", put->nevents),
-						errhint("Send at most %d events at a time; learnsync.max_batch_items is the limit.",
-								learnsync_max_batch_items)));
-}
+static const LsChannel channel = {.name = "progress_put"};
 
 /* clientUpdatedAt is the client's own note; it is checked and means nothing here. */
 static void
@@ -43,10 +31,9 @@ read_envelope(LsPut *put, Jsonb *json, JsonbValue *events)
 	JsonbValue since;
 
 	ls_request_open(json, &request);
-	read_event_count(put, &request, events);
+	put->nevents = ls_push_count_items(&request, "events", events);
 	check_updated_at(&request);
 	put->push.device.id = ls_request_text(&request, "deviceId", false);
-	put->push.metadata = ls_json_null();
 	if (!ls_json_get(&request, "since", &since) || since.type == jbvNull)
 		return;
 	if (since.type != jbvString)
@@ -198,29 +185,17 @@ answer_put(const LsPut *put)
 	return ls_json_encode(&answer);
 }
 
-/* Works in a context of its own; only the answer outlives it. */
-static Datum
-put_for(LsText learner, Jsonb *request)
+static Jsonb *
+put_work(LsCall *call)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "learnsync put", ALLOCSET_DEFAULT_SIZES);
-	LsPut put = {.push.learner.id = learner};
+	LsPut put = {.push.nitems = 0};
 	JsonbValue events;
-	LsStoreCall call;
-	Jsonb *answer;
 
-	MemoryContextSwitchTo(context);
-	read_envelope(&put, request, &events);
+	ls_push_start(&put.push, call, &channel);
+	read_envelope(&put, call->request, &events);
 	read_events(&put, &events);
-	ls_store_open(&call);
-	MemoryContextSwitchTo(context);
 	do_put(&put);
-	answer = answer_put(&put);
-	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
-	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
-	MemoryContextDelete(context);
-	return JsonbPGetDatum(answer);
+	return answer_put(&put);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_progress_put);
@@ -229,11 +204,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_progress_put);
 Datum
 learnsync_progress_put(PG_FUNCTION_ARGS)
 {
-	return put_for(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1));
+	return ls_call_for(fcinfo, put_work);
 }
 
 Datum
 learnsync_api_progress_put(PG_FUNCTION_ARGS)
 {
-	return put_for(ls_learner_current(), ls_request_argument(fcinfo, 0));
+	return ls_call_api(fcinfo, put_work);
 }

@@ -84,8 +84,6 @@ typedef struct LsStoredEvent
 
 extern void ls_store_read_known_events(LsPut *put);
 extern void ls_store_add_events(LsPut *put);
-extern void ls_store_write_failed_events(LsPut *put);
-extern void ls_store_forget_failed_events(LsPut *put);
 extern void ls_store_finish_put(LsPut *put, bool failed);
 extern int ls_store_read_events(LsText learner, int64 after, int limit, bool live, LsStoredEvent **events);
 extern int ls_store_read_learners(LsText after, int limit, LsText **learners);

@@ -132,7 +132,7 @@ ls_put_key(const LsPut *put, const LsPutEvent *event)
 
 	ls_digest_start(&digest);
 	ls_digest_text(&digest, put->push.learner.id);
-	ls_digest_text(&digest, ls_text("progress_put"));
+	ls_digest_text(&digest, ls_text(put->push.channel->name));
 	ls_digest_text(&digest, event->name);
 	return ls_digest_end(&digest);
 }

@@ -182,6 +182,43 @@ has_failed(const LsPut *put)
 	return false;
 }
 
+/* The digest of what an event says beside its id. */
+static int64
+fingerprint_of(const LsPutEvent *event)
+{
+	LsDigest digest;
+	pg_uuid_t payload;
+
+	ls_digest_start(&digest);
+	ls_digest_json(&digest, &event->raw, "eventId");
+	payload = ls_digest_end(&digest);
+	return ls_digest_fingerprint(&payload);
+}
+
+/* Records the events that failed, and drops the failed copies of those that were accepted now. */
+static void
+write_failed(LsPut *put)
+{
+	LsFailed *failed = palloc(sizeof(LsFailed) * put->nevents);
+	pg_uuid_t *cured = palloc(sizeof(pg_uuid_t) * put->nevents);
+	int nfailed = 0;
+	int ncured = 0;
+
+	for (int i = 0; i < put->nevents; i++)
+	{
+		LsPutEvent *event = &put->events[i];
+		int copies = ls_put_failed_copies(put, event);
+
+		if (copies > 0)
+			failed[nfailed++] = (LsFailed){ls_put_key(put, event), event->id,       &event->raw,
+										   fingerprint_of(event),  &event->failure, copies};
+		if (event->accepted && put->push.learner.has_failed)
+			cured[ncured++] = ls_put_key(put, event);
+	}
+	ls_store_forget_failed(&put->push, cured, ncured);
+	ls_store_write_failed(&put->push, failed, nfailed);
+}
+
 /* Writes the whole effect of a put. */
 void
 ls_put_write(LsPut *put)
@@ -199,7 +236,6 @@ ls_put_write(LsPut *put)
 	failed = has_failed(put);
 	if (put->naccepted == 0 && !failed)
 		return;
-	ls_store_forget_failed_events(put);
-	ls_store_write_failed_events(put);
+	write_failed(put);
 	ls_store_finish_put(put, failed);
 }

@@ -206,26 +206,14 @@ do_pull(LsPull *pull)
 	}
 }
 
-static Datum
-pull_for(LsText learner, Jsonb *request)
+static Jsonb *
+pull_work(LsCall *call)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "learnsync pull", ALLOCSET_DEFAULT_SIZES);
-	LsPull pull = {.learner = learner};
-	LsStoreCall call;
-	Jsonb *answer;
+	LsPull pull = {.learner = call->learner};
 
-	MemoryContextSwitchTo(context);
-	read_pull(&pull, request);
-	ls_store_open(&call);
-	MemoryContextSwitchTo(context);
+	read_pull(&pull, call->request);
 	do_pull(&pull);
-	answer = ls_pull_answer(&pull);
-	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
-	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
-	MemoryContextDelete(context);
-	return JsonbPGetDatum(answer);
+	return ls_pull_answer(&pull);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_pull);
@@ -234,11 +222,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_pull);
 Datum
 learnsync_sync_pull(PG_FUNCTION_ARGS)
 {
-	return pull_for(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1));
+	return ls_call_for(fcinfo, pull_work);
 }
 
 Datum
 learnsync_api_sync_pull(PG_FUNCTION_ARGS)
 {
-	return pull_for(ls_learner_current(), ls_request_argument(fcinfo, 0));
+	return ls_call_api(fcinfo, pull_work);
 }

@@ -9,24 +9,22 @@
 
 #include "sync.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
-#define KEPT_BYTES (256 * 1024)
-
-static MemoryContext idle_context; /* emptied, for the next push */
-
-/* The request's list of items; its length is checked before any of them is looked at. */
-static void
-read_item_count(LsPush *push, const JsonbValue *request)
+/* The request's list of items, and their number, which is checked before any of them is looked at. */
+int
+ls_push_count_items(const JsonbValue *request, const char *key, JsonbValue *items)
 {
-	if (!ls_json_get(request, "items", &push->items_raw) || !ls_json_is_array(&push->items_raw))
-		ls_request_refuse("items", "must be an array");
-	push->nitems = ls_json_count(&push->items_raw);
-	if (push->nitems > learnsync_max_batch_items)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many items in one push"),
-						errdetail("items has %d elements.", push->nitems),
-						errhint("Send at most %d items at a time; learnsync.max_batch_items is the limit.",
+	int count;
+
+	if (!ls_json_get(request, key, items) || !ls_json_is_array(items))
+		ls_request_refuse(key, "must be an array");
+	count = ls_json_count(items);
+	if (count > learnsync_max_batch_items)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many %s in one request", key),
+						errdetail("%s has %d elements.", key, count),
+						errhint("Send at most %d at a time; learnsync.max_batch_items is the limit.",
 								learnsync_max_batch_items)));
+	return count;
 }
 
 static void
@@ -35,7 +33,7 @@ read_envelope(LsPush *push, Jsonb *json)
 	JsonbValue request;
 
 	ls_request_open(json, &request);
-	read_item_count(push, &request);
+	push->nitems = ls_push_count_items(&request, "items", &push->items_raw);
 	push->device.id = ls_request_text(&request, "deviceId", true);
 	push->device_name = ls_request_text(&request, "deviceName", false);
 	push->cursor = ls_request_cursor(&request, "lastSyncVersion");
@@ -88,8 +86,9 @@ ls_device_check(const LsDevice *device)
 						errhint("sync_activate_device lets it in again.")));
 }
 
-static void
-do_push(LsPush *push)
+/* From the items as they came to what they did. */
+void
+ls_push_run(LsPush *push)
 {
 	read_items(push);
 	ls_push_find_resources(push);
@@ -111,55 +110,39 @@ do_push(LsPush *push)
 	ls_notify_push(push);
 }
 
-/*
- * A context to work in. The one of the push before is taken up again, because pages that went back to the system would
- * have to be faulted in anew; while in use it belongs to the caller's context, so that an error takes it along.
- */
-static MemoryContext
-take_context(MemoryContext caller)
+/* Sets up a push of so many items, all in one array. */
+void
+ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel)
 {
-	MemoryContext context = idle_context;
-
-	idle_context = NULL;
-	if (context == NULL)
-		return AllocSetContextCreate(caller, "learnsync push", KEPT_BYTES, KEPT_BYTES, ALLOCSET_DEFAULT_MAXSIZE);
-	MemoryContextSetParent(context, caller);
-	return context;
+	*push = (LsPush){.call = call->store, .channel = channel, .cursor = -1};
+	push->learner.id = call->learner;
+	push->learner.receipt_horizon = push->learner.rate_at = LS_NO_TIME;
+	push->metadata = ls_json_null();
 }
 
-static void
-give_back_context(MemoryContext context)
+static Jsonb *
+answer_push(LsCall *call, bool retry)
 {
-	if (idle_context != NULL)
-	{
-		MemoryContextDelete(context);
-		return;
-	}
-	MemoryContextReset(context);
-	MemoryContextSetParent(context, TopMemoryContext);
-	idle_context = context;
+	LsPush push;
+
+	ls_push_start(&push, call, &ls_push_channel);
+	push.unmetered = retry;
+	read_envelope(&push, call->request);
+	ls_push_run(&push);
+	return ls_push_answer(&push);
 }
 
-/* Works in a context of its own; only the answer outlives it. */
+static Jsonb *
+push_work(LsCall *call)
+{
+	return answer_push(call, false);
+}
+
+/* The work of a push that the server makes itself. */
 Jsonb *
-ls_push_for(LsText learner, Jsonb *request, bool retry)
+ls_push_retry(LsCall *call)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = take_context(caller);
-	LsPush push = {.learner = {.id = learner, .receipt_horizon = LS_NO_TIME, .rate_at = LS_NO_TIME}, .retry = retry};
-	Jsonb *answer;
-
-	MemoryContextSwitchTo(context);
-	read_envelope(&push, request);
-	ls_store_open(&push.call);
-	MemoryContextSwitchTo(context);
-	do_push(&push);
-	answer = ls_push_answer(&push);
-	ls_store_close(&push.call);
-	MemoryContextSwitchTo(caller);
-	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
-	give_back_context(context);
-	return answer;
+	return answer_push(call, true);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_push);
@@ -168,11 +151,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_push);
 Datum
 learnsync_sync_push(PG_FUNCTION_ARGS)
 {
-	return JsonbPGetDatum(ls_push_for(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1), false));
+	return ls_call_for(fcinfo, push_work);
 }
 
 Datum
 learnsync_api_sync_push(PG_FUNCTION_ARGS)
 {
-	return JsonbPGetDatum(ls_push_for(ls_learner_current(), ls_request_argument(fcinfo, 0), false));
+	return ls_call_api(fcinfo, push_work);
 }

@@ -53,17 +53,27 @@ read_data(LsItem *item, LsFailure *failure)
 	return ls_fail(failure, "invalid", "data", "data must be an object");
 }
 
-static bool
-read_time(LsItem *item, LsFailure *failure)
+/* The client's time, from that member of the item. */
+bool
+ls_item_read_time(LsItem *item, const char *key, LsFailure *failure)
 {
 	JsonbValue value;
 
-	if (ls_json_get(&item->raw, "clientTimestamp", &value) && value.type == jbvString &&
+	if (ls_json_get(&item->raw, key, &value) && value.type == jbvString &&
 		ls_stamp_parse(ls_text_of(&value), &item->client_at))
 		return true;
-	return ls_fail(failure, "bad_timestamp", "clientTimestamp",
-				   "clientTimestamp must be an RFC 3339 time with offset, such as 2026-01-08T10:30:00.000Z");
+	return ls_fail(failure, "bad_timestamp", key,
+				   "%s must be an RFC 3339 time with offset, such as 2026-01-08T10:30:00.000Z", key);
 }
+
+static bool
+read_push_item(LsItem *item, LsFailure *failure)
+{
+	return read_operation(item, failure) && read_type(item, failure) && read_data(item, failure) &&
+		   ls_item_read_time(item, "clientTimestamp", failure);
+}
+
+const LsChannel ls_push_channel = {.name = "sync_push", .by_device = true, .id = "id", .read = read_push_item};
 
 /* The resourceId as sent, if it was. */
 static bool
@@ -121,7 +131,7 @@ read_statement_id(LsItem *item, LsFailure *failure)
 }
 
 static bool
-check_item(LsItem *item, int depth, LsFailure *failure)
+check_item(const LsChannel *channel, LsItem *item, int depth, LsFailure *failure)
 {
 	if (!ls_json_is_object(&item->raw))
 		return ls_fail(failure, "invalid", "", "an item must be an object");
@@ -130,9 +140,9 @@ check_item(LsItem *item, int depth, LsFailure *failure)
 	if (depth > learnsync_max_depth)
 		return ls_fail(failure, "too_large", "", "the item is nested deeper than %d", learnsync_max_depth);
 	if (item->id.data == NULL || !ls_text_is_id(item->id))
-		return ls_fail(failure, "invalid", "id", "id must be a string of 1 to %d characters", LS_MAX_ID_CHARS);
-	return read_operation(item, failure) && read_type(item, failure) && read_data(item, failure) &&
-		   read_time(item, failure) && read_key(item, failure) &&
+		return ls_fail(failure, "invalid", channel->id, "%s must be a string of 1 to %d characters", channel->id,
+					   LS_MAX_ID_CHARS);
+	return channel->read(item, failure) && read_key(item, failure) &&
 		   (item->change.is_delete || ls_check_document(item->type->rule, &item->change.data, failure)) &&
 		   (!item->type->rule->xapi || read_statement_id(item, failure));
 }
@@ -159,15 +169,40 @@ id_of_content(const JsonbValue *raw)
 	return ls_digest_uuid_text(&uuid);
 }
 
-/* The id as sent or derived; without data where what was sent is no string. */
+/* The id as sent, or derived where that is enough; without data where there is none that is a string. */
 static LsText
-read_id(const JsonbValue *raw)
+read_id(const LsChannel *channel, const JsonbValue *raw)
 {
 	JsonbValue value;
 
-	if (!ls_json_is_object(raw) || !ls_json_get(raw, "id", &value) || value.type == jbvNull)
-		return id_of_content(raw);
+	if (!ls_json_is_object(raw) || !ls_json_get(raw, channel->id, &value) || value.type == jbvNull)
+		return channel->is_flat ? (LsText){NULL, 0} : id_of_content(raw);
 	return value.type == jbvString ? ls_text_of(&value) : (LsText){NULL, 0};
+}
+
+/* The digest of the identity; what has no id is known by its content. */
+static pg_uuid_t
+identity_of(const LsPush *push, const LsItem *item)
+{
+	LsDigest digest;
+
+	ls_digest_start(&digest);
+	ls_digest_text(&digest, push->learner.id);
+	ls_digest_text(&digest, ls_text(push->channel->name));
+	if (push->channel->by_device)
+		ls_digest_text(&digest, push->device.id);
+	if (item->id.data == NULL && push->channel->is_flat)
+		ls_digest_json(&digest, &item->raw, NULL);
+	else
+		ls_digest_text(&digest, item->id.data != NULL ? item->id : id_of_content(&item->raw));
+	return ls_digest_end(&digest);
+}
+
+/* The data of a flat item are the item: a path into them starts there. */
+static const char *
+flat_path(const char *path)
+{
+	return strncmp(path, "data.", 5) == 0 ? path + 5 : path;
 }
 
 /* Reads one item; what is wrong with it goes to item->refused. */
@@ -180,16 +215,12 @@ ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw)
 
 	item->raw = *raw;
 	item->data = ls_json_null();
-	item->id = read_id(raw);
+	item->id = read_id(push->channel, raw);
 	ls_digest_start(&digest);
-	depth = ls_digest_json(&digest, raw, "id");
+	depth = ls_digest_json(&digest, raw, push->channel->id);
 	payload = ls_digest_end(&digest);
 	item->fingerprint = ls_digest_fingerprint(&payload);
-	ls_digest_start(&digest);
-	ls_digest_text(&digest, push->learner.id);
-	ls_digest_text(&digest, ls_text("push"));
-	ls_digest_text(&digest, push->device.id);
-	ls_digest_text(&digest, item->id.data != NULL ? item->id : id_of_content(raw));
-	item->key = ls_digest_end(&digest);
-	(void) check_item(item, depth, &item->refused);
+	item->key = identity_of(push, item);
+	if (!check_item(push->channel, item, depth, &item->refused) && push->channel->is_flat)
+		item->refused.path = flat_path(item->refused.path);
 }

@@ -71,6 +71,30 @@ write_guarded(LsPush *push)
 	}
 }
 
+/* Records the items that failed, and drops the failed copies of those that were accepted now. */
+static void
+write_failed(LsPush *push)
+{
+	LsFailed *failed = palloc(sizeof(LsFailed) * Max(push->nitems, 1));
+	pg_uuid_t *cured = palloc(sizeof(pg_uuid_t) * Max(push->nitems, 1));
+	int nfailed = 0;
+	int ncured = 0;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		LsItem *item = &push->items[i];
+		int copies = ls_item_failed_copies(push, item);
+
+		if (copies > 0)
+			failed[nfailed++] =
+				(LsFailed){item->key, item->id, &item->raw, item->fingerprint, &item->failure, copies};
+		if (item->accepted && item->was_failed)
+			cured[ncured++] = item->key;
+	}
+	ls_store_forget_failed(push, cured, ncured);
+	ls_store_write_failed(push, failed, nfailed);
+}
+
 /* Writes the whole effect of a push. A retry of what is known leaves nothing but the device's last seen. */
 void
 ls_push_write(LsPush *push)
@@ -86,7 +110,6 @@ ls_push_write(LsPush *push)
 		ls_store_touch_device(push);
 	if (!logged && !has_failed(push) && !ls_rate_applies(push))
 		return;
-	ls_store_forget_failed(push);
-	ls_store_write_failed(push);
+	write_failed(push);
 	ls_store_update_learner(push, logged, has_failed(push));
 }

@@ -13,7 +13,7 @@
 bool
 ls_rate_applies(const LsPush *push)
 {
-	return learnsync_rate_limit > 0 && !push->dry_run && !push->retry;
+	return learnsync_rate_limit > 0 && !push->dry_run && !push->unmetered;
 }
 
 /* PostgREST takes the status and the headers of its answer from an error of this form. */

@@ -10,10 +10,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#define MAX_FAILED "1000" /* failed items kept per learner */
-
 static LsRowType event_row = {"learnsync.event_row"};
-static LsRowType failed_row = {"learnsync.failed_row"};
 
 static LsStatement read_known = {"SELECT k.n, e.event FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (event_id, n)"
 								 " CROSS JOIN LATERAL (SELECT x.event FROM learnsync_data.event x"
@@ -29,26 +26,6 @@ static LsStatement read_events = {"SELECT e.version, e.at, e.event FROM learnsyn
 								  "$1 AND e.version" GT "$2"
 								  " ORDER BY e.version LIMIT $3",
 								  {"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int4", NULL}};
-
-static LsStatement write_failed = {
-	"INSERT INTO learnsync_data.failed AS f (learner_id, key, channel, device_id, item_id, code, path, message,"
-	" retryable, item, item_bytes, fingerprint, retry_count, first_failed_at, failed_at)"
-	" SELECT $1, c.key, 'progress_put', $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes,"
-	" c.fingerprint, c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
-	" ON CONFLICT (learner_id, key) DO UPDATE SET code = EXCLUDED.code, path = EXCLUDED.path,"
-	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
-	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
-	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",
-	{"pg_catalog.text", "learnsync.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
-
-static LsStatement prune_failed = {
-	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1"
-	" ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ "$1 AND f.key" EQ "o.key",
-	{"pg_catalog.text", NULL}};
-
-static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
-									" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
-									{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
 /* Counts as a push: a trigger that calls learnsync for the same learner is found out by that number. */
 static LsStatement finish_put = {
@@ -118,85 +95,6 @@ ls_store_add_events(LsPut *put)
 	if (ls_store_run(&add_events, values, NULL) != count)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("an event was refused outside learnsync"),
 						errhint("A BEFORE trigger on learnsync_data.event must not skip rows.")));
-}
-
-/* Of an event that is too large only size and digest are kept. */
-static Datum
-failed_datum(const LsPut *put, const LsPutEvent *event, int copies)
-{
-	bool too_large = strcmp(event->failure.code, "too_large") == 0;
-	JsonbValue none = ls_json_null();
-	pg_uuid_t *key = palloc(sizeof(pg_uuid_t));
-	pg_uuid_t payload;
-	LsDigest digest;
-	Datum values[10];
-	bool nulls[10];
-
-	ls_digest_start(&digest);
-	ls_digest_json(&digest, &event->raw, "eventId");
-	payload = ls_digest_end(&digest);
-	*key = ls_put_key(put, event);
-	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(key));
-	ls_store_put_text(values, nulls, 1, event->id);
-	ls_store_put_text(values, nulls, 2, ls_text(event->failure.code));
-	ls_store_put_text(values, nulls, 3, ls_text(event->failure.path));
-	ls_store_put_text(values, nulls, 4, ls_text(event->failure.message));
-	ls_store_put(values, nulls, 5, true, BoolGetDatum(event->failure.retryable));
-	ls_store_put_json(values, nulls, 6, too_large ? &none : &event->raw);
-	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(&event->raw)));
-	ls_store_put(values, nulls, 8, true, Int64GetDatum(ls_digest_fingerprint(&payload)));
-	ls_store_put(values, nulls, 9, true, Int32GetDatum(copies));
-	return ls_store_row(&failed_row, values, nulls);
-}
-
-/* Records the failed events, each identity once. */
-void
-ls_store_write_failed_events(LsPut *put)
-{
-	Datum *rows = palloc(sizeof(Datum) * put->nevents);
-	LsText device = put->push.device.id.data != NULL ? put->push.device.id : ls_text("");
-	Datum values[4] = {ls_text_to_datum(put->push.learner.id), 0, ls_text_to_datum(device),
-					   TimestampTzGetDatum(put->push.now)};
-	int count = 0;
-
-	for (int i = 0; i < put->nevents; i++)
-	{
-		int copies = ls_put_failed_copies(put, &put->events[i]);
-
-		if (copies > 0)
-			rows[count++] = failed_datum(put, &put->events[i], copies);
-	}
-	if (count == 0)
-		return;
-	values[1] = ls_store_array(&failed_row, rows, count);
-	ls_store_run(&write_failed, values, NULL);
-	ls_store_run(&prune_failed, values, NULL);
-}
-
-/* Drops the failed copies of events that were accepted now, for the few learners who have failed items. */
-void
-ls_store_forget_failed_events(LsPut *put)
-{
-	Datum *keys = palloc(sizeof(Datum) * put->nevents);
-	Datum values[2] = {ls_text_to_datum(put->push.learner.id)};
-	int count = 0;
-
-	if (!put->push.learner.has_failed)
-		return;
-	for (int i = 0; i < put->nevents; i++)
-	{
-		pg_uuid_t *key;
-
-		if (!put->events[i].accepted)
-			continue;
-		key = palloc(sizeof(pg_uuid_t));
-		*key = ls_put_key(put, &put->events[i]);
-		keys[count++] = UUIDPGetDatum(key);
-	}
-	if (count == 0)
-		return;
-	values[1] = PointerGetDatum(construct_array(keys, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	ls_store_run(&forget_failed, values, NULL);
 }
 
 /* The learner's row last, and outside any subtransaction, which would turn its lock into a multixact. */

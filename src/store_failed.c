@@ -14,15 +14,16 @@
 static LsRowType failed_row = {"learnsync.failed_row"};
 
 static LsStatement write_failed = {
-	"INSERT INTO learnsync_data.failed AS f (learner_id, key, device_id, item_id, code, path, message, retryable,"
-	" item, item_bytes, fingerprint, retry_count, first_failed_at, failed_at)"
-	" SELECT $1, c.key, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
+	"INSERT INTO learnsync_data.failed AS f (learner_id, key, channel, device_id, item_id, code, path, message,"
+	" retryable, item, item_bytes, fingerprint, retry_count, first_failed_at, failed_at)"
+	" SELECT $1, c.key, $5, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
 	" c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
 	" ON CONFLICT (learner_id, key) DO UPDATE SET code = EXCLUDED.code, path = EXCLUDED.path,"
 	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
 	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
 	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",
-	{"pg_catalog.text", "learnsync.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
+	{"pg_catalog.text", "learnsync.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz", "pg_catalog.text",
+	 NULL}};
 
 static LsStatement prune_failed = {
 	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1"
@@ -35,64 +36,55 @@ static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING p
 
 /* Of an item that is too large only size and digest are kept. */
 static Datum
-failed_datum(const LsItem *item, int copies)
+failed_datum(const LsFailed *failed)
 {
-	bool too_large = strcmp(item->failure.code, "too_large") == 0;
+	bool too_large = strcmp(failed->failure->code, "too_large") == 0;
 	JsonbValue none = ls_json_null();
 	Datum values[10];
 	bool nulls[10];
 
-	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(&item->key));
-	ls_store_put_text(values, nulls, 1, item->id);
-	ls_store_put_text(values, nulls, 2, ls_text(item->failure.code));
-	ls_store_put_text(values, nulls, 3, ls_text(item->failure.path));
-	ls_store_put_text(values, nulls, 4, ls_text(item->failure.message));
-	ls_store_put(values, nulls, 5, true, BoolGetDatum(item->failure.retryable));
-	ls_store_put_json(values, nulls, 6, too_large ? &none : &item->raw);
-	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(&item->raw)));
-	ls_store_put(values, nulls, 8, true, Int64GetDatum(item->fingerprint));
-	ls_store_put(values, nulls, 9, true, Int32GetDatum(copies));
+	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(&failed->key));
+	ls_store_put_text(values, nulls, 1, failed->id);
+	ls_store_put_text(values, nulls, 2, ls_text(failed->failure->code));
+	ls_store_put_text(values, nulls, 3, ls_text(failed->failure->path));
+	ls_store_put_text(values, nulls, 4, ls_text(failed->failure->message));
+	ls_store_put(values, nulls, 5, true, BoolGetDatum(failed->failure->retryable));
+	ls_store_put_json(values, nulls, 6, too_large ? &none : failed->raw);
+	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(failed->raw)));
+	ls_store_put(values, nulls, 8, true, Int64GetDatum(failed->fingerprint));
+	ls_store_put(values, nulls, 9, true, Int32GetDatum(failed->copies));
 	return ls_store_row(&failed_row, values, nulls);
 }
 
-/* Records the failed items, each identity once. */
+/* Records failed items, each identity once, and drops the oldest of too many. */
 void
-ls_store_write_failed(LsPush *push)
+ls_store_write_failed(const LsPush *push, const LsFailed *failed, int count)
 {
-	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
-	Datum values[4] = {ls_text_to_datum(push->learner.id), 0, ls_text_to_datum(push->device.id),
-					   TimestampTzGetDatum(push->now)};
-	int count = 0;
+	Datum *rows = palloc(sizeof(Datum) * Max(count, 1));
+	LsText device = push->device.id.data != NULL ? push->device.id : ls_text("");
+	Datum values[5] = {ls_text_to_datum(push->learner.id), 0, ls_text_to_datum(device),
+					   TimestampTzGetDatum(push->now), CStringGetTextDatum(push->channel->name)};
 
-	for (int i = 0; i < push->nitems; i++)
-	{
-		int copies = ls_item_failed_copies(push, &push->items[i]);
-
-		if (copies > 0)
-			rows[count++] = failed_datum(&push->items[i], copies);
-	}
 	if (count == 0)
 		return;
+	for (int i = 0; i < count; i++)
+		rows[i] = failed_datum(&failed[i]);
 	values[1] = ls_store_array(&failed_row, rows, count);
 	ls_store_run(&write_failed, values, NULL);
 	ls_store_run(&prune_failed, values, NULL);
 }
 
-/* Drops the failed copies of items that were accepted now. */
+/* Drops the failed copies of items that were accepted now, for the few learners who have failed items. */
 void
-ls_store_forget_failed(LsPush *push)
+ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, int count)
 {
-	Datum *keys = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum *datums = palloc(sizeof(Datum) * Max(count, 1));
 	Datum values[2] = {ls_text_to_datum(push->learner.id)};
-	int count = 0;
 
-	for (int i = 0; i < push->nitems; i++)
-	{
-		if (push->items[i].accepted && push->items[i].was_failed)
-			keys[count++] = UUIDPGetDatum(&push->items[i].key);
-	}
-	if (count == 0)
+	if (count == 0 || !push->learner.has_failed)
 		return;
-	values[1] = PointerGetDatum(construct_array(keys, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	for (int i = 0; i < count; i++)
+		datums[i] = UUIDPGetDatum(&keys[i]);
+	values[1] = PointerGetDatum(construct_array(datums, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 	ls_store_run(&forget_failed, values, NULL);
 }

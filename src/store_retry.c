@@ -132,7 +132,7 @@ learnsync_retry_learner(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < count; i++)
 	{
-		(void) ls_push_for(learner, due[i].request, true);
+		(void) ls_call(learner, due[i].request, ls_push_retry);
 		restore(learner, &due[i]);
 	}
 	PG_RETURN_VOID();

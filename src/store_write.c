@@ -200,13 +200,15 @@ device_values(LsPush *push, Datum *values, char *nulls)
 		nulls[i] = isnull[i] ? 'n' : ' ';
 }
 
-/* Notes that the device was here. */
+/* Notes that the device was here, if it was one. */
 void
 ls_store_touch_device(LsPush *push)
 {
 	Datum values[6];
 	char nulls[6];
 
+	if (push->device.id.length == 0)
+		return;
 	device_values(push, values, nulls);
 	ls_store_run(push->device.exists ? &touch_device : &add_device, values, nulls);
 }
@@ -284,7 +286,7 @@ write_receipts(LsPush *push)
 	values[12] = accepted_payload(push, count);
 	values[13] = synced_types(push);
 	values[14] = Int64GetDatum(skew(push));
-	if (!push->device.exists)
+	if (!push->device.exists && push->device.id.length > 0)
 		ls_store_run(&add_device, values, nulls);
 	ls_store_run(&write_journal[push->now / SLOT_USECS % SLOTS], values, nulls);
 }

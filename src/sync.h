@@ -16,6 +16,17 @@ typedef struct LsStoreCall
 	int context;
 } LsStoreCall;
 
+/* A call of an app, while the store is open. */
+typedef struct LsCall
+{
+	LsStoreCall store;
+	LsText learner;
+	Jsonb *request;
+} LsCall;
+
+/* What a call does: from its request to its answer, in a context that is emptied afterwards. */
+typedef Jsonb *(*LsWork)(LsCall *call);
+
 /* A row of learnsync_data.resource_type, compiled. */
 typedef struct LsType
 {
@@ -38,7 +49,7 @@ typedef struct LsLearner
 /* The pushing device as the database knows it. */
 typedef struct LsDevice
 {
-	LsText id;
+	LsText id; /* empty where no device is involved */
 	bool exists;
 	bool active;
 	int64 version; /* everything up to here it is known to hold */
@@ -98,10 +109,21 @@ typedef struct LsItem
 	struct LsItem *next; /* in its hash bucket */
 } LsItem;
 
+/* A function that items come through, and how its items are worded. */
+typedef struct LsChannel
+{
+	const char *name; /* the function's; part of the items' identities */
+	bool by_device; /* the device is part of them, too */
+	bool is_flat; /* an item's data are not in a member of their own */
+	const char *id; /* the member that holds an item's id */
+	bool (*read)(LsItem *item, LsFailure *failure); /* finds operation, type, data and client time of an object */
+} LsChannel;
+
 /* A whole push. */
 typedef struct LsPush
 {
 	LsStoreCall call;
+	const LsChannel *channel;
 	LsLearner learner;
 	LsDevice device;
 	LsText device_name;
@@ -110,7 +132,7 @@ typedef struct LsPush
 	int64 cursor; /* lastSyncVersion, -1 where absent */
 	bool dry_run;
 	bool atomic;
-	bool retry; /* the server's own, of what failed: the device is not here, and no rate limit counts */
+	bool unmetered; /* no rate limit counts it: a retry of the server's own, or a further part of one request */
 	TimestampTz now;
 	int64 version; /* the learner's, as this push leaves it */
 	int64 safe_version; /* what the device may store as its cursor */
@@ -169,11 +191,21 @@ typedef struct LsPull
 	bool has_more;
 } LsPull;
 
+/* call.c */
+extern Jsonb *ls_call(LsText learner, Jsonb *request, LsWork work);
+extern Datum ls_call_for(FunctionCallInfo fcinfo, LsWork work);
+extern Datum ls_call_api(FunctionCallInfo fcinfo, LsWork work);
+
 /* push.c */
 extern void ls_device_check(const LsDevice *device);
-extern Jsonb *ls_push_for(LsText learner, Jsonb *request, bool retry);
+extern int ls_push_count_items(const JsonbValue *request, const char *key, JsonbValue *items);
+extern void ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel);
+extern void ls_push_run(LsPush *push);
+extern Jsonb *ls_push_retry(LsCall *call);
 
 /* push_item.c */
+extern const LsChannel ls_push_channel;
+extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure);
 extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
 
 /* push_merge.c */
@@ -249,8 +281,20 @@ struct ReturnSetInfo;
 extern void ls_store_export_statements(LsText learner, TimestampTz since, struct ReturnSetInfo *result);
 
 /* store_failed.c */
-extern void ls_store_write_failed(LsPush *push);
-extern void ls_store_forget_failed(LsPush *push);
+
+/* A failed item, as it is recorded. */
+typedef struct LsFailed
+{
+	pg_uuid_t key;
+	LsText id; /* without data where it has none */
+	const JsonbValue *raw;
+	int64 fingerprint;
+	const LsFailure *failure;
+	int copies; /* how many of this identity failed at once */
+} LsFailed;
+
+extern void ls_store_write_failed(const LsPush *push, const LsFailed *failed, int count);
+extern void ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, int count);
 
 /* store_write.c */
 extern void ls_store_write_accepted(LsPush *push);

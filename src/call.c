@@ -1,0 +1,75 @@
+/*
+ * call.c
+ *		What the calls of apps have in common: memory of their own, the rights of the tables' owner, one answer.
+ */
+#include "postgres.h"
+
+#include "sync.h"
+#include "utils/memutils.h"
+
+#define KEPT_BYTES (256 * 1024)
+
+static MemoryContext idle_context; /* emptied, for the next call */
+
+/*
+ * A context to work in. The one of the call before is taken up again, because pages that went back to the system would
+ * have to be faulted in anew; while in use it belongs to the caller's context, so that an error takes it along.
+ */
+static MemoryContext
+take_context(MemoryContext caller)
+{
+	MemoryContext context = idle_context;
+
+	idle_context = NULL;
+	if (context == NULL)
+		return AllocSetContextCreate(caller, "learnsync call", KEPT_BYTES, KEPT_BYTES, ALLOCSET_DEFAULT_MAXSIZE);
+	MemoryContextSetParent(context, caller);
+	return context;
+}
+
+static void
+give_back_context(MemoryContext context)
+{
+	if (idle_context != NULL)
+	{
+		MemoryContextDelete(context);
+		return;
+	}
+	MemoryContextReset(context);
+	MemoryContextSetParent(context, TopMemoryContext);
+	idle_context = context;
+}
+
+/* Works on a request with the store open; only the answer outlives it. */
+Jsonb *
+ls_call(LsText learner, Jsonb *request, LsWork work)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = take_context(caller);
+	LsCall call = {.learner = learner, .request = request};
+	Jsonb *answer;
+
+	MemoryContextSwitchTo(context);
+	ls_store_open(&call.store);
+	MemoryContextSwitchTo(context);
+	answer = work(&call);
+	ls_store_close(&call.store);
+	MemoryContextSwitchTo(caller);
+	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
+	give_back_context(context);
+	return answer;
+}
+
+/* The same for a function of schema learnsync: (learner_id, request). */
+Datum
+ls_call_for(FunctionCallInfo fcinfo, LsWork work)
+{
+	return JsonbPGetDatum(ls_call(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1), work));
+}
+
+/* The same for a function of schema learnsync_api: (request), by whoever is signed in. */
+Datum
+ls_call_api(FunctionCallInfo fcinfo, LsWork work)
+{
+	return JsonbPGetDatum(ls_call(ls_learner_current(), ls_request_argument(fcinfo, 0), work));
+}
