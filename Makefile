@@ -6,7 +6,7 @@ MODULE_big = learnsync
 LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
-MODULES_SQL = install rule merge progress types digest xapi learner header push pull device conflict event cleanup retry forget view setup access
+MODULES_SQL = install rule merge progress types digest xapi learner header push pull module profile content device conflict event cleanup retry forget view setup access
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c))
 INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(LEARNSYNC_VERSION).sql

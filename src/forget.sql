@@ -21,6 +21,7 @@ BEGIN
     PERFORM FROM learnsync_data.learner l WHERE l.learner_id = forget_as_owner.learner_id FOR UPDATE;
     INSERT INTO learnsync_data.forgotten (learner_hash, forgotten_at)
     VALUES (learnsync.forgotten_hash_as_owner(learner_id), clock_timestamp()) ON CONFLICT DO NOTHING;
+    UPDATE learnsync_data.profile p SET owner = NULL WHERE p.owner = forget_as_owner.learner_id;
     FOR name IN
         SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition

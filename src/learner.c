@@ -12,8 +12,8 @@
  * Finds the learner who calls; false where there is none. Where claims are set they alone decide: a pooled
  * connection may still carry the setting of an earlier user.
  */
-static bool
-find_learner(char **name)
+bool
+ls_learner_find(char **name)
 {
 	const char *claims = GetConfigOption("request.jwt.claims", true, false);
 
@@ -29,7 +29,7 @@ ls_learner_current(void)
 {
 	char *name;
 
-	if (!find_learner(&name))
+	if (!ls_learner_find(&name))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("no learner is signed in"),
 				 errhint("The claim that learnsync.jwt_claim names, or learnsync.learner_id where there are no "
@@ -58,7 +58,7 @@ learnsync_current_learner(PG_FUNCTION_ARGS)
 {
 	char *name;
 
-	if (!find_learner(&name))
+	if (!ls_learner_find(&name))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }

@@ -162,6 +162,7 @@ extern LsText ls_xapi_statement_id(LsText id);
 extern bool ls_xapi_equal(const JsonbValue *a, const JsonbValue *b);
 
 /* learner.c */
+extern bool ls_learner_find(char **name);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 

@@ -104,6 +104,7 @@ typedef struct LsRule
 	bool allow_delete;
 	bool generate_key; /* a key that is absent is derived from the item's identity */
 	bool xapi; /* documents are xAPI statements */
+	bool require_content; /* the first key must be in the content catalog */
 	LsText clock; /* latest: an integer field that is compared before the order instant */
 	LsText function; /* custom: the function's qualified name */
 	int nkeys;

@@ -101,6 +101,7 @@ ls_push_run(LsPush *push)
 		ls_rate_take(push);
 	ls_store_read_known(push);
 	ls_device_check(&push->device);
+	ls_store_check_content(push);
 	ls_push_judge(push);
 	ls_store_find_members(push);
 	ls_push_merge(push, push->nitems);

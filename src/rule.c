@@ -192,6 +192,8 @@ check_together(const LsRule *rule, const JsonbValue *json)
 		ls_rule_refuse("clock", "goes with policy latest only");
 	if (rule->generate_key && rule->nkeys > 1)
 		ls_rule_refuse("generateKey", "goes with at most one key field");
+	if (rule->require_content && rule->nkeys == 0)
+		ls_rule_refuse("require_content", "goes with a key");
 	check_function(rule);
 }
 
@@ -199,8 +201,8 @@ check_together(const LsRule *rule, const JsonbValue *json)
 LsRule *
 ls_rule_compile(Jsonb *jsonb)
 {
-	static const char *const known[] = {"key",   "policy",   "stale",       "other",  "fields", "delete",
-										"clock", "function", "generateKey", "format", NULL};
+	static const char *const known[] = {"key",   "policy",   "stale",       "other",  "fields",          "delete",
+										"clock", "function", "generateKey", "format", "require_content", NULL};
 	static const char *const policies[] = {"merge",       "latest", "insert_only", "immutable", "server_wins",
 										   "client_wins", "manual", "custom",      NULL};
 	static const char *const stales[] = {"merge", "discard", "ignore", NULL};
@@ -218,6 +220,7 @@ ls_rule_compile(Jsonb *jsonb)
 	rule->other = (LsOther) read_choice(&json, "other", others);
 	rule->xapi = read_choice(&json, "format", formats) == 1;
 	rule->generate_key = read_flag(&json, "generateKey", false);
+	rule->require_content = read_flag(&json, "require_content", false);
 	rule->allow_delete = read_flag(&json, "delete", true) && rule->policy != LS_POLICY_INSERT_ONLY &&
 						 rule->policy != LS_POLICY_IMMUTABLE;
 	rule->clock = read_name(&json, "clock", "a field name");

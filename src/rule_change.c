@@ -118,6 +118,8 @@ ls_rule_change_refused(Jsonb *old_json, Jsonb *new_json)
 		return "other: must not change";
 	if (old->allow_delete && !new->allow_delete)
 		return "delete: must not become false";
+	if (!old->require_content && new->require_content)
+		return "require_content: must not become true";
 	for (int i = 0; i < old->nfields; i++)
 	{
 		const LsRuleField *field = &old->fields[i];

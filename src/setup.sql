@@ -25,7 +25,7 @@ BEGIN
                   HINT = 'Triggers on the tables run with their owner''s rights; choose a role that has few.';
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA learnsync TO %I', owner);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.builtin_resource_types() TO %I', owner);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners(), learnsync.builtin_resource_types() TO %I', owner);
     FOR name IN SELECT p.oid::regprocedure FROM pg_proc p
         WHERE p.pronamespace = 'learnsync'::regnamespace AND p.proname LIKE '%\_as\_owner' LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', name, owner);
@@ -291,13 +291,46 @@ BEGIN
     COMMENT ON TABLE learnsync_data.progress_interaction IS
         'The last state of each interaction and the event that set it; NULL where that removed it. Derived from the log.';
 
+    CREATE TABLE IF NOT EXISTS learnsync_data.content (
+        content_id text COLLATE "C" PRIMARY KEY,
+        course_id text COLLATE "C",
+        parent_id text COLLATE "C",
+        kind text COLLATE "C" NOT NULL,
+        retired boolean NOT NULL,
+        data jsonb NOT NULL);
+    COMMENT ON TABLE learnsync_data.content IS
+        'The content catalog, filled by learnsync.register_content: what there is to learn, in which course, as a part of what. retired: no longer offered; progress of it stays. data: whatever else was given.';
+    CREATE INDEX IF NOT EXISTS content_course ON learnsync_data.content (course_id, content_id);
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.interaction (
+        interaction_id text COLLATE "C" PRIMARY KEY,
+        content_id text COLLATE "C" NOT NULL REFERENCES learnsync_data.content);
+    COMMENT ON TABLE learnsync_data.interaction IS
+        'Interactions of the contents in the catalog; each id is there once.';
+    CREATE INDEX IF NOT EXISTS interaction_content ON learnsync_data.interaction (content_id);
+    ALTER TABLE learnsync_data.interaction ENABLE ROW LEVEL SECURITY;
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.profile (
+        learner_id text COLLATE "C" PRIMARY KEY,
+        owner text COLLATE "C",
+        created_at timestamptz NOT NULL);
+    COMMENT ON TABLE learnsync_data.profile IS
+        'Learners for whom another learner, the owner, sends activities and reads them; NULL once remove_profile took it away.';
+    CREATE INDEX IF NOT EXISTS profile_owner ON learnsync_data.profile (owner, learner_id);
+
     FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed',
-        'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
+        'event', 'progress', 'progress_content', 'progress_interaction', 'profile'] LOOP
         EXECUTE format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own_rows ON learnsync_data.%I', name);
         EXECUTE format('CREATE POLICY own_rows ON learnsync_data.%I FOR SELECT '
                        'USING (learner_id = (SELECT learnsync.current_learner()))', name);
     END LOOP;
+    ALTER POLICY own_rows ON learnsync_data.resource
+        USING (learner_id = ANY ((SELECT learnsync.current_learners())::text[]));
+    ALTER POLICY own_rows ON learnsync_data.profile USING (owner = (SELECT learnsync.current_learner()));
+    ALTER TABLE learnsync_data.content ENABLE ROW LEVEL SECURITY;
+    DROP POLICY IF EXISTS all_rows ON learnsync_data.content;
+    CREATE POLICY all_rows ON learnsync_data.content FOR SELECT USING (true);
 
     INSERT INTO learnsync_data.resource_type (name, rule)
     SELECT t.name, t.rule FROM learnsync.builtin_resource_types() t ON CONFLICT DO NOTHING;

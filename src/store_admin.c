@@ -59,6 +59,11 @@ static LsStatement unseen_devices = {"SELECT learnsync.unseen_devices_as_owner($
 static LsStatement drop_devices = {"SELECT learnsync.drop_devices_as_owner($1)", {"pg_catalog.int4", NULL}};
 static LsStatement forget_learner = {"SELECT learnsync.forget_as_owner($1)", {"pg_catalog.text", NULL}};
 static LsStatement remember_learner = {"SELECT learnsync.remember_as_owner($1)", {"pg_catalog.text", NULL}};
+static LsStatement register_content = {"SELECT learnsync.register_content_as_owner($1)", {"pg_catalog.jsonb", NULL}};
+static LsStatement validate_content = {"SELECT learnsync.validate_content_as_owner($1)", {"pg_catalog.jsonb", NULL}};
+static LsStatement add_profile = {"SELECT learnsync.add_profile_as_owner($1, $2)",
+								  {"pg_catalog.text", "pg_catalog.text", NULL}};
+static LsStatement remove_profile = {"SELECT learnsync.remove_profile_as_owner($1)", {"pg_catalog.text", NULL}};
 static LsStatement new_epoch = {"SELECT learnsync.new_epoch_as_owner()", {NULL}};
 
 PG_FUNCTION_INFO_V1(learnsync_maintain_step);
@@ -68,6 +73,10 @@ PG_FUNCTION_INFO_V1(learnsync_drop_devices);
 PG_FUNCTION_INFO_V1(learnsync_forget_learner);
 PG_FUNCTION_INFO_V1(learnsync_remember_learner);
 PG_FUNCTION_INFO_V1(learnsync_new_epoch);
+PG_FUNCTION_INFO_V1(learnsync_register_content);
+PG_FUNCTION_INFO_V1(learnsync_validate_content);
+PG_FUNCTION_INFO_V1(learnsync_add_profile);
+PG_FUNCTION_INFO_V1(learnsync_remove_profile);
 
 Datum
 learnsync_maintain_step(PG_FUNCTION_ARGS)
@@ -99,6 +108,30 @@ learnsync_remember_learner(PG_FUNCTION_ARGS)
 {
 	(void) ls_learner_argument(fcinfo, 0);
 	return answer_call(fcinfo, &remember_learner);
+}
+
+Datum
+learnsync_register_content(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &register_content);
+}
+
+Datum
+learnsync_validate_content(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &validate_content);
+}
+
+Datum
+learnsync_add_profile(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &add_profile);
+}
+
+Datum
+learnsync_remove_profile(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &remove_profile);
 }
 
 /* Every session reads the instance anew once this transaction has committed, and this one at once. */

@@ -252,6 +252,12 @@ extern LsText ls_store_epoch(void);
 extern void ls_store_renew_types(void);
 extern const LsType *ls_store_type(LsText name);
 
+/* store_content.c */
+extern void ls_store_check_content(LsPush *push);
+
+/* store_profile.c */
+extern bool ls_store_owns_profile(LsText profile, LsText owner);
+
 /* store_forget.c */
 extern void ls_store_refuse_forgotten(LsText learner);
 

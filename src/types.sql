@@ -29,7 +29,7 @@ VALUES
             "progressPercent": {"type": "number", "min": 0, "max": 100, "required": true},
             "syncVersion":     {"type": "integer", "min": 0, "required": true}}}'),
     ('module_completion', '{
-        "key": ["moduleId"], "policy": "merge", "stale": "ignore",
+        "key": ["moduleId"], "policy": "merge", "stale": "ignore", "require_content": true,
         "fields": {
             "score":       {"merge": "max", "type": "number", "min": 0, "max": 100, "required": true},
             "completedAt": {"merge": "first_time"}}}'),
@@ -39,7 +39,9 @@ VALUES
             "activity_type":    {"type": "string", "maxLength": 200, "required": true},
             "content_id":       {"type": "string", "maxLength": 200, "required": true},
             "score":            {"type": "number"},
-            "duration_seconds": {"type": "number", "min": 0}}}')
+            "duration_seconds": {"type": "number", "min": 0},
+            "meta_data":        {"type": "object"},
+            "completed":        {"type": "boolean"}}}')
 $types$;
 COMMENT ON FUNCTION learnsync.builtin_resource_types() IS
     'The resource types that learnsync ships and their merge rules; setup() adds those that are missing.';

@@ -18,7 +18,7 @@ BEGIN
         (r.data ->> 'lastAccessedAt')::timestamptz AS last_accessed_at,
         r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.resource_type = 'lesson_progress' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'lesson_progress' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.lesson_progress IS
         'My lessons: completion_percentage 0 to 100, time_spent in ms, status not-started, in-progress or completed, the first and last client times, data the document without what is computed.';
 
@@ -28,21 +28,21 @@ BEGIN
         r.data -> 'score' AS score, r.data -> 'responses' AS responses,
         r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.quiz_attempt IS
         'My quiz attempts, at the client time at; score and responses as the app sent them, data the whole document.';
 
     CREATE OR REPLACE VIEW learnsync_api.mastery WITH (security_invoker = true) AS
     SELECT r.learner_id || '' AS learner_id, r.resource_id AS competency_id, r.data -> 'level' AS level, r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.resource_type = 'mastery' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'mastery' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.mastery IS
         'My competencies, at the client time of the latest document; level as the app sent it, data the whole document.';
 
     CREATE OR REPLACE VIEW learnsync_api.conversation WITH (security_invoker = true) AS
     SELECT r.learner_id || '' AS learner_id, r.resource_id AS conversation_id, r.at, r.version, r.updated_at, r.data - 'messages' AS data
     FROM learnsync_data.resource r
-    WHERE r.resource_type = 'conversation' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'conversation' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.conversation IS
         'My conversations, at the client time of the latest change; data the document without its messages.';
 
@@ -68,7 +68,7 @@ BEGIN
     SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id, (r.data ->> 'progressPercent')::numeric AS progress_percent,
         trim_scale((r.data ->> 'syncVersion')::numeric) AS sync_version, r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.resource_type = 'module_progress' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'module_progress' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.module_progress IS
         'My modules: progress_percent 0 to 100 as of sync_version, at the client time at.';
 
@@ -76,7 +76,7 @@ BEGIN
     SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id, (r.data ->> 'score')::numeric AS score,
         (r.data ->> 'completedAt')::timestamptz AS completed_at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.resource_type = 'module_completion' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'module_completion' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.module_completion IS
         'Modules that I completed: the best score, 0 to 100, and the first time.';
 
@@ -86,9 +86,87 @@ BEGIN
         (r.data ->> 'duration_seconds')::numeric AS duration_seconds, r.data -> 'meta_data' AS meta_data,
         r.data -> 'completed' AS completed, r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.resource_type = 'activity' AND r.data IS NOT NULL;
+    WHERE r.resource_type = 'activity' AND r.data IS NOT NULL
+    ORDER BY r.at DESC, r.resource_id;
     COMMENT ON VIEW learnsync_api.activity IS
-        'My activities, at the client time at; data the whole record.';
+        'My activities and those of my profiles (learner_id), newest first, at the client time at; data the whole record.';
+
+    CREATE OR REPLACE VIEW learnsync_api.profile WITH (security_invoker = true) AS
+    SELECT p.learner_id || '' AS learner_id, p.owner, p.created_at
+    FROM learnsync_data.profile p;
+    COMMENT ON VIEW learnsync_api.profile IS
+        'My profiles: the learners for whom I send activities.';
+
+    CREATE OR REPLACE VIEW learnsync_api.profile_stats WITH (security_invoker = true) AS
+    SELECT p.learner_id || '' AS learner_id, s.*
+    FROM (SELECT m.learner_id FROM learnsync_data.profile m UNION ALL SELECT learnsync.current_learner()) p
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS activities, COALESCE(sum((r.data ->> 'score')::numeric), 0) AS total_score,
+            avg((r.data ->> 'score')::numeric) AS average_score,
+            COALESCE(sum((r.data ->> 'duration_seconds')::numeric), 0) AS duration_seconds,
+            count(DISTINCT r.data ->> 'content_id') FILTER (WHERE (r.data ->> 'score')::numeric >= 80) AS completed_contents,
+            max(r.at) AS last_activity_at
+        FROM learnsync_data.resource r
+        WHERE r.learner_id = p.learner_id AND r.resource_type = 'activity' AND r.data IS NOT NULL) s
+    WHERE p.learner_id IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.profile_stats IS
+        'What my activities and those of each of my profiles (learner_id) sum up to: total and average score, duration_seconds, completed_contents the number of different contents with a score of 80 or more.';
+
+    CREATE OR REPLACE VIEW learnsync_api.learner_stats WITH (security_invoker = true) AS
+    SELECT l.learner_id || '' AS learner_id, lesson.lessons_started, lesson.lessons_completed, lesson.time_spent,
+        quiz.quizzes, quiz.quiz_attempts, quiz.average_score, streak.current_streak, streak.longest_streak,
+        streak.last_activity_date
+    FROM (SELECT learnsync.current_learner() AS learner_id) l
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS lessons_started,
+            count(*) FILTER (WHERE (r.data ->> 'completionPercentage')::numeric >= 100) AS lessons_completed,
+            COALESCE(sum((r.data ->> 'timeSpent')::numeric), 0) AS time_spent
+        FROM learnsync_data.resource r
+        WHERE r.learner_id = l.learner_id AND r.resource_type = 'lesson_progress' AND r.data IS NOT NULL) lesson
+    CROSS JOIN LATERAL (
+        SELECT count(DISTINCT a.data ->> 'quizId') AS quizzes, count(*) AS quiz_attempts, avg(
+            CASE WHEN jsonb_typeof(a.score) = 'number' THEN a.score::numeric
+                 WHEN jsonb_typeof(a.score -> 'raw') = 'number' AND jsonb_typeof(a.score -> 'max') = 'number'
+                 THEN 100 * (a.score -> 'raw')::numeric / NULLIF((a.score -> 'max')::numeric, 0) END) AS average_score
+        FROM (SELECT r.data, r.data -> 'score' AS score FROM learnsync_data.resource r
+              WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL) a) quiz
+    CROSS JOIN LATERAL (
+        SELECT COALESCE((array_agg(run.days ORDER BY run.until DESC))[1], 0) AS current_streak,
+            COALESCE(max(run.days), 0) AS longest_streak, max(run.until) AS last_activity_date
+        FROM (SELECT count(*) AS days, max(n.day) AS until
+              FROM (SELECT d.day, d.day - row_number() OVER (ORDER BY d.day)::integer AS start
+                    FROM (SELECT (timezone('UTC', (r.data ->> 'completedAt')::timestamptz))::date AS day
+                          FROM learnsync_data.resource r
+                          WHERE r.learner_id = l.learner_id AND r.resource_type IN ('lesson_progress', 'module_completion')
+                          UNION SELECT (timezone('UTC', r.at))::date FROM learnsync_data.resource r
+                          WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt'
+                          UNION SELECT (timezone('UTC', c.completed_at))::date FROM learnsync_data.progress_content c
+                          WHERE c.learner_id = l.learner_id) d
+                    WHERE d.day IS NOT NULL) n
+              GROUP BY n.start) run) streak
+    WHERE l.learner_id IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.learner_stats IS
+        'One row of what I did: lessons started and completed, time_spent on them in ms, quizzes, their attempts and the average score (a number as it is, {raw, max} in percent), and streaks in days: UTC days on which a lesson, a module or a content of the event log was completed first or a quiz taken; the current one is the one that ends on last_activity_date.';
+
+    CREATE OR REPLACE VIEW learnsync_api.course_progress WITH (security_invoker = true) AS
+    SELECT p.learner_id || '' AS learner_id, p.course_id,
+        CASE WHEN c.lessons > 0 THEN p.listed_completed ELSE p.completed END AS lessons_completed,
+        NULLIF(c.lessons, 0) AS lessons, p.time_spent, p.last_accessed_at
+    FROM (SELECT r.learner_id, COALESCE(l.course_id, r.data ->> 'courseId') AS course_id,
+              count(*) FILTER (WHERE (r.data ->> 'completionPercentage')::numeric >= 100) AS completed,
+              count(*) FILTER (WHERE (r.data ->> 'completionPercentage')::numeric >= 100
+                               AND l.kind = 'lesson' AND NOT l.retired) AS listed_completed,
+              COALESCE(sum((r.data ->> 'timeSpent')::numeric), 0) AS time_spent,
+              max((r.data ->> 'lastAccessedAt')::timestamptz) AS last_accessed_at
+          FROM learnsync_data.resource r LEFT JOIN learnsync_data.content l ON l.content_id = r.resource_id
+          WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'lesson_progress'
+              AND r.data IS NOT NULL
+          GROUP BY r.learner_id, COALESCE(l.course_id, r.data ->> 'courseId')) p
+    CROSS JOIN LATERAL (SELECT count(*) AS lessons FROM learnsync_data.content l
+                        WHERE l.course_id = p.course_id AND l.kind = 'lesson' AND NOT l.retired) c
+    WHERE p.course_id IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.course_progress IS
+        'My courses: lessons_completed of the lessons that the content catalog has for the course and that are not retired (lessons is NULL where it has none; all that I completed count then), time_spent in ms, the last client time. A lesson is in the course that the catalog says, else its documents.';
 
     CREATE OR REPLACE VIEW learnsync_api.device WITH (security_invoker = true) AS
     SELECT d.learner_id || '' AS learner_id, d.device_id, d.device_name, d.last_sync_at, d.version AS last_sync_version, d.is_active,

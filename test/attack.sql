@@ -9,7 +9,7 @@ SELECT learnsync.grant_access('test_learner', 'learner');
 -- A role for reports, as the README allows it: the tables themselves, under row security.
 GRANT USAGE ON SCHEMA learnsync, learnsync_data TO test_reporter;
 GRANT SELECT ON ALL TABLES IN SCHEMA learnsync_data TO test_reporter;
-GRANT EXECUTE ON FUNCTION learnsync.current_learner() TO test_reporter;
+GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners() TO test_reporter;
 
 -- What a statement gives a role that is signed in as a learner: its first value, or the SQLSTATE and message.
 CREATE FUNCTION pg_temp.ask(statement text, learner text DEFAULT 'bob', role text DEFAULT 'test_learner') RETURNS text LANGUAGE plpgsql AS $$

@@ -1,0 +1,152 @@
+-- The content catalog: register_content, validate_content.
+CREATE OR REPLACE FUNCTION learnsync.is_id_as_owner(value jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+SELECT CASE jsonb_typeof(value) WHEN 'string' THEN char_length(value #>> '{}') BETWEEN 1 AND 200 ELSE value = 'null' END
+$$;
+COMMENT ON FUNCTION learnsync.is_id_as_owner(jsonb) IS 'Whether a JSON value can be an optional id. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.content_problems_as_owner(catalog jsonb)
+    RETURNS TABLE (path text, code text, id text, message text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF jsonb_typeof(catalog) IS DISTINCT FROM 'object' OR jsonb_typeof(catalog -> 'contents') IS DISTINCT FROM 'array'
+        OR jsonb_typeof(COALESCE(catalog -> 'move', 'false')) <> 'boolean' THEN
+        RAISE EXCEPTION 'malformed catalog' USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It must be {"contents": [...], "move": true|false}, with move optional.';
+    END IF;
+    RETURN QUERY
+    WITH entry AS MATERIALIZED (
+        SELECT e.n, format('contents[%s]', e.n - 1) AS place, e.value AS entry, e.value ->> 'contentId' AS content_id
+        FROM jsonb_array_elements(catalog -> 'contents') WITH ORDINALITY e (value, n)
+    ), interaction AS MATERIALIZED (
+        SELECT e.n, i.n AS i, format('%s.interactionIds[%s]', e.place, i.n - 1) AS place, i.value,
+            i.value #>> '{}' AS interaction_id, e.content_id
+        FROM entry e CROSS JOIN LATERAL jsonb_array_elements(
+            CASE jsonb_typeof(e.entry -> 'interactionIds') WHEN 'array' THEN e.entry -> 'interactionIds' ELSE '[]' END)
+            WITH ORDINALITY i (value, n)
+    ), problem AS (
+        SELECT e.n, 0::bigint AS i, e.place || m.member AS path, 'invalid' AS code, e.content_id AS id, m.message
+        FROM entry e CROSS JOIN LATERAL (VALUES
+            ('', jsonb_typeof(e.entry) = 'object', 'a content must be an object'),
+            ('.contentId', COALESCE(jsonb_typeof(e.entry -> 'contentId') = 'string' AND learnsync.is_id_as_owner(e.entry -> 'contentId'), false),
+                'contentId must be a string of 1 to 200 characters'),
+            ('.courseId', learnsync.is_id_as_owner(e.entry -> 'courseId'), 'courseId must be a string of 1 to 200 characters'),
+            ('.parentId', learnsync.is_id_as_owner(e.entry -> 'parentId'), 'parentId must be a string of 1 to 200 characters'),
+            ('.kind', learnsync.is_id_as_owner(e.entry -> 'kind'), 'kind must be a string of 1 to 200 characters'),
+            ('.retired', jsonb_typeof(e.entry -> 'retired') IN ('boolean', 'null'), 'retired must be true or false'),
+            ('.interactionIds', jsonb_typeof(e.entry -> 'interactionIds') IN ('array', 'null'),
+                'interactionIds must be an array of strings')) m (member, fine, message)
+        WHERE NOT m.fine AND (m.member = '' OR jsonb_typeof(e.entry) = 'object')
+        UNION ALL
+        SELECT i.n, i.i, i.place, 'invalid', i.interaction_id, 'an interaction id must be a string of 1 to 200 characters'
+        FROM interaction i WHERE NOT learnsync.is_id_as_owner(i.value) OR jsonb_typeof(i.value) = 'null'
+        UNION ALL
+        SELECT d.n, 0, d.place || '.contentId', 'duplicate_content', d.content_id, format('contentId is that of %s, too', d.first)
+        FROM (SELECT e.*, first_value(e.place) OVER w AS first, row_number() OVER w AS copy FROM entry e
+              WHERE e.content_id IS NOT NULL WINDOW w AS (PARTITION BY e.content_id ORDER BY e.n)) d
+        WHERE d.copy > 1
+        UNION ALL
+        SELECT e.n, 0, e.place || '.courseId', 'duplicate_content', e.content_id,
+            format('contentId is in the catalog for course %s', to_json(c.course_id))
+        FROM entry e JOIN learnsync_data.content c USING (content_id)
+        WHERE c.course_id <> e.entry ->> 'courseId' AND (catalog -> 'move') IS DISTINCT FROM 'true'
+        UNION ALL
+        SELECT e.n, 0, e.place || '.parentId', 'unknown_content', e.content_id,
+            format('parentId is neither in the catalog nor among the contents: %s', to_json(e.entry ->> 'parentId'))
+        FROM entry e
+        WHERE e.entry ->> 'parentId' NOT IN (SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL)
+            AND NOT EXISTS (SELECT FROM learnsync_data.content c WHERE c.content_id = e.entry ->> 'parentId')
+        UNION ALL
+        SELECT e.n, 0, e.place || '.parentId', 'invalid', e.content_id, 'parentId is the content itself'
+        FROM entry e WHERE e.entry ->> 'parentId' = e.content_id
+        UNION ALL
+        SELECT d.n, d.i, d.place, 'duplicate_interaction', d.interaction_id, format('the interaction id is that of %s, too', d.first)
+        FROM (SELECT i.*, first_value(i.place) OVER w AS first, row_number() OVER w AS copy FROM interaction i
+              WHERE i.interaction_id IS NOT NULL WINDOW w AS (PARTITION BY i.interaction_id ORDER BY i.n, i.i)) d
+        WHERE d.copy > 1
+        UNION ALL
+        -- A content of the same call that gives its interactions anew may leave one to another.
+        SELECT i.n, i.i, i.place, 'duplicate_interaction', i.interaction_id,
+            format('the interaction id is in the catalog for content %s', to_json(s.content_id))
+        FROM interaction i JOIN learnsync_data.interaction s USING (interaction_id)
+        WHERE s.content_id <> i.content_id AND s.content_id NOT IN (
+            SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL AND jsonb_typeof(o.entry -> 'interactionIds') = 'array'))
+    SELECT p.path, p.code, p.id, p.message FROM problem p ORDER BY p.n, p.i, p.path, p.message;
+END
+$$;
+COMMENT ON FUNCTION learnsync.content_problems_as_owner(jsonb) IS
+    'What is wrong with a catalog, in its order: JSON path, code, id, message. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.validate_content_as_owner(catalog jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT jsonb_build_object('valid', count(*) = 0, 'problems', COALESCE(jsonb_agg(to_jsonb(p)), '[]'))
+            FROM learnsync.content_problems_as_owner(catalog) p);
+END
+$$;
+COMMENT ON FUNCTION learnsync.validate_content_as_owner(jsonb) IS 'What validate_content does, as the owner of the tables. Internal.';
+
+-- The lock keeps others from registering the same ids between the check and the write; readers go on.
+CREATE OR REPLACE FUNCTION learnsync.register_content_as_owner(catalog jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known constant text[] := '{contentId,courseId,parentId,kind,retired,interactionIds}';
+    problems text[];
+    added text[];
+    changed text[];
+BEGIN
+    LOCK TABLE learnsync_data.content IN SHARE ROW EXCLUSIVE MODE;
+    SELECT array_agg(format('%s: %s', p.path, p.message)) INTO problems FROM learnsync.content_problems_as_owner(catalog) p;
+    IF problems IS NOT NULL THEN
+        RAISE EXCEPTION 'the catalog is refused, as % of its entries or references are wrong', cardinality(problems)
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(problems[1:10], E'\n'),
+                  HINT = 'validate_content lists all of them.';
+    END IF;
+    WITH added AS (
+        INSERT INTO learnsync_data.content AS c (content_id, course_id, parent_id, kind, retired, data)
+        SELECT e ->> 'contentId', e ->> 'courseId', e ->> 'parentId', COALESCE(e ->> 'kind', 'lesson'),
+            COALESCE((e ->> 'retired')::boolean, false), e - known
+        FROM jsonb_array_elements(catalog -> 'contents') e
+        ON CONFLICT (content_id) DO NOTHING RETURNING c.content_id)
+    SELECT array_agg(a.content_id) INTO added FROM added a;
+    WITH changed AS (
+        UPDATE learnsync_data.content c
+        SET course_id = n.course_id, parent_id = n.parent_id, kind = n.kind, retired = n.retired, data = n.data
+        FROM (SELECT s.content_id,
+                  CASE WHEN e ? 'courseId' THEN e ->> 'courseId' ELSE s.course_id END AS course_id,
+                  CASE WHEN e ? 'parentId' THEN e ->> 'parentId' ELSE s.parent_id END AS parent_id,
+                  COALESCE(e ->> 'kind', s.kind) AS kind, COALESCE((e ->> 'retired')::boolean, s.retired) AS retired,
+                  s.data || (e - known) AS data
+              FROM jsonb_array_elements(catalog -> 'contents') e
+              JOIN learnsync_data.content s ON s.content_id = e ->> 'contentId') n
+        WHERE c.content_id = n.content_id AND (c.course_id, c.parent_id, c.kind, c.retired, c.data)
+            IS DISTINCT FROM (n.course_id, n.parent_id, n.kind, n.retired, n.data)
+        RETURNING c.content_id)
+    SELECT array_agg(c.content_id) INTO changed FROM changed c;
+    WITH removed AS (
+        DELETE FROM learnsync_data.interaction i USING jsonb_array_elements(catalog -> 'contents') e
+        WHERE i.content_id = e ->> 'contentId' AND jsonb_typeof(e -> 'interactionIds') = 'array'
+            AND NOT (e -> 'interactionIds') ? i.interaction_id
+        RETURNING i.content_id)
+    SELECT changed || array_agg(r.content_id) INTO changed FROM removed r;
+    WITH assigned AS (
+        INSERT INTO learnsync_data.interaction AS i (interaction_id, content_id)
+        SELECT a.id, e ->> 'contentId' FROM jsonb_array_elements(catalog -> 'contents') e
+            CROSS JOIN LATERAL jsonb_array_elements_text(COALESCE(NULLIF(e -> 'interactionIds', 'null'), '[]')) a (id)
+        ON CONFLICT (interaction_id) DO NOTHING RETURNING i.content_id)
+    SELECT changed || array_agg(a.content_id) INTO changed FROM assigned a;
+    RETURN jsonb_build_object('contents', jsonb_array_length(catalog -> 'contents'), 'added', COALESCE(cardinality(added), 0),
+        'changed', (SELECT count(DISTINCT c) FROM unnest(changed) c WHERE c <> ALL (COALESCE(added, '{}'))));
+END
+$$;
+COMMENT ON FUNCTION learnsync.register_content_as_owner(jsonb) IS 'What register_content does, as the owner of the tables. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.register_content(catalog jsonb) RETURNS jsonb
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_register_content';
+COMMENT ON FUNCTION learnsync.register_content(jsonb) IS
+    'Adds contents to the catalog, or changes those that it has. catalog: {contents: [{contentId, courseId?, parentId?, kind? (default lesson), interactionIds?, retired?, ...}], move?}. A member that is absent stays as it is stored, other members are kept. Ids of contents and of interactions are unique in the whole catalog; a content changes its course only with move: true. Answer: {contents, added, changed}: how many were given, were new, were not what was stored. Errors: 22023 something is wrong, then nothing is written.';
+
+CREATE OR REPLACE FUNCTION learnsync.validate_content(catalog jsonb) RETURNS jsonb
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_validate_content';
+COMMENT ON FUNCTION learnsync.validate_content(jsonb) IS
+    'Checks a catalog as register_content would, writing nothing. Answer: {valid, problems: [{path, code: invalid|duplicate_content|duplicate_interaction|unknown_content, id, message}]}. Errors: 22023 not a catalog.';
