@@ -54,7 +54,7 @@ BEGIN
         SELECT e.n, 0, e.place || '.parentId', 'unknown_content', e.content_id,
             format('parentId is neither in the catalog nor among the contents: %s', to_json(e.entry ->> 'parentId'))
         FROM entry e
-        WHERE e.entry ->> 'parentId' NOT IN (SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL)
+        WHERE jsonb_typeof(e.entry -> 'parentId') = 'string' AND e.entry ->> 'parentId' NOT IN (SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL)
             AND NOT EXISTS (SELECT FROM learnsync_data.content c WHERE c.content_id = e.entry ->> 'parentId')
         UNION ALL
         SELECT e.n, 0, e.place || '.parentId', 'invalid', e.content_id, 'parentId is the content itself'

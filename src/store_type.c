@@ -67,16 +67,19 @@ ls_store_renew_types(void)
 	cache_stale = false;
 }
 
-/* Reads a rule; whoever is in the midst of another result goes on with it afterwards. */
+/*
+ * Reads a rule, as the calling statement sees it or as it is now; whoever is in the midst of another result goes on with
+ * it afterwards.
+ */
 static Jsonb *
-read_rule(LsText name)
+read_rule(LsText name, bool latest)
 {
 	SPITupleTable *result = SPI_tuptable;
 	Datum values[] = {ls_text_to_datum(name)};
 	Jsonb *rule = NULL;
 	bool isnull;
 
-	if (ls_store_read(&read_type, values, NULL) > 0)
+	if ((latest ? ls_store_read_latest(&read_type, values) : ls_store_read(&read_type, values, NULL)) > 0)
 		rule = DatumGetJsonbPCopy(ls_store_value(0, 1, &isnull));
 	SPI_tuptable = result;
 	return rule;
@@ -98,7 +101,7 @@ ls_store_type(LsText name)
 	if (entry != NULL)
 		return &entry->type;
 	caller = MemoryContextSwitchTo(cache_context);
-	rule = read_rule(name);
+	rule = read_rule(name, false);
 	if (rule != NULL)
 	{
 		LsRule *compiled = ls_rule_compile(rule);
@@ -160,7 +163,7 @@ learnsync_define_resource_type(PG_FUNCTION_ARGS)
 	check_name(name);
 	ls_rule_compile(rule);
 	ls_store_open(&call);
-	old = read_rule(name);
+	old = read_rule(name, true);
 	if (old == NULL || compareJsonbContainers(&old->root, &rule->root) != 0)
 	{
 		const char *problem = old == NULL ? NULL : ls_rule_change_refused(old, rule);
