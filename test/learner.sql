@@ -70,7 +70,7 @@ SELECT is(pg_temp.ask(statement, '{"sub": "ann"}', NULL, 'test_' || role), '4250
 -- Row security: somebody who was given the tables to read sees one learner's rows, and that in every table.
 GRANT USAGE ON SCHEMA learnsync_data, learnsync TO test_nobody;
 GRANT SELECT ON ALL TABLES IN SCHEMA learnsync_data TO test_nobody;
-GRANT EXECUTE ON FUNCTION learnsync.current_learner() TO test_nobody;
+GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners() TO test_nobody;
 SELECT learnsync.sync_push('ann', '{"deviceId": "e", "items": [{"id": "late", "operation": "update", "resourceType": "mastery", "resourceId": "m", "data": {"of": "ann"}, "clientTimestamp": "2026-01-07T10:00:00Z"}, {"id": "bad"}]}');
 SELECT learnsync.sync_push('bob', '{"deviceId": "e", "items": [{"id": "late", "operation": "update", "resourceType": "mastery", "resourceId": "m", "data": {"of": "bob"}, "clientTimestamp": "2026-01-07T10:00:00Z"}, {"id": "bad"}]}');
 SELECT is(pg_temp.ask(format('SELECT string_agg(DISTINCT learner_id, '','') FROM learnsync_data.%I', t), '{"sub": "ann"}', 'bob', 'test_nobody'), 'ann', 'row security of ' || t) FROM unnest('{learner,device,resource,ledger,push,conflict,failed}'::text[]) t;
