@@ -180,6 +180,23 @@ async function deactivated(port) {
   ]);
 }
 
+/** Too many pushes: 429, and when to come again. Reading goes on. */
+async function limited() {
+  psql('ALTER ROLE authenticator SET learnsync.rate_limit = 2');
+  try {
+    const { port } = await startPostgrest({ 'db-pool': 1 });
+    const as = learner('hasty');
+    for (const n of [1, 2]) is(await request(port, push([], as)), { status: 200 }, `push ${n} of 2 a minute`);
+    const refused = await request(port, push([], as));
+    is(refused, { status: 429, body: { code: 'PT429', message: 'too many pushes', hint: /^Try again in \d+ seconds\.$/ } }, 'the third is refused');
+    ok(Number(refused.headers['retry-after']) >= 1 && Number(refused.headers['retry-after']) <= 30, 'Retry-After in seconds', refused.headers['retry-after']);
+    is(await request(port, device(as)), { status: 200 }, 'readers are not limited');
+    is(await request(port, push([], learner('another'))), { status: 200 }, 'nor is another learner');
+  } finally {
+    psql('ALTER ROLE authenticator RESET ALL');
+  }
+}
+
 export async function test({ port }) {
   await run(port, ANSWERS);
   await run(port, VIEWS);
@@ -187,6 +204,7 @@ export async function test({ port }) {
   await preferences(port);
   await description(port);
   await pool();
+  await limited();
   await nameless(port);
   await deactivated(port);
 }
