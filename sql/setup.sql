@@ -103,13 +103,13 @@ UNION ALL
 SELECT 'table', c.oid::regclass::text FROM pg_class c, aclexplode(COALESCE(relacl, acldefault('r', relowner)))
 WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND grantee = 0;
 
--- Learner first in every key and in every unique index, but for what belongs to no learner; no sequences, no foreign
--- keys between learners, no types of ours in the tables.
+-- Learner first in every key and in every unique index, but for what belongs to no learner; no sequences, no foreign keys,
+-- no types of ours in the tables.
 SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relname NOT IN ('instance', 'resource_type', 'forgotten', 'content', 'interaction')
     AND i.indisunique AND (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) <> 'learner_id';
 SELECT relname FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind = 'S';
-SELECT conname FROM pg_constraint WHERE connamespace = 'learnsync_data'::regnamespace AND contype = 'f' AND conrelid <> 'learnsync_data.interaction'::regclass;
+SELECT conname FROM pg_constraint WHERE connamespace = 'learnsync_data'::regnamespace AND contype = 'f';
 SELECT attrelid::regclass, attname, atttypid::regtype FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
 JOIN pg_type t ON t.oid = atttypid
 WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0

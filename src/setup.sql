@@ -304,7 +304,7 @@ BEGIN
 
     CREATE TABLE IF NOT EXISTS learnsync_data.interaction (
         interaction_id text COLLATE "C" PRIMARY KEY,
-        content_id text COLLATE "C" NOT NULL REFERENCES learnsync_data.content);
+        content_id text COLLATE "C" NOT NULL);
     COMMENT ON TABLE learnsync_data.interaction IS
         'Interactions of the contents in the catalog; each id is there once.';
     CREATE INDEX IF NOT EXISTS interaction_content ON learnsync_data.interaction (content_id);

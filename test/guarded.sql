@@ -27,6 +27,15 @@ CREATE FUNCTION pg_temp.trace(learner text) RETURNS text LANGUAGE sql AS $$
         UNION ALL SELECT c::text FROM learnsync_data.conflict c WHERE learner_id = learner UNION ALL SELECT f::text FROM learnsync_data.failed f WHERE learner_id = learner
         UNION ALL SELECT d::text FROM learnsync_data.device d WHERE learner_id = learner) AS t (x) $$;
 
+-- Only what a team adds makes a push use a subtransaction, whose rows have an xid of their own.
+SELECT pg_temp.push('plain', '{}', pg_temp.item('a', 1));
+SELECT is((SELECT xmin::text FROM learnsync_data.resource WHERE learner_id = 'plain'), pg_current_xact_id()::xid::text, 'the tables of setup() need no subtransaction');
+SAVEPOINT guarded;
+ALTER TABLE learnsync_data.ledger ADD CHECK (version > 0);
+SELECT pg_temp.push('plain', '{}', pg_temp.item('b', 1));
+SELECT isnt((SELECT xmin::text FROM learnsync_data.resource WHERE learner_id = 'plain' AND resource_id = 'b'), pg_current_xact_id()::xid::text, 'those that a team gave a constraint do');
+ROLLBACK TO guarded;
+
 -- A trigger of the team's that notes each new version.
 CREATE SCHEMA team;
 CREATE TABLE team.seen (learner_id text, operation text, resource_id text, version bigint, by name);
