@@ -260,6 +260,7 @@ extern void ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, J
 extern Jsonb *ls_state_document(const LsState *state);
 extern Jsonb *ls_state_book(const LsState *state);
 extern JsonbValue ls_state_show(const LsRule *rule, const LsState *state);
+extern JsonbValue ls_state_show_stored(const LsRule *rule, Jsonb *stored);
 extern LsField *ls_state_field(const LsState *state, LsText name);
 extern void ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed);
 extern Jsonb *ls_state_pack(const LsState *state);

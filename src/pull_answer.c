@@ -5,15 +5,16 @@
 #include "postgres.h"
 
 #include "sync.h"
+#include "utils/memutils.h"
 
 #define MAX_MEMBERS 10000 /* of lists in one page, unless its first change alone has more */
 
 /* A change on its way into the answer. */
 typedef struct Shown
 {
-	const LsType *type;
+	const LsType *type; /* NULL where it was dropped */
 	bool has_lists;
-	LsState state; /* where the document is not shown as it is stored */
+	LsState state; /* where the document has lists, which are stored elsewhere */
 } Shown;
 
 /* What the device is known to hold: changes made later are new to it. */
@@ -40,7 +41,7 @@ load_state(const LsPulled *change, Shown *shown)
 		return;
 	rule = shown->type->rule;
 	shown->has_lists = rule->has_lists;
-	if (!rule->has_derived && !rule->has_lists)
+	if (!rule->has_lists)
 		return;
 	shown->state = (LsState){.exists = true, .at = change->at, .deleted_at = LS_NO_TIME};
 	ls_state_load(rule, &shown->state, change->data, change->book);
@@ -88,14 +89,16 @@ data_of(const LsPulled *change, const Shown *shown)
 
 	if (change->data == NULL)
 		return ls_json_object();
-	if (shown->state.exists)
+	if (shown->has_lists)
 		return ls_state_show(shown->type->rule, &shown->state);
+	if (shown->type != NULL)
+		return ls_state_show_stored(shown->type->rule, change->data);
 	ls_json_root(change->data, &data);
 	return data;
 }
 
 static JsonbValue
-answer_change(const LsPull *pull, const LsPulled *change, const Shown *shown)
+change_of(const LsPull *pull, const LsPulled *change, const Shown *shown)
 {
 	JsonbValue json = ls_json_object();
 	bool is_new = change->created_version > known_version(pull);
@@ -112,25 +115,47 @@ answer_change(const LsPull *pull, const LsPulled *change, const Shown *shown)
 	return json;
 }
 
+/* The changes of the page. Each is packed as it is made: as trees, a page would take ten times its size. */
+static JsonbValue
+answer_changes(const LsPull *pull, const Shown *shown)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "learnsync change", ALLOCSET_DEFAULT_SIZES);
+	JsonbValue changes = ls_json_array();
+
+	for (int i = 0; i < pull->nchanges; i++)
+	{
+		JsonbValue change;
+		Jsonb *packed;
+
+		MemoryContextSwitchTo(scratch);
+		change = change_of(pull, &pull->changes[i], &shown[i]);
+		packed = ls_json_encode(&change);
+		MemoryContextSwitchTo(caller);
+		packed = memcpy(palloc(VARSIZE(packed)), packed, VARSIZE(packed));
+		MemoryContextReset(scratch);
+		ls_json_root(packed, &change);
+		ls_json_add(&changes, change);
+	}
+	return changes;
+}
+
 /* The answer, while the store is open. */
 Jsonb *
 ls_pull_answer(LsPull *pull)
 {
 	Shown *shown = palloc0(sizeof(Shown) * Max(pull->nchanges, 1));
 	JsonbValue answer = ls_json_object();
-	JsonbValue changes = ls_json_array();
 	int64 version = Max(pull->start.version, pull->cursor);
 
 	for (int i = 0; i < pull->nchanges; i++)
 		load_state(&pull->changes[i], &shown[i]);
 	complete_lists(pull, shown);
-	for (int i = 0; i < pull->nchanges; i++)
-		ls_json_add(&changes, answer_change(pull, &pull->changes[i], &shown[i]));
 	if (pull->has_more)
 		version = pull->changes[pull->nchanges - 1].version;
 	ls_json_put(&answer, "epoch", ls_json_text(ls_store_epoch()));
 	ls_json_put(&answer, "reset", ls_json_bool(pull->reset));
-	ls_json_put(&answer, "changes", changes);
+	ls_json_put(&answer, "changes", answer_changes(pull, shown));
 	ls_json_put(&answer, "hasMore", ls_json_bool(pull->has_more));
 	ls_json_put(&answer, "syncVersion", ls_json_int(version));
 	return ls_json_encode(&answer);

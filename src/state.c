@@ -167,17 +167,14 @@ ls_state_field(const LsState *state, LsText name)
 
 /* The value of a derived field: that of the last step whose bounds the source keeps. */
 static bool
-derive_value(const LsRuleField *rule, const LsState *state, JsonbValue *value)
+derive_value(const LsRuleField *rule, const JsonbValue *source, JsonbValue *value)
 {
-	const LsField *field = ls_state_field(state, rule->source);
-	JsonbValue source = field != NULL ? ls_field_show(field) : ls_json_null();
-
 	for (int i = rule->nsteps - 1; i >= 0; i--)
 	{
 		const LsBounds *bounds = &rule->steps[i].bounds;
 		bool always = bounds->min == NULL && bounds->max == NULL;
 
-		if (always || (source.type == jbvNumeric && ls_check_bounds(bounds, source.val.numeric)))
+		if (always || (source->type == jbvNumeric && ls_check_bounds(bounds, source->val.numeric)))
 		{
 			*value = rule->steps[i].value;
 			return true;
@@ -186,20 +183,59 @@ derive_value(const LsRuleField *rule, const LsState *state, JsonbValue *value)
 	return false;
 }
 
+/* Adds the derived fields to a document that is being built. */
+static void
+derive_fields(const LsRule *rule, JsonbValue *document)
+{
+	int count = document->val.object.nPairs;
+
+	for (int i = 0; rule->has_derived && i < rule->nfields; i++)
+	{
+		const LsRuleField *field = &rule->fields[i];
+		JsonbValue source = ls_json_null();
+		JsonbValue value;
+
+		if (field->strategy != ls_strategy_derive)
+			continue;
+		for (int j = 0; j < count; j++)
+		{
+			if (ls_text_equal(ls_text_of(&document->val.object.pairs[j].key), field->source))
+				source = document->val.object.pairs[j].value;
+		}
+		if (derive_value(field, &source, &value))
+			ls_json_put_text(document, field->name, value);
+	}
+}
+
 /* The document as everybody sees it, computed fields included; null where there is none. */
 JsonbValue
 ls_state_show(const LsRule *rule, const LsState *state)
 {
 	JsonbValue document;
-	JsonbValue value;
 
 	if (!state->exists)
 		return ls_json_null();
 	document = whole_document(state);
-	for (int i = 0; rule->has_derived && i < rule->nfields; i++)
-	{
-		if (rule->fields[i].strategy == ls_strategy_derive && derive_value(&rule->fields[i], state, &value))
-			ls_json_put_text(&document, rule->fields[i].name, value);
-	}
+	derive_fields(rule, &document);
+	return document;
+}
+
+/* The same of a stored document, where it holds its lists, if any: nothing needs to be taken apart for it. */
+JsonbValue
+ls_state_show_stored(const LsRule *rule, Jsonb *stored)
+{
+	JsonbValue document = ls_json_object();
+	JsonbValue whole;
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText name;
+
+	ls_json_root(stored, &whole);
+	if (!rule->has_derived)
+		return whole;
+	ls_json_walk(&walk, &whole);
+	while (ls_json_walk_next(&walk, &name, &value))
+		ls_json_put_text(&document, name, value);
+	derive_fields(rule, &document);
 	return document;
 }
