@@ -220,7 +220,10 @@ ls_state_show(const LsRule *rule, const LsState *state)
 	return document;
 }
 
-/* The same of a stored document, where it holds its lists, if any: nothing needs to be taken apart for it. */
+/*
+ * The same of a stored document that has no lists: nothing needs to be taken apart for it. One that is older than the
+ * rule may have a value where a field is computed now.
+ */
 JsonbValue
 ls_state_show_stored(const LsRule *rule, Jsonb *stored)
 {
@@ -229,13 +232,17 @@ ls_state_show_stored(const LsRule *rule, Jsonb *stored)
 	JsonbValue value;
 	LsJsonWalk walk;
 	LsText name;
+	int place = 0;
 
 	ls_json_root(stored, &whole);
 	if (!rule->has_derived)
 		return whole;
 	ls_json_walk(&walk, &whole);
 	while (ls_json_walk_next(&walk, &name, &value))
-		ls_json_put_text(&document, name, value);
+	{
+		if (ls_rule_walk(rule, &place, name)->strategy != ls_strategy_derive)
+			ls_json_put_text(&document, name, value);
+	}
 	derive_fields(rule, &document);
 	return document;
 }
