@@ -50,7 +50,7 @@ test:
 	test/scratch test/run
 
 bench:
-	SCRATCH_CONF=test/bench/server.conf test/scratch sh -c 'test/bench/run && test/bench/events'
+	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run
 
 bench-events:
 	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/events
