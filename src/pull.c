@@ -2,9 +2,9 @@
  * pull.c
  *		sync_pull: what changed after a cursor, a page at a time, in version order.
  *
- * The change log answers where its rows form an unbroken chain from the cursor on; else one pass over the learner's
- * resources does. Both see one snapshot, so a page never skips what another transaction is about to commit: that
- * will get greater versions, under the learner's lock.
+ * The change log answers where its rows form an unbroken chain from the cursor on, and little has changed; else one
+ * pass over the learner's resources does. Both see one snapshot, so a page never skips what another transaction is about
+ * to commit: that will get greater versions, under the learner's lock.
  */
 #include "postgres.h"
 
@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #define DEFAULT_LIMIT 500
+#define ROWS_PER_LOOKUP 16 /* resources that are read one after the other in the time in which one is looked up */
 #define LOG_ROWS_PER_CHANGE 20 /* how many outdated log entries a page may read before the resources are cheaper */
 
 static bool
@@ -144,11 +145,32 @@ is_full(const LsPull *pull, const LsPulled *change)
 	return pull->nchanges >= pull->limit;
 }
 
+/* How many changes from the cursor on can be wanted: one more than fit tells that there are more. */
+static int64
+most_wanted(const LsPull *pull)
+{
+	if (pull->reset || pull->types.type != jbvNull || pull->scope.type != jbvNull)
+		return PG_INT64_MAX;
+	return pull->limit + 1;
+}
+
+/*
+ * Whether the log is the shorter way to the page: each of its changes is looked up, while all resources, of which there
+ * are no more than versions, are read in a row.
+ */
+static bool
+prefers_log(const LsPull *pull)
+{
+	int64 lookups = Min((int64) pull->limit, pull->start.log_version - pull->cursor);
+
+	return lookups * ROWS_PER_LOOKUP < pull->start.version;
+}
+
 /* Fills the page from one of the two sources; false where the log cannot answer. */
 static bool
 fill_page(LsPull *pull, bool use_log)
 {
-	LsPullCursor *cursor = ls_store_open_pull(pull->learner, pull->cursor, use_log);
+	LsPullCursor *cursor = ls_store_open_pull(pull->learner, pull->cursor, use_log, most_wanted(pull));
 	int64 chained = pull->cursor;
 	int64 spare = (int64) pull->limit * LOG_ROWS_PER_CHANGE;
 	bool whole = true;
@@ -199,7 +221,7 @@ do_pull(LsPull *pull)
 		pull->cursor = LS_FIRST_VERSION;
 	if (pull->from > pull->cursor)
 		pull->from = LS_FIRST_VERSION; /* nobody holds more than he has seen */
-	if (pull->cursor < pull->start.version && !fill_page(pull, true))
+	if (pull->cursor < pull->start.version && (!prefers_log(pull) || !fill_page(pull, true)))
 	{
 		pull->has_more = false;
 		(void) fill_page(pull, false);

@@ -214,8 +214,8 @@ plan_of(LsStatement *statement)
 static int
 begin_planning(LsStatement *statement)
 {
-	static const char *const unwanted[] = {"enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
-										   "enable_mergejoin", "jit"};
+	static const char *const unwanted[] = {"enable_seqscan",   "enable_bitmapscan", "enable_hashjoin",
+										   "enable_mergejoin", "enable_memoize",    "jit"};
 	SPIPlanPtr plan = plan_of(statement);
 	int level;
 

@@ -39,8 +39,8 @@ static LsStatement read_log = {
 static LsStatement read_all = {
 	"SELECT NULL::pg_catalog.int8, NULL::pg_catalog.int8, s.version, s.resource_type, s.resource_id, s.version,"
 	" s.created_version, s.updated_at, s.at, s.data, s.book FROM learnsync_data.resource s"
-	" WHERE s.learner_id" EQ "$1 AND s.version" GT "$2 ORDER BY s.version",
-	{"pg_catalog.text", "pg_catalog.int8", NULL}};
+	" WHERE s.learner_id" EQ "$1 AND s.version" GT "$2 ORDER BY s.version LIMIT $3",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", NULL}};
 
 /* A learner who never pushed is at the first version. */
 void
@@ -59,11 +59,12 @@ ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start)
 	start->device.exists = !no_device;
 }
 
+/* The changes after a version, from the log or from the resources; of these not more than limit. */
 LsPullCursor *
-ls_store_open_pull(LsText learner, int64 after, bool use_log)
+ls_store_open_pull(LsText learner, int64 after, bool use_log, int64 limit)
 {
 	LsPullCursor *cursor = palloc0(sizeof(LsPullCursor));
-	Datum values[] = {ls_text_to_datum(learner), Int64GetDatum(after)};
+	Datum values[] = {ls_text_to_datum(learner), Int64GetDatum(after), Int64GetDatum(limit)};
 
 	cursor->use_log = use_log;
 	cursor->portal = ls_store_cursor(use_log ? &read_log : &read_all, values);

@@ -311,7 +311,7 @@ extern void ls_store_touch_device(LsPush *push);
 typedef struct LsPullCursor LsPullCursor;
 
 extern void ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start);
-extern LsPullCursor *ls_store_open_pull(LsText learner, int64 after, bool use_log);
+extern LsPullCursor *ls_store_open_pull(LsText learner, int64 after, bool use_log, int64 limit);
 extern bool ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change);
 extern void ls_store_close_pull(LsPullCursor *cursor);
 

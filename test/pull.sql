@@ -75,9 +75,28 @@ BEGIN
 EXCEPTION WHEN no_data_found THEN
     RETURN SQLERRM;
 END $$;
+-- The same for a learner with so many versions behind that the log is the shorter way: all of them are moved up by 1000.
+CREATE FUNCTION pg_temp.same_in_a_long_life(what text, gone bigint[], resource_types text[] DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    differing text;
+BEGIN
+    UPDATE learnsync_data.learner SET version = version + 1000, log_version = log_version + 1000 WHERE learner_id = 'ann';
+    UPDATE learnsync_data.resource SET version = version + 1000, created_version = created_version + 1000 WHERE learner_id = 'ann';
+    UPDATE learnsync_data.member SET version = version + 1000 WHERE learner_id = 'ann';
+    UPDATE learnsync_data.push p SET version = version + 1000, prev_version = prev_version + 1000, resource_types = COALESCE(same_in_a_long_life.resource_types, p.resource_types) WHERE learner_id = 'ann';
+    DELETE FROM learnsync_data.push WHERE learner_id = 'ann' AND version - 1000 = ANY (gone);
+    differing := (SELECT string_agg(concat_ws(' ', from_version, more, 'have', have, 'want', pages), E'\n')
+        FROM with_log, LATERAL regexp_replace(pg_temp.pages('ann', jsonb_build_object('lastSyncVersion', from_version + 1000) || more), '([@=])100?(\d+)', '\1\2', 'g') have WHERE pages <> have);
+    RAISE EXCEPTION USING ERRCODE = 'P0002', MESSAGE = COALESCE(differing, 'same');
+EXCEPTION WHEN no_data_found THEN
+    RETURN SQLERRM;
+END $$;
 SELECT is(array_agg(version ORDER BY version, push_no), '{4,5,7,7,8,10}', 'the log') FROM learnsync_data.push WHERE learner_id = 'ann';
 SELECT is(pg_temp.same_without(what, gone), 'same', 'the log without ' || what) FROM (VALUES ('nothing', '{}'::bigint[]), ('its beginning', '{4}'), ('half of it', '{4,5,7}'), ('its middle', '{5}'), ('two in the middle', '{5,8}'), ('its end', '{10}'), ('all but its end', '{4,5,7,8}'),
     ('all but its middle', '{4,5,8,10}'), ('all', '{4,5,7,8,10}')) v (what, gone);
+SELECT is(pg_temp.same_in_a_long_life(what, gone), 'same', 'in a long life the log without ' || what) FROM (VALUES ('nothing', '{}'::bigint[]), ('its beginning', '{4}'), ('half of it', '{4,5,7}'), ('its middle', '{5}'), ('two in the middle', '{5,8}'), ('its end', '{10}'), ('all but its end', '{4,5,7,8}'),
+    ('all but its middle', '{4,5,8,10}'), ('all', '{4,5,7,8,10}')) v (what, gone);
+SELECT isnt(pg_temp.same_in_a_long_life('a log that lies', '{}', '{}'), 'same', 'it is the log that answers there');
 -- Part of a version's rows: one of the two pushes that end at version 7.
 SELECT is((SELECT count(*) FROM learnsync_data.push WHERE learner_id = 'ann' AND version = 7), 2::bigint, 'a push that changed no resource has the version of the one before');
 SAVEPOINT s;
