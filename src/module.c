@@ -74,10 +74,16 @@ read_completion(LsItem *item, LsFailure *failure)
 	return read_event(item, "module_completion", failure);
 }
 
-static const LsChannel progress_channel = {
-	.name = "sync_progress", .is_flat = true, .id = "idempotencyKey", .time = "clientTimestamp", .read = read_progress};
-static const LsChannel completion_channel = {
-	.name = "sync_completions", .is_flat = true, .id = "idempotencyKey", .time = "clientTimestamp", .read = read_completion};
+static const LsChannel progress_channel = {.name = "sync_progress",
+										   .is_flat = true,
+										   .id = "idempotencyKey",
+										   .time = "clientTimestamp",
+										   .read = read_progress};
+static const LsChannel completion_channel = {.name = "sync_completions",
+											 .is_flat = true,
+											 .id = "idempotencyKey",
+											 .time = "clientTimestamp",
+											 .read = read_completion};
 
 /* Whether the item's score is better than the best before it, which it takes the place of. */
 static bool
