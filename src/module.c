@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "sync.h"
+#include "utils/memutils.h"
 
 #define SCORE "score"
 
@@ -73,10 +74,16 @@ read_completion(LsItem *item, LsFailure *failure)
 	return read_event(item, "module_completion", failure);
 }
 
-static const LsChannel progress_channel = {
-	.name = "sync_progress", .is_flat = true, .id = "idempotencyKey", .read = read_progress};
-static const LsChannel completion_channel = {
-	.name = "sync_completions", .is_flat = true, .id = "idempotencyKey", .read = read_completion};
+static const LsChannel progress_channel = {.name = "sync_progress",
+										   .is_flat = true,
+										   .id = "idempotencyKey",
+										   .time = "clientTimestamp",
+										   .read = read_progress};
+static const LsChannel completion_channel = {.name = "sync_completions",
+											 .is_flat = true,
+											 .id = "idempotencyKey",
+											 .time = "clientTimestamp",
+											 .read = read_completion};
 
 /* Whether the item's score is better than the best before it, which it takes the place of. */
 static bool
@@ -105,7 +112,7 @@ reason_skipped(const LsPush *push, const LsItem *item, JsonbValue *best)
 		return "duplicate idempotencyKey";
 	if (item->verdict == LS_MANUAL_REQUIRED)
 		return "conflict: a person must decide";
-	if (item->verdict != LS_SYNCED)
+	if (item->verdict == LS_SERVER_WINS && !item->changed)
 		return item->change.at <= item->resource->stored.deleted_at ? "module was deleted later"
 																	: "stale syncVersion";
 	if (push->channel == &completion_channel && !raises_score(item, best))
@@ -121,12 +128,13 @@ result_of(const LsPush *push, const LsItem *item, JsonbValue *best)
 	const char *reason = rejected ? item->failure.message : reason_skipped(push, item, best);
 
 	if (reason != NULL)
-		ls_json_put(&result, "reason", ls_json_string(reason));
+		ls_json_put(&result, "reason", ls_json_string(pstrdup(reason)));
 	ls_json_put(&result, "status", ls_json_string(rejected ? "rejected" : reason != NULL ? "skipped" : "applied"));
 	ls_json_put(&result, "idempotencyKey", ls_json_text(item->id));
 	return result;
 }
 
+/* The results outlive the push: what they say is copied. */
 static void
 add_results(JsonbValue *results, const LsPush *push)
 {
@@ -176,7 +184,27 @@ run_length(const JsonbValue *events, int count)
 	return length;
 }
 
-/* A push is of one device, a request need not be: each run of events of one device is a push. */
+/*
+ * One run of events of one device, which is a push. What it used is given back, as a request may be of a thousand runs:
+ * its memory, and the rows that it read, which live as long as the store is open.
+ */
+static void
+push_run(LsCall *call, LsPush *push, JsonbValue *results)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext run = AllocSetContextCreate(context, "learnsync run", ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(run);
+	ls_push_run(push);
+	MemoryContextSwitchTo(context);
+	add_results(results, push);
+	MemoryContextDelete(run);
+	ls_store_close(&call->store);
+	ls_store_open(&call->store);
+	MemoryContextSwitchTo(context);
+}
+
+/* A push is of one device, a request need not be. */
 static Jsonb *
 push_events(LsCall *call, const LsChannel *channel)
 {
@@ -186,6 +214,7 @@ push_events(LsCall *call, const LsChannel *channel)
 	JsonbValue request;
 	JsonbValue list;
 	JsonbValue *events;
+	int length = 0;
 	int count;
 
 	ls_request_open(call->request, &request);
@@ -193,19 +222,21 @@ push_events(LsCall *call, const LsChannel *channel)
 	if (count == 0)
 		ls_request_refuse("events", "must not be empty");
 	events = elements_of(&list, count);
-	for (int done = 0, length; done < count; done += length)
+	for (int done = 0; done < count; done += length)
 	{
 		LsPush push;
 
 		length = run_length(&events[done], count - done);
 		ls_push_start(&push, call, channel);
 		push.unmetered = done > 0;
+		push.partial = length < count;
 		push.device.id = device_of(&events[done]);
 		push.nitems = length;
 		push.items_raw = length == count ? list : array_of(&events[done], length);
-		ls_push_run(&push);
-		add_results(&results, &push);
+		push_run(call, &push, &results);
 	}
+	if (length < count)
+		ls_store_prune_failed(call->learner);
 	ls_json_put(&data, "results", results);
 	ls_json_put(&answer, "data", data);
 	ls_json_put(&answer, "success", ls_json_bool(true));

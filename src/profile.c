@@ -25,7 +25,7 @@ read_activity(LsItem *item, LsFailure *failure)
 }
 
 static const LsChannel channel = {
-	.name = "progress_batch", .is_flat = true, .id = "idempotency_key", .read = read_activity};
+	.name = "progress_batch", .is_flat = true, .id = "idempotency_key", .time = "timestamp", .read = read_activity};
 
 /* Why an item has no part in what is stored; NULL where it has. */
 static const char *
@@ -36,11 +36,11 @@ error_of(const LsItem *item)
 	return item->verdict == LS_SYNCED ? NULL : "idempotency_key is that of another activity";
 }
 
-/* Whether the record was there before, be it through another function. */
+/* Whether what it says was there before, be it through another function. */
 static bool
 is_duplicate(const LsItem *item)
 {
-	return item->duplicate || item->resource->stored.exists;
+	return item->duplicate || !item->changed;
 }
 
 static JsonbValue

@@ -9,20 +9,31 @@ CREATE OR REPLACE FUNCTION learnsync_api.progress_batch(jsonb) RETURNS jsonb
 COMMENT ON FUNCTION learnsync_api.progress_batch(jsonb) IS
     'Add activities of a profile that I own, or of mine. Body: {profile_id, items: [{idempotency_key, activity_type, content_id, score?, duration_seconds?, meta_data?, timestamp?, completed?}]}. Answer: {results: [{idempotency_key, status: ok|duplicate|error, server_id?, error?}]}, in input order. Repeating a batch is safe; a duplicate carries the server_id of the first.';
 
+-- Both learners' rows are locked, or made, in one order for all: nobody becomes a learner, and nobody is erased, between
+-- the check and the write. An owner who is no learner yet does not become one by this.
 CREATE OR REPLACE FUNCTION learnsync.add_profile_as_owner(profile_id text, owner text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    id text;
     present text;
+    made text[] := '{}';
 BEGIN
     IF profile_id IS NULL OR char_length(profile_id) NOT BETWEEN 1 AND 200
         OR owner IS NULL OR char_length(owner) NOT BETWEEN 1 AND 200 OR owner = profile_id THEN
         RAISE EXCEPTION 'profile_id and owner must be two ids of 1 to 200 characters'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF EXISTS (SELECT FROM learnsync_data.forgotten f WHERE f.learner_hash = learnsync.forgotten_hash_as_owner(profile_id)) THEN
-        RAISE EXCEPTION 'this learner was erased' USING ERRCODE = 'PT410';
-    END IF;
-    LOCK TABLE learnsync_data.profile IN SHARE ROW EXCLUSIVE MODE;
+    FOR id IN SELECT u FROM unnest(ARRAY[profile_id, owner]) u ORDER BY u COLLATE "C" LOOP
+        LOOP
+            PERFORM FROM learnsync_data.learner l WHERE l.learner_id = id FOR NO KEY UPDATE;
+            EXIT WHEN FOUND;
+            INSERT INTO learnsync_data.learner (learner_id) VALUES (id) ON CONFLICT (learner_id) DO NOTHING;
+            IF FOUND THEN
+                made := made || id;
+            END IF;
+        END LOOP;
+    END LOOP;
+    DELETE FROM learnsync_data.learner l WHERE l.learner_id = add_profile_as_owner.owner AND l.learner_id = ANY (made);
     SELECT p.owner INTO present FROM learnsync_data.profile p WHERE p.learner_id = profile_id;
     IF FOUND AND present IS NULL THEN
         UPDATE learnsync_data.profile p SET owner = add_profile_as_owner.owner WHERE p.learner_id = profile_id;
@@ -31,14 +42,13 @@ BEGIN
     IF present = add_profile_as_owner.owner THEN
         RETURN false;
     END IF;
-    IF present IS NOT NULL OR EXISTS (SELECT FROM learnsync_data.learner l WHERE l.learner_id = profile_id) THEN
+    IF present IS NOT NULL OR profile_id <> ALL (made) THEN
         RAISE EXCEPTION 'profile is somebody else''s already' USING ERRCODE = 'unique_violation',
             DETAIL = CASE WHEN present IS NULL THEN format('%s is a learner of their own.', to_json(profile_id))
                      ELSE format('%s belongs to another owner.', to_json(profile_id)) END,
             HINT = 'Give each profile an id that nobody else has, and add it before its first activity.';
     END IF;
     INSERT INTO learnsync_data.profile (learner_id, owner, created_at) VALUES (profile_id, owner, clock_timestamp());
-    INSERT INTO learnsync_data.learner (learner_id) VALUES (profile_id);
     RETURN true;
 END
 $$;
@@ -56,7 +66,7 @@ COMMENT ON FUNCTION learnsync.remove_profile_as_owner(text) IS 'What remove_prof
 CREATE OR REPLACE FUNCTION learnsync.add_profile(profile_id text, owner text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_add_profile';
 COMMENT ON FUNCTION learnsync.add_profile(text, text) IS
-    'Makes a profile, a learner for whom another one, the owner, sends activities and whose activities the owner may read; whether it is new to this owner. Errors: 22023 no two ids, 23505 the id is a learner''s or another owner''s profile, PT410 that learner was erased.';
+    'Makes a profile, a learner for whom another one, the owner, sends activities and whose activities the owner may read; whether it is new to this owner. Errors: 22023 no two ids, 23505 the id is a learner''s or another owner''s profile, PT410 the profile or the owner was erased.';
 
 CREATE OR REPLACE FUNCTION learnsync.remove_profile(profile_id text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_remove_profile';

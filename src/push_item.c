@@ -73,7 +73,8 @@ read_push_item(LsItem *item, LsFailure *failure)
 		   ls_item_read_time(item, "clientTimestamp", failure);
 }
 
-const LsChannel ls_push_channel = {.name = "sync_push", .by_device = true, .id = "id", .read = read_push_item};
+const LsChannel ls_push_channel = {
+	.name = "sync_push", .by_device = true, .id = "id", .time = "clientTimestamp", .read = read_push_item};
 
 /* The resourceId as sent, if it was. */
 static bool
@@ -96,13 +97,14 @@ read_resource_id(LsItem *item, LsText *id, LsFailure *failure)
 
 /* Settles which resource the item is about; an id that is missing and may be is derived from the identity. */
 static bool
-read_key(LsItem *item, LsFailure *failure)
+read_key(const LsChannel *channel, LsItem *item, LsFailure *failure)
 {
 	const LsRule *rule = item->type->rule;
-	LsText sent;
+	LsText sent = {NULL, 0};
 	pg_uuid_t derived;
 
-	if (!read_resource_id(item, &sent, failure))
+	/* Where the data are the item, a member of that name is but a member. */
+	if (!channel->is_flat && !read_resource_id(item, &sent, failure))
 		return false;
 	if (item->change.is_delete && !rule->allow_delete)
 		return ls_fail(failure, "not_allowed", "operation", "%s cannot be deleted", ls_text_string(item->type->name));
@@ -142,7 +144,7 @@ check_item(const LsChannel *channel, LsItem *item, int depth, LsFailure *failure
 	if (item->id.data == NULL || !ls_text_is_id(item->id))
 		return ls_fail(failure, "invalid", channel->id, "%s must be a string of 1 to %d characters", channel->id,
 					   LS_MAX_ID_CHARS);
-	return channel->read(item, failure) && read_key(item, failure) &&
+	return channel->read(item, failure) && read_key(channel, item, failure) &&
 		   (item->change.is_delete || ls_check_document(item->type->rule, &item->change.data, failure)) &&
 		   (!item->type->rule->xapi || read_statement_id(item, failure));
 }

@@ -35,9 +35,9 @@ link_twins(LsPush *push)
 }
 
 static bool
-refuse_reused(LsFailure *failure)
+refuse_reused(const LsPush *push, LsFailure *failure)
 {
-	return ls_fail(failure, "id_reused", "id", "this id was already accepted with other content");
+	return ls_fail(failure, "id_reused", push->channel->id, "this id was already accepted with other content");
 }
 
 /* The order instant: the client's clock, unless it runs ahead by more than we believe. */
@@ -52,7 +52,7 @@ static void
 refuse_expired(const LsPush *push, LsItem *item)
 {
 	if (item->refused.code == NULL && item->client_at < push->learner.receipt_horizon)
-		ls_fail(&item->refused, "expired", "clientTimestamp",
+		ls_fail(&item->refused, "expired", push->channel->time,
 				"items this old are not taken any more, as it is not known whether they were taken before");
 }
 
@@ -75,7 +75,7 @@ ls_push_judge(LsPush *push)
 		}
 		item->refused = (LsFailure){NULL};
 		if (item->receipt.fingerprint != item->fingerprint)
-			refuse_reused(&item->refused);
+			refuse_reused(push, &item->refused);
 	}
 }
 
@@ -147,6 +147,7 @@ merge_item(LsPush *push, LsItem *item)
 	if (merged.verdict == LS_FAILED)
 		return;
 	item->accepted = true;
+	item->changed = merged.changed;
 	if (merged.changed)
 		mark_changed(push, resource);
 }
@@ -158,7 +159,7 @@ decide_item(LsPush *push, LsItem *item)
 	const LsItem *twin = accepted_twin(item);
 
 	item->failure = item->refused;
-	item->accepted = item->duplicate = false;
+	item->accepted = item->duplicate = item->changed = false;
 	if (item->failure.code == NULL && item->receipt.found)
 	{
 		item->duplicate = true;
@@ -171,7 +172,7 @@ decide_item(LsPush *push, LsItem *item)
 		item->verdict = twin->verdict;
 	}
 	else if (twin != NULL)
-		refuse_reused(&item->failure);
+		refuse_reused(push, &item->failure);
 	else if (item->failure.code == NULL)
 		merge_item(push, item);
 	if (item->failure.code != NULL)

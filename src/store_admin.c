@@ -122,10 +122,18 @@ learnsync_validate_content(PG_FUNCTION_ARGS)
 	return answer_call(fcinfo, &validate_content);
 }
 
+/* Who was erased is refused when the rows are locked, so that no erasure can come in between. */
 Datum
 learnsync_add_profile(PG_FUNCTION_ARGS)
 {
-	return answer_call(fcinfo, &add_profile);
+	Datum added = answer_call(fcinfo, &add_profile);
+	LsStoreCall call;
+
+	ls_store_open(&call);
+	for (int i = 0; i < PG_NARGS(); i++)
+		ls_store_refuse_forgotten(ls_text_datum(PG_GETARG_DATUM(i)));
+	ls_store_close(&call);
+	return added;
 }
 
 Datum

@@ -56,7 +56,16 @@ failed_datum(const LsFailed *failed)
 	return ls_store_row(&failed_row, values, nulls);
 }
 
-/* Records failed items, each identity once, and drops the oldest of too many. */
+/* Drops the oldest of too many failed items. */
+void
+ls_store_prune_failed(LsText learner)
+{
+	Datum values[] = {ls_text_to_datum(learner)};
+
+	ls_store_run(&prune_failed, values, NULL);
+}
+
+/* Records failed items, each identity once; too many are dropped at once, unless more of the request is to come. */
 void
 ls_store_write_failed(const LsPush *push, const LsFailed *failed, int count)
 {
@@ -71,7 +80,8 @@ ls_store_write_failed(const LsPush *push, const LsFailed *failed, int count)
 		rows[i] = failed_datum(&failed[i]);
 	values[1] = ls_store_array(&failed_row, rows, count);
 	ls_store_run(&write_failed, values, NULL);
-	ls_store_run(&prune_failed, values, NULL);
+	if (!push->partial)
+		ls_store_prune_failed(push->learner.id);
 }
 
 /* Drops the failed copies of items that were accepted now, for the few learners who have failed items. */

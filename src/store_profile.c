@@ -14,12 +14,13 @@ static LsStatement find_profile = {"SELECT FROM learnsync_data.profile p WHERE p
 static LsStatement read_profiles = {"SELECT p.learner_id FROM learnsync_data.profile p WHERE p.owner" EQ "$1",
 									{"pg_catalog.text", NULL}};
 
+/* What was taken from an owner is so from the next call on, at every isolation level. */
 bool
 ls_store_owns_profile(LsText profile, LsText owner)
 {
 	Datum values[] = {ls_text_to_datum(profile), ls_text_to_datum(owner)};
 
-	return ls_store_run(&find_profile, values, NULL) > 0;
+	return ls_store_read_latest(&find_profile, values) > 0;
 }
 
 PG_FUNCTION_INFO_V1(learnsync_current_learners);

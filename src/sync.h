@@ -105,6 +105,7 @@ typedef struct LsItem
 	LsVerdict verdict;
 	bool duplicate;
 	bool accepted; /* takes part in the merge */
+	bool changed; /* accepted, and its resource is not what it was before */
 	int64 version; /* what the answer says */
 	struct LsItem *next; /* in its hash bucket */
 } LsItem;
@@ -116,6 +117,7 @@ typedef struct LsChannel
 	bool by_device; /* the device is part of them, too */
 	bool is_flat; /* an item's data are not in a member of their own */
 	const char *id; /* the member that holds an item's id */
+	const char *time; /* and the client's time */
 	bool (*read)(LsItem *item, LsFailure *failure); /* finds operation, type, data and client time of an object */
 } LsChannel;
 
@@ -133,6 +135,7 @@ typedef struct LsPush
 	bool dry_run;
 	bool atomic;
 	bool unmetered; /* no rate limit counts it: a retry of the server's own, or a further part of one request */
+	bool partial; /* the request has other parts: who makes them prunes failed items, once for all */
 	TimestampTz now;
 	int64 version; /* the learner's, as this push leaves it */
 	int64 safe_version; /* what the device may store as its cursor */
@@ -300,6 +303,7 @@ typedef struct LsFailed
 } LsFailed;
 
 extern void ls_store_write_failed(const LsPush *push, const LsFailed *failed, int count);
+extern void ls_store_prune_failed(LsText learner);
 extern void ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, int count);
 
 /* store_write.c */

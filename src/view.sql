@@ -2,7 +2,8 @@
 -- whoever asks, so row security decides: everybody sees one learner's rows. A document's fields are read without
 -- trusting what a team's own rule may have let in: numbers as numeric, everything else as it is. learner_id is an
 -- expression, so that a filter on it is not estimated from statistics: a client may ask PostgREST for a planner's
--- count, and statistics know how many rows each learner has.
+-- count, and statistics know how many rows each learner has. Where any number is taken, sums leave out those from 1e15
+-- on: one of 1e131071 would make them overflow, for ever.
 CREATE OR REPLACE FUNCTION learnsync.setup_views() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $views$
 BEGIN
@@ -82,8 +83,8 @@ BEGIN
 
     CREATE OR REPLACE VIEW learnsync_api.activity WITH (security_invoker = true) AS
     SELECT r.learner_id || '' AS learner_id, r.resource_id AS idempotency_key, r.data ->> 'activity_type' AS activity_type,
-        r.data ->> 'content_id' AS content_id, (r.data ->> 'score')::numeric AS score,
-        (r.data ->> 'duration_seconds')::numeric AS duration_seconds, r.data -> 'meta_data' AS meta_data,
+        r.data ->> 'content_id' AS content_id, jsonb_path_query_first(r.data, '$.score ? (@.type() == "number")')::numeric AS score,
+        jsonb_path_query_first(r.data, '$.duration_seconds ? (@.type() == "number")')::numeric AS duration_seconds, r.data -> 'meta_data' AS meta_data,
         r.data -> 'completed' AS completed, r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
     WHERE r.resource_type = 'activity' AND r.data IS NOT NULL
@@ -101,16 +102,17 @@ BEGIN
     SELECT p.learner_id || '' AS learner_id, s.*
     FROM (SELECT m.learner_id FROM learnsync_data.profile m UNION ALL SELECT learnsync.current_learner()) p
     CROSS JOIN LATERAL (
-        SELECT count(*) AS activities, COALESCE(sum((r.data ->> 'score')::numeric), 0) AS total_score,
-            avg((r.data ->> 'score')::numeric) AS average_score,
-            COALESCE(sum((r.data ->> 'duration_seconds')::numeric), 0) AS duration_seconds,
-            count(DISTINCT r.data ->> 'content_id') FILTER (WHERE (r.data ->> 'score')::numeric >= 80) AS completed_contents,
-            max(r.at) AS last_activity_at
-        FROM learnsync_data.resource r
-        WHERE r.learner_id = p.learner_id AND r.resource_type = 'activity' AND r.data IS NOT NULL) s
+        SELECT count(*) AS activities, COALESCE(sum(a.score), 0) AS total_score, avg(a.score) AS average_score,
+            COALESCE(sum(a.duration), 0) AS duration_seconds,
+            count(DISTINCT a.content_id) FILTER (WHERE a.score >= 80) AS completed_contents, max(a.at) AS last_activity_at
+        FROM (SELECT r.at, r.data ->> 'content_id' AS content_id,
+                  jsonb_path_query_first(r.data, '$.score ? (@ > -1e15 && @ < 1e15)')::numeric AS score,
+                  jsonb_path_query_first(r.data, '$.duration_seconds ? (@ > -1e15 && @ < 1e15)')::numeric AS duration
+              FROM learnsync_data.resource r
+              WHERE r.learner_id = p.learner_id AND r.resource_type = 'activity' AND r.data IS NOT NULL) a) s
     WHERE p.learner_id IS NOT NULL;
     COMMENT ON VIEW learnsync_api.profile_stats IS
-        'What my activities and those of each of my profiles (learner_id) sum up to: total and average score, duration_seconds, completed_contents the number of different contents with a score of 80 or more.';
+        'What my activities and those of each of my profiles (learner_id) sum up to: total and average score, duration_seconds, completed_contents the number of different contents with a score of 80 or more. Scores and seconds from 1e15 on are left out of sums.';
 
     CREATE OR REPLACE VIEW learnsync_api.learner_stats WITH (security_invoker = true) AS
     SELECT l.learner_id || '' AS learner_id, lesson.lessons_started, lesson.lessons_completed, lesson.time_spent,
@@ -124,11 +126,12 @@ BEGIN
         FROM learnsync_data.resource r
         WHERE r.learner_id = l.learner_id AND r.resource_type = 'lesson_progress' AND r.data IS NOT NULL) lesson
     CROSS JOIN LATERAL (
-        SELECT count(DISTINCT a.data ->> 'quizId') AS quizzes, count(*) AS quiz_attempts, avg(
-            CASE WHEN jsonb_typeof(a.score) = 'number' THEN a.score::numeric
-                 WHEN jsonb_typeof(a.score -> 'raw') = 'number' AND jsonb_typeof(a.score -> 'max') = 'number'
-                 THEN 100 * (a.score -> 'raw')::numeric / NULLIF((a.score -> 'max')::numeric, 0) END) AS average_score
-        FROM (SELECT r.data, r.data -> 'score' AS score FROM learnsync_data.resource r
+        SELECT count(DISTINCT a.quiz_id) AS quizzes, count(*) AS quiz_attempts,
+            avg(COALESCE(a.score, 100 * a.raw / a.max)) AS average_score
+        FROM (SELECT r.data ->> 'quizId' AS quiz_id, jsonb_path_query_first(r.data, '$.score ? (@ > -1e15 && @ < 1e15)')::numeric AS score,
+                  jsonb_path_query_first(r.data, '$.score.raw ? (@ > -1e15 && @ < 1e15)')::numeric AS raw,
+                  jsonb_path_query_first(r.data, '$.score.max ? (@ > 1e-15 && @ < 1e15)')::numeric AS max
+              FROM learnsync_data.resource r
               WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL) a) quiz
     CROSS JOIN LATERAL (
         SELECT COALESCE((array_agg(run.days ORDER BY run.until DESC))[1], 0) AS current_streak,
@@ -139,7 +142,7 @@ BEGIN
                           FROM learnsync_data.resource r
                           WHERE r.learner_id = l.learner_id AND r.resource_type IN ('lesson_progress', 'module_completion')
                           UNION SELECT (timezone('UTC', r.at))::date FROM learnsync_data.resource r
-                          WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt'
+                          WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL
                           UNION SELECT (timezone('UTC', c.completed_at))::date FROM learnsync_data.progress_content c
                           WHERE c.learner_id = l.learner_id) d
                     WHERE d.day IS NOT NULL) n

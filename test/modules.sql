@@ -27,6 +27,9 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
     RETURN concat_ws(' | ', SQLSTATE, SQLERRM, nullif(detail, ''));
 END $$;
+-- 500 bad events of two devices in turn.
+CREATE FUNCTION pg_temp.bad_events(request int) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT learnsync.sync_progress('many', jsonb_build_object('events', (SELECT jsonb_agg(pg_temp.event(request || '-' || n, jsonb_build_object('deviceId', 'd' || n % 2))) FROM generate_series(1, 500) n))) $$;
 SELECT learnsync.register_content('{"contents": [{"contentId": "m1", "kind": "module"}, {"contentId": "m2", "kind": "module"}]}');
 
 -- How to test, as the seed has it.
@@ -79,6 +82,11 @@ SELECT is(learnsync.sync_push('bob', '{"deviceId": "tab", "items": [{"id": "x", 
     '{"id": "x", "code": "unknown_content", "path": "data.moduleId", "error": "moduleId is not in the content catalog", "retryable": false}', 'sync_push asks the catalog, too');
 SELECT is(pg_temp.progress('more', pg_temp.event('k', pg_temp.at(5, 1, '{"chapter": {"n": 2}, "note": null}'))), 'k applied', 'an event that says more');
 SELECT is(pg_temp.document('more', 'module_progress'), '{"note": null, "chapter": {"n": 2}, "moduleId": "m1", "syncVersion": 1, "progressPercent": 5}', 'of which nothing is lost');
+SELECT is(pg_temp.progress('more', pg_temp.event('r', pg_temp.at(6, 2, '{"resourceId": "r1", "resourceType": 5, "operation": "delete", "data": []}'))), 'r applied', 'members that mean something to sync_push are members like any other');
+SELECT is(pg_temp.document('more', 'module_progress'), '{"data": [], "moduleId": "m1", "operation": "delete", "resourceId": "r1", "syncVersion": 2, "resourceType": 5, "progressPercent": 6}', 'and kept');
+SELECT is(pg_temp.complete('more', pg_temp.event('r', pg_temp.score(5, '{"resourceId": "m1"}')) - 'moduleId'), 'r rejected (moduleId is missing)', 'none stands for the module');
+SELECT is(pg_temp.progress('more', pg_temp.event('k', pg_temp.at(6, 1))), 'k rejected (this id was already accepted with other content)', 'an id reused');
+SELECT is((SELECT string_agg(code || ' ' || path, ', ' ORDER BY code) FROM learnsync_data.failed WHERE learner_id = 'more'), 'id_reused idempotencyKey, invalid moduleId', 'is recorded by the name that it goes by');
 
 -- Devices: each event names its own; a batch of several devices is taken in its order.
 SELECT is(pg_temp.progress('dev', pg_temp.event('1', pg_temp.at(1, 1)), pg_temp.event('2', pg_temp.at(2, 2, '{"deviceId": "phone"}')), pg_temp.event('2', pg_temp.at(2, 2, '{"deviceId": "phone"}')), pg_temp.event('3', pg_temp.at(3, 3, '{"deviceId": null}')), pg_temp.event('4', pg_temp.at(4, 1)), pg_temp.event('5', pg_temp.at(5, 5))),
@@ -115,6 +123,24 @@ DELETE FROM learnsync_data.resource WHERE resource_type = 'module_progress';
 SELECT learnsync.drop_resource_type('module_progress');
 SELECT is(pg_temp.progress('own', pg_temp.event('c', pg_temp.at(1, 1))), 'c rejected (resource type module_progress was dropped)', 'no type at all');
 ROLLBACK TO own;
+
+-- What another rule made of an event decides, not how old it is.
+DELETE FROM learnsync_data.resource WHERE resource_type = 'module_progress';
+SELECT learnsync.define_resource_type('module_progress', '{"key": ["moduleId"], "policy": "client_wins"}');
+SELECT is(pg_temp.progress('own', pg_temp.event('a', pg_temp.at(1, 1)), pg_temp.event('b', pg_temp.at(2, 2, '{"clientTimestamp": "2026-01-01T10:00:00Z"}'))), 'a applied, b applied', 'client_wins: an older event is applied');
+SELECT is(pg_temp.document('own', 'module_progress') ->> 'progressPercent', '2', 'as the document shows');
+DELETE FROM learnsync_data.resource WHERE resource_type = 'module_progress';
+SELECT learnsync.define_resource_type('module_progress', '{"key": ["moduleId"], "policy": "merge", "fields": {"progressPercent": {"merge": "max"}}}');
+SELECT is(pg_temp.progress('max', pg_temp.event('a', pg_temp.at(10, 1)), pg_temp.event('b', pg_temp.at(20, 1, '{"clientTimestamp": "2026-01-01T10:00:00Z"}')), pg_temp.event('c', pg_temp.at(15, 1, '{"clientTimestamp": "2026-01-01T11:00:00Z"}'))), 'a applied, b applied, c skipped (stale syncVersion)', 'merge: an older one is, if it changed anything');
+DELETE FROM learnsync_data.resource WHERE resource_type = 'module_progress';
+DELETE FROM learnsync_data.resource WHERE resource_type = 'module_completion';
+SELECT learnsync.define_resource_type('module_completion', '{"key": ["moduleId"], "fields": {"score": {"merge": "union"}}}');
+SELECT is(pg_temp.complete('own', pg_temp.event('a', '{"score": [1, 2]}'), pg_temp.event('b', '{"score": [2, 3]}')), 'a applied, b applied', 'scores that are lists');
+ROLLBACK TO own;
+
+-- The newest 1000 failed events stay, however many devices a request names.
+SELECT pg_temp.bad_events(n) FROM generate_series(1, 3) n;
+SELECT is((SELECT concat_ws(' ', count(*), count(DISTINCT device_id), count(*) FILTER (WHERE item_id LIKE '1-%')) FROM learnsync_data.failed WHERE learner_id = 'many'), '1000 2 0', 'the oldest are dropped');
 
 -- The rate limit counts requests, not their parts.
 SET LOCAL learnsync.rate_limit = 2;

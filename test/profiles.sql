@@ -55,6 +55,8 @@ SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'none'
 SELECT is(pg_temp.batch('rec', pg_temp.item('full', '{"score": 12.5, "duration_seconds": 7, "meta_data": {"hand": "left"}, "completed": true, "more": [1]}'), pg_temp.item('now') - 'timestamp', pg_temp.item('null', '{"timestamp": null}')), 'full ok, now ok, null ok', 'all members');
 SELECT is(pg_temp.batch('rec', pg_temp.item('now') - 'timestamp', pg_temp.item('null', '{"timestamp": null}')), 'now duplicate, null duplicate', 'again without a time');
 SELECT is((SELECT data FROM learnsync_data.resource WHERE learner_id = 'rec' AND resource_id = 'full'), pg_temp.item('full', '{"score": 12.5, "duration_seconds": 7, "meta_data": {"hand": "left"}, "completed": true, "more": [1]}'), 'nothing is lost');
+SELECT is(pg_temp.batch('res', pg_temp.item('r', '{"resourceId": "x", "operation": "delete"}')), 'r ok', 'members that mean something to sync_push are members like any other');
+SELECT is((SELECT data ->> 'resourceId' FROM learnsync_data.resource WHERE learner_id = 'res' AND resource_id = 'r'), 'x', 'and kept');
 SELECT is((SELECT string_agg(resource_id || ' ' || (at = '2026-01-29T10:00:00Z') || ' ' || (at > now() - interval '1 minute'), ', ' ORDER BY resource_id) FROM learnsync_data.resource WHERE learner_id = 'rec'), 'full true false, now false true, null false true', 'times');
 
 -- One engine: sync_pull sees the activities, progress_batch those of sync_push.
@@ -101,6 +103,21 @@ SELECT is(pg_temp.ask('mum', 'SELECT string_agg(learner_id, '','' ORDER BY learn
 SELECT is(pg_temp.ask('mum', 'SELECT count(*) FROM learnsync_api.lesson_progress'), '0', 'lessons stay their learner''s');
 SELECT is(pg_temp.ask('boy', 'SELECT count(*) FROM learnsync_api.lesson_progress'), '1', 'who sees them');
 SELECT is(jsonb_array_length(learnsync.sync_pull('mum', '{"deviceId": "d"}') -> 'changes'), 1, 'and what she pulls is her own');
+SELECT pg_temp.batch('huge', pg_temp.item('a', '{"score": 9e131071, "duration_seconds": 9e131071}'), pg_temp.item('b', '{"score": 9e131071, "duration_seconds": 9e131071}'), pg_temp.item('c', '{"score": 85, "duration_seconds": 1e-400}'));
+SELECT is(pg_temp.ask('huge', 'SELECT concat_ws('' '', activities, total_score, round(average_score), completed_contents, duration_seconds < 1) FROM learnsync_api.profile_stats'), '3 85 85 1 t', 'numbers beyond all measure are no sums');
+SAVEPOINT loose;
+DELETE FROM learnsync_data.resource WHERE resource_type = 'activity';
+SELECT learnsync.define_resource_type('activity', '{"key": ["idempotency_key"], "generateKey": true, "policy": "immutable"}');
+SELECT is(pg_temp.batch('loose', pg_temp.item('a', '{"score": "high", "duration_seconds": {}}'), pg_temp.item('b', '{"score": 7}')), 'a ok, b ok', 'a rule that takes anything');
+SELECT is(pg_temp.ask('loose', 'SELECT string_agg(concat_ws('' '', idempotency_key, score, duration_seconds, data ->> ''score''), '', '' ORDER BY idempotency_key) FROM learnsync_api.activity'), 'a high, b 7 7', 'what is no number is not shown as one');
+SELECT is(pg_temp.ask('loose', 'SELECT concat_ws('' '', activities, total_score, duration_seconds) FROM learnsync_api.profile_stats'), '2 7 0', 'nor counted');
+ROLLBACK TO loose;
+
+-- A batch that is older than the receipts which are kept.
+UPDATE learnsync_data.learner SET receipt_horizon = '2026-01-30' WHERE learner_id = 'kid';
+SELECT is(left(pg_temp.batch('kid', pg_temp.item('old'), pg_temp.item('a', '{"score": 90}'), pg_temp.item('young') - 'timestamp'), 80), left('old error (items this old are not taken any more, as it is not known whether they were taken before), a duplicate', 80), 'items that old are refused, those with a receipt known');
+SELECT is((SELECT code || ' ' || path FROM learnsync_data.failed WHERE learner_id = 'kid' AND item_id = 'old'), 'expired timestamp', 'by the member that says so');
+UPDATE learnsync_data.learner SET receipt_horizon = NULL WHERE learner_id = 'kid';
 
 -- Taken away, given to another; erased.
 SELECT is(learnsync.remove_profile('boy'), true, 'removed');
@@ -114,6 +131,11 @@ SELECT learnsync.forget_learner('kid'), learnsync.forget_learner('dad');
 SELECT is(pg_temp.send('mum', 'kid', pg_temp.item('z')), 'PT404 profile not found', 'an erased profile is no profile');
 SELECT is(pg_temp.refusal($$SELECT learnsync.add_profile('kid', 'mum')$$), 'PT410 this learner was erased', 'and cannot come back');
 SELECT is((SELECT concat_ws(' ', learner_id, owner) FROM learnsync_data.profile WHERE learner_id = 'boy'), 'boy', 'of an erased owner nothing is left');
+SELECT is(pg_temp.refusal(format('SELECT learnsync.add_profile(%L, ''dad'')', profile)), 'PT410 this learner was erased', 'who gets no profile, ' || profile) FROM unnest('{boy,brandnew}'::text[]) profile;
+SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learner_id IN ('brandnew', 'dad')), 0::bigint, 'nor comes back by it');
+SELECT is(learnsync.add_profile('first', 'parent'), true, 'an owner who never pushed');
+SELECT is((SELECT string_agg(learner_id, ',') FROM learnsync_data.learner WHERE learner_id IN ('first', 'parent')), 'first', 'is no learner by that');
+SELECT is(learnsync.add_profile('parent', 'grandma'), true, 'and can be a profile');
 SELECT is((SELECT count(*) FROM learnsync_data.resource WHERE learner_id = 'boy'), 5::bigint, 'the profile stays');
 
 SELECT * FROM finish();
