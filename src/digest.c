@@ -8,13 +8,14 @@
 #include "postgres.h"
 
 #include "learnsync.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
 #define ROTATE_LEFT(word, bits) (((word) << (bits)) | ((word) >> (64 - (bits))))
 
-static void
+static inline void
 mix(LsDigest *d)
 {
 	d->v0 += d->v1;
@@ -29,13 +30,17 @@ mix(LsDigest *d)
 	d->v2 = ROTATE_LEFT(d->v2, 32);
 }
 
+/* On a copy, which the compiler keeps in registers. */
 static void
-take_word(LsDigest *d, uint64 word)
+take_word(LsDigest *digest, uint64 word)
 {
-	d->v3 ^= word;
-	mix(d);
-	mix(d);
-	d->v0 ^= word;
+	LsDigest d = *digest;
+
+	d.v3 ^= word;
+	mix(&d);
+	mix(&d);
+	d.v0 ^= word;
+	*digest = d;
 }
 
 /* Starts with the key of the algorithm's published test vectors, bytes 0 to 15. */
@@ -65,32 +70,41 @@ read_word(const unsigned char *bytes)
 	return word;
 }
 
-/* Takes whole words across the bytes that are left from before, then keeps what does not fill a word. */
+/* The same of up to 7 bytes. */
+static uint64
+read_part(const unsigned char *bytes, int count)
+{
+	unsigned char word[8] = {0};
+
+	for (int i = 0; i < count; i++)
+		word[i] = bytes[i];
+	return read_word(word);
+}
+
+/* Takes up to 8 bytes, of which word has no others. */
+static void
+take_few(LsDigest *digest, uint64 word, int count)
+{
+	int filled = 8 * (int) (digest->length & 7); /* bits of tail in use */
+
+	digest->length += count;
+	digest->tail |= word << filled;
+	if (filled + 8 * count < 64)
+		return;
+	take_word(digest, digest->tail);
+	digest->tail = filled == 0 ? 0 : word >> (64 - filled);
+}
+
 static void
 take_bytes(LsDigest *digest, const void *bytes, Size length)
 {
 	const unsigned char *next = bytes;
 	const unsigned char *end = next + length;
-	int filled = 8 * (digest->length & 7); /* bits of tail in use */
 
-	digest->length += length;
 	for (; end - next >= 8; next += 8)
-	{
-		uint64 word = read_word(next);
-
-		take_word(digest, digest->tail | word << filled);
-		digest->tail = filled == 0 ? 0 : word >> (64 - filled);
-	}
-	while (next < end)
-	{
-		digest->tail |= ((uint64) *next++) << filled;
-		filled = (filled + 8) & 63;
-		if (filled == 0)
-		{
-			take_word(digest, digest->tail);
-			digest->tail = 0;
-		}
-	}
+		take_few(digest, read_word(next), 8);
+	if (next < end)
+		take_few(digest, read_part(next, end - next), end - next);
 }
 
 /* The raw digest, without the bits that make it a UUID. */
@@ -134,10 +148,7 @@ ls_digest_fingerprint(const pg_uuid_t *digest)
 static void
 take_tagged(LsDigest *digest, char tag, const char *data, uint32 length)
 {
-	unsigned char head[5] = {(unsigned char) tag, length & 0xff, (length >> 8) & 0xff, (length >> 16) & 0xff,
-							 (length >> 24) & 0xff};
-
-	take_bytes(digest, head, sizeof(head));
+	take_few(digest, (unsigned char) tag | (uint64) length << 8, 5);
 	take_bytes(digest, data, length);
 }
 
@@ -170,6 +181,46 @@ take_scalar(LsDigest *digest, const JsonbValue *value)
 	}
 }
 
+static int take_json(LsDigest *digest, const JsonbValue *json, LsText without);
+
+/* An array or object; answers how deeply it is nested. */
+static int
+take_container(LsDigest *digest, const JsonbValue *json, LsText without)
+{
+	LsText inside = {NULL, 0};
+	LsText key = {NULL, 0};
+	JsonbValue value;
+	LsJsonWalk walk;
+	bool is_object = ls_json_is_object(json);
+	int deepest = 0;
+
+	check_stack_depth();
+	take_tagged(digest, is_object ? '{' : '[', NULL, 0);
+	ls_json_walk(&walk, json);
+	while (ls_json_walk_next(&walk, &key, &value))
+	{
+		int depth;
+
+		if (is_object && without.data != NULL && ls_text_equal(key, without))
+			continue;
+		if (is_object)
+			ls_digest_text(digest, key);
+		depth = take_json(digest, &value, inside);
+		deepest = Max(deepest, depth);
+	}
+	take_tagged(digest, ')', NULL, 0);
+	return deepest + 1;
+}
+
+static int
+take_json(LsDigest *digest, const JsonbValue *json, LsText without)
+{
+	if (json->type == jbvBinary)
+		return take_container(digest, json, without);
+	take_scalar(digest, json);
+	return 0;
+}
+
 /*
  * Digests a JSON value as a value: key order, spelling of numbers and white space do not matter. A member of the
  * outermost object can be left out. Answers how deeply the value is nested.
@@ -177,42 +228,7 @@ take_scalar(LsDigest *digest, const JsonbValue *value)
 int
 ls_digest_json(LsDigest *digest, const JsonbValue *json, const char *without)
 {
-	JsonbIterator *walk;
-	JsonbIteratorToken token;
-	JsonbValue value;
-	LsText skipped = ls_text(without);
-	int depth = 0;
-	int deepest = 0;
-	bool skip = false;
-
-	if (json->type != jbvBinary)
-	{
-		take_scalar(digest, json);
-		return 0;
-	}
-	walk = JsonbIteratorInit(json->val.binary.data);
-	while ((token = JsonbIteratorNext(&walk, &value, skip)) != WJB_DONE)
-	{
-		bool passed_over = skip;
-
-		skip = false;
-		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
-		{
-			take_tagged(digest, token == WJB_BEGIN_ARRAY ? '[' : '{', NULL, 0);
-			depth++;
-			deepest = Max(deepest, depth);
-		}
-		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
-		{
-			take_tagged(digest, ')', NULL, 0);
-			depth--;
-		}
-		else if (token == WJB_KEY && depth == 1 && without != NULL && ls_text_equal(ls_text_of(&value), skipped))
-			skip = true;
-		else if (!passed_over)
-			take_scalar(digest, &value);
-	}
-	return deepest;
+	return take_json(digest, json, ls_text(without));
 }
 
 /* An id that follows from an item's identity, different for each purpose. */

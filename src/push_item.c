@@ -182,17 +182,26 @@ read_id(const LsChannel *channel, const JsonbValue *raw)
 	return value.type == jbvString ? ls_text_of(&value) : (LsText){NULL, 0};
 }
 
+/* What the identities of all items of a push begin with. */
+static void
+start_identities(LsPush *push)
+{
+	ls_digest_start(&push->identity);
+	ls_digest_text(&push->identity, push->learner.id);
+	ls_digest_text(&push->identity, ls_text(push->channel->name));
+	if (push->channel->by_device)
+		ls_digest_text(&push->identity, push->device.id);
+}
+
 /* The digest of the identity; what has no id is known by its content. */
 static pg_uuid_t
-identity_of(const LsPush *push, const LsItem *item)
+identity_of(LsPush *push, const LsItem *item)
 {
 	LsDigest digest;
 
-	ls_digest_start(&digest);
-	ls_digest_text(&digest, push->learner.id);
-	ls_digest_text(&digest, ls_text(push->channel->name));
-	if (push->channel->by_device)
-		ls_digest_text(&digest, push->device.id);
+	if (push->identity.length == 0)
+		start_identities(push);
+	digest = push->identity;
 	if (item->id.data == NULL && push->channel->is_flat)
 		ls_digest_json(&digest, &item->raw, NULL);
 	else

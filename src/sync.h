@@ -131,6 +131,7 @@ typedef struct LsPush
 	LsText device_name;
 	JsonbValue metadata; /* jbvNull where absent */
 	JsonbValue items_raw; /* the request's array of items */
+	LsDigest identity; /* what the items' identities have in common; of length 0 while unknown */
 	int64 cursor; /* lastSyncVersion, -1 where absent */
 	bool dry_run;
 	bool atomic;
