@@ -147,6 +147,7 @@ merge_item(LsPush *push, LsItem *item)
 	if (merged.verdict == LS_FAILED)
 		return;
 	item->accepted = true;
+	push->naccepted++;
 	item->changed = merged.changed;
 	if (merged.changed)
 		mark_changed(push, resource);
@@ -183,7 +184,7 @@ static void
 start_over(LsPush *push)
 {
 	push->version = push->learner.version;
-	push->nchanged = 0;
+	push->nchanged = push->naccepted = 0;
 	for (int i = 0; i < push->nresources; i++)
 	{
 		push->resources[i]->state = push->resources[i]->stored;

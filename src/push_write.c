@@ -7,17 +7,6 @@
 #include "sync.h"
 
 static bool
-has_accepted(const LsPush *push)
-{
-	for (int i = 0; i < push->nitems; i++)
-	{
-		if (push->items[i].accepted)
-			return true;
-	}
-	return false;
-}
-
-static bool
 has_failed(const LsPush *push)
 {
 	for (int i = 0; i < push->nitems; i++)
@@ -46,7 +35,7 @@ find_culprit(LsPush *push)
 		int middle = (good + bad) / 2;
 
 		ls_push_merge(push, middle);
-		if (has_accepted(push) && ls_try(write_accepted, push, false) != NULL)
+		if (push->naccepted > 0 && ls_try(write_accepted, push, false) != NULL)
 			bad = middle;
 		else
 			good = middle;
@@ -60,7 +49,7 @@ write_guarded(LsPush *push)
 {
 	ErrorData *error;
 
-	while (has_accepted(push) && (error = ls_try(write_accepted, push, true)) != NULL)
+	while (push->naccepted > 0 && (error = ls_try(write_accepted, push, true)) != NULL)
 	{
 		LsItem *culprit = find_culprit(push);
 
@@ -103,9 +92,9 @@ ls_push_write(LsPush *push)
 
 	if (ls_store_is_guarded())
 		write_guarded(push);
-	else if (has_accepted(push))
+	else if (push->naccepted > 0)
 		ls_store_write_accepted(push);
-	logged = has_accepted(push);
+	logged = push->naccepted > 0;
 	if (!logged)
 		ls_store_touch_device(push);
 	if (!logged && !has_failed(push) && !ls_rate_applies(push))

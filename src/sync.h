@@ -43,6 +43,7 @@ typedef struct LsLearner
 	int64 push_no;
 	bool has_failed; /* there may be failed items; false is certain */
 	TimestampTz receipt_horizon; /* receipts of items from before may be gone; LS_NO_TIME if none is */
+	ItemPointerData place; /* where the locked row is */
 	TimestampTz rate_at; /* until when the pushes so far use up the rate limit; LS_NO_TIME if never */
 } LsLearner;
 
@@ -53,6 +54,7 @@ typedef struct LsDevice
 	bool exists;
 	bool active;
 	int64 version; /* everything up to here it is known to hold */
+	ItemPointerData place; /* where its row was when it was read */
 } LsDevice;
 
 /* A resource that a push touches. */
@@ -142,6 +144,7 @@ typedef struct LsPush
 	int64 safe_version; /* what the device may store as its cursor */
 	int nitems;
 	LsItem *items;
+	int naccepted;
 	int nresources;
 	LsResource **resources; /* in order of first use */
 	int nchanged;
@@ -265,7 +268,7 @@ extern bool ls_store_owns_profile(LsText profile, LsText owner);
 /* store_forget.c */
 extern void ls_store_refuse_forgotten(LsText learner);
 
-/* store_push.c */
+/* store_learner.c, store_known.c */
 extern void ls_store_lock_learner(LsPush *push);
 extern void ls_store_read_learner(LsPush *push);
 extern void ls_store_read_known(LsPush *push);
@@ -309,6 +312,9 @@ extern void ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, in
 
 /* store_write.c */
 extern void ls_store_write_accepted(LsPush *push);
+
+/* store_journal.c */
+extern void ls_store_write_journal(LsPush *push);
 extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
 extern void ls_store_touch_device(LsPush *push);
 
