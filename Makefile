@@ -75,11 +75,15 @@ bench-http:
 	test/http/install
 	test/scratch test/http/run bench
 
+# What our own code costs in a push, in instructions: the same in every run.
+test-instructions:
+	SCRATCH_PACKAGES=valgrind test/scratch test/instructions
+
 model-long:
 	test/scratch python3 test/model/run --seeds 20000
 
 progress-long:
 	test/scratch python3 test/progress/run --logs 20000
 
-.PHONY: demo test test-recovery test-cron test-http bench bench-events bench-cleanup bench-http model-long progress-long
+.PHONY: demo test test-recovery test-cron test-http test-instructions bench bench-events bench-cleanup bench-http model-long progress-long
 .DELETE_ON_ERROR:
