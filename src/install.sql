@@ -33,6 +33,8 @@ COMMENT ON SCHEMA learnsync IS
 -- Rows on their way from C into a statement. Internal.
 CREATE TYPE learnsync.ledger_row AS (
     key uuid, fingerprint bigint, verdict "char", version bigint, at timestamptz);
+CREATE TYPE learnsync.known_row AS (
+    item bigint, key uuid, resource_type text, resource_id text);
 CREATE TYPE learnsync.resource_row AS (
     resource_type text, resource_id text, version bigint, created_version bigint, at timestamptz,
     deleted_at timestamptz, data jsonb, book jsonb, place tid);

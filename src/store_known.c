@@ -40,23 +40,22 @@ enum
 	" s.ctid AS place FROM learnsync_data.resource s WHERE s.learner_id" EQ "$1"
 #define RECEIPT                                                                                                      \
 	"(SELECT l.key, l.fingerprint, l.version, l.verdict FROM learnsync_data.ledger l WHERE l.learner_id" EQ "$1"
-#define ITEM_TYPES "pg_catalog.uuid[]", "pg_catalog.text[]", "pg_catalog.text[]"
+
+static LsRowType known_row = {"learnsync.known_row"};
 
 /*
  * A row per item, or a single one where there is none: the item's receipt, its resource, the device. LIMIT 1 keeps the
  * planner from joining in another way than by one index lookup per item.
  */
-static LsStatement look_up = {
-	"SELECT k.n, " KNOWN ", " DEVICE
-	" LEFT JOIN unnest($3, $4, $5) WITH ORDINALITY AS k (key, resource_type, resource_id, n) ON true"
-	" LEFT JOIN LATERAL " RECEIPT " AND l.key" EQ "k.key LIMIT 1) g ON true"
-	" LEFT JOIN LATERAL " RESOURCE " AND s.resource_type" EQ "k.resource_type AND s.resource_id" EQ
-	"k.resource_id LIMIT 1) r ON true",
-	{"pg_catalog.text", "pg_catalog.text", ITEM_TYPES, NULL}};
+static LsStatement look_up = {"SELECT k.item, " KNOWN ", " DEVICE " LEFT JOIN pg_catalog.unnest($3) k ON true"
+							  " LEFT JOIN LATERAL " RECEIPT " AND l.key" EQ "k.key LIMIT 1) g ON true"
+							  " LEFT JOIN LATERAL " RESOURCE " AND s.resource_type" EQ
+							  "k.resource_type AND s.resource_id" EQ "k.resource_id LIMIT 1) r ON true",
+							  {"pg_catalog.text", "pg_catalog.text", "learnsync.known_row[]", NULL}};
 
 /* The same for a single item, which costs less than half of that to set up. */
 static LsStatement look_up_one = {
-	"SELECT 1::pg_catalog.int8, " KNOWN ", " DEVICE " LEFT JOIN " RECEIPT ") g ON g.key" EQ "$3"
+	"SELECT 0::pg_catalog.int8, " KNOWN ", " DEVICE " LEFT JOIN " RECEIPT ") g ON g.key" EQ "$3"
 	" LEFT JOIN " RESOURCE ") r ON r.resource_type" EQ "$4 AND r.resource_id" EQ "$5",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid", "pg_catalog.text", "pg_catalog.text", NULL}};
 
@@ -99,7 +98,7 @@ take_known(LsPush *push, uint64 row)
 	}
 	if (nulls[ITEM])
 		return;
-	item = &push->items[DatumGetInt64(values[ITEM]) - 1];
+	item = &push->items[DatumGetInt64(values[ITEM])];
 	item->receipt.found = !nulls[VERDICT];
 	if (item->receipt.found)
 	{
@@ -111,37 +110,18 @@ take_known(LsPush *push, uint64 row)
 		take_resource(item->resource, values, nulls);
 }
 
-/* The array of a column of the items; missing says where an item has none. */
-static Datum
-column_array(const Datum *values, const bool *missing, int count, Oid type)
-{
-	int lower = 1;
-	bool is_text = type == TEXTOID;
-
-	if (count == 0)
-		return PointerGetDatum(construct_empty_array(type));
-	return PointerGetDatum(construct_md_array((Datum *) values, (bool *) missing, 1, &count, &lower, type,
-											  is_text ? -1 : UUID_LEN, false,
-											  is_text ? TYPALIGN_INT : TYPALIGN_CHAR));
-}
-
-static Datum
-item_keys(const LsPush *push)
-{
-	Datum *keys = palloc(sizeof(Datum) * Max(push->nitems, 1));
-
-	for (int i = 0; i < push->nitems; i++)
-		keys[i] = UUIDPGetDatum(&push->items[i].key);
-	return column_array(keys, NULL, push->nitems, UUIDOID);
-}
-
 /* Marks the items of which an earlier copy failed, for the few learners who have failed items. */
 static void
 mark_failed(LsPush *push)
 {
-	Datum values[] = {ls_text_to_datum(push->learner.id), item_keys(push)};
-	uint64 count = ls_store_run(&read_failed, values, NULL);
+	Datum *keys = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum values[2] = {ls_text_to_datum(push->learner.id)};
+	uint64 count;
 
+	for (int i = 0; i < push->nitems; i++)
+		keys[i] = UUIDPGetDatum(&push->items[i].key);
+	values[1] = PointerGetDatum(construct_array(keys, push->nitems, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	count = ls_store_run(&read_failed, values, NULL);
 	for (uint64 i = 0; i < count; i++)
 		push->items[ls_store_int(i, 1) - 1].was_failed = true;
 }
@@ -160,26 +140,29 @@ find_one(const LsPush *push, Datum *values)
 }
 
 /* Each resource is read once, for the first item that is about it. */
+static Datum
+known_datum(const LsPush *push, int number)
+{
+	const LsItem *item = &push->items[number];
+	bool reads = item->resource != NULL && item->resource->first_item == number;
+	Datum values[4];
+	bool nulls[4];
+
+	ls_store_put(values, nulls, 0, true, Int64GetDatum(number));
+	ls_store_put(values, nulls, 1, true, UUIDPGetDatum(&item->key));
+	ls_store_put_text(values, nulls, 2, reads ? item->resource->type->name : (LsText){NULL, 0});
+	ls_store_put_text(values, nulls, 3, reads ? item->resource->id : (LsText){NULL, 0});
+	return ls_store_row(&known_row, values, nulls);
+}
+
 static uint64
 find_many(const LsPush *push, Datum *values)
 {
-	Datum *types = palloc0(sizeof(Datum) * Max(push->nitems, 1));
-	Datum *ids = palloc0(sizeof(Datum) * Max(push->nitems, 1));
-	bool *missing = palloc(sizeof(bool) * Max(push->nitems, 1));
+	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
 
 	for (int i = 0; i < push->nitems; i++)
-	{
-		LsResource *resource = push->items[i].resource;
-
-		missing[i] = resource == NULL || resource->first_item != i;
-		if (missing[i])
-			continue;
-		types[i] = ls_text_to_datum(resource->type->name);
-		ids[i] = ls_text_to_datum(resource->id);
-	}
-	values[2] = item_keys(push);
-	values[3] = column_array(types, missing, push->nitems, TEXTOID);
-	values[4] = column_array(ids, missing, push->nitems, TEXTOID);
+		rows[i] = known_datum(push, i);
+	values[2] = ls_store_array(&known_row, rows, push->nitems);
 	return ls_store_run(&look_up, values, NULL);
 }
 
