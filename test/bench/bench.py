@@ -47,6 +47,10 @@ class Psql:
             lines.append(line)
         sys.exit('bench: psql ended')
 
+    def end(self):
+        self.psql.stdin.close()
+        self.psql.wait()
+
     def clock(self):
         """Nanoseconds that the backend has run; utime and stime have 10 ms ticks."""
         with open(f'/proc/{self.pid}/schedstat') as file:
