@@ -2,8 +2,8 @@
  * store_journal.c
  *		What a push notes of itself: receipts, payload and change log, the device.
  *
- * Rows that were read under the learner's lock are found again by their place, which spares an index lookup. As no index
- * serves (learner_id = $1) IS TRUE, the plan cannot become one that reads all rows of the learner.
+ * A single row that was read before is found again by its place, which spares an index lookup; its key is compared too,
+ * as somebody else's row may have taken that place.
  */
 #include "postgres.h"
 
@@ -52,8 +52,8 @@ static LsStatement note_device = {DEVICE_UPDATE SYNCED DEVICE_KEY,
 	"), log AS (INSERT INTO learnsync_data.push_" slot                                                                 \
 	" (learner_id, version, push_no, slot, prev_version, device_id,"                                                   \
 	" pushed_at, resource_types, resource_ids, items, item_count)"                                                     \
-	" VALUES ($1, $10, $11, " slot ", $12, $2, $6, $13, $14, $15, $16)) " DEVICE_UPDATE SYNCED " WHERE d.ctid" EQ      \
-	"$9 AND (d.learner_id" EQ "$1) IS TRUE AND (d.device_id" EQ "$2) IS TRUE"
+	" VALUES ($1, $10, $11, " slot ", $12, $2, $6, $13, $14, $15, $16)) " DEVICE_UPDATE SYNCED DEVICE_KEY              \
+	" AND d.ctid" EQ "$9"
 #define ONE(slot)                                                                                                    \
 	{                                                                                                                \
 		JOURNAL(slot, "VALUES ($1, $17, $18, $19, $20, $21)"),                                                       \

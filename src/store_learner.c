@@ -22,7 +22,7 @@ static LsStatement add_learner = {
 /* The number of pushes is compared too: a trigger that pushed for the same learner has left our versions behind. */
 static LsStatement update_learner = {
 	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4, has_failed = l.has_failed OR $6,"
-	" rate_at = $7 WHERE l.ctid" EQ "$8 AND (l.learner_id" EQ "$1) IS TRUE AND l.push_no" EQ "$5",
+	" rate_at = $7 WHERE l.learner_id" EQ "$1 AND l.ctid" EQ "$8 AND l.push_no" EQ "$5",
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
 	 "pg_catalog.timestamptz", "pg_catalog.tid", NULL}};
 

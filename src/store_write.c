@@ -46,7 +46,7 @@ static LsStatement update_resources = {
 static LsStatement update_resource = {
 	"UPDATE learnsync_data.resource r SET version = $5, created_version = $6, at = $7,"
 	" deleted_at = $8, updated_at = $2, data = $9, book = $10"
-	" WHERE r.ctid" EQ "$11 AND (r.learner_id" EQ "$1) IS TRUE",
+	" WHERE r.learner_id" EQ "$1 AND r.ctid" EQ "$11",
 	{ONE_ROW, NULL}};
 
 static LsStatement write_conflicts = {
