@@ -182,9 +182,10 @@ SELECT matches(pg_temp.ask('EXECUTE seen', 'ann', 'test_learner'), '^ann$', 'and
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
-SET LOCAL force_parallel_mode = on;
+SELECT CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'force_parallel_mode' ELSE 'debug_parallel_query' END AS parallel \gset
+SET LOCAL :parallel = on;
 SELECT is(pg_temp.ask('SELECT string_agg(DISTINCT learner_id, '','') FROM learnsync_data.resource', learner, 'test_reporter'), learner, 'in a parallel worker: ' || learner) FROM unnest('{ann,bob}'::text[]) learner;
-RESET force_parallel_mode;
+RESET :parallel;
 
 -- Operators and functions of the caller's do not find their way into views and policies.
 CREATE SCHEMA evil;

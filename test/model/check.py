@@ -50,12 +50,17 @@ def identity(device, item):
     return "content", device, repr(order(parts))
 
 
+def payload(item):
+    """What must be the same where the identity is."""
+    return order({name: value for name, value in item.items() if name != "id"}) if isinstance(item, dict) else None
+
+
 def require(condition, code, path):
     if not condition:
         raise Refused(code, path)
 
 
-def check(types, item, derived_id):
+def check(types, item, derived_id, now):
     """The Item, or Refused; derived_id is the resource id that its identity gives, where the type allows one."""
     require(isinstance(item, dict), "invalid", "")
     require(len(dump(item)) <= MAX_ITEM_BYTES and depth(item) <= MAX_DEPTH, "too_large", "")

@@ -27,7 +27,18 @@ BUILT_IN = {
     "mastery": {"key": ["competencyId"], "policy": "latest"},
     "conversation": {"key": [], "policy": "merge", "stale": "ignore",
                      "fields": {"messages": {"merge": "union", "id": ["id", "_id"]}}},
-    "xapi_statement": {"key": ["id"], "policy": "immutable", "generate": True, "xapi": True}}
+    "xapi_statement": {"key": ["id"], "policy": "immutable", "generate": True, "xapi": True},
+    "module_progress": {"key": ["moduleId"], "policy": "latest", "clock": "syncVersion",
+                        "fields": {"progressPercent": {"type": "number", "min": 0, "max": 100, "required": True},
+                                   "syncVersion": {"type": "integer", "min": 0, "required": True}}},
+    "module_completion": {"key": ["moduleId"], "policy": "merge", "stale": "ignore", "require_content": True,
+                          "fields": {"score": {"merge": "max", "type": "number", "min": 0, "max": 100, "required": True},
+                                     "completedAt": {"merge": "first_time"}}},
+    "activity": {"key": ["idempotency_key"], "policy": "immutable", "generate": True,
+                 "fields": {"activity_type": {"type": "string", "maxLength": 200, "required": True},
+                            "content_id": {"type": "string", "maxLength": 200, "required": True},
+                            "score": {"type": "number"}, "duration_seconds": {"type": "number", "min": 0},
+                            "meta_data": {"type": "object"}, "completed": {"type": "boolean"}}}}
 
 
 class Refused(Exception):

@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass, field, replace
 
-from check import check, identity
+import check
 from merge import BUILT_IN, Refused, State, apply, document
 from values import ANY, order
 
@@ -78,6 +78,8 @@ class Entry:
     id: str
     receipt: Receipt = None
     duplicate: bool = False
+    changed: bool = False
+    old: State = None  # the resource's before it
     failure: Refused = None
 
     def status(self):
@@ -101,10 +103,7 @@ class Server:
         before = stored.version
         dry_run, atomic = request.get("dryRun") is True, request.get("atomic") is True
         learner = copy.deepcopy(stored) if dry_run or atomic else stored
-        entries = [self.take(learner, request["deviceId"], item, now, before) for item in request["items"]]
-        for entry in entries:
-            if not entry.failure and not entry.duplicate:
-                entry.receipt.version = entry.receipt.resource.version
+        entries = self.take_all(learner, request["deviceId"], request["items"], now, check)
         if atomic and any(entry.failure for entry in entries):
             learner = copy.deepcopy(stored) if dry_run else stored
             abort(learner, entries)
@@ -116,11 +115,29 @@ class Server:
             learner.devices[request["deviceId"]] = max(safe, self.known_version(stored, request, before))
         return push_answer(entries, learner, safe)
 
-    def take(self, learner, device, item, now, before):
-        """Judges one item and applies it."""
-        who = identity(device, item)
+    def push_flat(self, learner_id, channel, request, now):
+        """A request of another kind: each of its runs is a push."""
+        learner = self.learners.setdefault(learner_id, Learner())
+        results = []
+        for device, items in channel.runs(request[channel.request]):
+            results += [channel.result(entry, self) for entry in self.take_all(learner, device, items, now, channel)]
+            if device:
+                learner.devices.setdefault(device, 1)
+        return channel.answer(results)
+
+    def take_all(self, learner, device, items, now, channel):
+        before = learner.version
+        entries = [self.take(learner, device, item, now, before, channel) for item in items]
+        for entry in entries:
+            if not entry.failure and not entry.duplicate:
+                entry.receipt.version = entry.receipt.resource.version
+        return entries
+
+    def take(self, learner, device, item, now, before, channel):
+        """Judges one item and applies it. The channel says what identifies an item and when it is good."""
+        who = channel.identity(device, item)
         entry = Entry(item, who, self.shown_id(item, who))
-        payload = order({k: v for k, v in item.items() if k != "id"}) if isinstance(item, dict) else None
+        payload = channel.payload(item)
         entry.receipt = learner.ledger.get(who)
         try:
             if entry.receipt:
@@ -128,11 +145,13 @@ class Server:
                     raise Refused("id_reused", "id")
                 entry.duplicate = True
                 return entry
-            good = check(self.types, item, self.token("r", who))
+            good = channel.check(self.types, item, self.token("r", who), now)
             resource = learner.resources.get((good.type, good.resource_id))
             resource = resource or Resource(good.type, good.resource_id, good.rule)
             at = good.at if good.at <= now + MAX_CLOCK_SKEW else now
+            entry.old = resource.state
             resolution = change_resource(learner, resource, good.change(at, device), before)
+            entry.changed = entry.old.bookkeeping() != resource.state.bookkeeping()
             conflict_id = self.token("c", who) if resolution else None
             entry.receipt = learner.ledger[who] = Receipt(payload, resource, resolution, conflict_id)
             learner.failed.pop(who, None)

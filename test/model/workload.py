@@ -3,6 +3,7 @@
 import copy
 from decimal import Decimal
 
+from channels import Requests
 from items import BAD_FIELDS, DELETED, KEYS, ORDER_FREE, TYPES, Items
 from values import show_stamp
 
@@ -23,9 +24,10 @@ class Device:
         self.items = []
         self.next_id = 0
         self.documents = {}  # (type, id) -> what it holds
+        self.sent = {}  # function -> what it sent in other requests than pushes
 
 
-class Workload(Items):
+class Workload(Items, Requests):
     def __init__(self, rng, now):
         self.rng = rng
         self.devices = [Device(f"phone-{n}") for n in range(3)]
