@@ -70,6 +70,10 @@ bench-http:
 	test/http/install
 	test/scratch test/http/run bench
 
+# All tests with other versions of PostgreSQL, in chroots; ten minutes, as root.
+test-versions:
+	test/versions
+
 # What our own code costs in a push, in instructions: the same in every run.
 test-instructions:
 	SCRATCH_PACKAGES=valgrind test/scratch test/instructions
@@ -80,5 +84,5 @@ model-long:
 progress-long:
 	test/scratch python3 test/progress/run --logs 20000
 
-.PHONY: demo test test-recovery test-cron test-http test-instructions bench bench-http model-long progress-long
+.PHONY: demo test test-recovery test-cron test-http test-instructions test-versions bench bench-http model-long progress-long
 .DELETE_ON_ERROR:

@@ -12,6 +12,11 @@
 #include "varatt.h"
 #endif
 
+/* Says of a function that it does not return. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* Whether a role may call a function. */
 static inline bool
 ls_compat_may_execute(Oid function, Oid role)

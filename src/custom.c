@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/value.h"

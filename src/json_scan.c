@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "learnsync.h"
 #include "mb/pg_wchar.h"
 

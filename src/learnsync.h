@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 
+#include "compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
@@ -171,8 +172,7 @@ extern LsText ls_header_id(void);
 extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
 
 /* request.c */
-extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3)
-	pg_attribute_noreturn();
+pg_noreturn extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);
 extern Jsonb *ls_request_argument(FunctionCallInfo fcinfo, int argument);
 extern void ls_request_open(Jsonb *json, JsonbValue *request);
 extern LsText ls_request_text(const JsonbValue *request, const char *key, bool required);

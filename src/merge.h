@@ -192,8 +192,7 @@ extern const LsRuleField *ls_rule_walk(const LsRule *rule, int *place, LsText na
 
 /* rule_read.c */
 extern void ls_rule_read_field(LsRuleField *field, const JsonbValue *json);
-extern void ls_rule_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3)
-	pg_attribute_noreturn();
+pg_noreturn extern void ls_rule_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);
 extern const char *ls_rule_type_name(LsValueType type);
 extern void ls_rule_options(const JsonbValue *json, const char *path, const char *const *known);
 

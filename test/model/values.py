@@ -31,11 +31,11 @@ def parse(text):
 
 
 def dump(value):
-    """Values to compact JSON text."""
+    """Values to compact JSON text. Lists, not generators: Python's own code nests deeper than what C calls."""
     if isinstance(value, dict):
-        return "{" + ",".join(json.dumps(k, ensure_ascii=False) + ":" + dump(v) for k, v in value.items()) + "}"
+        return "{" + ",".join([json.dumps(k, ensure_ascii=False) + ":" + dump(v) for k, v in value.items()]) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(dump, value)) + "]"
+        return "[" + ",".join([dump(member) for member in value]) + "]"
     if isinstance(value, (Decimal, int)) and not isinstance(value, bool):
         return str(value)
     if value is ANY:
