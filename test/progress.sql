@@ -1,5 +1,6 @@
 -- The type progress and its aggregate, on anyone's table, without setup().
 BEGIN;
+SET LOCAL client_min_messages = warning;
 DROP SCHEMA learnsync_data CASCADE;
 SELECT no_plan();
 SET LOCAL search_path = public, learnsync;
