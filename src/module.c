@@ -184,12 +184,20 @@ run_length(const JsonbValue *events, int count)
 	return length;
 }
 
-/*
- * One run of events of one device, which is a push. What it used is given back, as a request may be of a thousand runs:
- * its memory, and the rows that it read, which live as long as the store is open.
- */
+/* Gives back the rows that were read, which live as long as the store is open. */
 static void
-push_run(LsCall *call, LsPush *push, JsonbValue *results)
+reopen_store(LsCall *call)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	ls_store_close(&call->store);
+	ls_store_open(&call->store);
+	MemoryContextSwitchTo(context);
+}
+
+/* One run of events of one device, which is a push. A request may be of a thousand: the memory it used is given back. */
+static void
+push_run(LsPush *push, JsonbValue *results)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext run = AllocSetContextCreate(context, "learnsync run", ALLOCSET_DEFAULT_SIZES);
@@ -199,9 +207,6 @@ push_run(LsCall *call, LsPush *push, JsonbValue *results)
 	MemoryContextSwitchTo(context);
 	add_results(results, push);
 	MemoryContextDelete(run);
-	ls_store_close(&call->store);
-	ls_store_open(&call->store);
-	MemoryContextSwitchTo(context);
 }
 
 /* A push is of one device, a request need not be. */
@@ -226,6 +231,8 @@ push_events(LsCall *call, const LsChannel *channel)
 	{
 		LsPush push;
 
+		if (done > 0)
+			reopen_store(call);
 		length = run_length(&events[done], count - done);
 		ls_push_start(&push, call, channel);
 		push.unmetered = done > 0;
@@ -233,7 +240,7 @@ push_events(LsCall *call, const LsChannel *channel)
 		push.device.id = device_of(&events[done]);
 		push.nitems = length;
 		push.items_raw = length == count ? list : array_of(&events[done], length);
-		push_run(call, &push, &results);
+		push_run(&push, &results);
 	}
 	if (length < count)
 		ls_store_prune_failed(call->learner);

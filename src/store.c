@@ -366,6 +366,14 @@ ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value)
 	nulls[column] = !present;
 }
 
+/* The nulls of a row in the form that a statement's arguments take. */
+void
+ls_store_mark_nulls(char *nulls, const bool *isnull, int count)
+{
+	for (int i = 0; i < count; i++)
+		nulls[i] = isnull[i] ? 'n' : ' ';
+}
+
 void
 ls_store_put_text(Datum *values, bool *nulls, int column, LsText text)
 {

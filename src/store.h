@@ -44,6 +44,7 @@ extern int64 ls_store_int(uint64 row, int column);
 extern LsText ls_store_text(uint64 row, int column);
 extern void ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value);
 extern void ls_store_put_text(Datum *values, bool *nulls, int column, LsText text);
+extern void ls_store_mark_nulls(char *nulls, const bool *isnull, int count);
 extern void ls_store_put_json(Datum *values, bool *nulls, int column, const JsonbValue *json);
 extern Datum ls_store_row(LsRowType *type, Datum *values, bool *nulls);
 extern Datum ls_store_texts(Datum *texts, int count);

@@ -20,10 +20,14 @@ static LsRowType ledger_row = {"learnsync.ledger_row"};
 		"pg_catalog.timestamptz"
 #define NDEVICE 6
 
+/* And where it sent something: the types, each with this push's time, and how far its clock is ahead. */
+#define SYNCED_TYPES "pg_catalog.jsonb", "pg_catalog.int8"
+#define NSYNCED 2
+
 static LsStatement add_device = {
 	"INSERT INTO learnsync_data.device (learner_id, device_id, device_name, metadata, version, created_at,"
-	" last_sync_at) VALUES ($1, $2, $3, $4, $5, $6, $6)",
-	{DEVICE_TYPES, NULL}};
+	" last_sync_at, synced_resources, skew_ms) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)",
+	{DEVICE_TYPES, SYNCED_TYPES, NULL}};
 
 #define DEVICE_UPDATE                                                                                                \
 	"UPDATE learnsync_data.device d SET device_name = COALESCE($3, d.device_name),"                                  \
@@ -33,13 +37,12 @@ static LsStatement add_device = {
 
 static LsStatement touch_device = {DEVICE_UPDATE DEVICE_KEY, {DEVICE_TYPES, NULL}};
 
-static LsStatement note_device = {DEVICE_UPDATE SYNCED DEVICE_KEY,
-								  {DEVICE_TYPES, "pg_catalog.jsonb", "pg_catalog.int8", NULL}};
+static LsStatement note_device = {DEVICE_UPDATE SYNCED DEVICE_KEY, {DEVICE_TYPES, SYNCED_TYPES, NULL}};
 
 /* The rest of what the journal takes, up to the receipts. */
 #define JOURNAL_TYPES                                                                                                \
-	DEVICE_TYPES, "pg_catalog.jsonb", "pg_catalog.int8", "pg_catalog.tid", "pg_catalog.int8", "pg_catalog.int8",     \
-		"pg_catalog.int8", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.int8"
+	DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.tid", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",           \
+		"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.int8"
 #define NJOURNAL 16
 #define NRECEIPT 5
 
@@ -143,16 +146,15 @@ device_values(LsPush *push, Datum *values, char *nulls)
 	ls_store_put_json(values, isnull, 3, &push->metadata);
 	ls_store_put(values, isnull, 4, true, Int64GetDatum(push->safe_version));
 	ls_store_put(values, isnull, 5, true, TimestampTzGetDatum(push->now));
-	for (int i = 0; i < NDEVICE; i++)
-		nulls[i] = isnull[i] ? 'n' : ' ';
+	ls_store_mark_nulls(nulls, isnull, NDEVICE);
 }
 
 /* Notes that the device was here, if it was one. */
 void
 ls_store_touch_device(LsPush *push)
 {
-	Datum values[NDEVICE];
-	char nulls[NDEVICE];
+	Datum values[NDEVICE + NSYNCED];
+	char nulls[NDEVICE + NSYNCED + 1] = "      nn";
 
 	if (push->device.id.length == 0)
 		return;
@@ -246,7 +248,5 @@ ls_store_write_journal(LsPush *push)
 	if (noted || push->device.id.length == 0)
 		return;
 	/* A new device, or one that was deactivated or removed since it was read. */
-	if (!push->device.exists)
-		ls_store_run(&add_device, values, nulls);
-	ls_store_run(&note_device, values, nulls);
+	ls_store_run(push->device.exists ? &note_device : &add_device, values, nulls);
 }

@@ -36,10 +36,10 @@ enum
 	"d.is_active, d.version, d.ctid FROM (SELECT 1) o LEFT JOIN learnsync_data.device d"                             \
 	" ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
 #define RESOURCE                                                                                                     \
-	"(SELECT s.resource_type, s.resource_id, s.version, s.created_version, s.at, s.deleted_at, s.data, s.book,"      \
+	"SELECT s.resource_type, s.resource_id, s.version, s.created_version, s.at, s.deleted_at, s.data, s.book,"       \
 	" s.ctid AS place FROM learnsync_data.resource s WHERE s.learner_id" EQ "$1"
 #define RECEIPT                                                                                                      \
-	"(SELECT l.key, l.fingerprint, l.version, l.verdict FROM learnsync_data.ledger l WHERE l.learner_id" EQ "$1"
+	"SELECT l.key, l.fingerprint, l.version, l.verdict FROM learnsync_data.ledger l WHERE l.learner_id" EQ "$1"
 
 static LsRowType known_row = {"learnsync.known_row"};
 
@@ -48,15 +48,15 @@ static LsRowType known_row = {"learnsync.known_row"};
  * planner from joining in another way than by one index lookup per item.
  */
 static LsStatement look_up = {"SELECT k.item, " KNOWN ", " DEVICE " LEFT JOIN pg_catalog.unnest($3) k ON true"
-							  " LEFT JOIN LATERAL " RECEIPT " AND l.key" EQ "k.key LIMIT 1) g ON true"
-							  " LEFT JOIN LATERAL " RESOURCE " AND s.resource_type" EQ
+							  " LEFT JOIN LATERAL (" RECEIPT " AND l.key" EQ "k.key LIMIT 1) g ON true"
+							  " LEFT JOIN LATERAL (" RESOURCE " AND s.resource_type" EQ
 							  "k.resource_type AND s.resource_id" EQ "k.resource_id LIMIT 1) r ON true",
 							  {"pg_catalog.text", "pg_catalog.text", "learnsync.known_row[]", NULL}};
 
 /* The same for a single item, which costs less than half of that to set up. */
 static LsStatement look_up_one = {
-	"SELECT 0::pg_catalog.int8, " KNOWN ", " DEVICE " LEFT JOIN " RECEIPT ") g ON g.key" EQ "$3"
-	" LEFT JOIN " RESOURCE ") r ON r.resource_type" EQ "$4 AND r.resource_id" EQ "$5",
+	"SELECT 0::pg_catalog.int8, " KNOWN ", " DEVICE " LEFT JOIN (" RECEIPT ") g ON g.key" EQ "$3"
+	" LEFT JOIN (" RESOURCE ") r ON r.resource_type" EQ "$4 AND r.resource_id" EQ "$5",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid", "pg_catalog.text", "pg_catalog.text", NULL}};
 
 static LsStatement read_failed = {"SELECT k.n FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"

@@ -103,8 +103,7 @@ write_one(Datum *values, LsStatement *statement, const LsResource *resource)
 	bool isnull[NRESOURCE];
 
 	resource_values(resource, values + 2, isnull);
-	for (int i = 0; i < NRESOURCE; i++)
-		nulls[i + 2] = isnull[i] ? 'n' : ' ';
+	ls_store_mark_nulls(nulls + 2, isnull, NRESOURCE);
 	return ls_store_run(statement, values, nulls);
 }
 

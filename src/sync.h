@@ -268,9 +268,12 @@ extern bool ls_store_owns_profile(LsText profile, LsText owner);
 /* store_forget.c */
 extern void ls_store_refuse_forgotten(LsText learner);
 
-/* store_learner.c, store_known.c */
+/* store_learner.c */
 extern void ls_store_lock_learner(LsPush *push);
 extern void ls_store_read_learner(LsPush *push);
+extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
+
+/* store_known.c */
 extern void ls_store_read_known(LsPush *push);
 
 /* store_member.c, store_member_write.c */
@@ -315,7 +318,6 @@ extern void ls_store_write_accepted(LsPush *push);
 
 /* store_journal.c */
 extern void ls_store_write_journal(LsPush *push);
-extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
 extern void ls_store_touch_device(LsPush *push);
 
 /* store_pull.c */
