@@ -6,9 +6,12 @@ MODULE_big = learnsync
 LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
-MODULES_SQL = install rule merge progress types digest xapi learner header push pull module profile content device conflict event cleanup retry forget view setup access
+MODULES_SQL = $(patsubst %,src/%.sql,install merge/rule merge/merge progress/progress type/types base/digest xapi/xapi \
+	call/learner call/header push/push pull/pull push/module push/profile admin/content status/device resolve/conflict \
+	event/event admin/cleanup admin/retry admin/forget view setup access)
 
-OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c))
+OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
+PG_CPPFLAGS = -I$(srcdir)/src
 INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(LEARNSYNC_VERSION).sql
 DATA_built = $(INSTALL_SCRIPT_SQL)
 
@@ -34,14 +37,14 @@ all install uninstall installcheck clean:
 		"postgresql15-devel (Red Hat), or set PG_CONFIG. 'make demo' and 'make test' do it for you." >&2; exit 1
 endif
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
 
 # Installing with CREATE fails where somebody else made an object of ours before; CREATE OR REPLACE would adopt it.
-$(INSTALL_SCRIPT_SQL): $(MODULES_SQL:%=src/%.sql) Makefile learnsync.control
-	$(if $(filter-out $(MODULES_SQL:%=src/%.sql),$(wildcard src/*.sql)),$(error a file src/*.sql is not in MODULES_SQL))
+$(INSTALL_SCRIPT_SQL): $(MODULES_SQL) Makefile learnsync.control
+	$(if $(filter-out $(MODULES_SQL),$(wildcard src/*.sql src/*/*.sql)),$(error an SQL file under src/ is not in MODULES_SQL))
 	@mkdir -p sql
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
-	  sed 's/^CREATE OR REPLACE /CREATE /' $(MODULES_SQL:%=src/%.sql); } >$@
+	  sed 's/^CREATE OR REPLACE /CREATE /' $(MODULES_SQL); } >$@
 
 demo:
 	test/scratch demo/run

@@ -5,7 +5,7 @@
 #ifndef LEARNSYNC_SYNC_H
 #define LEARNSYNC_SYNC_H
 
-#include "merge.h"
+#include "merge/merge.h"
 #include "storage/itemptr.h"
 #include "utils/guc.h"
 
@@ -255,28 +255,28 @@ extern void ls_store_close(LsStoreCall *call);
 extern bool ls_store_is_guarded(void);
 extern LsText ls_store_epoch(void);
 
-/* store_type.c */
+/* type_store.c */
 extern void ls_store_renew_types(void);
 extern const LsType *ls_store_type(LsText name);
 
-/* store_content.c */
+/* content_store.c */
 extern void ls_store_check_content(LsPush *push);
 
-/* store_profile.c */
+/* profile_store.c */
 extern bool ls_store_owns_profile(LsText profile, LsText owner);
 
-/* store_forget.c */
+/* forget_store.c */
 extern void ls_store_refuse_forgotten(LsText learner);
 
-/* store_learner.c */
+/* learner_store.c */
 extern void ls_store_lock_learner(LsPush *push);
 extern void ls_store_read_learner(LsPush *push);
 extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
 
-/* store_known.c */
+/* known_store.c */
 extern void ls_store_read_known(LsPush *push);
 
-/* store_member.c, store_member_write.c */
+/* member_store.c, member_write_store.c */
 
 /* A state of which the lists are wanted. */
 typedef struct LsListed
@@ -291,12 +291,12 @@ extern void ls_store_find_members(LsPush *push);
 extern void ls_store_write_members(LsPush *push);
 extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, int64 limit, bool fresh);
 
-/* store_xapi.c */
+/* xapi_store.c */
 extern void ls_store_write_statements(LsPush *push);
 struct ReturnSetInfo;
 extern void ls_store_export_statements(LsText learner, TimestampTz since, struct ReturnSetInfo *result);
 
-/* store_failed.c */
+/* failed_store.c */
 
 /* A failed item, as it is recorded. */
 typedef struct LsFailed
@@ -313,14 +313,14 @@ extern void ls_store_write_failed(const LsPush *push, const LsFailed *failed, in
 extern void ls_store_prune_failed(LsText learner);
 extern void ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, int count);
 
-/* store_write.c */
+/* push_store.c */
 extern void ls_store_write_accepted(LsPush *push);
 
-/* store_journal.c */
+/* journal_store.c */
 extern void ls_store_write_journal(LsPush *push);
 extern void ls_store_touch_device(LsPush *push);
 
-/* store_pull.c */
+/* pull_store.c */
 typedef struct LsPullCursor LsPullCursor;
 
 extern void ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start);
@@ -328,7 +328,7 @@ extern LsPullCursor *ls_store_open_pull(LsText learner, int64 after, bool use_lo
 extern bool ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change);
 extern void ls_store_close_pull(LsPullCursor *cursor);
 
-/* store_conflict.c */
+/* conflict_store.c */
 
 /* An open conflict. */
 typedef struct LsConflict
@@ -346,7 +346,7 @@ extern bool ls_store_read_conflict(LsText learner, LsText id, LsConflict *confli
 extern void ls_store_close_conflict(LsText learner, LsText id, const char *by, TimestampTz now);
 extern int64 ls_store_next_number(LsText learner, LsText type, const LsRule *rule, const LsChange *change);
 
-/* store_device.c */
+/* device_store.c */
 typedef struct LsCounts
 {
 	int64 pending; /* failed items that can be retried */

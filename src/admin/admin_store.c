@@ -1,0 +1,181 @@
+/*
+ * admin_store.c
+ *		Front doors of what administrators call: each runs its *_as_owner function with the rights of the tables' owner.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "catalog/namespace.h"
+#include "store/store.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+/* Runs a statement that answers one value, which outlives the store. */
+static Datum
+answer_of(LsStatement *statement, const Datum *values, const char *nulls, bool *isnull)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	LsStoreCall call;
+	Datum value;
+	int16 length;
+	bool by_value;
+
+	ls_store_open(&call);
+	ls_store_run(statement, values, nulls);
+	value = ls_store_value(0, 1, isnull);
+	get_typlenbyval(SPI_gettypeid(SPI_tuptable->tupdesc, 1), &length, &by_value);
+	MemoryContextSwitchTo(caller);
+	if (!*isnull)
+		value = datumCopy(value, by_value, length);
+	ls_store_close(&call);
+	MemoryContextSwitchTo(caller);
+	return value;
+}
+
+/* The same for the arguments of a call. */
+static Datum
+answer_call(FunctionCallInfo fcinfo, LsStatement *statement)
+{
+	Datum values[LS_MAX_ARGUMENTS];
+	char nulls[LS_MAX_ARGUMENTS];
+	Datum value;
+
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	value = answer_of(statement, values, nulls, &fcinfo->isnull);
+	return fcinfo->isnull ? (Datum) 0 : value;
+}
+
+static LsStatement maintain_step = {"SELECT learnsync.maintain_as_owner($1, $2)",
+									{"pg_catalog.int4", "pg_catalog.jsonb", NULL}};
+static LsStatement cleanup = {"SELECT learnsync.cleanup_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement unseen_devices = {"SELECT learnsync.unseen_devices_as_owner($1, $2)",
+									 {"pg_catalog.int4", "pg_catalog.int4", NULL}};
+static LsStatement drop_devices = {"SELECT learnsync.drop_devices_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement forget_learner = {"SELECT learnsync.forget_as_owner($1)", {"pg_catalog.text", NULL}};
+static LsStatement remember_learner = {"SELECT learnsync.remember_as_owner($1)", {"pg_catalog.text", NULL}};
+static LsStatement register_content = {"SELECT learnsync.register_content_as_owner($1)", {"pg_catalog.jsonb", NULL}};
+static LsStatement validate_content = {"SELECT learnsync.validate_content_as_owner($1)", {"pg_catalog.jsonb", NULL}};
+static LsStatement add_profile = {"SELECT learnsync.add_profile_as_owner($1, $2)",
+								  {"pg_catalog.text", "pg_catalog.text", NULL}};
+static LsStatement remove_profile = {"SELECT learnsync.remove_profile_as_owner($1)", {"pg_catalog.text", NULL}};
+static LsStatement new_epoch = {"SELECT learnsync.new_epoch_as_owner()", {NULL}};
+
+PG_FUNCTION_INFO_V1(learnsync_maintain_step);
+PG_FUNCTION_INFO_V1(learnsync_api_sync_cleanup);
+PG_FUNCTION_INFO_V1(learnsync_unseen_devices);
+PG_FUNCTION_INFO_V1(learnsync_drop_devices);
+PG_FUNCTION_INFO_V1(learnsync_forget_learner);
+PG_FUNCTION_INFO_V1(learnsync_remember_learner);
+PG_FUNCTION_INFO_V1(learnsync_new_epoch);
+PG_FUNCTION_INFO_V1(learnsync_register_content);
+PG_FUNCTION_INFO_V1(learnsync_validate_content);
+PG_FUNCTION_INFO_V1(learnsync_add_profile);
+PG_FUNCTION_INFO_V1(learnsync_remove_profile);
+
+Datum
+learnsync_maintain_step(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &maintain_step);
+}
+
+Datum
+learnsync_unseen_devices(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &unseen_devices);
+}
+
+Datum
+learnsync_drop_devices(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &drop_devices);
+}
+
+Datum
+learnsync_forget_learner(PG_FUNCTION_ARGS)
+{
+	(void) ls_learner_argument(fcinfo, 0);
+	return answer_call(fcinfo, &forget_learner);
+}
+
+Datum
+learnsync_remember_learner(PG_FUNCTION_ARGS)
+{
+	(void) ls_learner_argument(fcinfo, 0);
+	return answer_call(fcinfo, &remember_learner);
+}
+
+Datum
+learnsync_register_content(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &register_content);
+}
+
+Datum
+learnsync_validate_content(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &validate_content);
+}
+
+/* Who was erased is refused when the rows are locked, so that no erasure can come in between. */
+Datum
+learnsync_add_profile(PG_FUNCTION_ARGS)
+{
+	Datum added = answer_call(fcinfo, &add_profile);
+	LsStoreCall call;
+
+	ls_store_open(&call);
+	for (int i = 0; i < PG_NARGS(); i++)
+		ls_store_refuse_forgotten(ls_text_datum(PG_GETARG_DATUM(i)));
+	ls_store_close(&call);
+	return added;
+}
+
+Datum
+learnsync_remove_profile(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &remove_profile);
+}
+
+/* Every session reads the instance anew once this transaction has committed, and this one at once. */
+Datum
+learnsync_new_epoch(PG_FUNCTION_ARGS)
+{
+	Datum epoch = answer_call(fcinfo, &new_epoch);
+
+	CacheInvalidateRelcacheByRelid(get_relname_relid("instance", get_namespace_oid("learnsync_data", false)));
+	return epoch;
+}
+
+/* The days of a request to clean up. */
+static int
+days_old(Jsonb *json)
+{
+	JsonbValue request;
+	JsonbValue value;
+	int64 days = 30;
+
+	ls_request_open(json, &request);
+	if (ls_json_get(&request, "daysOld", &value) && value.type != jbvNull &&
+		(!ls_json_integer(&value, &days) || days < 0 || days > 36500))
+		ls_request_refuse("daysOld", "must be an integer from 0 to 36500");
+	return (int) days;
+}
+
+Datum
+learnsync_api_sync_cleanup(PG_FUNCTION_ARGS)
+{
+	Datum days = Int32GetDatum(days_old(ls_request_argument(fcinfo, 0)));
+	JsonbValue answer = ls_json_object();
+	bool isnull;
+	int64 deleted = DatumGetInt64(answer_of(&cleanup, &days, NULL, &isnull));
+
+	ls_json_put(&answer, "message", ls_json_string("Cleanup completed successfully"));
+	ls_json_put(&answer, "deletedCount", ls_json_int(deleted));
+	return JsonbPGetDatum(ls_json_encode(&answer));
+}

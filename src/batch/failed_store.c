@@ -1,0 +1,100 @@
+/*
+ * failed_store.c
+ *		The failed items of a learner: recorded under the identity that a corrected copy will have, dropped with it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "store/store.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#define MAX_FAILED "1000" /* failed items kept per learner */
+
+static LsRowType failed_row = {"learnsync.failed_row"};
+
+static LsStatement write_failed = {
+	"INSERT INTO learnsync_data.failed AS f (learner_id, key, channel, device_id, item_id, code, path, message,"
+	" retryable, item, item_bytes, fingerprint, retry_count, first_failed_at, failed_at)"
+	" SELECT $1, c.key, $5, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
+	" c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
+	" ON CONFLICT (learner_id, key) DO UPDATE SET code = EXCLUDED.code, path = EXCLUDED.path,"
+	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
+	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
+	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",
+	{"pg_catalog.text", "learnsync.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz", "pg_catalog.text",
+	 NULL}};
+
+static LsStatement prune_failed = {
+	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1"
+	" ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ "$1 AND f.key" EQ "o.key",
+	{"pg_catalog.text", NULL}};
+
+static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
+									" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
+									{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
+
+/* Of an item that is too large only size and digest are kept. */
+static Datum
+failed_datum(const LsFailed *failed)
+{
+	bool too_large = strcmp(failed->failure->code, "too_large") == 0;
+	JsonbValue none = ls_json_null();
+	Datum values[10];
+	bool nulls[10];
+
+	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(&failed->key));
+	ls_store_put_text(values, nulls, 1, failed->id);
+	ls_store_put_text(values, nulls, 2, ls_text(failed->failure->code));
+	ls_store_put_text(values, nulls, 3, ls_text(failed->failure->path));
+	ls_store_put_text(values, nulls, 4, ls_text(failed->failure->message));
+	ls_store_put(values, nulls, 5, true, BoolGetDatum(failed->failure->retryable));
+	ls_store_put_json(values, nulls, 6, too_large ? &none : failed->raw);
+	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(failed->raw)));
+	ls_store_put(values, nulls, 8, true, Int64GetDatum(failed->fingerprint));
+	ls_store_put(values, nulls, 9, true, Int32GetDatum(failed->copies));
+	return ls_store_row(&failed_row, values, nulls);
+}
+
+/* Drops the oldest of too many failed items. */
+void
+ls_store_prune_failed(LsText learner)
+{
+	Datum values[] = {ls_text_to_datum(learner)};
+
+	ls_store_run(&prune_failed, values, NULL);
+}
+
+/* Records failed items, each identity once; too many are dropped at once, unless more of the request is to come. */
+void
+ls_store_write_failed(const LsPush *push, const LsFailed *failed, int count)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(count, 1));
+	LsText device = push->device.id.data != NULL ? push->device.id : ls_text("");
+	Datum values[5] = {ls_text_to_datum(push->learner.id), 0, ls_text_to_datum(device),
+					   TimestampTzGetDatum(push->now), CStringGetTextDatum(push->channel->name)};
+
+	if (count == 0)
+		return;
+	for (int i = 0; i < count; i++)
+		rows[i] = failed_datum(&failed[i]);
+	values[1] = ls_store_array(&failed_row, rows, count);
+	ls_store_run(&write_failed, values, NULL);
+	if (!push->partial)
+		ls_store_prune_failed(push->learner.id);
+}
+
+/* Drops the failed copies of items that were accepted now, for the few learners who have failed items. */
+void
+ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, int count)
+{
+	Datum *datums = palloc(sizeof(Datum) * Max(count, 1));
+	Datum values[2] = {ls_text_to_datum(push->learner.id)};
+
+	if (count == 0 || !push->learner.has_failed)
+		return;
+	for (int i = 0; i < count; i++)
+		datums[i] = UUIDPGetDatum(&keys[i]);
+	values[1] = PointerGetDatum(construct_array(datums, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	ls_store_run(&forget_failed, values, NULL);
+}

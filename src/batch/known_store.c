@@ -1,0 +1,180 @@
+/*
+ * known_store.c
+ *		What is known of a push before it is decided: its device, its items' receipts, their resources.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "store/store.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+/* The columns of what is known, counted from 0; those of the device come last. */
+enum
+{
+	ITEM,
+	FINGERPRINT,
+	RECEIPT_VERSION,
+	VERDICT,
+	VERSION,
+	CREATED_VERSION,
+	AT,
+	DELETED_AT,
+	DATA,
+	BOOK,
+	PLACE,
+	IS_ACTIVE,
+	DEVICE_VERSION,
+	DEVICE_PLACE,
+	NCOLUMNS
+};
+
+#define KNOWN                                                                                                        \
+	"g.fingerprint, g.version, g.verdict, r.version, r.created_version, r.at, r.deleted_at, r.data, r.book, r.place"
+#define DEVICE                                                                                                       \
+	"d.is_active, d.version, d.ctid FROM (SELECT 1) o LEFT JOIN learnsync_data.device d"                             \
+	" ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
+#define RESOURCE                                                                                                     \
+	"SELECT s.resource_type, s.resource_id, s.version, s.created_version, s.at, s.deleted_at, s.data, s.book,"       \
+	" s.ctid AS place FROM learnsync_data.resource s WHERE s.learner_id" EQ "$1"
+#define RECEIPT                                                                                                      \
+	"SELECT l.key, l.fingerprint, l.version, l.verdict FROM learnsync_data.ledger l WHERE l.learner_id" EQ "$1"
+
+static LsRowType known_row = {"learnsync.known_row"};
+
+/*
+ * A row per item, or a single one where there is none: the item's receipt, its resource, the device. LIMIT 1 keeps the
+ * planner from joining in another way than by one index lookup per item.
+ */
+static LsStatement look_up = {"SELECT k.item, " KNOWN ", " DEVICE " LEFT JOIN pg_catalog.unnest($3) k ON true"
+							  " LEFT JOIN LATERAL (" RECEIPT " AND l.key" EQ "k.key LIMIT 1) g ON true"
+							  " LEFT JOIN LATERAL (" RESOURCE " AND s.resource_type" EQ
+							  "k.resource_type AND s.resource_id" EQ "k.resource_id LIMIT 1) r ON true",
+							  {"pg_catalog.text", "pg_catalog.text", "learnsync.known_row[]", NULL}};
+
+/* The same for a single item, which costs less than half of that to set up. */
+static LsStatement look_up_one = {
+	"SELECT 0::pg_catalog.int8, " KNOWN ", " DEVICE " LEFT JOIN (" RECEIPT ") g ON g.key" EQ "$3"
+	" LEFT JOIN (" RESOURCE ") r ON r.resource_type" EQ "$4 AND r.resource_id" EQ "$5",
+	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid", "pg_catalog.text", "pg_catalog.text", NULL}};
+
+static LsStatement read_failed = {"SELECT k.n FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"
+								  " CROSS JOIN LATERAL (SELECT FROM learnsync_data.failed x"
+								  "  WHERE x.learner_id" EQ "$1 AND x.key" EQ "k.key LIMIT 1) f",
+								  {"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
+
+/* The state and the version of a stored resource; what they point to stays until the store is closed. */
+static void
+take_resource(LsResource *resource, const Datum *values, const bool *nulls)
+{
+	LsState *state = &resource->stored;
+
+	resource->place = *(ItemPointer) DatumGetPointer(values[PLACE]);
+	resource->version = DatumGetInt64(values[VERSION]);
+	resource->created_version = DatumGetInt64(values[CREATED_VERSION]);
+	state->at = DatumGetTimestampTz(values[AT]);
+	state->deleted_at = nulls[DELETED_AT] ? LS_NO_TIME : DatumGetTimestampTz(values[DELETED_AT]);
+	state->exists = !nulls[DATA];
+	if (state->exists)
+		ls_state_load(resource->type->rule, state, DatumGetJsonbP(values[DATA]),
+					  nulls[BOOK] ? NULL : DatumGetJsonbP(values[BOOK]));
+}
+
+static void
+take_known(LsPush *push, uint64 row)
+{
+	Datum values[NCOLUMNS];
+	bool nulls[NCOLUMNS];
+	LsItem *item;
+
+	heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, values, nulls);
+	push->device.exists = !nulls[IS_ACTIVE];
+	if (push->device.exists)
+	{
+		push->device.active = DatumGetBool(values[IS_ACTIVE]);
+		push->device.version = DatumGetInt64(values[DEVICE_VERSION]);
+		push->device.place = *(ItemPointer) DatumGetPointer(values[DEVICE_PLACE]);
+	}
+	if (nulls[ITEM])
+		return;
+	item = &push->items[DatumGetInt64(values[ITEM])];
+	item->receipt.found = !nulls[VERDICT];
+	if (item->receipt.found)
+	{
+		item->receipt.fingerprint = DatumGetInt64(values[FINGERPRINT]);
+		item->receipt.version = DatumGetInt64(values[RECEIPT_VERSION]);
+		item->receipt.verdict = (LsVerdict) DatumGetChar(values[VERDICT]);
+	}
+	if (!nulls[VERSION])
+		take_resource(item->resource, values, nulls);
+}
+
+/* Marks the items of which an earlier copy failed, for the few learners who have failed items. */
+static void
+mark_failed(LsPush *push)
+{
+	Datum *keys = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum values[2] = {ls_text_to_datum(push->learner.id)};
+	uint64 count;
+
+	for (int i = 0; i < push->nitems; i++)
+		keys[i] = UUIDPGetDatum(&push->items[i].key);
+	values[1] = PointerGetDatum(construct_array(keys, push->nitems, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	count = ls_store_run(&read_failed, values, NULL);
+	for (uint64 i = 0; i < count; i++)
+		push->items[ls_store_int(i, 1) - 1].was_failed = true;
+}
+
+static uint64
+find_one(const LsPush *push, Datum *values)
+{
+	const LsResource *resource = push->items[0].resource;
+
+	values[2] = UUIDPGetDatum(&push->items[0].key);
+	if (resource == NULL)
+		return ls_store_run(&look_up_one, values, "   nn");
+	values[3] = ls_text_to_datum(resource->type->name);
+	values[4] = ls_text_to_datum(resource->id);
+	return ls_store_run(&look_up_one, values, NULL);
+}
+
+/* Each resource is read once, for the first item that is about it. */
+static Datum
+known_datum(const LsPush *push, int number)
+{
+	const LsItem *item = &push->items[number];
+	bool reads = item->resource != NULL && item->resource->first_item == number;
+	Datum values[4];
+	bool nulls[4];
+
+	ls_store_put(values, nulls, 0, true, Int64GetDatum(number));
+	ls_store_put(values, nulls, 1, true, UUIDPGetDatum(&item->key));
+	ls_store_put_text(values, nulls, 2, reads ? item->resource->type->name : (LsText){NULL, 0});
+	ls_store_put_text(values, nulls, 3, reads ? item->resource->id : (LsText){NULL, 0});
+	return ls_store_row(&known_row, values, nulls);
+}
+
+static uint64
+find_many(const LsPush *push, Datum *values)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
+
+	for (int i = 0; i < push->nitems; i++)
+		rows[i] = known_datum(push, i);
+	values[2] = ls_store_array(&known_row, rows, push->nitems);
+	return ls_store_run(&look_up, values, NULL);
+}
+
+/* Finds the device, the receipts of the items' identities and the stored states of their resources. */
+void
+ls_store_read_known(LsPush *push)
+{
+	Datum values[5] = {ls_text_to_datum(push->learner.id), ls_text_to_datum(push->device.id)};
+	uint64 count = push->nitems == 1 ? find_one(push, values) : find_many(push, values);
+
+	for (uint64 i = 0; i < count; i++)
+		take_known(push, i);
+	if (push->learner.has_failed)
+		mark_failed(push);
+}

@@ -1,0 +1,99 @@
+/*
+ * learner_store.c
+ *		The learner's row: the lock of every push, and its counters.
+ */
+#include "postgres.h"
+
+#include "store/store.h"
+#include "utils/builtins.h"
+
+#define LEARNER_COLUMNS                                                                                              \
+	"SELECT l.version, l.log_version, l.push_no, l.has_failed, l.receipt_horizon, l.rate_at, l.ctid"                 \
+	" FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
+
+static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
+
+static LsStatement lock_learner = {LEARNER_COLUMNS " FOR NO KEY UPDATE", {"pg_catalog.text", NULL}};
+
+static LsStatement add_learner = {
+	"INSERT INTO learnsync_data.learner (learner_id) VALUES ($1) ON CONFLICT (learner_id) DO NOTHING",
+	{"pg_catalog.text", NULL}};
+
+/* The number of pushes is compared too: a trigger that pushed for the same learner has left our versions behind. */
+static LsStatement update_learner = {
+	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4, has_failed = l.has_failed OR $6,"
+	" rate_at = $7 WHERE l.learner_id" EQ "$1 AND l.ctid" EQ "$8 AND l.push_no" EQ "$5",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
+	 "pg_catalog.timestamptz", "pg_catalog.tid", NULL}};
+
+/* A time of the learner's row, LS_NO_TIME for NULL. */
+static TimestampTz
+learner_time(int column)
+{
+	bool isnull;
+	Datum value = ls_store_value(0, column, &isnull);
+
+	return isnull ? LS_NO_TIME : DatumGetTimestampTz(value);
+}
+
+static bool
+take_learner(LsPush *push, LsStatement *statement)
+{
+	Datum values[] = {ls_text_to_datum(push->learner.id)};
+	bool isnull;
+
+	if (ls_store_run(statement, values, NULL) == 0)
+		return false;
+	push->learner.version = ls_store_int(0, 1);
+	push->learner.log_version = ls_store_int(0, 2);
+	push->learner.push_no = ls_store_int(0, 3);
+	push->learner.has_failed = DatumGetBool(ls_store_value(0, 4, &isnull));
+	push->learner.receipt_horizon = learner_time(5);
+	push->learner.rate_at = learner_time(6);
+	push->learner.place = *(ItemPointer) DatumGetPointer(ls_store_value(0, 7, &isnull));
+	return true;
+}
+
+/* Reads the learner as it is, for a push that writes nothing. */
+void
+ls_store_read_learner(LsPush *push)
+{
+	if (take_learner(push, &read_learner))
+		return;
+	ls_store_refuse_forgotten(push->learner.id);
+	push->learner.version = push->learner.log_version = LS_FIRST_VERSION;
+}
+
+/* Locks the learner's row, which is made where it is missing. Whoever waited reads it as it is after the wait. */
+void
+ls_store_lock_learner(LsPush *push)
+{
+	Datum values[] = {ls_text_to_datum(push->learner.id)};
+
+	if (take_learner(push, &lock_learner))
+		return;
+	ls_store_run(&add_learner, values, NULL);
+	if (!take_learner(push, &lock_learner))
+		elog(ERROR, "learner vanished while it was added");
+	ls_store_refuse_forgotten(push->learner.id);
+}
+
+/* The learner's row last and outside any subtransaction, which would turn its lock into a multixact. */
+void
+ls_store_update_learner(LsPush *push, bool logged, bool failed)
+{
+	Datum values[] = {ls_text_to_datum(push->learner.id),
+					  Int64GetDatum(push->version),
+					  Int64GetDatum(logged ? push->version : push->learner.log_version),
+					  Int64GetDatum(push->learner.push_no + (logged ? 1 : 0)),
+					  Int64GetDatum(push->learner.push_no),
+					  BoolGetDatum(failed),
+					  TimestampTzGetDatum(push->learner.rate_at),
+					  PointerGetDatum(&push->learner.place)};
+
+	if (ls_store_run(&update_learner, values, push->learner.rate_at == LS_NO_TIME ? "      n " : NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a push was made within a push of the same learner"),
+				 errhint("A trigger on the tables of learnsync must not call learnsync for the same learner.")));
+}

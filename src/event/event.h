@@ -1,0 +1,99 @@
+/*
+ * event.h
+ *		What a put to the event log is made of, and what its files and the store offer each other.
+ */
+#ifndef LEARNSYNC_EVENT_H
+#define LEARNSYNC_EVENT_H
+
+#include "progress/progress.h"
+
+/* A learner's row of learnsync_data.progress beside what LsProgress holds. */
+typedef struct LsEventLog
+{
+	int64 events; /* in the log */
+	int64 version; /* arrival version of the newest one; 1 where there is none */
+	LsText client; /* clientId of the first event */
+	int64 foreign_version; /* of the first event of another client; 0 = none */
+} LsEventLog;
+
+/* One event of a put, from its bytes to its verdict. */
+typedef struct LsPutEvent
+{
+	int index;
+	JsonbValue raw;
+	LsText id; /* without data where the event has none that is a string */
+	LsText name; /* the id, or what stands for it */
+	LsText client;
+	LsEvent event;
+	Jsonb *stored; /* the copy that was accepted earlier, or NULL */
+	struct LsPutEvent *twin; /* the nearest earlier event of this put with the same id */
+	LsFailure refused; /* found wrong before anything was decided */
+	LsFailure failure; /* refused, or found wrong later; code is NULL while the event is good */
+	bool accepted;
+	bool duplicate;
+	int64 version; /* of its arrival */
+	struct LsPutEvent *next; /* in its hash bucket */
+} LsPutEvent;
+
+/* A whole put. Learner, device and time are those of a push without items. */
+typedef struct LsPut
+{
+	LsPush push;
+	LsText since; /* the client's cursor; without data where absent */
+	int nevents;
+	LsPutEvent *events;
+	int nbuckets; /* a power of two */
+	LsPutEvent **buckets;
+	LsEventLog log; /* before this put */
+	LsProgress *head; /* the stored state without contents */
+	LsContentRow *contents; /* stored rows of the contents that the events are about */
+	int ncontents;
+	LsInteractionRow *interactions;
+	int ninteractions;
+	int64 version; /* the learner's, as this put leaves it */
+	int naccepted;
+	int nduplicates;
+} LsPut;
+
+/* event_put.c */
+extern void ls_put_link(LsPut *put);
+extern void ls_put_judge(LsPut *put);
+extern void ls_put_decide(LsPut *put, int upto);
+extern pg_uuid_t ls_put_key(const LsPut *put, const LsPutEvent *event);
+extern int ls_put_failed_copies(const LsPut *put, const LsPutEvent *event);
+
+/* event_write.c */
+extern void ls_put_write(LsPut *put);
+extern void ls_event_log_add(LsEventLog *log, int64 version, LsText client);
+extern LsProgress *ls_event_reduce(LsText learner, LsEventLog *log, bool live);
+
+/* event_cursor.c */
+extern LsText ls_cursor_text(int64 version);
+extern bool ls_cursor_parse(LsText text, int64 *version);
+extern LsText ls_put_cursor(const LsPut *put);
+
+/* event_store.c */
+
+/* An event as it is stored. */
+typedef struct LsStoredEvent
+{
+	int64 version;
+	TimestampTz at; /* order instant */
+	Jsonb *json; /* as sent */
+} LsStoredEvent;
+
+extern void ls_store_read_known_events(LsPut *put);
+extern void ls_store_add_events(LsPut *put);
+extern void ls_store_finish_put(LsPut *put, bool failed);
+extern int ls_store_read_events(LsText learner, int64 after, int limit, bool live, LsStoredEvent **events);
+extern int ls_store_read_learners(LsText after, int limit, LsText **learners);
+extern int64 ls_store_count_learners(void);
+
+/* progress_store.c */
+extern void ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, bool live);
+extern void ls_store_read_touched(LsPut *put);
+extern void ls_store_read_contents(LsText learner, LsProgress *progress, bool live);
+extern void ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log);
+extern void ls_store_clear_progress(LsText learner);
+
+#endif

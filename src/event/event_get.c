@@ -1,0 +1,141 @@
+/*
+ * event_get.c
+ *		progress_get: the snapshot, and the events that arrived after a cursor, a page at a time.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "event/event.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#define EVENTS_AT_A_TIME 500
+#define PAGE_BYTES (64 * 1024 * 1024) /* a page ends there, whatever was asked for: jsonb cannot be much larger */
+
+typedef struct Get
+{
+	LsText learner;
+	LsText since; /* without data: everything */
+	int64 limit;
+	LsEventLog log;
+	int64 cursor; /* what was delivered before this page */
+	JsonbValue events;
+	bool has_more;
+} Get;
+
+/* Where the page starts: anything but a cursor of this history that we have reached means everything. */
+static int64
+start_version(const Get *get)
+{
+	int64 version;
+
+	if (get->since.length == 0 || !ls_cursor_parse(get->since, &version))
+		return LS_FIRST_VERSION;
+	return version <= get->log.version || RecoveryInProgress() ? version : LS_FIRST_VERSION;
+}
+
+/* Adds stored events to the page; false where it is full. */
+static bool
+add_events(Get *get, const LsStoredEvent *events, int count, int64 *bytes)
+{
+	for (int i = 0; i < count; i++)
+	{
+		JsonbValue json;
+
+		if (get->events.val.array.nElems >= get->limit || *bytes > PAGE_BYTES)
+		{
+			get->has_more = true;
+			return false;
+		}
+		ls_json_root(events[i].json, &json);
+		ls_json_add(&get->events, json);
+		*bytes += ls_json_bytes(&json);
+		get->cursor = events[i].version;
+	}
+	return true;
+}
+
+static void
+fill_page(Get *get)
+{
+	LsStoredEvent *events;
+	int64 bytes = 0;
+	int count;
+
+	get->events = ls_json_array();
+	do
+	{
+		/* One more than the limit tells whether there is more. */
+		int wanted = (int) Min(get->limit - get->events.val.array.nElems + 1, EVENTS_AT_A_TIME);
+
+		CHECK_FOR_INTERRUPTS();
+		count = ls_store_read_events(get->learner, get->cursor, wanted, false, &events);
+		if (!add_events(get, events, count, &bytes) || count < wanted)
+			break;
+	} while (true);
+}
+
+static Jsonb *
+answer_get(Get *get)
+{
+	LsProgress *progress = ls_progress_new(CurrentMemoryContext);
+	JsonbValue answer = ls_json_object();
+	JsonbValue data = ls_json_object();
+
+	ls_store_read_head(get->learner, progress, &get->log, false);
+	get->cursor = start_version(get);
+	if (get->cursor < get->log.version)
+		fill_page(get);
+	else
+		get->events = ls_json_array();
+	ls_store_read_contents(get->learner, progress, false);
+	ls_json_put(&data, "cursor", ls_json_text(ls_cursor_text(get->cursor)));
+	ls_json_put(&data, "events", get->events);
+	ls_json_put(&data, "hasMore", ls_json_bool(get->has_more));
+	ls_json_put(&data, "snapshot", ls_progress_snapshot(progress));
+	ls_json_put(&answer, "ok", ls_json_bool(true));
+	ls_json_put(&answer, "data", data);
+	return ls_json_encode(&answer);
+}
+
+static Datum
+get_for(LsText learner, FunctionCallInfo fcinfo, int argument)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "learnsync get", ALLOCSET_DEFAULT_SIZES);
+	Get get = {.learner = learner, .limit = PG_INT32_MAX};
+	LsStoreCall call;
+	Jsonb *answer;
+
+	if (!PG_ARGISNULL(argument))
+		get.since = ls_text_datum(PG_GETARG_DATUM(argument));
+	if (!PG_ARGISNULL(argument + 1))
+	{
+		if (PG_GETARG_INT32(argument + 1) < 1)
+			ls_request_refuse("limit", "must be a positive integer");
+		get.limit = Min(PG_GETARG_INT32(argument + 1), learnsync_max_pull_limit);
+	}
+	ls_store_open(&call);
+	MemoryContextSwitchTo(context);
+	answer = answer_get(&get);
+	ls_store_close(&call);
+	MemoryContextSwitchTo(caller);
+	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
+	MemoryContextDelete(context);
+	return JsonbPGetDatum(answer);
+}
+
+PG_FUNCTION_INFO_V1(learnsync_progress_get);
+PG_FUNCTION_INFO_V1(learnsync_api_progress_get);
+
+Datum
+learnsync_progress_get(PG_FUNCTION_ARGS)
+{
+	return get_for(ls_learner_argument(fcinfo, 0), fcinfo, 1);
+}
+
+Datum
+learnsync_api_progress_get(PG_FUNCTION_ARGS)
+{
+	return get_for(ls_learner_current(), fcinfo, 0);
+}

@@ -1,0 +1,158 @@
+/*
+ * event_store.c
+ *		The event log's statements: known events, new ones, failed ones, what arrived after a version.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "event/event.h"
+#include "store/store.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+static LsRowType event_row = {"learnsync.event_row"};
+
+static LsStatement read_known = {"SELECT k.n, e.event FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (event_id, n)"
+								 " CROSS JOIN LATERAL (SELECT x.event FROM learnsync_data.event x"
+								 "  WHERE x.learner_id" EQ "$1 AND x.event_id" EQ "k.event_id LIMIT 1) e",
+								 {"pg_catalog.text", "pg_catalog.text[]", NULL}};
+
+static LsStatement add_events = {
+	"INSERT INTO learnsync_data.event (learner_id, event_id, version, at, received_at, event)"
+	" SELECT $1, c.event_id, c.version, c.at, $3, c.event FROM pg_catalog.unnest($2) c",
+	{"pg_catalog.text", "learnsync.event_row[]", "pg_catalog.timestamptz", NULL}};
+
+static LsStatement read_events = {"SELECT e.version, e.at, e.event FROM learnsync_data.event e WHERE e.learner_id" EQ
+								  "$1 AND e.version" GT "$2"
+								  " ORDER BY e.version LIMIT $3",
+								  {"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int4", NULL}};
+
+/* Counts as a push: a trigger that calls learnsync for the same learner is found out by that number. */
+static LsStatement finish_put = {
+	"UPDATE learnsync_data.learner l SET version = $2, push_no = $3 OPERATOR(pg_catalog.+) 1,"
+	" has_failed = l.has_failed OR $4 WHERE l.learner_id" EQ "$1 AND l.push_no" EQ "$3",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool", NULL}};
+
+/* $1 is where the last page ended. */
+static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id" GT
+									"$1 ORDER BY l.learner_id LIMIT $2",
+									{"pg_catalog.text", "pg_catalog.int4", NULL}};
+
+static LsStatement count_learners = {
+	"SELECT pg_catalog.count(*) FROM learnsync_data.learner l WHERE l.learner_id" GT "$1", {"pg_catalog.text", NULL}};
+
+/* Finds the events that were accepted before. */
+void
+ls_store_read_known_events(LsPut *put)
+{
+	Datum *ids = palloc(sizeof(Datum) * put->nevents);
+	int *places = palloc(sizeof(int) * put->nevents);
+	Datum values[2] = {ls_text_to_datum(put->push.learner.id)};
+	int count = 0;
+	uint64 found;
+
+	for (int i = 0; i < put->nevents; i++)
+	{
+		if (put->events[i].refused.code != NULL)
+			continue;
+		places[count] = i;
+		ids[count++] = ls_text_to_datum(put->events[i].id);
+	}
+	if (count == 0)
+		return;
+	values[1] = PointerGetDatum(construct_array(ids, count, TEXTOID, -1, false, TYPALIGN_INT));
+	found = ls_store_run(&read_known, values, NULL);
+	for (uint64 i = 0; i < found; i++)
+	{
+		bool isnull;
+
+		put->events[places[ls_store_int(i, 1) - 1]].stored = DatumGetJsonbP(ls_store_value(i, 2, &isnull));
+	}
+}
+
+void
+ls_store_add_events(LsPut *put)
+{
+	Datum *rows = palloc(sizeof(Datum) * put->naccepted);
+	Datum values[3] = {ls_text_to_datum(put->push.learner.id), 0, TimestampTzGetDatum(put->push.now)};
+	int count = 0;
+
+	for (int i = 0; i < put->nevents; i++)
+	{
+		const LsPutEvent *event = &put->events[i];
+		Datum row[4];
+		bool nulls[4];
+
+		if (!event->accepted)
+			continue;
+		ls_store_put_text(row, nulls, 0, event->id);
+		ls_store_put(row, nulls, 1, true, Int64GetDatum(event->version));
+		ls_store_put(row, nulls, 2, true, TimestampTzGetDatum(event->event.point.at));
+		ls_store_put_json(row, nulls, 3, &event->raw);
+		rows[count++] = ls_store_row(&event_row, row, nulls);
+	}
+	values[1] = ls_store_array(&event_row, rows, count);
+	if (ls_store_run(&add_events, values, NULL) != count)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("an event was refused outside learnsync"),
+						errhint("A BEFORE trigger on learnsync_data.event must not skip rows.")));
+}
+
+/* The learner's row last, and outside any subtransaction, which would turn its lock into a multixact. */
+void
+ls_store_finish_put(LsPut *put, bool failed)
+{
+	Datum values[] = {ls_text_to_datum(put->push.learner.id), Int64GetDatum(put->version),
+					  Int64GetDatum(put->push.learner.push_no), BoolGetDatum(failed)};
+
+	if (ls_store_run(&finish_put, values, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a push was made within a put of the same learner"),
+				 errhint("A trigger on the tables of learnsync must not call learnsync for the same learner.")));
+}
+
+/*
+ * The events that arrived after a version, at most so many, in the current context. live: as they are now, with our own
+ * writes; else as the calling statement sees them.
+ */
+int
+ls_store_read_events(LsText learner, int64 after, int limit, bool live, LsStoredEvent **events)
+{
+	Datum values[] = {ls_text_to_datum(learner), Int64GetDatum(after), Int32GetDatum(limit)};
+	int count = (int) (live ? ls_store_run(&read_events, values, NULL) : ls_store_read(&read_events, values, NULL));
+
+	*events = palloc(sizeof(LsStoredEvent) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		bool isnull;
+
+		(*events)[i].version = ls_store_int(i, 1);
+		(*events)[i].at = DatumGetTimestampTz(ls_store_value(i, 2, &isnull));
+		(*events)[i].json = DatumGetJsonbPCopy(ls_store_value(i, 3, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable); /* a log may be long */
+	return count;
+}
+
+/* The next learners by id, for those who look at all of them. */
+int
+ls_store_read_learners(LsText after, int limit, LsText **learners)
+{
+	Datum values[] = {ls_text_to_datum(after), Int32GetDatum(limit)};
+	int count = (int) ls_store_read(&read_learners, values, NULL);
+
+	*learners = palloc(sizeof(LsText) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		(*learners)[i] = ls_text(ls_text_string(ls_store_text(i, 1)));
+	SPI_freetuptable(SPI_tuptable);
+	return count;
+}
+
+int64
+ls_store_count_learners(void)
+{
+	Datum values[] = {CStringGetTextDatum("")};
+
+	ls_store_read(&count_learners, values, NULL);
+	return ls_store_int(0, 1);
+}

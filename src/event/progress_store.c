@@ -1,0 +1,272 @@
+/*
+ * progress_store.c
+ *		Reads the stored state of a learner: one row, a row per content and per interaction; all of it or what a put touches.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "event/event.h"
+#include "store/store.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+static LsStatement read_head = {
+	"SELECT p.events, p.version, p.client_id, p.foreign_version, p.reset_at, p.reset_id, p.last_at, p.last_sent,"
+	" p.onboarding_at, p.onboarding_id, p.onboarding_sent, p.onboarding, p.active_at, p.active_id, p.active_path"
+	" FROM learnsync_data.progress p WHERE p.learner_id" EQ "$1",
+	{"pg_catalog.text", NULL}};
+
+#define CONTENT_COLUMNS                                                                                              \
+	"c.content_id, c.status, c.score, c.last_at, c.last_id, c.last_sent, c.completed_at, c.completed_id,"            \
+	" c.completed_sent, c.content_version, c.version_at, c.version_id"
+
+#define INTERACTION_COLUMNS "i.content_id, i.interaction_id, i.at, i.event_id, i.state"
+
+static LsStatement read_contents = {"SELECT " CONTENT_COLUMNS
+									" FROM learnsync_data.progress_content c WHERE c.learner_id" EQ "$1",
+									{"pg_catalog.text", NULL}};
+
+static LsStatement read_interactions = {"SELECT " INTERACTION_COLUMNS
+										" FROM learnsync_data.progress_interaction i WHERE i.learner_id" EQ "$1",
+										{"pg_catalog.text", NULL}};
+
+static LsStatement read_some_contents = {
+	"SELECT " CONTENT_COLUMNS " FROM pg_catalog.unnest($2) AS k (content_id)"
+	" CROSS JOIN LATERAL (SELECT * FROM learnsync_data.progress_content x WHERE x.learner_id" EQ "$1"
+	"  AND x.content_id" EQ "k.content_id LIMIT 1) c",
+	{"pg_catalog.text", "pg_catalog.text[]", NULL}};
+
+static LsStatement read_some_interactions = {
+	"SELECT " INTERACTION_COLUMNS " FROM unnest($2, $3) AS k (content_id, interaction_id)"
+	" CROSS JOIN LATERAL (SELECT * FROM learnsync_data.progress_interaction x WHERE x.learner_id" EQ "$1"
+	"  AND x.content_id" EQ "k.content_id AND x.interaction_id" EQ "k.interaction_id LIMIT 1) i",
+	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
+
+/* The columns of a result row, taken apart once. */
+typedef struct Row
+{
+	Datum values[15];
+	bool nulls[15];
+} Row;
+
+static void
+take_row(uint64 number, Row *row)
+{
+	heap_deform_tuple(SPI_tuptable->vals[number], SPI_tuptable->tupdesc, row->values, row->nulls);
+}
+
+static LsText
+take_text(const Row *row, int column)
+{
+	return row->nulls[column] ? (LsText){NULL, 0} : ls_text_datum(row->values[column]);
+}
+
+/* A point from three columns: instant, event id, time as sent. */
+static bool
+take_point(const Row *row, int column, bool with_time, LsPoint *point)
+{
+	*point = (LsPoint){0};
+	point->id = take_text(row, column + 1);
+	if (row->nulls[column] || point->id.data == NULL)
+		return false;
+	point->at = DatumGetTimestampTz(row->values[column]);
+	if (with_time)
+		point->time = take_text(row, column + 2);
+	return true;
+}
+
+/* The bytes of an object; without data for NULL. */
+static LsText
+take_container(const Row *row, int column)
+{
+	JsonbValue json;
+
+	if (row->nulls[column])
+		return (LsText){NULL, 0};
+	ls_json_root(DatumGetJsonbP(row->values[column]), &json);
+	return ls_progress_container(&json);
+}
+
+/* Reads the learner's row into a state without contents; as in a log without events where there is none. */
+void
+ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, bool live)
+{
+	Datum values[] = {ls_text_to_datum(learner)};
+	Row row;
+	LsPoint point;
+
+	*log = (LsEventLog){.version = LS_FIRST_VERSION};
+	if ((live ? ls_store_run(&read_head, values, NULL) : ls_store_read(&read_head, values, NULL)) == 0)
+		return;
+	take_row(0, &row);
+	log->events = DatumGetInt64(row.values[0]);
+	log->version = DatumGetInt64(row.values[1]);
+	log->client = take_text(&row, 2);
+	log->foreign_version = row.nulls[3] ? 0 : DatumGetInt64(row.values[3]);
+	if (take_point(&row, 4, false, &point))
+		ls_progress_reset(head, &point);
+	if (!row.nulls[6])
+		ls_progress_touch(head, DatumGetTimestampTz(row.values[6]), take_text(&row, 7));
+	if (take_point(&row, 8, true, &point))
+		ls_progress_keep_latest(head, &head->onboarding, &point, take_container(&row, 11));
+	if (take_point(&row, 12, false, &point))
+		ls_progress_keep_latest(head, &head->active, &point, take_text(&row, 14));
+}
+
+static LsContentRow
+take_content(uint64 number)
+{
+	LsContentRow content = {0};
+	Row row;
+
+	take_row(number, &row);
+	content.id = take_text(&row, 0);
+	if (!ls_event_status(take_text(&row, 1), &content.status))
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("the stored status of content \"%s\" is unknown", ls_text_string(content.id)),
+						errhint("CALL learnsync.progress_rebuild() derives it from the log again.")));
+	content.score = row.nulls[2] ? NULL : DatumGetNumeric(row.values[2]);
+	take_point(&row, 3, true, &content.last);
+	take_point(&row, 6, true, &content.completed);
+	content.version = take_text(&row, 9);
+	take_point(&row, 10, false, &content.version_point);
+	return content;
+}
+
+static LsInteractionRow
+take_interaction(uint64 number)
+{
+	LsInteractionRow interaction = {.point = {0}};
+	Row row;
+
+	take_row(number, &row);
+	interaction.content_id = take_text(&row, 0);
+	interaction.id = take_text(&row, 1);
+	take_point(&row, 2, false, &interaction.point);
+	interaction.state = take_container(&row, 4);
+	return interaction;
+}
+
+/* Adds all stored contents to a state. */
+void
+ls_store_read_contents(LsText learner, LsProgress *progress, bool live)
+{
+	Datum values[] = {ls_text_to_datum(learner)};
+	uint64 count = live ? ls_store_run(&read_contents, values, NULL) : ls_store_read(&read_contents, values, NULL);
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		LsContentRow content = take_content(i);
+
+		ls_progress_load_content(progress, &content);
+	}
+	count = live ? ls_store_run(&read_interactions, values, NULL) : ls_store_read(&read_interactions, values, NULL);
+	for (uint64 i = 0; i < count; i++)
+	{
+		LsInteractionRow interaction = take_interaction(i);
+
+		ls_progress_load_interaction(progress, &interaction);
+	}
+}
+
+/* What an accepted event touches. */
+typedef struct Touched
+{
+	LsText content_id;
+	LsText interaction_id; /* without data: none */
+} Touched;
+
+static int
+compare_touched(const void *a, const void *b)
+{
+	const Touched *left = a;
+	const Touched *right = b;
+	int order = ls_text_compare(left->content_id, right->content_id);
+
+	return order != 0 ? order : ls_text_compare(left->interaction_id, right->interaction_id);
+}
+
+/* The contents and interactions of the accepted events, sorted; those without interaction come first of their content. */
+static int
+list_touched(const LsPut *put, Touched *touched)
+{
+	int count = 0;
+
+	for (int i = 0; i < put->nevents; i++)
+	{
+		const LsEvent *event = &put->events[i].event;
+
+		if (put->events[i].accepted && event->type == LS_EVENT_CONTENT)
+			touched[count++] = (Touched){event->content_id, event->interaction_id};
+	}
+	if (count > 1)
+		qsort(touched, count, sizeof(Touched), compare_touched);
+	return count;
+}
+
+static Datum
+text_array(Datum *texts, int count)
+{
+	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static void
+read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int count)
+{
+	Datum *ids = palloc(sizeof(Datum) * Max(count, 1));
+	Datum values[2] = {learner};
+	int nids = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (i == 0 || !ls_text_equal(touched[i].content_id, touched[i - 1].content_id))
+			ids[nids++] = ls_text_to_datum(touched[i].content_id);
+	}
+	if (nids == 0)
+		return;
+	values[1] = text_array(ids, nids);
+	put->ncontents = (int) ls_store_run(&read_some_contents, values, NULL);
+	put->contents = palloc(sizeof(LsContentRow) * Max(put->ncontents, 1));
+	for (int i = 0; i < put->ncontents; i++)
+		put->contents[i] = take_content(i);
+}
+
+static void
+read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int count)
+{
+	Datum *contents = palloc(sizeof(Datum) * Max(count, 1));
+	Datum *ids = palloc(sizeof(Datum) * Max(count, 1));
+	Datum values[3] = {learner};
+	int nids = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (touched[i].interaction_id.data == NULL || (i > 0 && compare_touched(&touched[i], &touched[i - 1]) == 0))
+			continue;
+		contents[nids] = ls_text_to_datum(touched[i].content_id);
+		ids[nids++] = ls_text_to_datum(touched[i].interaction_id);
+	}
+	if (nids == 0)
+		return;
+	values[1] = text_array(contents, nids);
+	values[2] = text_array(ids, nids);
+	put->ninteractions = (int) ls_store_run(&read_some_interactions, values, NULL);
+	put->interactions = palloc(sizeof(LsInteractionRow) * Max(put->ninteractions, 1));
+	for (int i = 0; i < put->ninteractions; i++)
+		put->interactions[i] = take_interaction(i);
+}
+
+/* Reads the stored rows that the accepted events are about. What they point to stays until the store is closed. */
+void
+ls_store_read_touched(LsPut *put)
+{
+	Touched *touched = palloc(sizeof(Touched) * Max(put->nevents, 1));
+	int count = list_touched(put, touched);
+	Datum learner = ls_text_to_datum(put->push.learner.id);
+
+	read_touched_contents(put, learner, touched, count);
+	if (put->ncontents > 0) /* an interaction has no row without its content */
+		read_touched_interactions(put, learner, touched, count);
+}

@@ -1,0 +1,175 @@
+/*
+ * progress_write_store.c
+ *		Writes the stored state of a learner: its row, and the rows of contents and interactions that changed.
+ */
+#include "postgres.h"
+
+#include "event/event.h"
+#include "store/store.h"
+#include "utils/numeric.h"
+
+static LsRowType progress_row = {"learnsync.progress_row"};
+static LsRowType content_row = {"learnsync.content_row"};
+static LsRowType interaction_row = {"learnsync.interaction_row"};
+
+static LsStatement write_head = {
+	"INSERT INTO learnsync_data.progress (learner_id, events, version, client_id, foreign_version, reset_at, reset_id,"
+	" last_at, last_sent, onboarding_at, onboarding_id, onboarding_sent, onboarding, active_at, active_id,"
+	" active_path) SELECT $1, p.* FROM pg_catalog.unnest($2) p"
+	" ON CONFLICT (learner_id) DO UPDATE SET events = EXCLUDED.events, version = EXCLUDED.version,"
+	" client_id = EXCLUDED.client_id, foreign_version = EXCLUDED.foreign_version, reset_at = EXCLUDED.reset_at,"
+	" reset_id = EXCLUDED.reset_id, last_at = EXCLUDED.last_at, last_sent = EXCLUDED.last_sent,"
+	" onboarding_at = EXCLUDED.onboarding_at, onboarding_id = EXCLUDED.onboarding_id,"
+	" onboarding_sent = EXCLUDED.onboarding_sent, onboarding = EXCLUDED.onboarding,"
+	" active_at = EXCLUDED.active_at, active_id = EXCLUDED.active_id, active_path = EXCLUDED.active_path",
+	{"pg_catalog.text", "learnsync.progress_row[]", NULL}};
+
+static LsStatement write_contents = {
+	"INSERT INTO learnsync_data.progress_content (learner_id, content_id, status, score, last_at, last_id, last_sent,"
+	" completed_at, completed_id, completed_sent, content_version, version_at, version_id)"
+	" SELECT $1, c.* FROM pg_catalog.unnest($2) c"
+	" ON CONFLICT (learner_id, content_id) DO UPDATE SET status = EXCLUDED.status, score = EXCLUDED.score,"
+	" last_at = EXCLUDED.last_at, last_id = EXCLUDED.last_id, last_sent = EXCLUDED.last_sent,"
+	" completed_at = EXCLUDED.completed_at, completed_id = EXCLUDED.completed_id,"
+	" completed_sent = EXCLUDED.completed_sent, content_version = EXCLUDED.content_version,"
+	" version_at = EXCLUDED.version_at, version_id = EXCLUDED.version_id",
+	{"pg_catalog.text", "learnsync.content_row[]", NULL}};
+
+static LsStatement write_interactions = {
+	"INSERT INTO learnsync_data.progress_interaction (learner_id, content_id, interaction_id, at, event_id, state)"
+	" SELECT $1, c.* FROM pg_catalog.unnest($2) c"
+	" ON CONFLICT (learner_id, content_id, interaction_id) DO UPDATE SET at = EXCLUDED.at,"
+	" event_id = EXCLUDED.event_id, state = EXCLUDED.state",
+	{"pg_catalog.text", "learnsync.interaction_row[]", NULL}};
+
+static LsStatement clear_contents = {"DELETE FROM learnsync_data.progress_content c WHERE c.learner_id" EQ "$1",
+									 {"pg_catalog.text", NULL}};
+
+static LsStatement clear_interactions = {
+	"DELETE FROM learnsync_data.progress_interaction i WHERE i.learner_id" EQ "$1", {"pg_catalog.text", NULL}};
+
+/* A point as columns: instant, event id, and where it is shown the time as sent. */
+static void
+put_point(Datum *values, bool *nulls, int column, bool with_time, const LsPoint *point)
+{
+	ls_store_put(values, nulls, column, ls_point_exists(point), TimestampTzGetDatum(point->at));
+	ls_store_put_text(values, nulls, column + 1, point->id);
+	if (with_time)
+		ls_store_put_text(values, nulls, column + 2, point->time);
+}
+
+static void
+put_place(Datum *values, bool *nulls, int column, bool with_time, const LsKept *kept)
+{
+	LsPoint point = ls_kept_point(kept);
+
+	put_point(values, nulls, column, with_time, &point);
+}
+
+static Datum
+head_datum(const LsProgress *progress, const LsEventLog *log)
+{
+	Datum values[15];
+	bool nulls[15];
+	JsonbValue onboarding = ls_progress_json(ls_kept_value(&progress->onboarding));
+
+	ls_store_put(values, nulls, 0, true, Int64GetDatum(log->events));
+	ls_store_put(values, nulls, 1, true, Int64GetDatum(log->version));
+	ls_store_put_text(values, nulls, 2, log->client);
+	ls_store_put(values, nulls, 3, log->foreign_version != 0, Int64GetDatum(log->foreign_version));
+	put_point(values, nulls, 4, false, &progress->reset);
+	ls_store_put(values, nulls, 6, progress->last_at != LS_NO_TIME, TimestampTzGetDatum(progress->last_at));
+	ls_store_put_text(values, nulls, 7, progress->last_time);
+	put_place(values, nulls, 8, true, &progress->onboarding);
+	ls_store_put_json(values, nulls, 11, &onboarding);
+	put_place(values, nulls, 12, false, &progress->active);
+	ls_store_put_text(values, nulls, 14, ls_kept_value(&progress->active));
+	return ls_store_row(&progress_row, values, nulls);
+}
+
+static Datum
+content_datum(const LsContent *content)
+{
+	LsContentRow row = ls_progress_row(content);
+	Datum values[12];
+	bool nulls[12];
+
+	ls_store_put_text(values, nulls, 0, row.id);
+	ls_store_put_text(values, nulls, 1, ls_text(ls_event_status_name(row.status)));
+	ls_store_put(values, nulls, 2, row.score != NULL, NumericGetDatum(row.score));
+	put_point(values, nulls, 3, true, &row.last);
+	put_point(values, nulls, 6, true, &row.completed);
+	ls_store_put_text(values, nulls, 9, row.version);
+	put_point(values, nulls, 10, false, &row.version_point);
+	return ls_store_row(&content_row, values, nulls);
+}
+
+static Datum
+interaction_datum(const LsContent *content, const LsInteraction *interaction)
+{
+	JsonbValue state = ls_progress_json(ls_kept_value(&interaction->state));
+	Datum values[5];
+	bool nulls[5];
+
+	ls_store_put_text(values, nulls, 0, content->id);
+	ls_store_put_text(values, nulls, 1, interaction->id);
+	put_place(values, nulls, 2, false, &interaction->state);
+	ls_store_put_json(values, nulls, 4, &state);
+	return ls_store_row(&interaction_row, values, nulls);
+}
+
+static void
+write_rows(LsStatement *statement, LsRowType *type, Datum learner, Datum *rows, int count)
+{
+	Datum values[2] = {learner};
+
+	if (count == 0)
+		return;
+	values[1] = ls_store_array(type, rows, count);
+	ls_store_run(statement, values, NULL);
+}
+
+/* Writes what changed of a state since it was loaded; contents go in the order of their ids, as their index does. */
+void
+ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log)
+{
+	Datum id = ls_text_to_datum(learner);
+	Datum head;
+	int count;
+	int nrows = 0;
+	int ninteractions = 0;
+	LsContent **contents = ls_progress_settle(progress, &count);
+	Datum *rows = palloc_extended(sizeof(Datum) * Max(count, 1), MCXT_ALLOC_HUGE);
+	Datum *interactions;
+
+	for (int i = 0; i < count; i++)
+	{
+		ninteractions += contents[i]->ninteractions;
+		if (contents[i]->changed)
+			rows[nrows++] = content_datum(contents[i]);
+	}
+	interactions = palloc_extended(sizeof(Datum) * Max(ninteractions, 1), MCXT_ALLOC_HUGE);
+	ninteractions = 0;
+	for (int i = 0; i < count; i++)
+	{
+		for (LsInteraction **list = ls_progress_interactions(contents[i]); *list != NULL; list++)
+		{
+			if ((*list)->changed)
+				interactions[ninteractions++] = interaction_datum(contents[i], *list);
+		}
+	}
+	write_rows(&write_contents, &content_row, id, rows, nrows);
+	write_rows(&write_interactions, &interaction_row, id, interactions, ninteractions);
+	head = head_datum(progress, log);
+	write_rows(&write_head, &progress_row, id, &head, 1);
+}
+
+/* Takes the rows of contents and interactions away, before all are written anew. */
+void
+ls_store_clear_progress(LsText learner)
+{
+	Datum values[] = {ls_text_to_datum(learner)};
+
+	ls_store_run(&clear_contents, values, NULL);
+	ls_store_run(&clear_interactions, values, NULL);
+}

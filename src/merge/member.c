@@ -1,0 +1,205 @@
+/*
+ * member.c
+ *		The parts of a field that is merged by parts: sorted by id, found, joined, put in the order they are shown in.
+ */
+#include "postgres.h"
+
+#include "merge/merge.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+/* Makes the field one of no members. */
+void
+ls_member_start(LsField *field, int room)
+{
+	field->nmembers = field->nsorted = 0;
+	field->room = Max(room, 1);
+	field->own = true;
+	field->members = palloc_extended(sizeof(LsMember) * field->room, MCXT_ALLOC_HUGE);
+}
+
+/* Adds a member wherever it belongs; ls_member_sort brings it there. */
+LsMember *
+ls_member_append(LsField *field, LsText id, const JsonbValue *json, TimestampTz at)
+{
+	LsMember *member;
+
+	if (field->nmembers == field->room)
+	{
+		field->room *= 2;
+		field->members = repalloc_huge(field->members, sizeof(LsMember) * field->room);
+	}
+	member = &field->members[field->nmembers++];
+	*member = (LsMember){.id = id, .value = {*json, at}};
+	return member;
+}
+
+/* A digest as 32 hexadecimal digits. */
+static LsText
+digest_of(const JsonbValue *value)
+{
+	LsDigest digest;
+	pg_uuid_t uuid;
+	LsText text = {NULL, 2 * UUID_LEN};
+
+	ls_digest_start(&digest);
+	ls_digest_json(&digest, value, NULL);
+	uuid = ls_digest_end(&digest);
+	text.data = palloc(text.length);
+	(void) hex_encode((const char *) uuid.data, UUID_LEN, (char *) text.data);
+	return text;
+}
+
+/*
+ * The id of a list's member: the first of the rule's id fields it has, else the digest of its content. An id that is
+ * too long for an index is known by its digest.
+ */
+LsText
+ls_member_id(const LsRuleField *rule, const JsonbValue *value)
+{
+	JsonbValue id;
+
+	for (int i = 0; i < rule->nids && ls_json_is_object(value); i++)
+	{
+		if (!ls_json_get_text(value, rule->ids[i], &id))
+			continue;
+		if (id.type == jbvNumeric)
+			id = ls_json_string(numeric_normalize(id.val.numeric));
+		if (id.type == jbvString && id.val.string.len > 0)
+			return ls_text_chars(ls_text_of(&id)) > LS_MAX_ID_CHARS ? digest_of(&id) : ls_text_of(&id);
+	}
+	return digest_of(value);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return ls_text_compare_keys(((const LsMember *) a)->id, ((const LsMember *) b)->id);
+}
+
+/* The member of that id, NULL where there is none. */
+LsMember *
+ls_member_find(const LsField *field, LsText id)
+{
+	LsMember wanted = {.id = id};
+
+	if (field->nsorted == 0)
+		return NULL;
+	return bsearch(&wanted, field->members, field->nsorted, sizeof(LsMember), compare_ids);
+}
+
+/* Adds a member, for which there is room, behind the greatest; of two with one id the strategy's choice stays. */
+static bool
+add_member(LsField *field, const LsMember *member)
+{
+	LsMember *last = field->nmembers == 0 ? NULL : &field->members[field->nmembers - 1];
+
+	if (last == NULL || compare_ids(last, member) != 0)
+	{
+		field->members[field->nmembers++] = *member;
+		return true;
+	}
+	if (!field->rule->strategy->replaces(field->rule, &last->value, &member->value))
+		return false;
+	*last = *member;
+	return true;
+}
+
+/* Brings members that came in any order, repeated ones among them, into the form that all else relies on. */
+void
+ls_member_sort(LsField *field)
+{
+	int count = field->nmembers;
+
+	qsort(field->members, count, sizeof(LsMember), compare_ids);
+	field->nmembers = 0;
+	for (int i = 0; i < count; i++)
+		add_member(field, &field->members[i]);
+	field->nsorted = field->nmembers;
+}
+
+static int
+compare_shown(const void *a, const void *b)
+{
+	const LsMember *ma = a;
+	const LsMember *mb = b;
+	int order;
+
+	if (ma->value.at != mb->value.at)
+		return ma->value.at < mb->value.at ? -1 : 1;
+	order = memcmp(ma->id.data, mb->id.data, Min(ma->id.length, mb->id.length));
+	return order != 0 ? order : ma->id.length - mb->id.length;
+}
+
+/* A copy of a list's members in the order in which they are shown: by order instant, then id. */
+LsMember *
+ls_member_ordered(const LsField *field)
+{
+	LsMember *members = palloc_extended(sizeof(LsMember) * Max(field->nmembers, 1), MCXT_ALLOC_HUGE);
+
+	if (field->nmembers > 0)
+		memcpy(members, field->members, sizeof(LsMember) * field->nmembers);
+	qsort(members, field->nmembers, sizeof(LsMember), compare_shown);
+	return members;
+}
+
+/* Joins two sorted lists into a new one: what fails later must leave the stored one as it is. Whether that changed it. */
+bool
+ls_member_join(LsField *field, const LsField *other)
+{
+	LsField joined = *field;
+	bool changed = false;
+	int i = 0;
+	int j = 0;
+
+	ls_member_start(&joined, field->nmembers + other->nmembers);
+	while (i < field->nmembers || j < other->nmembers)
+	{
+		if (j == other->nmembers || (i < field->nmembers && compare_ids(&field->members[i], &other->members[j]) <= 0))
+			add_member(&joined, &field->members[i++]);
+		else if (add_member(&joined, &other->members[j++]))
+			changed = true;
+	}
+	joined.nsorted = joined.nmembers;
+	*field = joined;
+	return changed;
+}
+
+/* Sees to room for so many more members in an array of the field's own. */
+static void
+make_room(LsField *field, int more)
+{
+	LsField larger = *field;
+
+	if (field->own && field->nmembers + more <= field->room)
+		return;
+	ls_member_start(&larger, field->nmembers + more + (field->nmembers + more) / 2);
+	memcpy(larger.members, field->members, sizeof(LsMember) * field->nmembers);
+	larger.nmembers = field->nmembers;
+	larger.nsorted = field->nsorted;
+	if (field->own)
+		pfree(field->members);
+	*field = larger;
+}
+
+/*
+ * Adds what another list has and this one does not have as good, to be sorted in later: merging lists of many items
+ * one by one would copy the growing list each time. Whether there was anything.
+ */
+bool
+ls_member_gather(LsField *field, const LsField *other)
+{
+	int before = field->nmembers;
+
+	for (int i = 0; i < other->nmembers; i++)
+	{
+		const LsMember *member = &other->members[i];
+		const LsMember *known = ls_member_find(field, member->id);
+
+		if (known != NULL && !field->rule->strategy->replaces(field->rule, &known->value, &member->value))
+			continue;
+		make_room(field, 1);
+		field->members[field->nmembers++] = *member;
+	}
+	return field->nmembers > before;
+}

@@ -1,0 +1,279 @@
+/*
+ * rule.c
+ *		The type merge_rule: JSON in, checked; JSON out; and its compiled form, an LsRule.
+ *
+ * A stored value is the jsonb itself, so old values stay readable whatever the compiled form becomes.
+ */
+#include "postgres.h"
+
+#include "merge/merge.h"
+#include "libpq/pqformat.h"
+#include "utils/builtins.h"
+
+/* Which of a list of names an option has; the first where it is absent. */
+static int
+read_choice(const JsonbValue *json, const char *key, const char *const *names)
+{
+	JsonbValue value;
+
+	if (!ls_json_get(json, key, &value))
+		return 0;
+	for (int i = 0; value.type == jbvString && names[i] != NULL; i++)
+	{
+		if (ls_text_equal(ls_text(names[i]), ls_text_of(&value)))
+			return i;
+	}
+	ls_rule_refuse(key, value.type == jbvString ? "unknown value \"%s\"" : "must be a string",
+				   value.type == jbvString ? ls_text_string(ls_text_of(&value)) : "");
+}
+
+static bool
+read_flag(const JsonbValue *json, const char *key, bool absent)
+{
+	JsonbValue value;
+
+	if (!ls_json_get(json, key, &value))
+		return absent;
+	if (value.type != jbvBool)
+		ls_rule_refuse(key, "must be true or false");
+	return value.val.boolean;
+}
+
+static LsText
+read_name(const JsonbValue *json, const char *key, const char *what)
+{
+	JsonbValue value;
+
+	if (!ls_json_get(json, key, &value))
+		return (LsText){NULL, 0};
+	if (value.type != jbvString)
+		ls_rule_refuse(key, "must be %s", what);
+	return ls_text_of(&value);
+}
+
+static void
+read_keys(LsRule *rule, const JsonbValue *json)
+{
+	JsonbValue keys;
+
+	if (!ls_json_get(json, "key", &keys))
+		return;
+	if (!ls_json_is_array(&keys) || ls_json_count(&keys) > LS_MAX_KEYS)
+		ls_rule_refuse("key", "must be a list of at most %d field names", LS_MAX_KEYS);
+	rule->nkeys = ls_json_count(&keys);
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		JsonbValue *name = getIthJsonbValueFromContainer(keys.val.binary.data, i);
+
+		if (name->type != jbvString || name->val.string.len == 0)
+			ls_rule_refuse(psprintf("key[%d]", i), "must be a field name");
+		rule->keys[i] = ls_text_of(name);
+		for (int j = 0; j < i; j++)
+		{
+			if (ls_text_equal(rule->keys[i], rule->keys[j]))
+				ls_rule_refuse(psprintf("key[%d]", i), "repeats \"%s\"", ls_text_string(rule->keys[i]));
+		}
+	}
+}
+
+static int
+compare_fields(const void *a, const void *b)
+{
+	return ls_text_compare_keys(((const LsRuleField *) a)->name, ((const LsRuleField *) b)->name);
+}
+
+/* The field of that name, NULL where the rule does not mention it. */
+const LsRuleField *
+ls_rule_field(const LsRule *rule, LsText name)
+{
+	LsRuleField wanted = {.name = name};
+
+	if (rule->nfields == 0)
+		return NULL;
+	return bsearch(&wanted, rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
+}
+
+/* A key field is a string unless its description says integer, and is never merged. */
+static void
+make_key_field(LsRuleField *field)
+{
+	field->strategy = NULL;
+	field->required = false;
+	if (field->type != LS_TYPE_INTEGER)
+		field->type = LS_TYPE_STRING;
+}
+
+static void
+read_fields(LsRule *rule, const JsonbValue *json)
+{
+	JsonbValue fields;
+	bool given = ls_json_get(json, "fields", &fields);
+	JsonbIterator *walk;
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	if (given && !ls_json_is_object(&fields))
+		ls_rule_refuse("fields", "must be an object");
+	rule->fields = palloc0(sizeof(LsRuleField) * (rule->nkeys + (given ? ls_json_count(&fields) : 0)));
+	if (given)
+	{
+		walk = JsonbIteratorInit(fields.val.binary.data);
+		while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+		{
+			if (token == WJB_KEY)
+				rule->fields[rule->nfields].name = ls_text_of(&value);
+			else if (token == WJB_VALUE)
+				ls_rule_read_field(&rule->fields[rule->nfields++], &value);
+		}
+	}
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		LsRuleField *field = (LsRuleField *) ls_rule_field(rule, rule->keys[i]);
+
+		if (field == NULL)
+		{
+			field = &rule->fields[rule->nfields++];
+			field->name = rule->keys[i];
+			qsort(rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
+			field = (LsRuleField *) ls_rule_field(rule, rule->keys[i]);
+		}
+		make_key_field(field);
+	}
+}
+
+/*
+ * What holds for a field that stands at or after place in the rule, which moves on: for a document's names in key
+ * order, one after the other.
+ */
+const LsRuleField *
+ls_rule_walk(const LsRule *rule, int *place, LsText name)
+{
+	int order = 1;
+
+	while (*place < rule->nfields && (order = ls_text_compare_keys(rule->fields[*place].name, name)) < 0)
+		(*place)++;
+	return order == 0 ? &rule->fields[*place] : &rule->rest;
+}
+
+/* Fields are kept by parts only where they are merged one by one. */
+static void
+set_shapes(LsRule *rule)
+{
+	rule->rest.strategy = ls_strategy_latest;
+	for (int i = 0; rule->policy == LS_POLICY_MERGE && i < rule->nfields; i++)
+	{
+		if (rule->fields[i].strategy != NULL)
+			rule->fields[i].shape = rule->fields[i].strategy->shape;
+		rule->has_lists |= rule->fields[i].shape == LS_SHAPE_LIST;
+	}
+	if (rule->policy == LS_POLICY_MERGE)
+		rule->rest.shape = ls_strategy_latest->shape;
+	for (int i = 0; i < rule->nfields; i++)
+		rule->has_derived |= rule->fields[i].strategy == ls_strategy_derive;
+}
+
+static void
+check_function(const LsRule *rule)
+{
+	if ((rule->policy == LS_POLICY_CUSTOM) != (rule->function.data != NULL))
+		ls_rule_refuse("function", "is needed by policy custom, and goes with no other");
+	if (rule->function.data != NULL && list_length(ls_custom_name(rule->function)) != 2)
+		ls_rule_refuse("function", "must be the name of a function with its schema, such as \"app.merge_note\"");
+}
+
+static void
+check_together(const LsRule *rule, const JsonbValue *json)
+{
+	JsonbValue value;
+
+	if (rule->policy != LS_POLICY_MERGE && ls_json_get(json, "stale", &value))
+		ls_rule_refuse("stale", "goes with policy merge only");
+	if (rule->policy != LS_POLICY_LATEST && rule->clock.data != NULL)
+		ls_rule_refuse("clock", "goes with policy latest only");
+	if (rule->generate_key && rule->nkeys > 1)
+		ls_rule_refuse("generateKey", "goes with at most one key field");
+	if (rule->require_content && rule->nkeys == 0)
+		ls_rule_refuse("require_content", "goes with a key");
+	check_function(rule);
+}
+
+/* Compiles a rule or refuses it; the result points into json and lives in the current context. */
+LsRule *
+ls_rule_compile(Jsonb *jsonb)
+{
+	static const char *const known[] = {"key",   "policy",   "stale",       "other",  "fields",          "delete",
+										"clock", "function", "generateKey", "format", "require_content", NULL};
+	static const char *const policies[] = {"merge",       "latest", "insert_only", "immutable", "server_wins",
+										   "client_wins", "manual", "custom",      NULL};
+	static const char *const stales[] = {"merge", "discard", "ignore", NULL};
+	static const char *const others[] = {"latest", "ignore", "refuse", NULL};
+	static const char *const formats[] = {"json", "xapi", NULL};
+	LsRule *rule = palloc0(sizeof(LsRule));
+	JsonbValue json;
+
+	ls_json_root(jsonb, &json);
+	if (!ls_json_is_object(&json))
+		ls_rule_refuse("rule", "must be an object");
+	ls_rule_options(&json, "rule", known);
+	rule->policy = (LsPolicy) read_choice(&json, "policy", policies);
+	rule->stale = (LsStale) read_choice(&json, "stale", stales);
+	rule->other = (LsOther) read_choice(&json, "other", others);
+	rule->xapi = read_choice(&json, "format", formats) == 1;
+	rule->generate_key = read_flag(&json, "generateKey", false);
+	rule->require_content = read_flag(&json, "require_content", false);
+	rule->allow_delete = read_flag(&json, "delete", true) && rule->policy != LS_POLICY_INSERT_ONLY &&
+						 rule->policy != LS_POLICY_IMMUTABLE;
+	rule->clock = read_name(&json, "clock", "a field name");
+	rule->function = read_name(&json, "function", "the name of a function");
+	read_keys(rule, &json);
+	read_fields(rule, &json);
+	set_shapes(rule);
+	check_together(rule, &json);
+	return rule;
+}
+
+PG_FUNCTION_INFO_V1(learnsync_merge_rule_in);
+PG_FUNCTION_INFO_V1(learnsync_merge_rule_out);
+PG_FUNCTION_INFO_V1(learnsync_merge_rule_recv);
+PG_FUNCTION_INFO_V1(learnsync_merge_rule_send);
+PG_FUNCTION_INFO_V1(learnsync_merge_rule_from_jsonb);
+
+Datum
+learnsync_merge_rule_in(PG_FUNCTION_ARGS)
+{
+	Datum json = DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0));
+
+	ls_rule_compile(DatumGetJsonbP(json));
+	PG_RETURN_DATUM(json);
+}
+
+Datum
+learnsync_merge_rule_out(PG_FUNCTION_ARGS)
+{
+	Jsonb *json = PG_GETARG_JSONB_P(0);
+
+	PG_RETURN_CSTRING(JsonbToCString(NULL, &json->root, VARSIZE(json)));
+}
+
+/* The binary form is jsonb's. */
+Datum
+learnsync_merge_rule_recv(PG_FUNCTION_ARGS)
+{
+	Datum json = DirectFunctionCall1(jsonb_recv, PG_GETARG_DATUM(0));
+
+	ls_rule_compile(DatumGetJsonbP(json));
+	PG_RETURN_DATUM(json);
+}
+
+Datum
+learnsync_merge_rule_send(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_send, PG_GETARG_DATUM(0)));
+}
+
+Datum
+learnsync_merge_rule_from_jsonb(PG_FUNCTION_ARGS)
+{
+	ls_rule_compile(PG_GETARG_JSONB_P(0));
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}

@@ -1,0 +1,269 @@
+/*
+ * rule_read.c
+ *		Reads the description of one field of a merge rule, and says where it is wrong.
+ */
+#include "postgres.h"
+
+#include "merge/merge.h"
+#include "utils/numeric.h"
+
+/* In the order of LsValueType; the last is none that a rule can ask for. */
+static const char *const type_names[] = {"any",     "string", "number", "integer",
+										 "boolean", "object", "array",  "number or string"};
+
+const char *
+ls_rule_type_name(LsValueType type)
+{
+	return type_names[type];
+}
+
+/* Refuses the rule: the detail says where and what. */
+void
+ls_rule_refuse(const char *path, const char *message, ...)
+{
+	char *detail;
+	va_list arguments;
+
+	va_start(arguments, message);
+	detail = ls_fail_message(message, arguments);
+	va_end(arguments);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid merge rule"),
+					errdetail("%s: %s.", path, detail)));
+}
+
+/* Refuses members that are not among the known ones, so that a misspelt option is not silently without effect. */
+void
+ls_rule_options(const JsonbValue *json, const char *path, const char *const *known)
+{
+	JsonbIterator *walk = JsonbIteratorInit(json->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+	{
+		bool found = token != WJB_KEY;
+
+		for (int i = 0; !found && known[i] != NULL; i++)
+			found = ls_text_equal(ls_text(known[i]), ls_text_of(&value));
+		if (!found)
+			ls_rule_refuse(path, "unknown option \"%s\"", ls_text_string(ls_text_of(&value)));
+	}
+}
+
+static Numeric
+read_number(const JsonbValue *json, const char *key, const char *path)
+{
+	JsonbValue value;
+
+	if (!ls_json_get(json, key, &value))
+		return NULL;
+	if (value.type != jbvNumeric)
+		ls_rule_refuse(psprintf("%s.%s", path, key), "must be a number");
+	return value.val.numeric;
+}
+
+static LsText
+read_text(const JsonbValue *json, const char *key, const char *path)
+{
+	JsonbValue value;
+
+	if (!ls_json_get(json, key, &value))
+		return (LsText){NULL, 0};
+	if (value.type != jbvString || value.val.string.len == 0)
+		ls_rule_refuse(psprintf("%s.%s", path, key), "must be a string");
+	return ls_text_of(&value);
+}
+
+/* The bounds of a step or a condition: "from" and "to" belong to the range, "above" does not. */
+static LsBounds
+read_condition(const JsonbValue *json, const char *path)
+{
+	LsBounds bounds = {NULL};
+	Numeric above = read_number(json, "above", path);
+
+	bounds.min = read_number(json, "from", path);
+	bounds.max = read_number(json, "to", path);
+	if (above != NULL && bounds.min != NULL)
+		ls_rule_refuse(path, "takes \"from\" or \"above\", not both");
+	if (above != NULL)
+	{
+		bounds.min = above;
+		bounds.min_excluded = true;
+	}
+	return bounds;
+}
+
+static void
+read_steps(LsRuleField *field, const JsonbValue *json, const char *path)
+{
+	static const char *const known[] = {"value", "from", "above", "to", NULL};
+	JsonbValue steps;
+
+	if (!ls_json_get(json, "steps", &steps) || !ls_json_is_array(&steps) || ls_json_count(&steps) == 0)
+		ls_rule_refuse(psprintf("%s.steps", path), "must be a list of at least one step");
+	field->nsteps = ls_json_count(&steps);
+	field->steps = palloc0(sizeof(LsStep) * field->nsteps);
+	for (int i = 0; i < field->nsteps; i++)
+	{
+		JsonbValue *step = getIthJsonbValueFromContainer(steps.val.binary.data, i);
+		char *where = psprintf("%s.steps[%d]", path, i);
+
+		if (!ls_json_is_object(step) || !ls_json_get(step, "value", &field->steps[i].value))
+			ls_rule_refuse(where, "must be an object with \"value\"");
+		ls_rule_options(step, where, known);
+		field->steps[i].bounds = read_condition(step, where);
+	}
+}
+
+static void
+read_values(LsRuleField *field, const JsonbValue *json, const char *path)
+{
+	JsonbValue values;
+
+	if (!ls_json_get(json, "values", &values) || !ls_json_is_array(&values) || ls_json_count(&values) == 0)
+		ls_rule_refuse(psprintf("%s.values", path), "must be the list of values from low to high");
+	field->nvalues = ls_json_count(&values);
+	field->values = palloc(sizeof(JsonbValue) * field->nvalues);
+	for (int i = 0; i < field->nvalues; i++)
+		field->values[i] = *getIthJsonbValueFromContainer(values.val.binary.data, i);
+}
+
+static void
+read_ids(LsRuleField *field, const JsonbValue *json, const char *path)
+{
+	JsonbValue id;
+
+	if (!ls_json_get(json, "id", &id))
+		return;
+	field->nids = ls_json_is_array(&id) ? ls_json_count(&id) : 1;
+	field->ids = palloc(sizeof(LsText) * Max(field->nids, 1));
+	for (int i = 0; i < field->nids; i++)
+	{
+		JsonbValue *name = ls_json_is_array(&id) ? getIthJsonbValueFromContainer(id.val.binary.data, i) : &id;
+
+		if (name->type != jbvString)
+			ls_rule_refuse(psprintf("%s.id", path), "must be a field name or a list of them");
+		field->ids[i] = ls_text_of(name);
+	}
+}
+
+/* The condition of first_time and last_time: one field of the item and the range it must be in. */
+static void
+read_when(LsRuleField *field, const JsonbValue *json, const char *path)
+{
+	static const char *const known[] = {"from", "above", "to", NULL};
+	char *where = psprintf("%s.when", path);
+	JsonbValue when;
+	JsonbIterator *walk;
+	JsonbValue name;
+
+	if (!ls_json_get(json, "when", &when))
+		return;
+	if (!ls_json_is_object(&when) || ls_json_count(&when) != 1)
+		ls_rule_refuse(where, "must be an object with one field");
+	walk = JsonbIteratorInit(when.val.binary.data);
+	JsonbIteratorNext(&walk, &name, true);
+	JsonbIteratorNext(&walk, &name, true);
+	field->when = ls_text_of(&name);
+	JsonbIteratorNext(&walk, &name, true);
+	if (!ls_json_is_object(&name))
+		ls_rule_refuse(where, "must give a range, such as {\"from\": 100}");
+	ls_rule_options(&name, where, known);
+	field->when_bounds = read_condition(&name, where);
+}
+
+static void
+read_type(LsRuleField *field, const JsonbValue *json, const char *path)
+{
+	LsText name = read_text(json, "type", path);
+	LsValueType wanted = field->strategy->type;
+
+	field->type = wanted;
+	if (name.data == NULL)
+		return;
+	for (int i = 0; i < LS_TYPE_ORDERED; i++)
+	{
+		if (!ls_text_equal(ls_text(type_names[i]), name))
+			continue;
+		field->type = (LsValueType) i;
+		if (wanted == LS_TYPE_ANY || wanted == field->type ||
+			(wanted == LS_TYPE_NUMBER && field->type == LS_TYPE_INTEGER) ||
+			(wanted == LS_TYPE_ORDERED && field->type >= LS_TYPE_STRING && field->type <= LS_TYPE_INTEGER))
+			return;
+		ls_rule_refuse(psprintf("%s.type", path), "does not go with strategy %s", field->strategy->name);
+	}
+	ls_rule_refuse(psprintf("%s.type", path), "unknown type \"%s\"", ls_text_string(name));
+}
+
+static void
+read_strategy(LsRuleField *field, const JsonbValue *json, const char *path)
+{
+	LsText name = read_text(json, "merge", path);
+
+	field->source = read_text(json, "derive", path);
+	if (field->source.data != NULL)
+	{
+		field->strategy = ls_strategy_derive;
+		if (name.data != NULL)
+			ls_rule_refuse(path, "takes \"merge\" or \"derive\", not both");
+		return;
+	}
+	field->strategy = name.data == NULL ? ls_strategy_latest : ls_strategy_find(name);
+	if (field->strategy == NULL)
+		ls_rule_refuse(psprintf("%s.merge", path), "unknown strategy \"%s\"", ls_text_string(name));
+}
+
+/* Refuses an option that means nothing to the field's strategy. */
+static void
+check_option(const LsRuleField *field, const JsonbValue *json, const char *path, const char *option, bool allowed)
+{
+	JsonbValue value;
+
+	if (!allowed && ls_json_get(json, option, &value))
+		ls_rule_refuse(psprintf("%s.%s", path, option), "does not go with strategy %s", field->strategy->name);
+}
+
+/* Fills in the field, whose name is set, from its JSON description. */
+void
+ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
+{
+	static const char *const known[] = {"merge",  "type", "min",    "max",   "maxLength", "required",
+										"values", "id",   "derive", "steps", "when",      NULL};
+	char *path = psprintf("fields.%s", ls_text_string(field->name));
+	JsonbValue option;
+	int64 length;
+
+	if (!ls_json_is_object(json))
+		ls_rule_refuse(path, "must be an object");
+	ls_rule_options(json, path, known);
+	read_strategy(field, json, path);
+	read_type(field, json, path);
+	field->bounds.min = read_number(json, "min", path);
+	field->bounds.max = read_number(json, "max", path);
+	if (ls_json_get(json, "maxLength", &option))
+	{
+		if (!ls_json_integer(&option, &length) || length < 1 || length > PG_INT32_MAX)
+			ls_rule_refuse(psprintf("%s.maxLength", path), "must be a positive integer");
+		field->max_length = (int) length;
+	}
+	if (ls_json_get(json, "required", &option))
+	{
+		if (option.type != jbvBool)
+			ls_rule_refuse(psprintf("%s.required", path), "must be true or false");
+		field->required = option.val.boolean;
+	}
+	check_option(field, json, path, "steps", field->strategy == ls_strategy_derive);
+	check_option(field, json, path, "values", field->strategy->has_values);
+	check_option(field, json, path, "id", field->strategy->shape == LS_SHAPE_LIST);
+	check_option(field, json, path, "when", field->strategy->ignores_value);
+	if (field->strategy == ls_strategy_derive)
+		read_steps(field, json, path);
+	if (field->strategy->has_values)
+		read_values(field, json, path);
+	if (field->strategy->shape == LS_SHAPE_LIST)
+		read_ids(field, json, path);
+	if (field->strategy->shape == LS_SHAPE_LIST && field->name.length > LS_MAX_LIST_NAME_BYTES)
+		ls_rule_refuse(path, "the name of a list must have at most %d bytes", LS_MAX_LIST_NAME_BYTES);
+	if (field->strategy->ignores_value)
+		read_when(field, json, path);
+}

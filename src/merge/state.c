@@ -1,0 +1,248 @@
+/*
+ * state.c
+ *		The state of a resource: from document and notes and back, lifted from an item, joined, and as it is shown.
+ *
+ * Notes ("book") hold what the document alone does not say, by field: {field: note}, as field.c writes them. A stored
+ * state has its lists in rows of their own and an empty array in the document. A packed state is one object that holds
+ * everything: the document, lists included, and under "_learnsync" {"at": instant, "fields": notes}.
+ */
+#include "postgres.h"
+
+#include "merge/merge.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#define PACKED_DIGITS 6
+
+/* What stands in a document beside its fields: what is computed, and in a packed one what its document does not say. */
+static bool
+is_no_field(const LsRuleField *rule, LsText name)
+{
+	return rule->strategy == ls_strategy_derive || ls_text_equal(name, ls_text(LS_PACKED_MEMBER));
+}
+
+/* Reads the fields of a document; what is no field is left out. */
+static void
+load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, const JsonbValue *notes)
+{
+	JsonbIterator *walk = JsonbIteratorInit(document->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue value;
+	JsonbValue note;
+	LsText name = {NULL, 0};
+	int place = 0;
+
+	state->nfields = 0;
+	state->fields = palloc(sizeof(LsField) * (ls_json_count(document) + 1));
+	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+	{
+		LsField *field = &state->fields[state->nfields];
+
+		if (token == WJB_KEY)
+			name = ls_text_of(&value);
+		if (token != WJB_VALUE)
+			continue;
+		*field = (LsField){.name = name, .rule = ls_rule_walk(rule, &place, name), .value.json = value};
+		if (is_no_field(field->rule, name))
+			continue;
+		ls_field_load(field, notes != NULL && ls_json_get_text(notes, name, &note) ? &note : NULL, state->at);
+		state->nfields++;
+	}
+}
+
+/* Fills in the fields of a stored state from its document and its notes, which may be NULL. */
+void
+ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book)
+{
+	JsonbValue json;
+	JsonbValue notes;
+
+	ls_json_root(document, &json);
+	if (book != NULL)
+		ls_json_root(book, &notes);
+	load_fields(rule, state, &json, book != NULL ? &notes : NULL);
+}
+
+/* The document as it is stored: lists empty, no computed fields. */
+Jsonb *
+ls_state_document(const LsState *state)
+{
+	JsonbValue document = ls_json_object();
+
+	for (int i = 0; i < state->nfields; i++)
+	{
+		const LsField *field = &state->fields[i];
+		bool apart = field->rule->shape == LS_SHAPE_LIST && field->members != NULL;
+
+		ls_json_put_text(&document, field->name, apart ? ls_json_array() : ls_field_show(field));
+	}
+	return ls_json_encode(&document);
+}
+
+/* What is noted of the fields, null where the document says it all; of lists only in a packed state. */
+static JsonbValue
+notes_of(const LsState *state, bool packed)
+{
+	JsonbValue notes = ls_json_null();
+	JsonbValue note;
+
+	for (int i = 0; i < state->nfields; i++)
+	{
+		const LsField *field = &state->fields[i];
+
+		if ((!packed && field->rule->shape == LS_SHAPE_LIST) || !ls_field_note(field, state->at, &note))
+			continue;
+		if (notes.type == jbvNull)
+			notes = ls_json_object();
+		ls_json_put_text(&notes, field->name, note);
+	}
+	return notes;
+}
+
+/* The notes as they are stored, NULL where there is nothing to remember, as for most states. */
+Jsonb *
+ls_state_book(const LsState *state)
+{
+	JsonbValue notes = notes_of(state, false);
+
+	return notes.type == jbvNull ? NULL : ls_json_encode(&notes);
+}
+
+static JsonbValue
+whole_document(const LsState *state)
+{
+	JsonbValue document = ls_json_object();
+
+	for (int i = 0; i < state->nfields; i++)
+		ls_json_put_text(&document, state->fields[i].name, ls_field_show(&state->fields[i]));
+	return document;
+}
+
+/* A state from one object. A bare document is a state too, older than anything. */
+void
+ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed)
+{
+	JsonbValue document;
+	JsonbValue own;
+	JsonbValue at;
+	JsonbValue notes;
+	bool noted;
+
+	ls_json_root(packed, &document);
+	*state = (LsState){.exists = true, .at = LS_NO_TIME, .deleted_at = LS_NO_TIME};
+	noted = ls_json_get(&document, LS_PACKED_MEMBER, &own) && ls_json_is_object(&own);
+	if (noted && ls_json_get(&own, "at", &at) && at.type == jbvString)
+		(void) ls_stamp_parse(ls_text_of(&at), &state->at);
+	noted = noted && ls_json_get(&own, "fields", &notes) && ls_json_is_object(&notes);
+	load_fields(rule, state, &document, noted ? &notes : NULL);
+}
+
+/* The state as one object. */
+Jsonb *
+ls_state_pack(const LsState *state)
+{
+	JsonbValue document = whole_document(state);
+	JsonbValue own = ls_json_object();
+	JsonbValue notes = notes_of(state, true);
+
+	if (state->at != LS_NO_TIME)
+		ls_json_put(&own, "at", ls_json_text(ls_stamp_text(state->at, PACKED_DIGITS)));
+	if (notes.type != jbvNull)
+		ls_json_put(&own, "fields", notes);
+	ls_json_put(&document, LS_PACKED_MEMBER, own);
+	return ls_json_encode(&document);
+}
+
+/* The field of that name, NULL where the state has none. */
+LsField *
+ls_state_field(const LsState *state, LsText name)
+{
+	for (int i = 0; i < state->nfields; i++)
+	{
+		if (ls_text_equal(state->fields[i].name, name))
+			return &state->fields[i];
+	}
+	return NULL;
+}
+
+/* The value of a derived field: that of the last step whose bounds the source keeps. */
+static bool
+derive_value(const LsRuleField *rule, const JsonbValue *source, JsonbValue *value)
+{
+	for (int i = rule->nsteps - 1; i >= 0; i--)
+	{
+		const LsBounds *bounds = &rule->steps[i].bounds;
+		bool always = bounds->min == NULL && bounds->max == NULL;
+
+		if (always || (source->type == jbvNumeric && ls_check_bounds(bounds, source->val.numeric)))
+		{
+			*value = rule->steps[i].value;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Adds the derived fields to a document that is being built. */
+static void
+derive_fields(const LsRule *rule, JsonbValue *document)
+{
+	int count = document->val.object.nPairs;
+
+	for (int i = 0; rule->has_derived && i < rule->nfields; i++)
+	{
+		const LsRuleField *field = &rule->fields[i];
+		JsonbValue source = ls_json_null();
+		JsonbValue value;
+
+		if (field->strategy != ls_strategy_derive)
+			continue;
+		for (int j = 0; j < count; j++)
+		{
+			if (ls_text_equal(ls_text_of(&document->val.object.pairs[j].key), field->source))
+				source = document->val.object.pairs[j].value;
+		}
+		if (derive_value(field, &source, &value))
+			ls_json_put_text(document, field->name, value);
+	}
+}
+
+/* The document as everybody sees it, computed fields included; null where there is none. */
+JsonbValue
+ls_state_show(const LsRule *rule, const LsState *state)
+{
+	JsonbValue document;
+
+	if (!state->exists)
+		return ls_json_null();
+	document = whole_document(state);
+	derive_fields(rule, &document);
+	return document;
+}
+
+/*
+ * The same of a stored document that has no lists: nothing needs to be taken apart for it. One that is older than the
+ * rule may have a value where a field is computed now.
+ */
+JsonbValue
+ls_state_show_stored(const LsRule *rule, Jsonb *stored)
+{
+	JsonbValue document = ls_json_object();
+	JsonbValue whole;
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText name;
+	int place = 0;
+
+	ls_json_root(stored, &whole);
+	if (!rule->has_derived)
+		return whole;
+	ls_json_walk(&walk, &whole);
+	while (ls_json_walk_next(&walk, &name, &value))
+	{
+		if (ls_rule_walk(rule, &place, name)->strategy != ls_strategy_derive)
+			ls_json_put_text(&document, name, value);
+	}
+	derive_fields(rule, &document);
+	return document;
+}

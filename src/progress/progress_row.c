@@ -1,0 +1,114 @@
+/*
+ * progress_row.c
+ *		A content as it is shown and stored: what is left of its state once no reset can come in between.
+ */
+#include "postgres.h"
+
+#include "progress/progress.h"
+
+static void
+take_last(LsPoint *last, LsPoint point)
+{
+	if (!ls_point_exists(last) || ls_point_compare(last, &point) < 0)
+		*last = point;
+}
+
+static void
+take_first(LsPoint *first, LsPoint point)
+{
+	if (!ls_point_exists(first) || ls_point_compare(&point, first) < 0)
+		*first = point;
+}
+
+/* The row of a content of a settled state. */
+LsContentRow
+ls_progress_row(const LsContent *content)
+{
+	LsContentRow row = {.id = content->id, .status = LS_NOT_STARTED};
+
+	for (int status = LS_NOT_STARTED; status < LS_COMPLETED; status++)
+	{
+		if (!ls_kept_exists(&content->latest[status]))
+			continue;
+		row.status = (LsStatus) status;
+		take_last(&row.last, ls_kept_point(&content->latest[status]));
+	}
+	for (int status = LS_COMPLETED; status < LS_STATUSES; status++)
+	{
+		const LsTrail *trail = &content->trails[status - LS_COMPLETED];
+
+		if (trail->nmarks == 0)
+			continue;
+		row.status = (LsStatus) status;
+		take_first(&row.completed, ls_mark_point(&trail->marks[0]));
+		take_last(&row.last, ls_mark_point(&trail->marks[trail->nmarks - 1]));
+	}
+	if (content->nscores > 0)
+		row.score = ls_progress_trim((Numeric) content->scores[0].block);
+	row.version = ls_kept_value(&content->version);
+	row.version_point = ls_kept_point(&content->version);
+	return row;
+}
+
+/*
+ * Takes a stored content in. Events can then be added to it, as long as they bring no new reset: which events stood
+ * for what is shown is not stored.
+ */
+void
+ls_progress_load_content(LsProgress *progress, const LsContentRow *row)
+{
+	LsContent *content = ls_progress_content(progress, row->id);
+	LsPoint score_point = ls_point_bare(&row->last);
+
+	/* Any earlier status does for the last event: the highest one is there with another. */
+	ls_progress_status(progress, content, row->status < LS_COMPLETED ? row->status : LS_NOT_STARTED, &row->last);
+	if (ls_point_exists(&row->completed))
+		ls_progress_status(progress, content, row->status, &row->completed);
+	if (row->score != NULL)
+		ls_progress_score(progress, content, &score_point, row->score);
+	if (row->version.data != NULL)
+		ls_progress_version(progress, content, &row->version_point, row->version);
+	content->changed = false;
+}
+
+/* Takes a stored interaction in, of a content that was taken in before. */
+void
+ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row)
+{
+	LsContent *content = ls_progress_content(progress, row->content_id);
+
+	ls_progress_interaction(progress, content, row->id, &row->point, row->state)->changed = false;
+}
+
+static void
+copy_content(LsProgress *plain, const LsContent *content)
+{
+	LsContentRow row = ls_progress_row(content);
+
+	ls_progress_load_content(plain, &row);
+	for (LsInteraction **list = ls_progress_interactions(content); *list != NULL; list++)
+	{
+		LsInteractionRow each = {content->id, (*list)->id, ls_kept_point(&(*list)->state),
+								 ls_kept_value(&(*list)->state)};
+
+		ls_progress_load_interaction(plain, &each);
+	}
+}
+
+/* A state with nothing but what is stored of it, to compare with one that was read from the tables. */
+LsProgress *
+ls_progress_plain(LsProgress *progress)
+{
+	LsProgress *plain = ls_progress_new(progress->context);
+	int count;
+	LsContent **contents = ls_progress_settle(progress, &count);
+
+	plain->reset = progress->reset;
+	plain->last_at = progress->last_at;
+	plain->last_time = progress->last_time;
+	plain->onboarding = progress->onboarding;
+	plain->active = progress->active;
+	for (int i = 0; i < count; i++)
+		copy_content(plain, contents[i]);
+	return plain;
+}

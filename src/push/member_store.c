@@ -1,0 +1,280 @@
+/*
+ * member_store.c
+ *		Members of lists, one row each: looked up by id for a merge, read to complete documents.
+ *
+ * A merge needs but the members that items bring again, so that adding to a long list costs what is added.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "store/store.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+static LsStatement find_members = {
+	"SELECT k.n, m.at, m.value, m.ctid"
+	" FROM unnest($2, $3, $4, $5) WITH ORDINALITY AS k (resource_type, resource_id, field, member_id, n)"
+	" CROSS JOIN LATERAL (SELECT s.at, s.value, s.ctid FROM learnsync_data.member s WHERE s.learner_id" EQ "$1"
+	"  AND s.resource_type" EQ "k.resource_type AND s.resource_id" EQ "k.resource_id AND s.field" EQ "k.field"
+	"  AND s.member_id" EQ "k.member_id LIMIT 1) m",
+	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
+
+/*
+ * In the order of the resources asked for; $5 is how many rows at most. The index by version serves both the condition
+ * that it states itself and the order, so that no plan reads the members that are not wanted.
+ */
+static LsStatement read_members = {
+	"SELECT k.n, m.field, m.member_id, m.at, m.value"
+	" FROM unnest($2, $3, $4) WITH ORDINALITY AS k (resource_type, resource_id, after, n)"
+	" CROSS JOIN LATERAL (SELECT s.field, s.member_id, s.at, s.value FROM learnsync_data.member s"
+	"  WHERE s.learner_id" EQ "$1 AND s.resource_type" EQ "k.resource_type AND s.resource_id" EQ "k.resource_id"
+	"  AND s.version" GT "k.after AND s.version" GT "0 ORDER BY s.version) m LIMIT $5",
+	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.int8[]", "pg_catalog.int8", NULL}};
+
+/* A member that an item brings again, for the stored list that may have it. */
+typedef struct Wanted
+{
+	const LsResource *resource;
+	LsField *field;
+	LsText id;
+} Wanted;
+
+typedef struct Lookup
+{
+	int count;
+	int room;
+	Wanted *wanted;
+} Lookup;
+
+static void
+want_members(Lookup *lookup, const LsResource *resource, LsField *field, const JsonbValue *list)
+{
+	int more = ls_json_count(list);
+
+	if (lookup->count + more > lookup->room)
+	{
+		lookup->room = (lookup->count + more) / 2 * 3;
+		lookup->wanted = repalloc_huge(lookup->wanted, sizeof(Wanted) * lookup->room);
+	}
+	for (int i = 0; i < more; i++)
+		lookup->wanted[lookup->count++] = (Wanted){
+			resource, field, ls_member_id(field->rule, getIthJsonbValueFromContainer(list->val.binary.data, i))};
+}
+
+static void
+want_members_of(Lookup *lookup, const LsItem *item)
+{
+	LsState *stored = &item->resource->stored;
+	JsonbValue list;
+
+	for (int i = 0; i < stored->nfields; i++)
+	{
+		LsField *field = &stored->fields[i];
+
+		if (field->rule->shape == LS_SHAPE_LIST && field->members != NULL &&
+			ls_json_get_text(&item->change.data, field->name, &list) && ls_json_is_array(&list))
+			want_members(lookup, item->resource, field, &list);
+	}
+}
+
+static int
+compare_wanted(const void *a, const void *b)
+{
+	const Wanted *wa = a;
+	const Wanted *wb = b;
+
+	if (wa->field != wb->field)
+		return wa->field < wb->field ? -1 : 1;
+	return ls_text_compare_keys(wa->id, wb->id);
+}
+
+/* What many items bring is looked up once. */
+static void
+make_unique(Lookup *lookup)
+{
+	int kept = 0;
+
+	qsort(lookup->wanted, lookup->count, sizeof(Wanted), compare_wanted);
+	for (int i = 0; i < lookup->count; i++)
+	{
+		if (kept == 0 || compare_wanted(&lookup->wanted[kept - 1], &lookup->wanted[i]) != 0)
+			lookup->wanted[kept++] = lookup->wanted[i];
+	}
+	lookup->count = kept;
+}
+
+/* Adds a row to the list that it belongs to; what it points to is copied, as the rows are freed soon. */
+static void
+take_member(const Wanted *wanted, uint64 row)
+{
+	LsText id = ls_text_datum(ls_text_to_datum(wanted->id));
+	LsMember *member;
+	JsonbValue value;
+	bool isnull;
+
+	ls_json_root(DatumGetJsonbPCopy(ls_store_value(row, 3, &isnull)), &value);
+	member = ls_member_append(wanted->field, id, &value, DatumGetTimestampTz(ls_store_value(row, 2, &isnull)));
+	member->place = *(ItemPointer) DatumGetPointer(ls_store_value(row, 4, &isnull));
+}
+
+/* Looks so many members up; context is for what is needed meanwhile. */
+static void
+find_portion(Datum learner, const Wanted *wanted, int count, MemoryContext context)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Datum *columns[4];
+	Datum values[5] = {learner};
+	uint64 found;
+
+	for (int i = 0; i < lengthof(columns); i++)
+		columns[i] = palloc(sizeof(Datum) * count);
+	for (int i = 0; i < count; i++)
+	{
+		bool first = i == 0 || wanted[i].field != wanted[i - 1].field;
+
+		columns[0][i] = first ? ls_text_to_datum(wanted[i].resource->type->name) : columns[0][i - 1];
+		columns[1][i] = first ? ls_text_to_datum(wanted[i].resource->id) : columns[1][i - 1];
+		columns[2][i] = first ? ls_text_to_datum(wanted[i].field->name) : columns[2][i - 1];
+		columns[3][i] = ls_text_to_datum(wanted[i].id);
+	}
+	for (int i = 0; i < lengthof(columns); i++)
+		values[i + 1] = ls_store_texts(columns[i], count);
+	found = ls_store_run(&find_members, values, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < found; i++)
+		take_member(&wanted[ls_store_int(i, 1) - 1], i);
+	SPI_freetuptable(SPI_tuptable);
+	MemoryContextReset(context);
+}
+
+/* Looks all of them up, each list's in the order of their ids. */
+static void
+find_wanted(LsText learner, const Lookup *lookup)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "learnsync portion of members", ALLOCSET_DEFAULT_SIZES);
+	Datum learner_datum = ls_text_to_datum(learner);
+
+	for (int i = 0; i < lookup->count; i += LS_MEMBER_PORTION)
+		find_portion(learner_datum, &lookup->wanted[i], Min(LS_MEMBER_PORTION, lookup->count - i), context);
+	MemoryContextDelete(context);
+	for (int i = 0; i < lookup->count; i++)
+	{
+		if (i == 0 || lookup->wanted[i].field != lookup->wanted[i - 1].field)
+			ls_member_sort(lookup->wanted[i].field);
+	}
+}
+
+/* Adds to the stored states the members that the new items bring again. */
+void
+ls_store_find_members(LsPush *push)
+{
+	Lookup lookup = {.room = 16};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = NULL;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		const LsItem *item = &push->items[i];
+
+		if (item->refused.code != NULL || item->receipt.found || item->change.is_delete ||
+			!item->type->rule->has_lists || !item->resource->stored.exists)
+			continue;
+		if (context == NULL)
+		{
+			context = AllocSetContextCreate(caller, "learnsync members", ALLOCSET_DEFAULT_SIZES);
+			MemoryContextSwitchTo(context);
+			lookup.wanted = palloc(sizeof(Wanted) * lookup.room);
+		}
+		want_members_of(&lookup, item);
+	}
+	MemoryContextSwitchTo(caller);
+	if (context == NULL)
+		return;
+	make_unique(&lookup);
+	find_wanted(push->learner.id, &lookup);
+	MemoryContextDelete(context);
+}
+
+static uint64
+query_members(LsText learner, const LsListed *listed, int count, int64 limit, bool fresh)
+{
+	Datum *types = palloc(sizeof(Datum) * count);
+	Datum *ids = palloc(sizeof(Datum) * count);
+	Datum *after = palloc(sizeof(Datum) * count);
+	Datum values[5] = {ls_text_to_datum(learner)};
+
+	for (int i = 0; i < count; i++)
+	{
+		types[i] = ls_text_to_datum(listed[i].type);
+		ids[i] = ls_text_to_datum(listed[i].id);
+		after[i] = Int64GetDatum(listed[i].after);
+	}
+	values[1] = ls_store_texts(types, count);
+	values[2] = ls_store_texts(ids, count);
+	values[3] = PointerGetDatum(construct_array(after, count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+	values[4] = Int64GetDatum(limit);
+	return (fresh ? ls_store_run : ls_store_read)(&read_members, values, limit == 0 ? "    n" : NULL);
+}
+
+/* Adds the rows of one resource, up to but not including end, to one of its lists. */
+static void
+complete_list(LsField *field, uint64 row, uint64 end)
+{
+	LsField list = *field;
+	JsonbValue value;
+	bool isnull;
+
+	ls_member_start(&list, field->nmembers + (int) (end - row));
+	for (int i = 0; i < field->nmembers; i++)
+		ls_member_append(&list, field->members[i].id, &field->members[i].value.json, field->members[i].value.at);
+	for (; row < end; row++)
+	{
+		if (!ls_text_equal(ls_store_text(row, 2), field->name))
+			continue;
+		ls_json_root(DatumGetJsonbP(ls_store_value(row, 5, &isnull)), &value);
+		ls_member_append(&list, ls_store_text(row, 3), &value, DatumGetTimestampTz(ls_store_value(row, 4, &isnull)));
+	}
+	ls_member_sort(&list);
+	*field = list;
+}
+
+static void
+complete_state(LsState *state, uint64 row, uint64 end)
+{
+	for (int i = 0; i < state->nfields; i++)
+	{
+		if (state->fields[i].rule->shape == LS_SHAPE_LIST && state->fields[i].members != NULL)
+			complete_list(&state->fields[i], row, end);
+	}
+}
+
+/*
+ * Completes the lists of states with the stored members of versions after the wanted ones, as the calling statement
+ * sees them or, fresh, as they are now. Answers how many states are complete: all where limit is 0, else as many as
+ * have at most so many members together, and at least the first.
+ */
+int
+ls_store_complete_lists(LsText learner, LsListed *listed, int count, int64 limit, bool fresh)
+{
+	uint64 rows = query_members(learner, listed, count, limit == 0 ? 0 : limit + 1, fresh);
+	uint64 start = 0;
+
+	if (limit > 0 && rows > limit)
+	{
+		count = (int) ls_store_int(rows - 1, 1) - 1;
+		if (count == 0)
+			return ls_store_complete_lists(learner, listed, 1, 0, fresh);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		uint64 end = start;
+
+		while (end < rows && ls_store_int(end, 1) == i + 1)
+			end++;
+		complete_state(listed[i].state, start, end);
+		start = end;
+	}
+	return count;
+}

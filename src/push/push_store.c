@@ -1,0 +1,179 @@
+/*
+ * push_store.c
+ *		What a push writes of its accepted items: resources and conflicts; journal_store.c does the rest.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "store/store.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+static LsRowType resource_row = {"learnsync.resource_row"};
+static LsRowType conflict_row = {"learnsync.conflict_row"};
+
+#define ADD_RESOURCES                                                                                                \
+	"INSERT INTO learnsync_data.resource (learner_id, resource_type, resource_id, version, created_version,"         \
+	" at, deleted_at, updated_at, data, book)"
+#define ROWS "pg_catalog.text", "pg_catalog.timestamptz", "learnsync.resource_row[]"
+#define NRESOURCE 9
+#define ONE_ROW                                                                                                      \
+	"pg_catalog.text", "pg_catalog.timestamptz", "pg_catalog.text", "pg_catalog.text", "pg_catalog.int8",            \
+		"pg_catalog.int8", "pg_catalog.timestamptz", "pg_catalog.timestamptz", "pg_catalog.jsonb",                   \
+		"pg_catalog.jsonb", "pg_catalog.tid"
+
+static LsStatement add_resources = {
+	ADD_RESOURCES
+	" SELECT $1, c.resource_type, c.resource_id, c.version, c.created_version, c.at, c.deleted_at, $2, c.data, c.book"
+	" FROM pg_catalog.unnest($3) c",
+	{ROWS, NULL}};
+
+/* A single one does without an array, whose unpacking costs more to set up than the row. */
+static LsStatement add_resource = {ADD_RESOURCES " VALUES ($1, $3, $4, $5, $6, $7, $8, $2, $9, $10)",
+								   {ONE_ROW, NULL}};
+
+/*
+ * Rows are found by the place they were read from, under the learner's lock. The learner is compared in a form that no
+ * index serves, so that the plan cannot become one that reads all of the learner's resources.
+ */
+static LsStatement update_resources = {
+	"UPDATE learnsync_data.resource r SET version = c.version, created_version = c.created_version, at = c.at,"
+	" deleted_at = c.deleted_at, updated_at = $2, data = c.data, book = c.book"
+	" FROM pg_catalog.unnest($3) c"
+	" WHERE r.ctid" EQ "c.place AND (r.learner_id" EQ "$1) IS TRUE",
+	{ROWS, NULL}};
+
+static LsStatement update_resource = {
+	"UPDATE learnsync_data.resource r SET version = $5, created_version = $6, at = $7,"
+	" deleted_at = $8, updated_at = $2, data = $9, book = $10"
+	" WHERE r.learner_id" EQ "$1 AND r.ctid" EQ "$11",
+	{ONE_ROW, NULL}};
+
+static LsStatement write_conflicts = {
+	"INSERT INTO learnsync_data.conflict (learner_id, conflict_id, device_id, item_id, resource_type, resource_id,"
+	" operation, client_data, at, resource_version, resolution, created_at, closed_at, closed_by)"
+	" SELECT $1, c.conflict_id, $3, c.item_id, c.resource_type, c.resource_id, c.operation, c.client_data, c.at,"
+	" c.resource_version, c.resolution, $4, CASE WHEN c.is_open THEN NULL ELSE $4 END,"
+	" CASE WHEN c.is_open THEN NULL ELSE 'rule' END FROM pg_catalog.unnest($2) c",
+	{"pg_catalog.text", "learnsync.conflict_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
+
+static void
+resource_values(const LsResource *resource, Datum *values, bool *nulls)
+{
+	const LsState *state = &resource->state;
+	Jsonb *book = state->exists ? ls_state_book(state) : NULL;
+
+	ls_store_put_text(values, nulls, 0, resource->type->name);
+	ls_store_put_text(values, nulls, 1, resource->id);
+	ls_store_put(values, nulls, 2, true, Int64GetDatum(resource->new_version));
+	ls_store_put(values, nulls, 3, true, Int64GetDatum(ls_resource_created(resource)));
+	ls_store_put(values, nulls, 4, true, TimestampTzGetDatum(state->at));
+	ls_store_put(values, nulls, 5, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
+	ls_store_put(values, nulls, 6, state->exists,
+				 state->exists ? JsonbPGetDatum(ls_state_document(state)) : (Datum) 0);
+	ls_store_put(values, nulls, 7, book != NULL, JsonbPGetDatum(book));
+	ls_store_put(values, nulls, 8, resource->version != 0, PointerGetDatum(&resource->place));
+}
+
+static Datum
+conflict_datum(const LsItem *item)
+{
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	Datum values[10];
+	bool nulls[10];
+
+	*id = ls_digest_derive(&item->key, "conflict");
+	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(id));
+	ls_store_put_text(values, nulls, 1, item->id);
+	ls_store_put_text(values, nulls, 2, item->type->name);
+	ls_store_put_text(values, nulls, 3, item->resource->id);
+	ls_store_put_text(values, nulls, 4, item->operation);
+	ls_store_put_json(values, nulls, 5, &item->data);
+	ls_store_put(values, nulls, 6, true, TimestampTzGetDatum(item->change.at));
+	ls_store_put(values, nulls, 7, true, Int64GetDatum(item->version));
+	ls_store_put_text(values, nulls, 8, ls_text(ls_verdict_resolution(item->verdict)));
+	ls_store_put(values, nulls, 9, true, BoolGetDatum(item->verdict == LS_MANUAL_REQUIRED));
+	return ls_store_row(&conflict_row, values, nulls);
+}
+
+static uint64
+write_one(Datum *values, LsStatement *statement, const LsResource *resource)
+{
+	char nulls[NRESOURCE + 3] = "  ";
+	bool isnull[NRESOURCE];
+
+	resource_values(resource, values + 2, isnull);
+	ls_store_mark_nulls(nulls + 2, isnull, NRESOURCE);
+	return ls_store_run(statement, values, nulls);
+}
+
+static uint64
+write_many(Datum *values, LsStatement *statement, LsResource **resources, int count)
+{
+	Datum *rows = palloc(sizeof(Datum) * count);
+	Datum row[NRESOURCE];
+	bool nulls[NRESOURCE];
+
+	for (int i = 0; i < count; i++)
+	{
+		resource_values(resources[i], row, nulls);
+		rows[i] = ls_store_row(&resource_row, row, nulls);
+	}
+	values[2] = ls_store_array(&resource_row, rows, count);
+	return ls_store_run(statement, values, NULL);
+}
+
+/* Writes the changed resources that are new, or those that are not. */
+static void
+write_resources(LsPush *push, bool new, LsStatement *one, LsStatement *many)
+{
+	LsResource **resources = palloc(sizeof(LsResource *) * Max(push->nchanged, 1));
+	Datum values[NRESOURCE + 2] = {ls_text_to_datum(push->learner.id), TimestampTzGetDatum(push->now)};
+	int count = 0;
+
+	for (int i = 0; i < push->nchanged; i++)
+	{
+		if ((push->changed[i]->version == 0) == new)
+			resources[count++] = push->changed[i];
+	}
+	if (count == 0)
+		return;
+	if ((count == 1 ? write_one(values, one, resources[0]) : write_many(values, many, resources, count)) != count)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("a resource was changed or a row of it refused outside learnsync"),
+						errhint("Leave writing learnsync_data.resource to learnsync; a BEFORE trigger must not "
+								"skip rows.")));
+}
+
+static void
+write_new_conflicts(LsPush *push)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum values[4];
+	int count = 0;
+
+	for (int i = 0; i < push->nitems; i++)
+	{
+		if (push->items[i].accepted && push->items[i].verdict != LS_SYNCED)
+			rows[count++] = conflict_datum(&push->items[i]);
+	}
+	if (count == 0)
+		return;
+	values[0] = ls_text_to_datum(push->learner.id);
+	values[1] = ls_store_array(&conflict_row, rows, count);
+	values[2] = ls_text_to_datum(push->device.id);
+	values[3] = TimestampTzGetDatum(push->now);
+	ls_store_run(&write_conflicts, values, NULL);
+}
+
+/* Writes what the accepted items did: everything that a team's triggers and constraints may have a say in. */
+void
+ls_store_write_accepted(LsPush *push)
+{
+	write_resources(push, true, &add_resource, &add_resources);
+	write_resources(push, false, &update_resource, &update_resources);
+	ls_store_write_members(push);
+	ls_store_write_statements(push);
+	ls_store_write_journal(push);
+	write_new_conflicts(push);
+}

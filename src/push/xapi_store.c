@@ -1,0 +1,132 @@
+/*
+ * xapi_store.c
+ *		A narrow row for each xAPI statement, by which it is found, and the export of statements.
+ *
+ * An index on resource.data would serve as well, but would cost every update of every resource its place on the page.
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "store/store.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define FETCH_ROWS 1000
+
+static LsRowType xapi_row = {"learnsync.xapi_row"};
+
+static LsStatement write_statements = {
+	"INSERT INTO learnsync_data.xapi_statement AS x (learner_id, resource_type, resource_id, stored, \"timestamp\","
+	" agent, verb, activity, registration, voids)"
+	" SELECT $1, c.resource_type, c.resource_id, $3, COALESCE(c.at, $3), c.agent, c.verb, c.activity, c.registration,"
+	" c.voids FROM pg_catalog.unnest($2) c"
+	" ON CONFLICT (learner_id, resource_type, resource_id) DO UPDATE SET stored = EXCLUDED.stored,"
+	" \"timestamp\" = EXCLUDED.\"timestamp\", agent = EXCLUDED.agent, verb = EXCLUDED.verb,"
+	" activity = EXCLUDED.activity, registration = EXCLUDED.registration, voids = EXCLUDED.voids",
+	{"pg_catalog.text", "learnsync.xapi_row[]", "pg_catalog.timestamptz", NULL}};
+
+/* $2 is the time after which statements were stored. */
+static LsStatement export_statements = {
+	"SELECT r.data, x.\"timestamp\" FROM learnsync_data.xapi_statement x JOIN learnsync_data.resource r"
+	" ON r.learner_id" EQ "$1 AND r.resource_type" EQ "x.resource_type AND r.resource_id" EQ "x.resource_id"
+	" WHERE x.learner_id" EQ "$1 AND x.stored" GT
+	"$2 AND r.data IS NOT NULL ORDER BY x.stored, x.resource_type, x.resource_id",
+	{"pg_catalog.text", "pg_catalog.timestamptz", NULL}};
+
+static Datum
+statement_datum(const LsResource *resource)
+{
+	JsonbValue statement;
+	LsXapiIndex index;
+	Datum values[8];
+	bool nulls[8];
+
+	ls_json_root(ls_state_document(&resource->state), &statement);
+	index = ls_xapi_index(&statement);
+	ls_store_put_text(values, nulls, 0, resource->type->name);
+	ls_store_put_text(values, nulls, 1, resource->id);
+	ls_store_put(values, nulls, 2, index.at != LS_NO_TIME, TimestampTzGetDatum(index.at));
+	ls_store_put_text(values, nulls, 3, index.agent);
+	ls_store_put_text(values, nulls, 4, index.verb);
+	ls_store_put_text(values, nulls, 5, index.activity);
+	ls_store_put_text(values, nulls, 6, index.registration);
+	ls_store_put_text(values, nulls, 7, index.voids);
+	return ls_store_row(&xapi_row, values, nulls);
+}
+
+/* Writes the rows of the statements that this push brought. */
+void
+ls_store_write_statements(LsPush *push)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(push->nchanged, 1));
+	Datum values[3];
+	int count = 0;
+
+	for (int i = 0; i < push->nchanged; i++)
+	{
+		if (push->changed[i]->type->rule->xapi && push->changed[i]->state.exists)
+			rows[count++] = statement_datum(push->changed[i]);
+	}
+	if (count == 0)
+		return;
+	values[0] = ls_text_to_datum(push->learner.id);
+	values[1] = ls_store_array(&xapi_row, rows, count);
+	values[2] = TimestampTzGetDatum(push->now);
+	ls_store_run(&write_statements, values, NULL);
+}
+
+/* A statement as an LRS returns it, which sets timestamp and version where they are absent. */
+static Datum
+exported(uint64 row)
+{
+	bool isnull;
+	TimestampTz at = DatumGetTimestampTz(ls_store_value(row, 2, &isnull));
+	JsonbValue document;
+	JsonbValue statement = ls_json_object();
+	JsonbValue value;
+	JsonbValue key;
+	JsonbIterator *walk;
+	JsonbIteratorToken token;
+
+	ls_json_root(DatumGetJsonbP(ls_store_value(row, 1, &isnull)), &document);
+	walk = JsonbIteratorInit(document.val.binary.data);
+	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = value;
+		else if (token == WJB_VALUE)
+			ls_json_put_text(&statement, ls_text_of(&key), value);
+	}
+	if (!ls_json_get(&document, "timestamp", &value))
+		ls_json_put(&statement, "timestamp", ls_json_stamp(at));
+	if (!ls_json_get(&document, "version", &value))
+		ls_json_put(&statement, "version", ls_json_string("1.0.0"));
+	return JsonbPGetDatum(ls_json_encode(&statement));
+}
+
+/* Hands the learner's statements to the result, in the order in which they were stored. */
+void
+ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *result)
+{
+	Datum values[] = {ls_text_to_datum(learner), TimestampTzGetDatum(since)};
+	Portal portal = ls_store_cursor(&export_statements, values);
+	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "learnsync export", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller;
+	bool nulls[1] = {false};
+
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		caller = MemoryContextSwitchTo(batch);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			Datum statement = exported(i);
+
+			tuplestore_putvalues(result->setResult, result->setDesc, &statement, nulls);
+		}
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(batch);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+}

@@ -1,0 +1,114 @@
+/*
+ * conflict_store.c
+ *		What resolving a conflict reads and writes: the open conflict, numbers that are taken, its end.
+ */
+#include "postgres.h"
+
+#include "store/store.h"
+#include "utils/builtins.h"
+
+static LsStatement read_conflict = {"SELECT c.resource_type, c.resource_id, c.device_id, c.operation" EQ
+									"'delete', c.client_data, c.at,"
+									" c.resource_version FROM learnsync_data.conflict c"
+									" WHERE c.learner_id" EQ "$1 AND c.conflict_id" EQ "$2 AND c.closed_at IS NULL",
+									{"pg_catalog.text", "pg_catalog.uuid", NULL}};
+
+static LsStatement close_conflict = {
+	"UPDATE learnsync_data.conflict c SET closed_at = $3, closed_by = $4"
+	" WHERE c.learner_id" EQ "$1 AND c.conflict_id" EQ "$2",
+	{"pg_catalog.text", "pg_catalog.uuid", "pg_catalog.timestamptz", "pg_catalog.text", NULL}};
+
+/* The ids between two, in the order of bytes, which is the key's. */
+static LsStatement read_ids = {"SELECT r.resource_id FROM learnsync_data.resource r WHERE r.learner_id" EQ "$1"
+							   " AND r.resource_type" EQ "$2 AND r.resource_id" GT "$3 AND r.resource_id"
+							   " OPERATOR(pg_catalog.<) $4",
+							   {"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = pg_ascii_tolower((unsigned char) c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A uuid of 32 hexadecimal digits, wherever its dashes are; false where the text is none. */
+static bool
+read_uuid(LsText text, pg_uuid_t *uuid)
+{
+	int digits = 0;
+
+	for (int i = 0; i < text.length; i++)
+	{
+		int digit = hex_digit(text.data[i]);
+
+		if (text.data[i] == '-')
+			continue;
+		if (digit < 0 || digits == UUID_LEN * 2)
+			return false;
+		uuid->data[digits / 2] = (unsigned char) (digits % 2 == 0 ? digit << 4 : uuid->data[digits / 2] | digit);
+		digits++;
+	}
+	return digits == UUID_LEN * 2;
+}
+
+/* Reads an open conflict of the learner; false where there is none of that id. */
+bool
+ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict)
+{
+	pg_uuid_t uuid;
+	Datum values[] = {ls_text_to_datum(learner), UUIDPGetDatum(&uuid)};
+	bool isnull;
+	Datum data;
+
+	if (!read_uuid(id, &uuid) || ls_store_run(&read_conflict, values, NULL) == 0)
+		return false;
+	conflict->type = ls_store_text(0, 1);
+	conflict->resource_id = ls_store_text(0, 2);
+	conflict->device = ls_store_text(0, 3);
+	conflict->is_delete = DatumGetBool(ls_store_value(0, 4, &isnull));
+	data = ls_store_value(0, 5, &isnull);
+	conflict->data = ls_json_null();
+	if (!isnull)
+		ls_json_root(DatumGetJsonbP(data), &conflict->data);
+	conflict->at = DatumGetTimestampTz(ls_store_value(0, 6, &isnull));
+	conflict->resource_version = ls_store_int(0, 7);
+	return true;
+}
+
+/* Closes a conflict; what it was stays on record. */
+void
+ls_store_close_conflict(LsText learner, LsText id, const char *by, TimestampTz now)
+{
+	pg_uuid_t uuid;
+	Datum values[] = {ls_text_to_datum(learner), UUIDPGetDatum(&uuid), TimestampTzGetDatum(now),
+					  CStringGetTextDatum(by)};
+
+	(void) read_uuid(id, &uuid);
+	ls_store_run(&close_conflict, values, NULL);
+}
+
+/* One more than the greatest last key of the learner's resources that share the other keys. */
+int64
+ls_store_next_number(LsText learner, LsText type, const LsRule *rule, const LsChange *change)
+{
+	LsChange open = *change;
+	LsText keys[LS_MAX_KEYS];
+	LsText id;
+	Datum values[4] = {ls_text_to_datum(learner), ls_text_to_datum(type)};
+	int64 number = 0;
+	uint64 count;
+
+	open.keys[rule->nkeys - 1] = ls_text("");
+	id = ls_check_resource_id(rule, &open); /* ends in ,] */
+	values[2] = ls_text_to_datum((LsText){id.data, id.length - 1});
+	values[3] = ls_text_to_datum(ls_text(psprintf("%.*s-", id.length - 2, id.data))); /* - comes after , */
+	count = ls_store_run(&read_ids, values, NULL);
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (ls_json_scan_keys(ls_store_text(i, 1), rule->nkeys, keys))
+			number = Max(number, strtoll(ls_text_string(keys[rule->nkeys - 1]), NULL, 10));
+	}
+	return number + 1;
+}

@@ -1,0 +1,206 @@
+/*
+ * device_store.c
+ *		What sync_devices and sync_status read: devices with their counts, and the open conflicts.
+ */
+#include "postgres.h"
+
+#include "store/store.h"
+#include "utils/builtins.h"
+
+/* A time as answers show it. */
+#define STAMP(expression)                                                                                            \
+	"pg_catalog.to_char(pg_catalog.timezone('UTC', " expression "), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+
+/* $2 is one device's id or NULL for all. */
+static LsStatement read_devices = {
+	"SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('userId', d.learner_id,"
+	" 'deviceId', d.device_id, 'deviceName', d.device_name, 'lastSyncAt', " STAMP(
+		"d.last_sync_at") ","
+						  " 'lastSyncVersion', d.version, 'pendingCount', f.pending, 'failedCount', f.failed,"
+						  " 'conflictCount', c.open, 'metadata', COALESCE(d.metadata, '{}'::pg_catalog.jsonb), 'isActive', d.is_active,"
+						  " 'syncedResources', COALESCE(d.synced_resources, '{}'::pg_catalog.jsonb), 'clockSkew', COALESCE(d.skew_ms, 0))"
+						  " ORDER BY d.last_sync_at DESC, d.device_id), '[]'::pg_catalog.jsonb)"
+						  " FROM learnsync_data.device d"
+						  " CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS failed, pg_catalog.count(*) FILTER (WHERE x.retryable)"
+						  "  AS pending FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1 AND x.device_id" EQ
+						  "d.device_id) f"
+						  " CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS open FROM learnsync_data.conflict x"
+						  "  WHERE x.learner_id" EQ "$1 AND x.device_id" EQ "d.device_id AND x.closed_at IS NULL) c"
+						  " WHERE d.learner_id" EQ "$1 AND ($2 IS NULL OR d.device_id" EQ "$2)",
+	{"pg_catalog.text", "pg_catalog.text", NULL}};
+
+static LsStatement read_conflicts = {
+	"SELECT c.conflict_id::pg_catalog.text, c.device_id, c.resource_type, c.resource_id, c.operation, c.client_data,"
+	" c.created_at, r.version, r.at, r.data, r.book"
+	" FROM learnsync_data.conflict c LEFT JOIN learnsync_data.resource r ON r.learner_id" EQ "$1"
+	" AND r.resource_type" EQ "c.resource_type AND r.resource_id" EQ "c.resource_id"
+	" WHERE c.learner_id" EQ "$1 AND c.closed_at IS NULL AND ($2 IS NULL OR c.device_id" EQ "$2)"
+	" AND ($3 IS NULL OR (c.created_at, c.conflict_id)" GT "(SELECT x.created_at, x.conflict_id"
+	"  FROM learnsync_data.conflict x WHERE x.learner_id" EQ "$1 AND x.conflict_id" EQ "$3))"
+	" ORDER BY c.created_at, c.conflict_id LIMIT $4",
+	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid", "pg_catalog.int8", NULL}};
+
+static LsStatement find_conflict = {"SELECT FROM learnsync_data.conflict c WHERE c.learner_id" EQ
+									"$1 AND c.conflict_id" EQ "$2",
+									{"pg_catalog.text", "pg_catalog.uuid", NULL}};
+
+static LsStatement set_active = {"UPDATE learnsync_data.device d SET is_active = $3 WHERE d.learner_id" EQ
+								 "$1 AND d.device_id" EQ "$2",
+								 {"pg_catalog.text", "pg_catalog.text", "pg_catalog.bool", NULL}};
+
+static LsStatement read_counts = {
+	"SELECT (SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1 AND f.retryable"
+	" AND ($2 IS NULL OR f.device_id" EQ "$2)),"
+	" (SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1"
+	" AND ($2 IS NULL OR f.device_id" EQ "$2)),"
+	" (SELECT pg_catalog.count(*) FROM learnsync_data.conflict c WHERE c.learner_id" EQ "$1 AND c.closed_at IS NULL"
+	" AND ($2 IS NULL OR c.device_id" EQ "$2))",
+	{"pg_catalog.text", "pg_catalog.text", NULL}};
+
+static uint64
+query(LsStatement *statement, LsText learner, LsText device)
+{
+	Datum values[] = {ls_text_to_datum(learner), device.data == NULL ? (Datum) 0 : ls_text_to_datum(device)};
+
+	return ls_store_read(statement, values, device.data == NULL ? " n" : NULL);
+}
+
+static JsonbValue
+json_value(uint64 row, int column)
+{
+	JsonbValue json = ls_json_null();
+	bool isnull;
+	Datum value = ls_store_value(row, column, &isnull);
+
+	if (!isnull)
+		ls_json_root(DatumGetJsonbP(value), &json);
+	return json;
+}
+
+/* The learner's devices, or the one of that id, as a JSON array. */
+JsonbValue
+ls_store_devices(LsText learner, LsText device)
+{
+	query(&read_devices, learner, device);
+	return json_value(0, 1);
+}
+
+/* The stored state that a conflict is about; one that does not exist where there is none. */
+static void
+load_state(uint64 row, const LsType *type, LsState *state)
+{
+	bool no_data;
+	bool no_book;
+	bool no_at;
+	Datum data = ls_store_value(row, 10, &no_data);
+	Datum book = ls_store_value(row, 11, &no_book);
+
+	*state = (LsState){.exists = !no_data && type != NULL, .deleted_at = LS_NO_TIME};
+	if (!state->exists)
+		return;
+	state->at = DatumGetTimestampTz(ls_store_value(row, 9, &no_at));
+	ls_state_load(type->rule, state, DatumGetJsonbP(data), no_book ? NULL : DatumGetJsonbP(book));
+}
+
+/* The document that each conflict is about, as it is now. */
+static JsonbValue *
+server_documents(LsText learner, uint64 count)
+{
+	SPITupleTable *conflicts = SPI_tuptable;
+	LsState *states = palloc(sizeof(LsState) * (count + 1));
+	LsListed *listed = palloc(sizeof(LsListed) * (count + 1));
+	JsonbValue *documents = palloc(sizeof(JsonbValue) * (count + 1));
+	int nlisted = 0;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		const LsType *type = ls_store_type(ls_store_text(i, 3));
+
+		load_state(i, type, &states[i]);
+		if (states[i].exists && type->rule->has_lists)
+			listed[nlisted++] = (LsListed){type->name, ls_store_text(i, 4), 0, &states[i]};
+	}
+	if (nlisted > 0)
+		(void) ls_store_complete_lists(learner, listed, nlisted, 0, false);
+	SPI_tuptable = conflicts;
+	for (uint64 i = 0; i < count; i++)
+	{
+		const LsType *type = ls_store_type(ls_store_text(i, 3));
+
+		documents[i] = states[i].exists ? ls_state_show(type->rule, &states[i]) : ls_json_null();
+	}
+	return documents;
+}
+
+/* The id of a conflict of this learner, open or not. */
+static Datum
+conflict_id(Datum learner, LsText id)
+{
+	Datum values[] = {learner, DirectFunctionCall1(uuid_in, CStringGetDatum(ls_text_string(id)))};
+
+	if (ls_store_read(&find_conflict, values, NULL) == 0)
+		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("conflict not found"),
+						errdetail("There is no conflict \"%s\".", ls_text_string(id))));
+	return values[1];
+}
+
+/* The open conflicts, oldest first, at most so many, from behind a given one on. */
+JsonbValue
+ls_store_conflicts(LsText learner, LsText device, LsText after, int limit, bool *has_more)
+{
+	JsonbValue conflicts = ls_json_array();
+	Datum values[4] = {ls_text_to_datum(learner)};
+	char nulls[5] = "    ";
+	JsonbValue *documents;
+	uint64 count;
+	bool isnull;
+
+	if (device.data == NULL)
+		nulls[1] = 'n';
+	else
+		values[1] = ls_text_to_datum(device);
+	if (after.data == NULL)
+		nulls[2] = 'n';
+	else
+		values[2] = conflict_id(values[0], after);
+	values[3] = Int64GetDatum((int64) limit + 1);
+	count = ls_store_read(&read_conflicts, values, nulls);
+	*has_more = count > limit;
+	count = Min(count, limit);
+	documents = server_documents(learner, count);
+	for (uint64 i = 0; i < count; i++)
+	{
+		JsonbValue conflict = ls_json_object();
+		JsonbValue client = json_value(i, 6);
+
+		ls_json_put(&conflict, "id", ls_json_text(ls_store_text(i, 1)));
+		ls_json_put(&conflict, "deviceId", ls_json_text(ls_store_text(i, 2)));
+		ls_json_put(&conflict, "resourceType", ls_json_text(ls_store_text(i, 3)));
+		ls_json_put(&conflict, "resourceId", ls_json_text(ls_store_text(i, 4)));
+		ls_json_put(&conflict, "operation", ls_json_text(ls_store_text(i, 5)));
+		ls_json_put(&conflict, "clientData", client.type == jbvNull ? ls_json_object() : client);
+		ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(i, 7, &isnull))));
+		ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(i, 8)));
+		ls_json_put(&conflict, "serverData", documents[i]);
+		ls_json_add(&conflicts, conflict);
+	}
+	return conflicts;
+}
+
+void
+ls_store_counts(LsText learner, LsText device, LsCounts *counts)
+{
+	query(&read_counts, learner, device);
+	counts->pending = ls_store_int(0, 1);
+	counts->failed = ls_store_int(0, 2);
+	counts->conflicts = ls_store_int(0, 3);
+}
+
+/* Lets a device in or shuts it out; whether there is one. */
+bool
+ls_store_set_active(LsText learner, LsText device, bool active)
+{
+	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(device), BoolGetDatum(active)};
+
+	return ls_store_run(&set_active, values, NULL) > 0;
+}

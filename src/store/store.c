@@ -1,0 +1,388 @@
+/*
+ * store.c
+ *		Runs SQL as the tables' owner: kept generic plans, rows in and out, and what a session knows of the tables.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "store/store.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+/* What a session knows of the tables; read anew after anything about one of them changed. */
+static struct
+{
+	bool valid;
+	Oid owner;
+	Oid row_type; /* one of our types: another one means that the extension was created anew */
+	bool guarded;
+	char epoch[37];
+} instance;
+
+static LsStatement *prepared;
+static LsRowType *row_types;
+
+/*
+ * Any change of any relation makes the next call look again. Telling ours from others would need their oids here,
+ * and looking costs one short query.
+ */
+static void
+forget_instance(Datum argument, Oid relation)
+{
+	instance.valid = false;
+}
+
+void
+ls_store_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_instance, (Datum) 0);
+}
+
+static void
+refuse_without_setup(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("learnsync is not set up"),
+					errhint("Run SELECT learnsync.setup(); as a superuser.")));
+}
+
+/* The owner of the tables, whom our statements run as. */
+static Oid
+find_owner(void)
+{
+	Oid schema = get_namespace_oid("learnsync_data", true);
+	Oid table = OidIsValid(schema) ? get_relname_relid("instance", schema) : InvalidOid;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		refuse_without_setup();
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Plans and row types name types by oid, so they die with the extension that made these. */
+static void
+forget_plans(void)
+{
+	for (; prepared != NULL; prepared = prepared->next)
+	{
+		SPI_freeplan(prepared->plan);
+		prepared->plan = NULL;
+		prepared->planned = false;
+	}
+	for (; row_types != NULL; row_types = row_types->next)
+		row_types->desc = NULL;
+}
+
+/*
+ * Policies that are missing went with an earlier copy of the extension. Tables are guarded where a team's triggers or constraints may refuse what we write. The constraint of instance
+ * is ours.
+ */
+static LsStatement read_instance = {
+	"SELECT i.schema_version, i.epoch::pg_catalog.text,"
+	" EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid" EQ "ANY (o.tables) AND p.polname" EQ "'own_rows'),"
+	" EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid" EQ "ANY (o.tables) AND NOT t.tgisinternal)"
+	" OR EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid" EQ "ANY (o.tables)"
+	" AND c.contype" NE "'p' AND c.contype" NE "'n')"
+	" OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid" EQ "ANY (o.tables)"
+	" AND x.indisunique AND NOT x.indisprimary)"
+	" FROM learnsync_data.instance i, (SELECT pg_catalog.array_agg(r.oid) AS tables FROM pg_catalog.pg_class r"
+	" WHERE r.relnamespace" EQ "'learnsync_data'::pg_catalog.regnamespace"
+	" AND r.relname OPERATOR(pg_catalog.<>) 'instance') o",
+	{NULL}};
+
+static void
+read_tables(Oid row_type)
+{
+	bool isnull;
+
+	if (instance.row_type != row_type)
+		forget_plans();
+	instance.row_type = row_type;
+	if (ls_store_read(&read_instance, NULL, NULL) != 1 || ls_store_int(0, 1) != LS_SCHEMA_VERSION ||
+		!DatumGetBool(ls_store_value(0, 3, &isnull)))
+		refuse_without_setup();
+	strlcpy(instance.epoch, ls_text_string(ls_store_text(0, 2)), sizeof(instance.epoch));
+	instance.guarded = DatumGetBool(ls_store_value(0, 4, &isnull));
+	instance.valid = true;
+}
+
+/* Under another search_path the server makes every plan anew, though the statements do not depend on it. */
+static void
+note_search_path(void)
+{
+	static char *planned_path = NULL;
+
+	if (planned_path != NULL && strcmp(planned_path, namespace_search_path) == 0)
+		return;
+	if (planned_path != NULL)
+		pfree(planned_path);
+	planned_path = MemoryContextStrdup(TopMemoryContext, namespace_search_path);
+	for (LsStatement *statement = prepared; statement != NULL; statement = statement->next)
+		statement->planned = false;
+}
+
+/* Starts running statements, as the tables' owner. An error takes the caller's rights back by itself. */
+void
+ls_store_open(LsStoreCall *call)
+{
+	Oid schema;
+
+	if (ls_custom_is_running())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("a merge function must not call learnsync"),
+						errhint("It is called in the midst of a push; all it needs are its arguments.")));
+	GetUserIdAndSecContext(&call->caller, &call->context);
+	if (!instance.valid)
+		instance.owner = find_owner();
+	note_search_path();
+	SPI_connect();
+	SetUserIdAndSecContext(instance.owner, call->context | SECURITY_LOCAL_USERID_CHANGE);
+	if (!instance.valid)
+	{
+		schema = get_namespace_oid("learnsync", false);
+		read_tables(
+			GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"), ObjectIdGetDatum(schema)));
+	}
+	ls_store_renew_types();
+}
+
+void
+ls_store_close(LsStoreCall *call)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(call->caller, call->context);
+}
+
+/* Whether what we write may be refused by something that is not ours. */
+bool
+ls_store_is_guarded(void)
+{
+	return instance.guarded;
+}
+
+LsText
+ls_store_epoch(void)
+{
+	return ls_text(pstrdup(instance.epoch));
+}
+
+static Oid
+type_oid(const char *name)
+{
+	return DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(name)));
+}
+
+/* Generic plans: the values never matter to the plan, and planning each time would cost more than the work. */
+static SPIPlanPtr
+plan_of(LsStatement *statement)
+{
+	Oid types[LS_MAX_ARGUMENTS];
+	int count = 0;
+
+	if (statement->plan != NULL)
+		return statement->plan;
+	for (; statement->arguments[count] != NULL; count++)
+		types[count] = type_oid(statement->arguments[count]);
+	statement->plan = SPI_prepare_cursor(statement->sql, count, types, CURSOR_OPT_GENERIC_PLAN);
+	if (statement->plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
+	SPI_keepplan(statement->plan);
+	statement->next = prepared;
+	prepared = statement;
+	return statement->plan;
+}
+
+/*
+ * While a statement is planned only lookups by index count as plans: one made while a table was small would else scan
+ * it for as long as the plan is kept. Answers the nest level to end, 0 where the plan stands.
+ */
+static int
+begin_planning(LsStatement *statement)
+{
+	static const char *const unwanted[] = {"enable_seqscan",   "enable_bitmapscan", "enable_hashjoin",
+										   "enable_mergejoin", "enable_memoize",    "jit"};
+	SPIPlanPtr plan = plan_of(statement);
+	int level;
+
+	if (statement->planned && SPI_plan_is_valid(plan))
+		return 0;
+	level = NewGUCNestLevel();
+	for (int i = 0; i < lengthof(unwanted); i++)
+		(void) set_config_option(unwanted[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+static void
+end_planning(LsStatement *statement, int level)
+{
+	if (level == 0)
+		return;
+	AtEOXact_GUC(true, level);
+	statement->planned = true;
+}
+
+static uint64
+run(LsStatement *statement, const Datum *values, const char *nulls, bool read_only)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int level = begin_planning(statement);
+	int result = SPI_execute_plan(statement->plan, (Datum *) values, nulls, read_only, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	end_planning(statement, level);
+	MemoryContextSwitchTo(caller);
+	return SPI_processed;
+}
+
+/* Runs a statement with a snapshot of its own: it sees what was committed before it began, and our own writes. */
+uint64
+ls_store_run(LsStatement *statement, const Datum *values, const char *nulls)
+{
+	return run(statement, values, nulls, false);
+}
+
+/* Runs a query with the snapshot of the calling statement, so that all queries of one reader see one state. */
+uint64
+ls_store_read(LsStatement *statement, const Datum *values, const char *nulls)
+{
+	return run(statement, values, nulls, true);
+}
+
+/*
+ * Runs a query that sees all that is committed by now, even where the transaction's own snapshot is older: for what
+ * must hold whatever the isolation level.
+ */
+uint64
+ls_store_read_latest(LsStatement *statement, const Datum *values)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int level = begin_planning(statement);
+	int result = SPI_execute_snapshot(statement->plan, (Datum *) values, NULL, GetLatestSnapshot(), InvalidSnapshot,
+									  true, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	end_planning(statement, level);
+	MemoryContextSwitchTo(caller);
+	return SPI_processed;
+}
+
+/* A cursor over a reader's query, for results of which only the beginning may be wanted. */
+Portal
+ls_store_cursor(LsStatement *statement, const Datum *values)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int level = begin_planning(statement);
+	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, NULL, true);
+
+	end_planning(statement, level);
+	MemoryContextSwitchTo(caller);
+	return portal;
+}
+
+Datum
+ls_store_value(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+/* An integer of any width; 0 for NULL. */
+int64
+ls_store_int(uint64 row, int column)
+{
+	bool isnull;
+	Datum value = ls_store_value(row, column, &isnull);
+
+	if (isnull)
+		return 0;
+	return SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
+}
+
+/* A text that lives as long as the result; without data for NULL. */
+LsText
+ls_store_text(uint64 row, int column)
+{
+	bool isnull;
+	Datum value = ls_store_value(row, column, &isnull);
+
+	return isnull ? (LsText){NULL, 0} : ls_text_datum(value);
+}
+
+static TupleDesc
+row_desc(LsRowType *type)
+{
+	if (type->desc == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		type->desc = lookup_rowtype_tupdesc_copy(type_oid(type->name), -1);
+		MemoryContextSwitchTo(caller);
+		type->next = row_types;
+		row_types = type;
+	}
+	return type->desc;
+}
+
+Datum
+ls_store_row(LsRowType *type, Datum *values, bool *nulls)
+{
+	return PointerGetDatum(heap_form_tuple(row_desc(type), values, nulls)->t_data);
+}
+
+Datum
+ls_store_array(LsRowType *type, Datum *rows, int nrows)
+{
+	return PointerGetDatum(construct_array(rows, nrows, row_desc(type)->tdtypeid, -1, false, TYPALIGN_DOUBLE));
+}
+
+/* An array of so many texts. */
+Datum
+ls_store_texts(Datum *texts, int count)
+{
+	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* A nullable value of a row under construction. */
+void
+ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value)
+{
+	values[column] = value;
+	nulls[column] = !present;
+}
+
+/* The nulls of a row in the form that a statement's arguments take. */
+void
+ls_store_mark_nulls(char *nulls, const bool *isnull, int count)
+{
+	for (int i = 0; i < count; i++)
+		nulls[i] = isnull[i] ? 'n' : ' ';
+}
+
+void
+ls_store_put_text(Datum *values, bool *nulls, int column, LsText text)
+{
+	ls_store_put(values, nulls, column, text.data != NULL, text.data == NULL ? (Datum) 0 : ls_text_to_datum(text));
+}
+
+void
+ls_store_put_json(Datum *values, bool *nulls, int column, const JsonbValue *json)
+{
+	ls_store_put(values, nulls, column, json->type != jbvNull,
+				 json->type == jbvNull ? (Datum) 0 : JsonbPGetDatum(ls_json_encode(json)));
+}

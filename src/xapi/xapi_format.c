@@ -1,0 +1,318 @@
+/*
+ * xapi_format.c
+ *		The kinds of strings in a statement: identifiers, hashes, media types.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "xapi/xapi.h"
+
+static bool
+is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Orders texts by bytes, with ASCII letters in lower case. */
+int
+ls_xapi_compare_any_case(LsText a, LsText b)
+{
+	for (int i = 0; i < Min(a.length, b.length); i++)
+	{
+		int order = pg_ascii_tolower((unsigned char) a.data[i]) - pg_ascii_tolower((unsigned char) b.data[i]);
+
+		if (order != 0)
+			return order;
+	}
+	return a.length - b.length;
+}
+
+static bool
+is_all_hex(const char *text, int length)
+{
+	for (int i = 0; i < length; i++)
+	{
+		if (!is_hex(text[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The scheme's length, its colon not included; 0 where there is none. */
+static int
+scheme_length(LsText text)
+{
+	int i = 0;
+
+	while (i < text.length &&
+		   (is_alpha(text.data[i]) || (i > 0 && (is_digit(text.data[i]) || strchr("+-.", text.data[i]) != NULL))))
+		i++;
+	return i < text.length && text.data[i] == ':' ? i : 0;
+}
+
+/*
+ * How many bytes a character outside ASCII takes, where it may stand in an IRI (RFC 3987): no control, no
+ * non-character, and private ones in the query only; else 0. In other encodings than UTF-8 all may, byte by byte.
+ */
+static int
+letter_length(const char *bytes, bool in_query)
+{
+	pg_wchar c;
+
+	if (GetDatabaseEncoding() != PG_UTF8)
+		return 1;
+	c = utf8_to_unicode((const unsigned char *) bytes);
+	if (c < 0xA0 || (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c <= 0xFDEF) || (c >= 0xFFF0 && c <= 0xFFFF) ||
+		(c >= 0xE0000 && c <= 0xE0FFF))
+		return 0;
+	if (!in_query && ((c >= 0xE000 && c <= 0xF8FF) || c >= 0xF0000))
+		return 0;
+	return pg_utf_mblen((const unsigned char *) bytes);
+}
+
+/* How many bytes the character at text[i] takes, where it may stand in an IRI; else 0. Delimiters of parts may not. */
+static int
+iri_character(LsText text, int i, bool in_query)
+{
+	char c = text.data[i];
+
+	if (is_alpha(c) || is_digit(c))
+		return 1;
+	if (IS_HIGHBIT_SET(c))
+		return letter_length(text.data + i, in_query);
+	if (c == '%')
+		return i + 2 < text.length && is_all_hex(text.data + i + 1, 2) ? 3 : 0;
+	return c != '\0' && strchr("-._~!$&'()*+,;=:@/", c) != NULL ? 1 : 0;
+}
+
+/* The length of an IP address in brackets; 0 where there is none. */
+static int
+address_length(const char *text, int length)
+{
+	for (int i = 1; i < length; i++)
+	{
+		if (text[i] == ']')
+			return i > 1 ? i + 1 : 0;
+		if (!is_hex(text[i]) && strchr(":.v", text[i]) == NULL)
+			return 0;
+	}
+	return 0;
+}
+
+/* Where the authority ends that starts at text[i]; -1 where it is none. */
+static int
+skip_authority(LsText text, int i)
+{
+	int start = i;
+	int step;
+
+	while (i < text.length && strchr("/?#", text.data[i]) == NULL)
+	{
+		if (text.data[i] == '[' && (i == start || text.data[i - 1] == '@'))
+			step = address_length(text.data + i, text.length - i);
+		else
+			step = iri_character(text, i, false);
+		if (step == 0)
+			return -1;
+		i += step;
+	}
+	return i;
+}
+
+/* A whole IRI: a scheme and something after it, in the characters that RFC 3987 allows there. */
+static bool
+is_iri(LsText text)
+{
+	int i = scheme_length(text) + 1;
+	bool in_query = false;
+	bool in_fragment = false;
+	int step;
+
+	if (i == 1 || i == text.length)
+		return false;
+	if (i + 1 < text.length && text.data[i] == '/' && text.data[i + 1] == '/')
+		i = skip_authority(text, i + 2);
+	for (; i >= 0 && i < text.length; i += step)
+	{
+		step = 1;
+		if (text.data[i] == '#' && !in_fragment)
+			in_fragment = true;
+		else if (text.data[i] == '?')
+			in_query = !in_fragment;
+		else
+			step = iri_character(text, i, in_query && !in_fragment);
+		if (step == 0)
+			return false;
+	}
+	return i >= 0;
+}
+
+/* An IRI that leads somewhere: one with an authority names a host. */
+static bool
+is_irl(LsText text)
+{
+	int i = scheme_length(text) + 1;
+
+	if (!is_iri(text))
+		return false;
+	if (i + 1 >= text.length || text.data[i] != '/' || text.data[i + 1] != '/')
+		return true;
+	return i + 2 < text.length && strchr("/?#:", text.data[i + 2]) == NULL;
+}
+
+/* A URI is an IRI in ASCII. */
+static bool
+is_uri(LsText text)
+{
+	for (int i = 0; i < text.length; i++)
+	{
+		if (IS_HIGHBIT_SET(text.data[i]))
+			return false;
+	}
+	return is_iri(text);
+}
+
+/* The labels of a domain are not empty. */
+static bool
+is_domain(LsText text)
+{
+	char before = '.';
+
+	for (int i = 0; i < text.length; i++)
+	{
+		char c = text.data[i];
+
+		if (!is_alpha(c) && !is_digit(c) && !IS_HIGHBIT_SET(c) && c != '-' && (c != '.' || before == '.'))
+			return false;
+		before = c;
+	}
+	return before != '.';
+}
+
+/* "mailto:" and one address. */
+static bool
+is_mailto(LsText text)
+{
+	const char *at;
+
+	if (text.length < 7 || memcmp(text.data, "mailto:", 7) != 0 || !is_iri(text))
+		return false;
+	at = memchr(text.data, '@', text.length);
+	if (at == NULL || at == text.data + 7 || memchr(text.data, '/', text.length) != NULL ||
+		memchr(text.data, '?', text.length) != NULL || memchr(text.data, '#', text.length) != NULL)
+		return false;
+	return is_domain((LsText){at + 1, (int) (text.data + text.length - at - 1)});
+}
+
+static bool
+is_sha1(LsText text)
+{
+	return text.length == 40 && is_all_hex(text.data, text.length);
+}
+
+/* SHA-224, 256, 384 or 512. */
+static bool
+is_sha2(LsText text)
+{
+	return (text.length == 56 || text.length == 64 || text.length == 96 || text.length == 128) &&
+		   is_all_hex(text.data, text.length);
+}
+
+static bool
+is_uuid(LsText text)
+{
+	if (text.length != 36)
+		return false;
+	for (int i = 0; i < 36; i++)
+	{
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? text.data[i] != '-' : !is_hex(text.data[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The length of a token of RFC 2045 at the start. */
+static int
+token_length(const char *text, const char *end)
+{
+	const char *next = text;
+
+	while (next<end && * next> ' ' && *next < 127 && strchr("()<>@,;:\\\"/[]?=", *next) == NULL)
+		next++;
+	return (int) (next - text);
+}
+
+/* The length of a token or of a quoted string at the start; 0 where there is neither. */
+static int
+parameter_length(const char *text, const char *end)
+{
+	const char *next = text + 1;
+
+	if (text == end || *text != '"')
+		return token_length(text, end);
+	while (next < end && *next != '"')
+		next += *next == '\\' ? 2 : 1;
+	return next < end ? (int) (next + 1 - text) : 0;
+}
+
+static const char *
+skip_blanks(const char *text, const char *end)
+{
+	while (text < end && (*text == ' ' || *text == '\t'))
+		text++;
+	return text;
+}
+
+/* Moves past a token, or a parameter's value, that the given character follows; NULL where it does not stand there. */
+static const char *
+skip_part(const char *text, const char *end, bool is_value)
+{
+	int length = text == NULL ? 0 : is_value ? parameter_length(text, end) : token_length(text, end);
+
+	return length == 0 ? NULL : text + length;
+}
+
+static const char *
+skip_character(const char *text, const char *end, char wanted)
+{
+	return text != NULL && text < end && *text == wanted ? text + 1 : NULL;
+}
+
+/* type/subtype and parameters: text/plain; charset=utf-8. */
+static bool
+is_media_type(LsText text)
+{
+	const char *end = text.data + text.length;
+	const char *next = skip_part(text.data, end, false);
+
+	next = skip_part(skip_character(next, end, '/'), end, false);
+	while (next != NULL && (next = skip_blanks(next, end)) < end)
+	{
+		next = skip_character(next, end, ';');
+		if (next != NULL)
+			next = skip_part(skip_blanks(next, end), end, false);
+		next = skip_part(skip_character(next, end, '='), end, true);
+	}
+	return next != NULL;
+}
+
+const LsXapiFormat ls_xapi_iri = {is_iri, "an IRI with a scheme"};
+const LsXapiFormat ls_xapi_irl = {is_irl, "an IRL with a scheme"};
+const LsXapiFormat ls_xapi_uri = {is_uri, "a URI with a scheme"};
+const LsXapiFormat ls_xapi_mailto = {is_mailto, "mailto: and an email address"};
+const LsXapiFormat ls_xapi_sha1 = {is_sha1, "a SHA-1 hash in hexadecimal"};
+const LsXapiFormat ls_xapi_sha2 = {is_sha2, "a SHA-2 hash in hexadecimal"};
+const LsXapiFormat ls_xapi_uuid = {is_uuid, "a UUID"};
+const LsXapiFormat ls_xapi_media_type = {is_media_type, "an Internet media type"};
