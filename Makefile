@@ -49,8 +49,9 @@ $(INSTALL_SCRIPT_SQL): $(MODULES_SQL) Makefile learnsync.control
 demo:
 	test/scratch demo/run
 
+# make test TEST='pgTAP model' runs only these stages.
 test:
-	test/scratch test/run
+	test/scratch test/run $(TEST)
 
 # make bench BENCH='push pull' measures only these.
 bench:
