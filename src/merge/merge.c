@@ -78,7 +78,7 @@ static LsMerged
 merge_fields(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 {
 	bool stale = state->exists && other->at < state->at;
-	bool changed = false;
+	bool changed;
 
 	if (stale && rule->stale == LS_STALE_DISCARD)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};

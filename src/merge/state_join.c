@@ -257,7 +257,7 @@ ls_state_settle(LsState *state)
 }
 
 /*
- * Joins another state to this one, field by field; changed is set where that made a difference. Where a total grows out
+ * Joins another state to this one, field by field; changed says whether that made a difference. Where a total grows out
  * of its range the state stays as it was; else the other one is used up.
  */
 bool
@@ -265,6 +265,7 @@ ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure)
 {
 	LsState joined = *state;
 
+	*changed = false;
 	if (!join_fields(&joined, state, other, changed, failure))
 	{
 		drop_joined(&joined, state);

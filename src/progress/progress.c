@@ -123,6 +123,15 @@ ls_mark_point(const LsMark *mark)
 	return point;
 }
 
+/* Puts a text, which may be none, behind what was written so far; answers where it ends. */
+char *
+ls_progress_append(char *to, LsText text)
+{
+	if (text.length > 0)
+		memcpy(to, text.data, text.length);
+	return to + text.length;
+}
+
 /* Takes a value over, into the memory of the one before where that is large enough. */
 void
 ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
@@ -138,9 +147,8 @@ ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsTex
 	kept->value_length = value.data == NULL ? -1 : value.length;
 	kept->id_length = (int16) point->id.length;
 	kept->time_length = point->time.data == NULL ? -1 : (int16) point->time.length;
-	memcpy(kept->block, value.data, value.length); /* first, for the alignment of numbers and containers */
-	memcpy(kept->block + value.length, point->id.data, point->id.length);
-	memcpy(kept->block + value.length + point->id.length, point->time.data, point->time.length);
+	/* The value first, for the alignment of numbers and containers. */
+	(void) ls_progress_append(ls_progress_append(ls_progress_append(kept->block, value), point->id), point->time);
 }
 
 /* Whether a value at this point, of those an event told, is the one to keep. */

@@ -120,8 +120,7 @@ copy_mark(LsProgress *progress, const LsPoint *point)
 	LsMark mark = {point->at, ls_progress_take(progress, point->id.length + point->time.length),
 				   (int16) point->id.length, point->time.data == NULL ? -1 : (int16) point->time.length};
 
-	memcpy(mark.texts, point->id.data, point->id.length);
-	memcpy(mark.texts + point->id.length, point->time.data, point->time.length);
+	(void) ls_progress_append(ls_progress_append(mark.texts, point->id), point->time);
 	return mark;
 }
 

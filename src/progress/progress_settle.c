@@ -73,6 +73,8 @@ wipe_trail(const LsPoint *reset, LsTrail *trail)
 		if (ls_point_compare(&point, reset) >= 0)
 			break;
 	}
+	if (wiped == 0)
+		return;
 	trail->nmarks -= wiped;
 	memmove(trail->marks, trail->marks + wiped, trail->nmarks * sizeof(LsMark));
 }
@@ -84,6 +86,8 @@ wipe_scores(const LsPoint *reset, LsContent *content)
 
 	while (wiped < content->nscores && is_wiped(reset, &content->scores[wiped]))
 		wiped++;
+	if (wiped == 0)
+		return;
 	content->nscores -= wiped;
 	memmove(content->scores, content->scores + wiped, content->nscores * sizeof(LsKept));
 }
