@@ -22,7 +22,6 @@ int learnsync_receipt_days;
 int learnsync_tombstone_days;
 char *learnsync_jwt_claim;
 char *learnsync_learner_id;
-char *learnsync_notify;
 
 extern void _PG_init(void);
 
@@ -63,8 +62,6 @@ _PG_init(void)
 	DefineCustomStringVariable("learnsync.learner_id",
 							   "The learner of a trusted backend's session, where request.jwt.claims is empty.", NULL,
 							   &learnsync_learner_id, "", PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("learnsync.notify", "The channel that is notified of pushes that changed something.",
-							   "Empty means none.", &learnsync_notify, "", PGC_SUSET, 0, ls_notify_check, NULL, NULL);
 	MarkGUCPrefixReserved("learnsync");
 	ls_store_init();
 }

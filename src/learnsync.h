@@ -62,7 +62,6 @@ extern int learnsync_receipt_days;
 extern int learnsync_tombstone_days;
 extern char *learnsync_jwt_claim;
 extern char *learnsync_learner_id;
-extern char *learnsync_notify;
 
 /* json.c */
 extern LsText ls_text(const char *string);

@@ -7,7 +7,6 @@
 
 #include "merge/merge.h"
 #include "storage/itemptr.h"
-#include "utils/guc.h"
 
 /* Whose rights to go back to when the store is closed. */
 typedef struct LsStoreCall
@@ -230,10 +229,6 @@ extern void ls_push_write(LsPush *push);
 /* rate.c */
 extern bool ls_rate_applies(const LsPush *push);
 extern void ls_rate_take(LsPush *push);
-
-/* notify.c */
-extern bool ls_notify_check(char **channel, void **extra, GucSource source);
-extern void ls_notify_push(const LsPush *push);
 
 /* try.c */
 extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);

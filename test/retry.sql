@@ -130,12 +130,6 @@ CALL learnsync.retry_failed();
 SELECT is((SELECT string_agg(lesson_id || points, ' ' ORDER BY lesson_id) FROM retry_team.points WHERE learner_id = 'fay'), 'w10 x10 y10 z10', 'and for what the server tried again');
 SELECT is(pg_temp.seen('fay'), '5 each once', 'still once');
 
--- Notifications.
-SET learnsync.notify = 'learnsync_test';
-SELECT throws_ok(format('SET learnsync.notify = %L', repeat('x', 64)), '22023', NULL, 'a channel has a name of at most 63 bytes');
-SELECT lives_ok($$ SELECT pg_temp.push('gus', '{}', pg_temp.item('a', 1)) $$, 'a push with a notification');
-RESET learnsync.notify;
-
 -- maintain() at every isolation level, by an administrator.
 CREATE ROLE retry_admin;
 UPDATE learnsync_data.instance SET swept_at = NULL;

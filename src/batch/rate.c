@@ -9,6 +9,7 @@
 
 #include "sync.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 bool
 ls_rate_applies(const LsPush *push)

@@ -105,10 +105,8 @@ ls_push_run(LsPush *push)
 	ls_push_judge(push);
 	ls_store_find_members(push);
 	ls_push_merge(push, push->nitems);
-	if (push->dry_run)
-		return;
-	ls_push_write(push);
-	ls_notify_push(push);
+	if (!push->dry_run)
+		ls_push_write(push);
 }
 
 /* Sets up a push of so many items, all in one array. */
