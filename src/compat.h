@@ -17,6 +17,15 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* Says which pointers, counted from 1, a function is never given as NULL. */
+#ifndef pg_attribute_nonnull
+#ifdef __GNUC__
+#define pg_attribute_nonnull(...) __attribute__((nonnull(__VA_ARGS__)))
+#else
+#define pg_attribute_nonnull(...)
+#endif
+#endif
+
 /* Whether a role may call a function. */
 static inline bool
 ls_compat_may_execute(Oid function, Oid role)

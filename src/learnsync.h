@@ -136,10 +136,10 @@ extern LsText ls_stamp_text(TimestampTz at, int digits);
 /* fail.c */
 extern char *ls_fail_message(const char *format, va_list arguments) pg_attribute_printf(1, 0);
 extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
-	pg_attribute_printf(4, 5);
+	pg_attribute_printf(4, 5) pg_attribute_nonnull(1, 2, 3);
 
 /* xapi.c */
-extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure);
+extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure) pg_attribute_nonnull(2);
 extern bool ls_xapi_is_voiding(const JsonbValue *statement);
 
 /* xapi_index.c */

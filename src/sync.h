@@ -119,7 +119,8 @@ typedef struct LsChannel
 	bool is_flat; /* an item's data are not in a member of their own */
 	const char *id; /* the member that holds an item's id */
 	const char *time; /* and the client's time */
-	bool (*read)(LsItem *item, LsFailure *failure); /* finds operation, type, data and client time of an object */
+	/* finds operation, type, data and client time of an object */
+	bool (*read)(LsItem *item, LsFailure *failure) pg_attribute_nonnull(2);
 } LsChannel;
 
 /* A whole push. */
@@ -211,7 +212,7 @@ extern Jsonb *ls_push_retry(LsCall *call);
 
 /* push_item.c */
 extern const LsChannel ls_push_channel;
-extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure);
+extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure) pg_attribute_nonnull(3);
 extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
 
 /* push_merge.c */

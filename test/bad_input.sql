@@ -54,6 +54,7 @@ INSERT INTO bad SELECT base.item || jsonb_build_object('clientTimestamp', at), C
 INSERT INTO bad SELECT base.item || jsonb_build_object('resourceType', type, 'data', v.data || '{"k": "r"}'), verdict FROM base, (VALUES
     -- values
     ('form', '{}'::jsonb, 'synced'), ('form', '{"s": "abc"}', 'synced'), ('form', '{"s": "äöü"}', 'synced'), ('form', '{"s": "abcd"}', 'invalid data.s'), ('form', '{"s": 1}', 'invalid data.s'), ('form', '{"s": null}', 'synced'),
+    ('form', '{"_learnsync": {"at": "9999-12-31T00:00:00Z"}}', 'invalid data._learnsync'), ('strict', '{"must": 1, "_learnsync": null}', 'invalid data._learnsync'), ('mastery', '{"competencyId": "c", "_learnsync": 1}', 'invalid data._learnsync'),
     ('form', '{"n": 0}', 'synced'), ('form', '{"n": 10.0}', 'synced'), ('form', '{"n": -0.01}', 'out_of_range data.n'), ('form', '{"n": 10.01}', 'out_of_range data.n'), ('form', '{"n": 1e400}', 'out_of_range data.n'), ('form', '{"n": -1e400}', 'out_of_range data.n'), ('form', '{"n": 1e-400}', 'synced'),
     ('form', '{"n": "5"}', 'invalid data.n'), ('form', '{"n": "NaN"}', 'invalid data.n'), ('form', '{"n": "Infinity"}', 'invalid data.n'), ('form', '{"n": true}', 'invalid data.n'), ('form', '{"n": [5]}', 'invalid data.n'),
     ('form', '{"i": 2.0}', 'synced'), ('form', '{"i": 1e3}', 'synced'), ('form', '{"i": 2.5}', 'invalid data.i'), ('form', '{"i": 0}', 'out_of_range data.i'), ('form', '{"i": "1"}', 'invalid data.i'), ('form', '{"i": 1e400}', 'synced'), ('form', '{"i": 1e-400}', 'invalid data.i'),

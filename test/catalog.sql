@@ -68,10 +68,10 @@ SELECT is(learnsync.register_content(catalog), '{"added": 5000, "changed": 0, "c
 SELECT is(learnsync.register_content(catalog), '{"added": 0, "changed": 0, "contents": 5000}', 'again') FROM big;
 
 -- Which types need it is their rule's word.
-SELECT learnsync.define_resource_type('reading', '{"key": ["lessonId", "page"], "require_content": true}');
+SELECT learnsync.define_resource_type('reading', '{"key": ["lessonId", "page"], "requireContent": true}');
 SELECT is(learnsync.sync_push('ann', jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(jsonb_build_object('id', lesson, 'operation', 'update', 'resourceType', 'reading', 'data', jsonb_build_object('lessonId', lesson, 'page', '1'), 'clientTimestamp', '2026-01-08T10:00:00Z')))) -> 'failedItems' #>> '{0,code}', code, lesson) FROM (VALUES ('l1', NULL), ('nope', 'unknown_content')) v (lesson, code);
-SELECT is(pg_temp.refusal($$SELECT learnsync.define_resource_type('reading', '{"key": ["lessonId", "page"]}'), learnsync.define_resource_type('reading', '{"key": ["lessonId", "page"], "require_content": true}')$$), '55006 | resource type "reading" has data | require_content: must not become true.', 'a type with data may be loosened only');
-SELECT is(pg_temp.refusal($$SELECT '{"require_content": true}'::learnsync.merge_rule$$), '22023 | invalid merge rule | require_content: goes with a key.', 'without a key there is nothing to look for');
+SELECT is(pg_temp.refusal($$SELECT learnsync.define_resource_type('reading', '{"key": ["lessonId", "page"]}'), learnsync.define_resource_type('reading', '{"key": ["lessonId", "page"], "requireContent": true}')$$), '55006 | resource type "reading" has data | requireContent: must not become true.', 'a type with data may be loosened only');
+SELECT is(pg_temp.refusal($$SELECT '{"requireContent": true}'::learnsync.merge_rule$$), '22023 | invalid merge rule | requireContent: goes with a key.', 'without a key there is nothing to look for');
 
 -- A retired content keeps its progress; courses and statistics go by the catalog.
 SELECT learnsync.sync_push('eve', jsonb_build_object('deviceId', 'd', 'items', (SELECT jsonb_agg(jsonb_build_object('id', lesson, 'operation', 'update', 'resourceType', 'lesson_progress', 'clientTimestamp', at, 'data', jsonb_build_object('lessonId', lesson, 'completionPercentage', percent, 'timeSpent', 1000) || more))

@@ -71,6 +71,16 @@ SELECT is((SELECT count(*) FROM learnsync_data.member WHERE learner_id = 'merged
 SELECT pg_temp.push('merged', pg_temp.item('3', 'tally', '{"k": "t", "n": 1, "total": 35, "tags": ["d"]}', 6));
 SELECT is(pg_temp.pulled('merged', 3), 't update delta {"k": "t", "n": 8, "tags": ["d"], "total": 45, "startedAt": "2026-01-08T10:05:00.000Z"}', 'sums and totals go on from there');
 
+-- Numbers that are added to are base enough for more, or refused; the conflict stays open.
+SELECT pg_temp.push('high', pg_temp.item('1', 'tally', '{"k": "t", "n": 1, "total": 1}', 5)), pg_temp.push('high', pg_temp.item('2', 'tally', '{"k": "t", "n": 1, "total": 1}', 1));
+SELECT is(pg_temp.resolve('high', 'use_merged', jsonb_build_object('mergedData', more)), '22023 | the total of ' || jsonb_object_keys(more) || ' does not fit into 64 bits | The document is wrong at "data.' || jsonb_object_keys(more) || '".', more::text)
+FROM (VALUES ('{"n": 1e300}'::jsonb), ('{"total": 1e300}'), ('{"n": -9223372036854775809}'), ('{"total": 9223372036854775808}')) v (more);
+SELECT is(pg_temp.resolve('high', 'use_merged', '{"mergedData": {"n": -9223372036854775808, "total": -9223372036854775808}}'), '3', 'the least that fits');
+SELECT is(pg_temp.push('high', pg_temp.item('3', 'tally', '{"k": "t", "n": 1, "total": 2}', 6)) #>> '{results,0,status}', 'synced', 'and devices go on');
+SELECT is(pg_temp.pulled('high', 3), 't update delta {"k": "t", "n": -9223372036854775807, "total": -9223372036854775807, "startedAt": "2026-01-08T10:05:00.000Z"}', 'from there');
+SELECT pg_temp.push('forged', pg_temp.item('1', 'memo', '{"k": "m", "t": "a"}')), pg_temp.push('forged', pg_temp.item('2', 'memo', '{"k": "m", "t": "b"}'));
+SELECT is(pg_temp.resolve('forged', 'use_merged', '{"mergedData": {"_learnsync": {}}}'), '22023 | _learnsync is reserved | The document is wrong at "data._learnsync".', 'nor what is reserved');
+
 -- Deletes that came late, and documents that were deleted meanwhile.
 SELECT pg_temp.push(l, pg_temp.item('1', 'memo', '{"k": "m", "t": "a"}', 5)), pg_temp.push(l, pg_temp.item('2', 'memo', '{"k": "m"}', 1, '{"operation": "delete"}')) FROM unnest('{del,nodel}'::text[]) l;
 SELECT is(pg_temp.resolve('del', 'use_client'), '3', 'the delete is carried out');

@@ -64,6 +64,8 @@ INSERT INTO custom (name, body, verdict, document, changed) VALUES
     ('keys', 'BEGIN RETURN ''{"k": "other", "d": "fake", "last": "fake", "n": 20}''; END', 'synced', '{"n": 20, "d": "big"}', true), ('instants', 'BEGIN RETURN jsonb_build_object(''n'', extract(epoch FROM incoming_at - stored_at)); END', 'synced', '{"n": 3600, "d": "big"}', true),
     ('sees', 'BEGIN RETURN jsonb_build_object(''s'', stored, ''i'', incoming); END', 'synced', '{"d": "small", "s": {"k": "r", "n": 1}, "i": {"k": "r", "n": 2}}', true),
     ('list', 'BEGIN RETURN ''[1]''; END', 'error//true', '{"n": 1, "d": "small"}', false), ('scalar', 'BEGIN RETURN ''1''; END', 'error//true', '{"n": 1, "d": "small"}', false), ('json_null', 'BEGIN RETURN ''null''; END', 'error//true', '{"n": 1, "d": "small"}', false),
+    ('wrong_type', 'BEGIN RETURN stored || ''{"n": "two"}''; END', 'error//true', '{"n": 1, "d": "small"}', false),
+    ('forges', 'BEGIN RETURN stored || ''{"_learnsync": {"at": "9999-12-31T00:00:00Z"}}''; END', 'error//true', '{"n": 1, "d": "small"}', false),
     ('raises', 'BEGIN RAISE EXCEPTION ''no''; END', 'error//true', '{"n": 1, "d": "small"}', false), ('divides', 'BEGIN RETURN 1 / 0; END', 'error//true', '{"n": 1, "d": "small"}', false), ('asserts', 'BEGIN ASSERT false; END', 'error//true', '{"n": 1, "d": "small"}', false),
     ('catches', 'BEGIN BEGIN PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END; RETURN incoming; END', 'synced', '{"n": 2, "d": "small"}', true),
     ('calls', 'BEGIN PERFORM learnsync.sync_push(''x'', ''{"deviceId": "d", "items": []}''); RETURN incoming; END', 'error//true', '{"n": 1, "d": "small"}', false), ('pulls', 'BEGIN RETURN learnsync.sync_pull(''x'', ''{"deviceId": "d"}''); END', 'error//true', '{"n": 1, "d": "small"}', false),
@@ -81,6 +83,14 @@ SELECT is((SELECT version = 3 FROM learnsync_data.resource WHERE learner_id = 'c
 SELECT is((SELECT string_agg(DISTINCT to_char(at AT TIME ZONE 'UTC', 'HH24:MI'), ' ') FROM learnsync_data.resource JOIN custom ON learner_id = 'c' || n WHERE name = 'old'), '12:00', 'the instant never falls back');
 SELECT is(pg_temp.verdicts(pg_temp.push('c' || n, 'c_' || name, item || '{"i": "1"}')), verdict, 'a retry of ' || name) FROM custom WHERE verdict NOT LIKE 'error%';
 SELECT is((SELECT message FROM learnsync_data.failed JOIN custom ON learner_id = 'c' || n WHERE name = 'raises'), 'no', 'the error is told');
+SELECT is((SELECT message FROM learnsync_data.failed JOIN custom ON learner_id = 'c' || n WHERE name = 'wrong_type'), 'merge function team.wrong_type made a document in which n must be a number', 'so is what is wrong with a document');
+-- Strategies count under policy merge alone: elsewhere a field that would be a sum is but a number.
+SELECT learnsync.define_resource_type('armed_' || p, jsonb_build_object('key', '["k"]'::jsonb, 'policy', p, 'fields', '{"n": {"merge": "sum"}, "c": {"merge": "counter"}, "l": {"merge": "union"}, "m": {"merge": "map_latest"}}'::jsonb) || CASE p WHEN 'custom' THEN '{"function": "team.incoming"}' ELSE '{}' END::jsonb)
+FROM unnest('{custom,latest,client_wins}'::text[]) p;
+SELECT is(pg_temp.verdicts(pg_temp.push('armed ' || p, 'armed_' || p, '{"t": "12:00", "n": 1, "c": 1, "l": [1], "m": {"a": 1}}', '{"t": "13:00", "n": 1e30, "c": -1e30, "l": [2], "m": {"b": null}}')), 'synced synced', 'policy ' || p || ' adds nothing up')
+FROM unnest('{custom,latest,client_wins}'::text[]) p;
+SELECT is((SELECT string_agg(DISTINCT (data - 'k')::text || COALESCE(book::text, ''), '; ') FROM learnsync_data.resource WHERE learner_id LIKE 'armed %'), '{"c": -1000000000000000000000000000000, "l": [2], "m": {"b": null}, "n": 1000000000000000000000000000000}', 'and takes the document as it is');
+SELECT is(pg_temp.verdicts(pg_temp.push('armed ' || p, 'armed_' || p, '{"t": "14:00", "n": "1"}')), 'invalid/data.n/false', 'but a number it must be') FROM unnest('{custom,latest,client_wins}'::text[]) p;
 SELECT is((SELECT count(*) FROM learnsync_data.conflict JOIN custom ON learner_id = 'c' || n WHERE (closed_at IS NULL) <> (verdict = 'manual_required')), 0::bigint, 'NULL leaves it to a person');
 SELECT is(pg_temp.verdicts(pg_temp.push('mixed', 'c_raises', '{"t": "12:00", "r": "a"}', '{"t": "12:00", "r": "b"}', '{"t": "13:00", "r": "a"}', '{"t": "14:00", "r": "c"}')), 'synced synced error//true synced', 'one that fails leaves the others');
 SET LOCAL test.more = '{"atomic": true}';

@@ -44,6 +44,8 @@ INSERT INTO strategy (rule, ta, a, tb, b, outcome) VALUES
     ('{"merge": "sum"}',                     '10:00:00', '7',        '11:00:00', '-7',        '0'),
     ('{"merge": "sum"}',                     '10:00:00', '7',        '11:00:00', 'null',      '7'),
     ('{"merge": "sum"}',                     '10:00:00', '9223372036854775806', '11:00:00', '1', '9223372036854775807'),
+    ('{"merge": "sum"}',                     '10:00:00', '-9223372036854775807', '11:00:00', '-1', '-9223372036854775808'),
+    ('{"merge": "counter"}',                 '10:00:00', '-9223372036854775808', '11:00:00', '-9223372036854775808', '-9223372036854775808'),
     ('{"merge": "rank", "values": ["low", "mid", "high"]}', '10:00:00', '"mid"', '11:00:00', '"low"', '"mid"'),
     ('{"merge": "rank", "values": ["low", "mid", "high"]}', '10:00:00', '"mid"', '11:00:00', '"high"', '"high"'),
     ('{"merge": "rank", "values": [3, 1, true]}', '10:00:00', '3',   '11:00:00', '1.0',       '1'),
@@ -94,7 +96,7 @@ SELECT is(pg_temp.document('ab' || n) -> 'f', outcome, 'absent: ' || rule::text)
 -- Sums that do not fit fail; nothing of the item is merged.
 SELECT learnsync.define_resource_type('total', '{"key": ["k"], "stale": "ignore", "fields": {"f": {"merge": "sum"}, "a": {"merge": "union"}}}');
 CREATE TEMP TABLE total (n int, a numeric, b numeric);
-INSERT INTO total VALUES (1, 9223372036854775807, 1), (2, -9223372036854775807, -1), (3, 5, 1e30), (4, 9223372036854775807, 0.5), (5, 5, -1e300);
+INSERT INTO total VALUES (1, 9223372036854775807, 1), (2, -9223372036854775808, -1), (3, 5, 1e30), (4, 9223372036854775807, 0.5), (5, 5, -1e300);
 SELECT is(pg_temp.last(pg_temp.push('total' || n, 'total', jsonb_build_object('t', '10:00:00', 'd', jsonb_build_object('f', a, 'a', '[0]'::jsonb)), jsonb_build_object('t', '11:00:00', 'd', jsonb_build_object('f', b, 'a', '[1]'::jsonb, 'g', 1)))),
     'out_of_range', 'the sum of ' || a || ' and ' || b) FROM total;
 SELECT is(pg_temp.document('total' || n), jsonb_build_object('f', a, 'a', '[0]'::jsonb), 'the first item stands alone') FROM total;

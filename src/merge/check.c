@@ -123,19 +123,13 @@ check_value(const LsRuleField *field, const JsonbValue *value, LsFailure *failur
 static bool
 check_key(const LsRuleField *field, const JsonbValue *value, LsText *key, LsFailure *failure)
 {
-	if (field->type == LS_TYPE_INTEGER)
-	{
-		if (!check_value(field, value, failure))
-			return false;
-		*key = ls_text(numeric_normalize(value->val.numeric));
-	}
-	else if (value->type == jbvNumeric)
-		*key = ls_text(numeric_normalize(value->val.numeric));
-	else if (value->type == jbvString)
-		*key = ls_text_of(value);
-	else
-		return ls_fail(failure, "invalid", data_path(field->name), "%s must be a string",
-					   ls_text_string(field->name));
+	JsonbValue text = *value;
+
+	if (value->type == jbvNumeric)
+		text = ls_json_string(numeric_normalize(value->val.numeric));
+	if (!check_value(field, field->type == LS_TYPE_INTEGER ? value : &text, failure))
+		return false;
+	*key = ls_text_of(&text);
 	if (!ls_text_is_id(*key))
 		return ls_fail(failure, "invalid", data_path(field->name), "%s must have 1 to %d characters",
 					   ls_text_string(field->name), LS_MAX_ID_CHARS);
@@ -288,6 +282,8 @@ check_member(const LsRule *rule, LsText name, const JsonbValue *value, LsFailure
 {
 	const LsRuleField *field = ls_rule_field(rule, name);
 
+	if (ls_text_equal(name, ls_text(LS_PACKED_MEMBER)))
+		return ls_fail(failure, "invalid", data_path(name), "%s is reserved", LS_PACKED_MEMBER);
 	if (field == NULL && rule->other == LS_OTHER_REFUSE)
 		return ls_fail(failure, "invalid", data_path(name), "unknown field %s", ls_text_string(name));
 	if (field == NULL || !ls_check_is_read(field) || value->type == jbvNull)

@@ -20,7 +20,7 @@ add_numbers(Numeric a, Numeric b)
 static bool
 is_in_range(Numeric number)
 {
-	LsBounds bounds = {int64_to_numeric(-PG_INT64_MAX), int64_to_numeric(PG_INT64_MAX), false};
+	LsBounds bounds = {int64_to_numeric(PG_INT64_MIN), int64_to_numeric(PG_INT64_MAX), false};
 
 	return ls_check_bounds(&bounds, number);
 }

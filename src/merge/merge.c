@@ -139,29 +139,48 @@ take_incoming(LsState *state, const LsState *document, int content)
 	return (LsMerged){stale ? LS_CLIENT_WINS : LS_SYNCED, true};
 }
 
+/* Whether what a team's function answered is a document that an item could have brought. */
+static bool
+check_custom(const LsRule *rule, Jsonb *json, LsFailure *failure)
+{
+	LsFailure wrong;
+	JsonbValue document;
+
+	ls_json_root(json, &document);
+	if (ls_check_document(rule, &document, &wrong))
+		return true;
+	return ls_fail(failure, "error", "", "merge function %s made a document in which %s",
+				   ls_text_string(rule->function), wrong.message);
+}
+
 /* A document that came back from a team's function: its key stays the resource's, what is computed is not stored. */
 static LsState
 custom_document(const LsRule *rule, const LsState *state, Jsonb *json)
 {
-	LsState document = {.exists = true};
-	LsState keys = {.exists = true, .at = state->at, .fields = palloc(sizeof(LsField) * (rule->nkeys + 1))};
-	int kept = 0;
-	bool changed;
+	LsState document = {.exists = true, .at = state->at};
+	JsonbValue made = ls_json_object();
+	JsonbValue whole;
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText name;
+	int place = 0;
 
-	ls_state_load(rule, &document, json, NULL);
-	for (int i = 0; i < document.nfields; i++)
-	{
-		if (ls_check_is_read(document.fields[i].rule))
-			document.fields[kept++] = document.fields[i];
-	}
-	document.nfields = kept;
 	for (int i = 0; i < state->nfields; i++)
 	{
 		if (state->fields[i].rule->strategy == NULL)
-			keys.fields[keys.nfields++] = state->fields[i];
+			ls_json_put_text(&made, state->fields[i].name, state->fields[i].value.json);
 	}
-	ls_state_join(&keys, &document, &changed, NULL);
-	return keys;
+	ls_json_root(json, &whole);
+	ls_json_walk(&walk, &whole);
+	while (ls_json_walk_next(&walk, &name, &value))
+	{
+		const LsRuleField *field = ls_rule_walk(rule, &place, name);
+
+		if (ls_check_is_read(field) && (field != &rule->rest || rule->other == LS_OTHER_LATEST))
+			ls_json_put_text(&made, name, value);
+	}
+	ls_state_load(rule, &document, ls_json_encode(&made), NULL);
+	return document;
 }
 
 /* A team's function decides; a document equal to the stored one is its word that the stored one wins. */
@@ -176,6 +195,8 @@ take_custom(const LsRule *rule, LsState *state, const LsState *incoming, LsFailu
 		return (LsMerged){LS_FAILED, false};
 	if (json == NULL)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
+	if (!check_custom(rule, json, failure))
+		return (LsMerged){LS_FAILED, false};
 	document = custom_document(rule, state, json);
 	kept = compare_documents(rule, &document, state) == 0;
 	if (kept && compare_documents(rule, incoming, state) != 0)

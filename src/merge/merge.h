@@ -78,7 +78,7 @@ typedef enum LsShape
 typedef struct LsRuleField
 {
 	LsText name;
-	const LsStrategy *strategy; /* NULL for a key field */
+	const LsStrategy *strategy; /* NULL for a key field; latest under policies that merge no fields */
 	LsShape shape; /* the strategy's under policy merge, else plain */
 	LsValueType type;
 	LsBounds bounds;
@@ -211,7 +211,7 @@ typedef bool (*LsReplaces)(const LsRuleField *rule, const LsValue *stored, const
 struct LsStrategy
 {
 	const char *name;
-	LsReplaces replaces; /* NULL for sum and derive */
+	LsReplaces replaces; /* NULL for sum, derive and what is not read */
 	LsShape shape;
 	LsValueType type; /* what values items may carry */
 	bool ignores_value; /* the item's instant counts, not what it says */
@@ -223,15 +223,17 @@ struct LsStrategy
 extern const LsStrategy *ls_strategy_find(LsText name);
 extern const LsStrategy *ls_strategy_latest;
 extern const LsStrategy *ls_strategy_derive;
+extern const LsStrategy *ls_strategy_unread;
 
 /* check.c */
 extern bool ls_check_bounds(const LsBounds *bounds, Numeric number);
 extern bool ls_check_is(LsValueType type, const JsonbValue *value);
 extern bool ls_check_is_read(const LsRuleField *field);
-extern bool ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change, LsFailure *failure);
+extern bool ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change, LsFailure *failure)
+	pg_attribute_nonnull(4);
 extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change,
-						  LsFailure *failure);
-extern bool ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure);
+						  LsFailure *failure) pg_attribute_nonnull(5);
+extern bool ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure) pg_attribute_nonnull(3);
 extern LsText ls_check_resource_id(const LsRule *rule, const LsChange *change);
 
 /* member.c */
@@ -266,12 +268,15 @@ extern Jsonb *ls_state_pack(const LsState *state);
 
 /* state_join.c */
 extern LsState ls_state_lift(const LsRule *rule, const LsChange *change);
-extern bool ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure);
+extern bool ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure) pg_attribute_nonnull(4);
+extern bool ls_state_is_bounded(const LsState *state, LsFailure *failure) pg_attribute_nonnull(2);
 extern void ls_state_settle(LsState *state);
 
 /* merge.c */
-extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure);
-extern bool ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure);
+extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
+	pg_attribute_nonnull(4);
+extern bool ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
+	pg_attribute_nonnull(4);
 
 /* merge_sql.c */
 
@@ -292,7 +297,7 @@ extern void ls_merge_sql_fold(const LsRule *rule, LsState *state, LsState *other
 /* custom.c */
 extern List *ls_custom_name(LsText function);
 extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result,
-						   LsFailure *failure);
+						   LsFailure *failure) pg_attribute_nonnull(5);
 extern bool ls_custom_is_running(void);
 
 #endif

@@ -93,16 +93,6 @@ ls_rule_field(const LsRule *rule, LsText name)
 	return bsearch(&wanted, rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
 }
 
-/* A key field is a string unless its description says integer, and is never merged. */
-static void
-make_key_field(LsRuleField *field)
-{
-	field->strategy = NULL;
-	field->required = false;
-	if (field->type != LS_TYPE_INTEGER)
-		field->type = LS_TYPE_STRING;
-}
-
 static void
 read_fields(LsRule *rule, const JsonbValue *json)
 {
@@ -128,16 +118,10 @@ read_fields(LsRule *rule, const JsonbValue *json)
 	}
 	for (int i = 0; i < rule->nkeys; i++)
 	{
-		LsRuleField *field = (LsRuleField *) ls_rule_field(rule, rule->keys[i]);
-
-		if (field == NULL)
-		{
-			field = &rule->fields[rule->nfields++];
-			field->name = rule->keys[i];
-			qsort(rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
-			field = (LsRuleField *) ls_rule_field(rule, rule->keys[i]);
-		}
-		make_key_field(field);
+		if (ls_rule_field(rule, rule->keys[i]) != NULL)
+			continue;
+		rule->fields[rule->nfields++] = (LsRuleField){.name = rule->keys[i]};
+		qsort(rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
 	}
 }
 
@@ -155,21 +139,81 @@ ls_rule_walk(const LsRule *rule, int *place, LsText name)
 	return order == 0 ? &rule->fields[*place] : &rule->rest;
 }
 
-/* Fields are kept by parts only where they are merged one by one. */
+/* A key is a string unless its description says integer, and is never merged. */
 static void
-set_shapes(LsRule *rule)
+arm_key(LsRuleField *field)
 {
-	rule->rest.strategy = ls_strategy_latest;
-	for (int i = 0; rule->policy == LS_POLICY_MERGE && i < rule->nfields; i++)
+	LsRuleField key = {.name = field->name, .type = LS_TYPE_STRING, .max_length = field->max_length};
+
+	if (field->type == LS_TYPE_INTEGER)
 	{
-		if (rule->fields[i].strategy != NULL)
-			rule->fields[i].shape = rule->fields[i].strategy->shape;
-		rule->has_lists |= rule->fields[i].shape == LS_SHAPE_LIST;
+		key.type = LS_TYPE_INTEGER;
+		key.bounds = field->bounds;
 	}
-	if (rule->policy == LS_POLICY_MERGE)
-		rule->rest.shape = ls_strategy_latest->shape;
+	*field = key;
+}
+
+/* Where documents are taken or left as a whole a field is validated, and never merged. */
+static void
+arm_whole(LsRuleField *field)
+{
+	LsRuleField whole = *field;
+
+	whole.strategy = field->strategy->ignores_value ? ls_strategy_unread : ls_strategy_latest;
+	whole.nids = 0;
+	whole.ids = NULL;
+	whole.when = (LsText){NULL, 0};
+	whole.when_bounds = (LsBounds){NULL};
+	*field = whole;
+}
+
+/* A field of which nothing is read has no values to validate. */
+static void
+disarm_unread(LsRuleField *field)
+{
+	field->type = LS_TYPE_ANY;
+	field->bounds = (LsBounds){NULL};
+	field->max_length = 0;
+}
+
+static bool
+is_key(const LsRule *rule, LsText name)
+{
+	for (int i = 0; i < rule->nkeys; i++)
+	{
+		if (ls_text_equal(rule->keys[i], name))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Leaves in the fields what the policy makes use of, and nothing else: strategies and parts under policy merge only,
+ * validation where values are read. Nothing that follows asks for the policy again.
+ */
+static void
+arm_fields(LsRule *rule)
+{
+	bool by_field = rule->policy == LS_POLICY_MERGE;
+
+	rule->rest.strategy = ls_strategy_latest;
+	rule->rest.shape = by_field ? ls_strategy_latest->shape : LS_SHAPE_PLAIN;
 	for (int i = 0; i < rule->nfields; i++)
-		rule->has_derived |= rule->fields[i].strategy == ls_strategy_derive;
+	{
+		LsRuleField *field = &rule->fields[i];
+
+		if (is_key(rule, field->name))
+			arm_key(field);
+		else if (field->strategy == ls_strategy_derive)
+			rule->has_derived = true;
+		else if (by_field)
+			field->shape = field->strategy->shape;
+		else
+			arm_whole(field);
+		if (field->strategy != NULL && !ls_check_is_read(field))
+			disarm_unread(field);
+		rule->has_lists |= field->shape == LS_SHAPE_LIST;
+	}
 }
 
 static void
@@ -193,7 +237,7 @@ check_together(const LsRule *rule, const JsonbValue *json)
 	if (rule->generate_key && rule->nkeys > 1)
 		ls_rule_refuse("generateKey", "goes with at most one key field");
 	if (rule->require_content && rule->nkeys == 0)
-		ls_rule_refuse("require_content", "goes with a key");
+		ls_rule_refuse("requireContent", "goes with a key");
 	check_function(rule);
 }
 
@@ -201,8 +245,8 @@ check_together(const LsRule *rule, const JsonbValue *json)
 LsRule *
 ls_rule_compile(Jsonb *jsonb)
 {
-	static const char *const known[] = {"key",   "policy",   "stale",       "other",  "fields",          "delete",
-										"clock", "function", "generateKey", "format", "require_content", NULL};
+	static const char *const known[] = {"key",   "policy",   "stale",       "other",  "fields",         "delete",
+										"clock", "function", "generateKey", "format", "requireContent", NULL};
 	static const char *const policies[] = {"merge",       "latest", "insert_only", "immutable", "server_wins",
 										   "client_wins", "manual", "custom",      NULL};
 	static const char *const stales[] = {"merge", "discard", "ignore", NULL};
@@ -220,14 +264,14 @@ ls_rule_compile(Jsonb *jsonb)
 	rule->other = (LsOther) read_choice(&json, "other", others);
 	rule->xapi = read_choice(&json, "format", formats) == 1;
 	rule->generate_key = read_flag(&json, "generateKey", false);
-	rule->require_content = read_flag(&json, "require_content", false);
+	rule->require_content = read_flag(&json, "requireContent", false);
 	rule->allow_delete = read_flag(&json, "delete", true) && rule->policy != LS_POLICY_INSERT_ONLY &&
 						 rule->policy != LS_POLICY_IMMUTABLE;
 	rule->clock = read_name(&json, "clock", "a field name");
 	rule->function = read_name(&json, "function", "the name of a function");
 	read_keys(rule, &json);
 	read_fields(rule, &json);
-	set_shapes(rule);
+	arm_fields(rule);
 	check_together(rule, &json);
 	return rule;
 }

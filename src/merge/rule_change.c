@@ -119,7 +119,7 @@ ls_rule_change_refused(Jsonb *old_json, Jsonb *new_json)
 	if (old->allow_delete && !new->allow_delete)
 		return "delete: must not become false";
 	if (!old->require_content && new->require_content)
-		return "require_content: must not become true";
+		return "requireContent: must not become true";
 	for (int i = 0; i < old->nfields; i++)
 	{
 		const LsRuleField *field = &old->fields[i];

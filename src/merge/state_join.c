@@ -165,6 +165,18 @@ join_field(LsField *field, bool present, const LsField *other, bool *changed, Ls
 	return ls_field_is_bounded(field) || fail_overflow(failure, field->name);
 }
 
+/* Whether all that items are added to has room for more: a state that was not joined may hold any number. */
+bool
+ls_state_is_bounded(const LsState *state, LsFailure *failure)
+{
+	for (int i = 0; i < state->nfields; i++)
+	{
+		if (!ls_field_is_bounded(&state->fields[i]))
+			return fail_overflow(failure, state->fields[i].name);
+	}
+	return true;
+}
+
 /* Lists and maps cannot fail, and are joined in place once nothing else has. */
 static bool
 is_gathered(const LsField *field)

@@ -73,6 +73,10 @@ static const LsStrategy strategies[] = {
 const LsStrategy *ls_strategy_latest = &strategies[0];
 const LsStrategy *ls_strategy_derive = &strategies[lengthof(strategies) - 1];
 
+/* What the server would compute under policy merge has no value where documents are taken as a whole. */
+static const LsStrategy unread = {"none", NULL, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true};
+const LsStrategy *ls_strategy_unread = &unread;
+
 /* The strategy of that name, NULL where there is none; derive has an option of its own. */
 const LsStrategy *
 ls_strategy_find(LsText name)

@@ -156,8 +156,10 @@ extern const char *ls_event_status_name(LsStatus status);
 extern bool ls_event_status(LsText name, LsStatus *status);
 extern bool ls_event_is_score(Numeric number);
 extern bool ls_event_type(LsText name, LsEventType *type);
-extern bool ls_event_read_payload(LsEvent *event, const JsonbValue *payload, LsFailure *failure);
-extern bool ls_event_read(LsEvent *event, const JsonbValue *raw, LsText *client, LsFailure *failure);
+extern bool ls_event_read_payload(LsEvent *event, const JsonbValue *payload, LsFailure *failure)
+	pg_attribute_nonnull(3);
+extern bool ls_event_read(LsEvent *event, const JsonbValue *raw, LsText *client, LsFailure *failure)
+	pg_attribute_nonnull(4);
 extern void ls_event_set_time(LsEvent *event, TimestampTz at, LsText sent);
 
 /* progress.c */

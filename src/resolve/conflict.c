@@ -185,6 +185,8 @@ decide(Resolve *resolve, LsResource *resource)
 		return;
 	}
 	lifted = replacement(rule, &resource->stored, change);
+	if (!ls_state_is_bounded(&lifted, &failure))
+		refuse_data(&failure);
 	lifted.at = Max(lifted.at, state->at);
 	*state = lifted;
 	resource->replaced = true;

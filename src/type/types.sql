@@ -29,7 +29,7 @@ VALUES
             "progressPercent": {"type": "number", "min": 0, "max": 100, "required": true},
             "syncVersion":     {"type": "integer", "min": 0, "required": true}}}'),
     ('module_completion', '{
-        "key": ["moduleId"], "policy": "merge", "stale": "ignore", "require_content": true,
+        "key": ["moduleId"], "policy": "merge", "stale": "ignore", "requireContent": true,
         "fields": {
             "score":       {"merge": "max", "type": "number", "min": 0, "max": 100, "required": true},
             "completedAt": {"merge": "first_time"}}}'),

@@ -33,7 +33,7 @@ class Channel:
         rule = types[self.type]
         resource_id, key = check_key(rule, "update", data, None, derived_id)
         check_fields(rule, data)
-        require(not rule.get("require_content") or resource_id in CATALOG, "unknown_content", "")
+        require(not rule.get("requireContent") or resource_id in CATALOG, "unknown_content", "")
         rest = {name: value for name, value in data.items() if name not in rule["key"]}
         return Item(self.type, rule, resource_id, at, False, rest, key)
 

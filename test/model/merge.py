@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from values import ANY, is_integer, is_number, order, same, show_stamp
 
-SUM_LIMIT = 2**63 - 1
+SUMS = range(-(2**63), 2**63)  # with all that lies between these
 
 LESSON_PROGRESS = {
     "key": ["lessonId"], "policy": "merge", "stale": "merge", "other": "latest",
@@ -31,7 +31,7 @@ BUILT_IN = {
     "module_progress": {"key": ["moduleId"], "policy": "latest", "clock": "syncVersion",
                         "fields": {"progressPercent": {"type": "number", "min": 0, "max": 100, "required": True},
                                    "syncVersion": {"type": "integer", "min": 0, "required": True}}},
-    "module_completion": {"key": ["moduleId"], "policy": "merge", "stale": "ignore", "require_content": True,
+    "module_completion": {"key": ["moduleId"], "policy": "merge", "stale": "ignore", "requireContent": True,
                           "fields": {"score": {"merge": "max", "type": "number", "min": 0, "max": 100, "required": True},
                                      "completedAt": {"merge": "first_time"}}},
     "activity": {"key": ["idempotency_key"], "policy": "immutable", "generate": True,
@@ -102,9 +102,13 @@ def fold_extreme(wins):
     return fold
 
 
+def fits(total):
+    return SUMS[0] <= total <= SUMS[-1]
+
+
 def fold_sum(spec, stored, value, at, device):
     total = value + (stored.value if stored else 0)
-    if abs(total) > SUM_LIMIT:
+    if not fits(total):
         raise OverflowError
     return Field(total)
 
@@ -141,7 +145,7 @@ def fold_counter(spec, stored, value, at, device):
     members = dict(stored.members) if stored else {}
     if device not in members or value > members[device].value:
         members[device] = Field(value)
-    if abs(sum(member.value for member in members.values())) > SUM_LIMIT:
+    if not fits(sum(member.value for member in members.values())):
         raise OverflowError
     return Field(members=members)
 
