@@ -60,10 +60,11 @@ BEGIN
         has_failed boolean NOT NULL DEFAULT false,
         created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         receipt_horizon timestamptz,
-        rate_at timestamptz
+        rate_at timestamptz,
+        epoch uuid
     ) WITH (fillfactor = 50);
     COMMENT ON TABLE learnsync_data.learner IS
-        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit.';
+        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in again has a life of their own.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,
@@ -242,8 +243,6 @@ BEGIN
         learner_id text COLLATE "C" NOT NULL,
         events bigint NOT NULL,
         version bigint NOT NULL,
-        client_id text,
-        foreign_version bigint,
         reset_at timestamptz,
         reset_id text COLLATE "C",
         last_at timestamptz,
@@ -258,7 +257,7 @@ BEGIN
         PRIMARY KEY (learner_id)
     ) WITH (fillfactor = 50);
     COMMENT ON TABLE learnsync_data.progress IS
-        'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the client of the first and the first version of another client, the last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. _sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() makes it from the log.';
+        'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. _sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() makes it from the log.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress_content (
         learner_id text COLLATE "C" NOT NULL,

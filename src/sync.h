@@ -44,6 +44,7 @@ typedef struct LsLearner
 	TimestampTz receipt_horizon; /* receipts of items from before may be gone; LS_NO_TIME if none is */
 	ItemPointerData place; /* where the locked row is */
 	TimestampTz rate_at; /* until when the pushes so far use up the rate limit; LS_NO_TIME if never */
+	LsText epoch; /* of the cursors: the learner's own, else the instance's */
 } LsLearner;
 
 /* The pushing device as the database knows it. */
@@ -52,7 +53,6 @@ typedef struct LsDevice
 	LsText id; /* empty where no device is involved */
 	bool exists;
 	bool active;
-	int64 version; /* everything up to here it is known to hold */
 	ItemPointerData place; /* where its row was when it was read */
 } LsDevice;
 
@@ -135,6 +135,7 @@ typedef struct LsPush
 	JsonbValue items_raw; /* the request's array of items */
 	LsDigest identity; /* what the items' identities have in common; of length 0 while unknown */
 	int64 cursor; /* lastSyncVersion, -1 where absent */
+	LsText epoch; /* whose cursor that is; without data where the device does not say */
 	bool dry_run;
 	bool atomic;
 	bool unmetered; /* no rate limit counts it: a retry of the server's own, or a further part of one request */
@@ -160,6 +161,7 @@ typedef struct LsPullStart
 	int64 version;
 	int64 log_version;
 	int64 tombstone_version;
+	LsText epoch;
 	LsDevice device;
 } LsPullStart;
 
@@ -217,6 +219,7 @@ extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
 
 /* push_merge.c */
 extern void ls_push_judge(LsPush *push);
+extern bool ls_push_is_foreign(const LsPush *push);
 extern void ls_push_find_resources(LsPush *push);
 extern void ls_push_merge(LsPush *push, int upto);
 extern int64 ls_resource_version(const LsResource *resource);
@@ -267,6 +270,8 @@ extern void ls_store_refuse_forgotten(LsText learner);
 /* learner_store.c */
 extern void ls_store_lock_learner(LsPush *push);
 extern void ls_store_read_learner(LsPush *push);
+extern LsText ls_learner_epoch(LsText own);
+extern LsText ls_store_read_epoch(LsText learner);
 extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
 
 /* known_store.c */
@@ -340,7 +345,11 @@ typedef struct LsConflict
 
 extern bool ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict);
 extern void ls_store_close_conflict(LsText learner, LsText id, const char *by, TimestampTz now);
-extern int64 ls_store_next_number(LsText learner, LsText type, const LsRule *rule, const LsChange *change);
+extern int ls_store_read_numbers(LsText learner, LsText type, const LsRule *rule, const LsChange *change,
+								 int64 **numbers);
+
+/* free_number.c */
+extern bool ls_free_number(const LsRuleField *field, int64 *taken, int count, int64 *number);
 
 /* device_store.c */
 typedef struct LsCounts

@@ -41,6 +41,35 @@ SELECT pg_temp.push('next', VARIADIC array_agg(pg_temp.item(quiz || n, 'quiz_att
 SELECT pg_temp.push('next', pg_temp.item('again', 'quiz_attempt', '{"quizId": "q", "attemptNumber": 2, "score": 1}'));
 SELECT is(pg_temp.resolve('next', 'keep_both'), '8', 'keep_both');
 SELECT is((SELECT resource_id FROM learnsync_data.resource WHERE learner_id = 'next' AND version = 8), '["q",13]', 'the next free number');
+-- Where there is none after the greatest it is the least that is free: no attempt is ever written over.
+SELECT learnsync.define_resource_type('try', '{"key": ["quiz", "n"], "policy": "insert_only",
+    "fields": {"n": {"type": "integer", "min": 3, "max": 5}}}');
+CREATE FUNCTION pg_temp.keep_all(learner text, type text, VARIADIC data jsonb[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answers text;
+BEGIN
+    PERFORM pg_temp.push(learner, VARIADIC array_agg(pg_temp.item(n::text, type, d || jsonb_build_object('s', n))))
+    FROM unnest(data) WITH ORDINALITY x (d, n);
+    SELECT string_agg(pg_temp.resolve(learner, 'keep_both', jsonb_build_object('conflictId', conflict_id)), ', ')
+    INTO answers
+    FROM (SELECT conflict_id FROM learnsync_data.conflict
+          WHERE learner_id = learner AND closed_at IS NULL ORDER BY (client_data -> 's')::int) c;
+    RETURN answers || ': ' || (SELECT string_agg(resource_id || '=' || (r.data ->> 's'), ' ' ORDER BY (r.data ->> 's')::int)
+        FROM learnsync_data.resource r WHERE learner_id = learner);
+END $$;
+SELECT is(pg_temp.keep_all(learner, type, VARIADIC data), kept, learner)
+FROM (VALUES
+    ('the greatest number there is', 'quiz_attempt',
+     ARRAY['{"quizId": "q", "attemptNumber": 9223372036854775807}'::jsonb, '{"quizId": "q", "attemptNumber": 9223372036854775807}',
+           '{"quizId": "q", "attemptNumber": 2}', '{"quizId": "q", "attemptNumber": 9223372036854775807}'],
+     '4, 5: ["q",9223372036854775807]=1 ["q",1]=2 ["q",2]=3 ["q",3]=4'),
+    ('one beyond 64 bits', 'quiz_attempt',
+     ARRAY['{"quizId": "q", "attemptNumber": 1e30}'::jsonb, '{"quizId": "q", "attemptNumber": 1e30}'],
+     '3: ["q",1000000000000000000000000000000]=1 ["q",1]=2'),
+    ('as the rule bounds it', 'try',
+     ARRAY['{"quiz": "q", "n": 5}'::jsonb, '{"quiz": "q", "n": 5}', '{"quiz": "q", "n": 5}', '{"quiz": "q", "n": 5}'],
+     '3, 4, 22023 | no number is free to keep both | The rule of "try" allows no other value of "n".: '
+     '["q",5]=1 ["q",3]=2 ["q",4]=3')) v (learner, type, data, kept);
 
 -- What does not work, and leaves the conflict open.
 SELECT pg_temp.push('wrong', pg_temp.item('1', 'memo', '{"k": "m", "t": "a"}')), pg_temp.push('wrong', pg_temp.item('2', 'memo', '{"k": "m", "t": "b"}'));

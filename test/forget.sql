@@ -62,6 +62,51 @@ SELECT is(learnsync.sync_pull('ann', jsonb_build_object('deviceId', 'd', 'lastSy
 FROM (VALUES (:'old', true, 'old'), (:'new', false, 'new')) v (e, reset, what);
 SELECT is(learnsync.sync_push('ann', '{"deviceId": "d", "items": []}') ->> 'epoch', :'new', 'push answers it, too');
 
+-- A life after the erasure is another one: cursors of the old life reset, on push, pull and put, though its versions come again.
+CREATE FUNCTION pg_temp.lesson(learner text, device text, more jsonb, VARIADIC lessons text[]) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', (SELECT jsonb_agg(jsonb_build_object(
+        'id', l, 'operation', 'update', 'resourceType', 'lesson_progress', 'data', jsonb_build_object('lessonId', l),
+        'clientTimestamp', '2026-01-05T10:00:00Z')) FROM unnest(lessons) l)) || more) $$;
+CREATE FUNCTION pg_temp.event(learner text, id text, since text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+    SELECT learnsync.progress_put(learner, jsonb_build_object('since', since, 'events', jsonb_build_array(jsonb_build_object(
+        'eventId', id, 'occurredAt', '2026-01-05T10:00:00Z', 'clientId', 'c', 'type', 'activePath.set',
+        'payload', '{"pathId": "p"}'::jsonb)))) #>> '{data,cursor}' $$;
+CREATE FUNCTION pg_temp.held(answer jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', (SELECT string_agg(c ->> 'resourceId', ',' ORDER BY n)
+        FROM jsonb_array_elements(answer -> 'changes') WITH ORDINALITY x (c, n)),
+        answer ->> 'syncVersion', CASE WHEN answer -> 'reset' = 'true' THEN 'reset' END) $$;
+CREATE TEMP TABLE life (n int, cursor int, epoch text, since text);
+SELECT pg_temp.lesson('twice', 'phone', '{}', 'old-a', 'old-b'), pg_temp.event('twice', 'e-old');
+INSERT INTO life SELECT 1, 4, learnsync.sync_pull('twice', '{"deviceId": "tablet"}') ->> 'epoch',
+    learnsync.progress_get('twice') #>> '{data,cursor}';
+SELECT learnsync.forget_learner('twice'), learnsync.remember_learner('twice');
+SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4, 'from', 4, 'epoch', epoch))),
+    '1 reset', 'an old cursor resets before anything was pushed') FROM life;
+SELECT pg_temp.lesson('twice', 'phone2', '{}', 'new-a', 'new-b'), pg_temp.event('twice', 'e-new');
+SELECT is((learnsync.sync_pull('twice', '{"deviceId": "x"}') ->> 'syncVersion')::int, cursor, 'the versions come again') FROM life;
+SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4, 'from', 4, 'epoch', epoch))),
+    'new-a,new-b 4 reset', 'pull with a cursor of the old life') FROM life;
+SELECT is(pg_temp.held(learnsync.sync_push('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4, 'epoch', epoch, 'items', '[]'::jsonb))),
+    '1 reset', 'a push, be it empty') FROM life;
+SELECT is(pg_temp.held(pg_temp.lesson('twice', 'tablet', jsonb_build_object('lastSyncVersion', 4, 'epoch', epoch), 'mine')),
+    '1 reset', 'a push that brings something') FROM life;
+SELECT is(learnsync.progress_get('twice', since) #>> '{data,events,0,eventId}', 'e-new', 'an old cursor of the event log') FROM life;
+SELECT is(pg_temp.event('twice', 'e-late', since), (SELECT epoch FROM learnsync_data.learner WHERE learner_id = 'twice') || ':1',
+    'and a put with it') FROM life;
+INSERT INTO life SELECT 2, 5, learnsync.sync_pull('twice', '{"deviceId": "tablet"}') ->> 'epoch',
+    learnsync.progress_get('twice') #>> '{data,cursor}';
+SELECT is(count(DISTINCT epoch), 2::bigint, 'each life has its epoch') FROM life;
+SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 5, 'from', 5, 'epoch', epoch))),
+    '6', 'the new life''s cursors go on') FROM life WHERE n = 2;
+SELECT is(pg_temp.held(pg_temp.lesson('twice', 'tablet', jsonb_build_object('lastSyncVersion', 6, 'epoch', epoch), 'more')), '7', 'on push, too')
+FROM life WHERE n = 2;
+SELECT is(learnsync.progress_get('twice', since) #> '{data,events}', '[]', 'and in the event log') FROM life WHERE n = 2;
+SELECT is((SELECT epoch FROM learnsync_data.learner WHERE learner_id = 'ann'), NULL, 'who was never erased has no epoch of their own');
+SELECT learnsync.new_epoch() AS new \gset
+SELECT is((SELECT epoch FROM learnsync_data.learner WHERE learner_id = 'twice'), NULL, 'a new epoch is everybody''s');
+SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 7, 'epoch', epoch))),
+    'new-a,new-b,mine,more 7 reset', 'and resets the cursors of both lives') FROM life;
+
 -- Only administrators.
 CREATE ROLE test_admin;
 CREATE ROLE test_service;

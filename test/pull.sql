@@ -137,17 +137,32 @@ UPDATE learnsync_data.learner SET tombstone_version = 4 WHERE learner_id = 'run'
 SELECT is(pg_temp.page('run', request), expected, 'horizon 4: ' || request::text) FROM (VALUES ('{}'::jsonb, 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 1}', 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 3}', 'c:c@4 c:b@5 c:a@6 =6!'), ('{"lastSyncVersion": 4}', 'u:b@5 u:a@6 =6'),
     ('{"lastSyncVersion": 3, "from": 1}', 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 5, "from": 2}', 'u:a@6 =6'), ('{"lastSyncVersion": 2, "from": 2, "limit": 1}', 'c:c@4 =4+!'), ('{"lastSyncVersion": 4, "from": 2, "limit": 1}', 'c:b@5 =5+'), ('{"lastSyncVersion": 2, "limit": 1}', 'c:c@4 =4+!'), ('{"lastSyncVersion": 6}', '=6')) v (request, expected);
 
--- What a push tells the device to store is always safe: nothing after it is skipped.
+-- What a push tells the device to store is always safe: nothing after it is skipped. A device's name proves nothing.
 CREATE TEMP TABLE cursor_case (n int GENERATED ALWAYS AS IDENTITY, sent jsonb, device text, expected bigint, what text);
 INSERT INTO cursor_case (sent, device, expected, what) VALUES
-    ('{"lastSyncVersion": 3}', 'd', 4, 'had seen everything'), ('{"lastSyncVersion": 2}', 'd', 2, 'had not seen the last'), ('{"lastSyncVersion": 0}', 'd', 1, 'had seen nothing'), ('{"lastSyncVersion": 1}', 'new', 1, 'a new device that had seen nothing'),
-    ('{"lastSyncVersion": 3}', 'new', 4, 'a new device that had seen everything'), ('{"lastSyncVersion": 99}', 'd', 1, 'a cursor of another history'), ('{}', 'new', 1, 'a new device that says nothing'), ('{}', 'd', 1, 'one that says nothing and never did'), ('{}', 'd2', 3, 'one that says nothing and is known to hold all'),
-    ('{"lastSyncVersion": 3, "dryRun": true}', 'd', 3, 'a dry run'), ('{"lastSyncVersion": 3, "atomic": true}', 'd', 4, 'an atomic push');
-SELECT pg_temp.push('c' || n, 'd', '{}', pg_temp.item('1', 'mastery', 'a', '{"n": 1}')), pg_temp.push('c' || n, 'd2', '{"lastSyncVersion": 2}', pg_temp.item('2', 'mastery', 'b', '{"n": 1}')) FROM cursor_case;
-SELECT is((pg_temp.push('c' || n, device, sent, pg_temp.item('3', 'mastery', 'c', '{"n": 1}')) ->> 'syncVersion')::bigint, expected, what) FROM cursor_case;
-SELECT is((SELECT count(*) FROM learnsync_data.device WHERE version > (SELECT version FROM learnsync_data.learner l WHERE l.learner_id = device.learner_id)), 0::bigint, 'no device is known to hold what there is not');
-SELECT is((pg_temp.push('c1', 'd', '{"lastSyncVersion": 2}', pg_temp.item('1', 'mastery', 'a', '{"n": 1}')) ->> 'syncVersion')::bigint, 2::bigint, 'a retry gets the cursor it sent');
-SELECT is((pg_temp.push('c1', 'd', '{}', pg_temp.item('1', 'mastery', 'a', '{"n": 1}')) ->> 'syncVersion')::bigint, 4::bigint, 'or what the device is known to hold');
+    ('{"lastSyncVersion": 3}', 'd', 4, 'had seen everything'),
+    ('{"lastSyncVersion": 2}', 'd', 2, 'had not seen the last'),
+    ('{"lastSyncVersion": 0}', 'd', 1, 'had seen nothing'),
+    ('{"lastSyncVersion": 1}', 'new', 1, 'a new device that had seen nothing'),
+    ('{"lastSyncVersion": 3}', 'new', 4, 'a new device that had seen everything'),
+    ('{"lastSyncVersion": 99}', 'd', 1, 'a cursor of another history'),
+    ('{"lastSyncVersion": 3, "epoch": "another"}', 'd', 1, 'a cursor of another epoch'),
+    ('{}', 'new', 1, 'a new device that says nothing'),
+    ('{}', 'd', 1, 'one that says nothing and never did'),
+    ('{}', 'd2', 1, 'one that says nothing, under a name that held all: the app may be another'),
+    ('{"lastSyncVersion": 3, "dryRun": true}', 'd', 3, 'a dry run'),
+    ('{"lastSyncVersion": 3, "atomic": true}', 'd', 4, 'an atomic push');
+SELECT pg_temp.push('c' || n, 'd', '{}', pg_temp.item('1', 'mastery', 'a', '{"n": 1}')),
+    pg_temp.push('c' || n, 'd2', '{"lastSyncVersion": 2}', pg_temp.item('2', 'mastery', 'b', '{"n": 1}')) FROM cursor_case;
+CREATE TEMP TABLE cursor_answer AS
+    SELECT n, pg_temp.push('c' || n, device, sent, pg_temp.item('3', 'mastery', 'c', '{"n": 1}')) AS answer FROM cursor_case;
+SELECT is((answer ->> 'syncVersion')::bigint, expected, what) FROM cursor_case JOIN cursor_answer USING (n);
+SELECT is(string_agg(what, ', ' ORDER BY n), 'a cursor of another history, a cursor of another epoch', 'these are told to start anew')
+FROM cursor_case JOIN cursor_answer USING (n) WHERE answer -> 'reset' = 'true';
+SELECT is((SELECT count(*) FROM learnsync_data.device d WHERE version > (SELECT version FROM learnsync_data.learner l WHERE l.learner_id = d.learner_id)),
+    0::bigint, 'no device is known to hold what there is not');
+SELECT is((pg_temp.push('c1', 'd', sent, pg_temp.item('1', 'mastery', 'a', '{"n": 1}')) ->> 'syncVersion')::bigint, expected, 'a retry with ' || sent::text)
+FROM (VALUES ('{"lastSyncVersion": 2}'::jsonb, 2::bigint), ('{}', 1), ('{"lastSyncVersion": 4}', 4)) v (sent, expected);
 
 SELECT * FROM finish();
 ROLLBACK;

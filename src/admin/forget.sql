@@ -40,8 +40,15 @@ COMMENT ON FUNCTION learnsync.forget_as_owner(text) IS 'What forget_learner does
 CREATE OR REPLACE FUNCTION learnsync.remember_as_owner(learner_id text) RETURNS boolean
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM learnsync_data.forgotten f
+                   WHERE f.learner_hash = learnsync.forgotten_hash_as_owner(learner_id)) THEN
+        RETURN false;
+    END IF;
+    -- The learner's row before the hash, as in forget_as_owner, so that the two cannot deadlock.
+    INSERT INTO learnsync_data.learner (learner_id, epoch) VALUES (remember_as_owner.learner_id, gen_random_uuid())
+    ON CONFLICT ON CONSTRAINT learner_pkey DO UPDATE SET epoch = EXCLUDED.epoch;
     DELETE FROM learnsync_data.forgotten f WHERE f.learner_hash = learnsync.forgotten_hash_as_owner(learner_id);
-    RETURN FOUND;
+    RETURN true;
 END
 $$;
 COMMENT ON FUNCTION learnsync.remember_as_owner(text) IS 'What remember_learner does, as the owner of the tables. Internal.';
@@ -52,6 +59,7 @@ DECLARE
     new_epoch uuid;
 BEGIN
     UPDATE learnsync_data.instance SET epoch = gen_random_uuid() RETURNING epoch INTO STRICT new_epoch;
+    UPDATE learnsync_data.learner SET epoch = NULL WHERE epoch IS NOT NULL;
     RETURN new_epoch;
 END
 $$;
@@ -65,7 +73,7 @@ COMMENT ON FUNCTION learnsync.forget_learner(text) IS
 CREATE OR REPLACE FUNCTION learnsync.remember_learner(learner_id text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_remember_learner';
 COMMENT ON FUNCTION learnsync.remember_learner(text) IS
-    'Lets an erased learner start anew, with nothing; whether that learner had been erased. Devices that still hold old items push them as new ones then.';
+    'Lets an erased learner start anew, with nothing; whether that learner had been erased. The new life has an epoch of its own, so that cursors of the old one reset. Devices that still hold old items push them as new ones then.';
 
 CREATE OR REPLACE FUNCTION learnsync.new_epoch() RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_new_epoch';

@@ -25,7 +25,6 @@ enum
 	BOOK,
 	PLACE,
 	IS_ACTIVE,
-	DEVICE_VERSION,
 	DEVICE_PLACE,
 	NCOLUMNS
 };
@@ -33,7 +32,7 @@ enum
 #define KNOWN                                                                                                        \
 	"g.fingerprint, g.version, g.verdict, r.version, r.created_version, r.at, r.deleted_at, r.data, r.book, r.place"
 #define DEVICE                                                                                                       \
-	"d.is_active, d.version, d.ctid FROM (SELECT 1) o LEFT JOIN learnsync_data.device d"                             \
+	"d.is_active, d.ctid FROM (SELECT 1) o LEFT JOIN learnsync_data.device d"                                        \
 	" ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
 #define RESOURCE                                                                                                     \
 	"SELECT s.resource_type, s.resource_id, s.version, s.created_version, s.at, s.deleted_at, s.data, s.book,"       \
@@ -93,7 +92,6 @@ take_known(LsPush *push, uint64 row)
 	if (push->device.exists)
 	{
 		push->device.active = DatumGetBool(values[IS_ACTIVE]);
-		push->device.version = DatumGetInt64(values[DEVICE_VERSION]);
 		push->device.place = *(ItemPointer) DatumGetPointer(values[DEVICE_PLACE]);
 	}
 	if (nulls[ITEM])

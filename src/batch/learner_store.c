@@ -8,12 +8,16 @@
 #include "utils/builtins.h"
 
 #define LEARNER_COLUMNS                                                                                              \
-	"SELECT l.version, l.log_version, l.push_no, l.has_failed, l.receipt_horizon, l.rate_at, l.ctid"                 \
-	" FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
+	"SELECT l.version, l.log_version, l.push_no, l.has_failed, l.receipt_horizon, l.rate_at, l.ctid,"                \
+	" l.epoch::pg_catalog.text FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
 
 static LsStatement lock_learner = {LEARNER_COLUMNS " FOR NO KEY UPDATE", {"pg_catalog.text", NULL}};
+
+static LsStatement read_epoch = {"SELECT l.epoch::pg_catalog.text FROM learnsync_data.learner l WHERE l.learner_id" EQ
+								 "$1",
+								 {"pg_catalog.text", NULL}};
 
 static LsStatement add_learner = {
 	"INSERT INTO learnsync_data.learner (learner_id) VALUES ($1) ON CONFLICT (learner_id) DO NOTHING",
@@ -36,6 +40,13 @@ learner_time(int column)
 	return isnull ? LS_NO_TIME : DatumGetTimestampTz(value);
 }
 
+/* The epoch of a learner's cursors: their own where there is one, else the instance's. */
+LsText
+ls_learner_epoch(LsText own)
+{
+	return own.data != NULL ? own : ls_store_epoch();
+}
+
 static bool
 take_learner(LsPush *push, LsStatement *statement)
 {
@@ -51,6 +62,7 @@ take_learner(LsPush *push, LsStatement *statement)
 	push->learner.receipt_horizon = learner_time(5);
 	push->learner.rate_at = learner_time(6);
 	push->learner.place = *(ItemPointer) DatumGetPointer(ls_store_value(0, 7, &isnull));
+	push->learner.epoch = ls_learner_epoch(ls_store_text(0, 8));
 	return true;
 }
 
@@ -62,6 +74,17 @@ ls_store_read_learner(LsPush *push)
 		return;
 	ls_store_refuse_forgotten(push->learner.id);
 	push->learner.version = push->learner.log_version = LS_FIRST_VERSION;
+	push->learner.epoch = ls_store_epoch();
+}
+
+/* The epoch of a learner's cursors, as the calling statement sees it. */
+LsText
+ls_store_read_epoch(LsText learner)
+{
+	Datum values[] = {ls_text_to_datum(learner)};
+	bool found = ls_store_read(&read_epoch, values, NULL) > 0;
+
+	return ls_learner_epoch(found ? ls_store_text(0, 1) : (LsText){NULL, 0});
 }
 
 /* Locks the learner's row, which is made where it is missing. Whoever waited reads it as it is after the wait. */

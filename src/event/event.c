@@ -128,7 +128,7 @@ touch_device(LsPut *put)
 {
 	if (put->push.device.id.data == NULL)
 		return;
-	put->push.safe_version = put->push.device.exists ? put->push.device.version : LS_FIRST_VERSION;
+	put->push.safe_version = LS_FIRST_VERSION;
 	ls_store_touch_device(&put->push);
 }
 

@@ -12,8 +12,6 @@ typedef struct LsEventLog
 {
 	int64 events; /* in the log */
 	int64 version; /* arrival version of the newest one; 1 where there is none */
-	LsText client; /* clientId of the first event */
-	int64 foreign_version; /* of the first event of another client; 0 = none */
 } LsEventLog;
 
 /* One event of a put, from its bytes to its verdict. */
@@ -64,12 +62,12 @@ extern int ls_put_failed_copies(const LsPut *put, const LsPutEvent *event);
 
 /* event_write.c */
 extern void ls_put_write(LsPut *put);
-extern void ls_event_log_add(LsEventLog *log, int64 version, LsText client);
+extern void ls_event_log_add(LsEventLog *log, int64 version);
 extern LsProgress *ls_event_reduce(LsText learner, LsEventLog *log, bool live);
 
 /* event_cursor.c */
-extern LsText ls_cursor_text(int64 version);
-extern bool ls_cursor_parse(LsText text, int64 *version);
+extern LsText ls_cursor_text(LsText epoch, int64 version);
+extern bool ls_cursor_parse(LsText text, LsText epoch, int64 *version);
 extern LsText ls_put_cursor(const LsPut *put);
 
 /* event_store.c */

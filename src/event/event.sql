@@ -1,8 +1,8 @@
 -- progress_put, progress_get, progress_verify, progress_rebuild
 CREATE TYPE learnsync.event_row AS (event_id text, version bigint, at timestamptz, event jsonb);
 CREATE TYPE learnsync.progress_row AS (
-    events bigint, version bigint, client_id text, foreign_version bigint, reset_at timestamptz, reset_id text,
-    last_at timestamptz, last_sent text, onboarding_at timestamptz, onboarding_id text, onboarding_sent text,
+    events bigint, version bigint, reset_at timestamptz, reset_id text, last_at timestamptz, last_sent text,
+    onboarding_at timestamptz, onboarding_id text, onboarding_sent text,
     onboarding jsonb, active_at timestamptz, active_id text, active_path text);
 CREATE TYPE learnsync.content_row AS (
     content_id text, status text, score numeric, last_at timestamptz, last_id text, last_sent text,

@@ -16,6 +16,7 @@ typedef struct Get
 {
 	LsText learner;
 	LsText since; /* without data: everything */
+	LsText epoch; /* of the learner's cursors */
 	int64 limit;
 	LsEventLog log;
 	int64 cursor; /* what was delivered before this page */
@@ -29,7 +30,7 @@ start_version(const Get *get)
 {
 	int64 version;
 
-	if (get->since.length == 0 || !ls_cursor_parse(get->since, &version))
+	if (get->since.length == 0 || !ls_cursor_parse(get->since, get->epoch, &version))
 		return LS_FIRST_VERSION;
 	return version <= get->log.version || RecoveryInProgress() ? version : LS_FIRST_VERSION;
 }
@@ -83,13 +84,14 @@ answer_get(Get *get)
 	JsonbValue data = ls_json_object();
 
 	ls_store_read_head(get->learner, progress, &get->log, false);
+	get->epoch = ls_store_read_epoch(get->learner);
 	get->cursor = start_version(get);
 	if (get->cursor < get->log.version)
 		fill_page(get);
 	else
 		get->events = ls_json_array();
 	ls_store_read_contents(get->learner, progress, false);
-	ls_json_put(&data, "cursor", ls_json_text(ls_cursor_text(get->cursor)));
+	ls_json_put(&data, "cursor", ls_json_text(ls_cursor_text(get->epoch, get->cursor)));
 	ls_json_put(&data, "events", get->events);
 	ls_json_put(&data, "hasMore", ls_json_bool(get->has_more));
 	ls_json_put(&data, "snapshot", ls_progress_snapshot(progress));

@@ -12,14 +12,10 @@
 
 /* Notes an event as the newest of the log. */
 void
-ls_event_log_add(LsEventLog *log, int64 version, LsText client)
+ls_event_log_add(LsEventLog *log, int64 version)
 {
 	log->events++;
 	log->version = Max(log->version, version);
-	if (log->client.data == NULL)
-		log->client = client;
-	else if (log->foreign_version == 0 && !ls_text_equal(log->client, client))
-		log->foreign_version = version;
 }
 
 /* Adds an event of the log to the state, in the order in which events arrived. */
@@ -39,9 +35,7 @@ add_stored(LsProgress *progress, LsEventLog *log, const LsStoredEvent *stored)
 						errdetail("It is the one with version " INT64_FORMAT ".", stored->version)));
 	ls_event_set_time(&event, stored->at, ls_text_of(&sent));
 	ls_progress_add(progress, &event);
-	if (log->client.data == NULL)
-		client = ls_progress_copy(progress, client);
-	ls_event_log_add(log, stored->version, client);
+	ls_event_log_add(log, stored->version);
 }
 
 /* The state of a learner from the log alone. live: with our own writes, under the learner's lock. */
@@ -108,7 +102,7 @@ fold_events(const LsPut *put, LsEventLog *log)
 		if (!put->events[i].accepted)
 			continue;
 		ls_progress_add(progress, &put->events[i].event);
-		ls_event_log_add(log, put->events[i].version, put->events[i].client);
+		ls_event_log_add(log, put->events[i].version);
 	}
 	return progress;
 }

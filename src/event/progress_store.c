@@ -13,7 +13,7 @@
 #include "utils/numeric.h"
 
 static LsStatement read_head = {
-	"SELECT p.events, p.version, p.client_id, p.foreign_version, p.reset_at, p.reset_id, p.last_at, p.last_sent,"
+	"SELECT p.events, p.version, p.reset_at, p.reset_id, p.last_at, p.last_sent,"
 	" p.onboarding_at, p.onboarding_id, p.onboarding_sent, p.onboarding, p.active_at, p.active_id, p.active_path"
 	" FROM learnsync_data.progress p WHERE p.learner_id" EQ "$1",
 	{"pg_catalog.text", NULL}};
@@ -47,8 +47,8 @@ static LsStatement read_some_interactions = {
 /* The columns of a result row, taken apart once. */
 typedef struct Row
 {
-	Datum values[15];
-	bool nulls[15];
+	Datum values[13];
+	bool nulls[13];
 } Row;
 
 static void
@@ -103,16 +103,14 @@ ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, bool live)
 	take_row(0, &row);
 	log->events = DatumGetInt64(row.values[0]);
 	log->version = DatumGetInt64(row.values[1]);
-	log->client = take_text(&row, 2);
-	log->foreign_version = row.nulls[3] ? 0 : DatumGetInt64(row.values[3]);
-	if (take_point(&row, 4, false, &point))
+	if (take_point(&row, 2, false, &point))
 		ls_progress_reset(head, &point);
-	if (!row.nulls[6])
-		ls_progress_touch(head, DatumGetTimestampTz(row.values[6]), take_text(&row, 7));
-	if (take_point(&row, 8, true, &point))
-		ls_progress_keep_latest(head, &head->onboarding, &point, take_container(&row, 11));
-	if (take_point(&row, 12, false, &point))
-		ls_progress_keep_latest(head, &head->active, &point, take_text(&row, 14));
+	if (!row.nulls[4])
+		ls_progress_touch(head, DatumGetTimestampTz(row.values[4]), take_text(&row, 5));
+	if (take_point(&row, 6, true, &point))
+		ls_progress_keep_latest(head, &head->onboarding, &point, take_container(&row, 9));
+	if (take_point(&row, 10, false, &point))
+		ls_progress_keep_latest(head, &head->active, &point, take_text(&row, 12));
 }
 
 static LsContentRow

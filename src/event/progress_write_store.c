@@ -13,12 +13,10 @@ static LsRowType content_row = {"learnsync.content_row"};
 static LsRowType interaction_row = {"learnsync.interaction_row"};
 
 static LsStatement write_head = {
-	"INSERT INTO learnsync_data.progress (learner_id, events, version, client_id, foreign_version, reset_at, reset_id,"
-	" last_at, last_sent, onboarding_at, onboarding_id, onboarding_sent, onboarding, active_at, active_id,"
-	" active_path) SELECT $1, p.* FROM pg_catalog.unnest($2) p"
+	"INSERT INTO learnsync_data.progress (learner_id, events, version, reset_at, reset_id, last_at, last_sent,"
+	" onboarding_at, onboarding_id, onboarding_sent, onboarding, active_at, active_id, active_path) SELECT $1, p.* FROM pg_catalog.unnest($2) p"
 	" ON CONFLICT (learner_id) DO UPDATE SET events = EXCLUDED.events, version = EXCLUDED.version,"
-	" client_id = EXCLUDED.client_id, foreign_version = EXCLUDED.foreign_version, reset_at = EXCLUDED.reset_at,"
-	" reset_id = EXCLUDED.reset_id, last_at = EXCLUDED.last_at, last_sent = EXCLUDED.last_sent,"
+	" reset_at = EXCLUDED.reset_at, reset_id = EXCLUDED.reset_id, last_at = EXCLUDED.last_at, last_sent = EXCLUDED.last_sent,"
 	" onboarding_at = EXCLUDED.onboarding_at, onboarding_id = EXCLUDED.onboarding_id,"
 	" onboarding_sent = EXCLUDED.onboarding_sent, onboarding = EXCLUDED.onboarding,"
 	" active_at = EXCLUDED.active_at, active_id = EXCLUDED.active_id, active_path = EXCLUDED.active_path",
@@ -69,21 +67,19 @@ put_place(Datum *values, bool *nulls, int column, bool with_time, const LsKept *
 static Datum
 head_datum(const LsProgress *progress, const LsEventLog *log)
 {
-	Datum values[15];
-	bool nulls[15];
+	Datum values[13];
+	bool nulls[13];
 	JsonbValue onboarding = ls_progress_json(ls_kept_value(&progress->onboarding));
 
 	ls_store_put(values, nulls, 0, true, Int64GetDatum(log->events));
 	ls_store_put(values, nulls, 1, true, Int64GetDatum(log->version));
-	ls_store_put_text(values, nulls, 2, log->client);
-	ls_store_put(values, nulls, 3, log->foreign_version != 0, Int64GetDatum(log->foreign_version));
-	put_point(values, nulls, 4, false, &progress->reset);
-	ls_store_put(values, nulls, 6, progress->last_at != LS_NO_TIME, TimestampTzGetDatum(progress->last_at));
-	ls_store_put_text(values, nulls, 7, progress->last_time);
-	put_place(values, nulls, 8, true, &progress->onboarding);
-	ls_store_put_json(values, nulls, 11, &onboarding);
-	put_place(values, nulls, 12, false, &progress->active);
-	ls_store_put_text(values, nulls, 14, ls_kept_value(&progress->active));
+	put_point(values, nulls, 2, false, &progress->reset);
+	ls_store_put(values, nulls, 4, progress->last_at != LS_NO_TIME, TimestampTzGetDatum(progress->last_at));
+	ls_store_put_text(values, nulls, 5, progress->last_time);
+	put_place(values, nulls, 6, true, &progress->onboarding);
+	ls_store_put_json(values, nulls, 9, &onboarding);
+	put_place(values, nulls, 10, false, &progress->active);
+	ls_store_put_text(values, nulls, 12, ls_kept_value(&progress->active));
 	return ls_store_row(&progress_row, values, nulls);
 }
 

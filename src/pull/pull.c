@@ -203,7 +203,7 @@ fill_page(LsPull *pull, bool use_log)
 static bool
 must_reset(const LsPull *pull)
 {
-	if (pull->epoch.data != NULL && !ls_text_equal(pull->epoch, ls_store_epoch()))
+	if (pull->epoch.data != NULL && !ls_text_equal(pull->epoch, pull->start.epoch))
 		return true;
 	if (pull->cursor > pull->start.version)
 		return !RecoveryInProgress();

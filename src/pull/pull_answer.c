@@ -153,7 +153,7 @@ ls_pull_answer(LsPull *pull)
 	complete_lists(pull, shown);
 	if (pull->has_more)
 		version = pull->changes[pull->nchanges - 1].version;
-	ls_json_put(&answer, "epoch", ls_json_text(ls_store_epoch()));
+	ls_json_put(&answer, "epoch", ls_json_text(pull->start.epoch));
 	ls_json_put(&answer, "reset", ls_json_bool(pull->reset));
 	ls_json_put(&answer, "changes", answer_changes(pull, shown));
 	ls_json_put(&answer, "hasMore", ls_json_bool(pull->has_more));

@@ -17,7 +17,8 @@ struct LsPullCursor
 	uint64 count;
 };
 
-static LsStatement read_start = {"SELECT l.version, l.log_version, l.tombstone_version, d.is_active::pg_catalog.int4"
+static LsStatement read_start = {"SELECT l.version, l.log_version, l.tombstone_version, d.is_active::pg_catalog.int4,"
+								 " l.epoch::pg_catalog.text"
 								 " FROM learnsync_data.learner l LEFT JOIN learnsync_data.device d"
 								 " ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2 WHERE l.learner_id" EQ "$1",
 								 {"pg_catalog.text", "pg_catalog.text", NULL}};
@@ -50,6 +51,7 @@ ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start)
 	bool no_device;
 
 	*start = (LsPullStart){.version = LS_FIRST_VERSION, .log_version = LS_FIRST_VERSION, .device.id = device};
+	start->epoch = ls_learner_epoch((LsText){NULL, 0});
 	if (ls_store_read(&read_start, values, NULL) == 0)
 		return;
 	start->version = ls_store_int(0, 1);
@@ -57,6 +59,7 @@ ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start)
 	start->tombstone_version = ls_store_int(0, 3);
 	start->device.active = DatumGetInt32(ls_store_value(0, 4, &no_device)) != 0;
 	start->device.exists = !no_device;
+	start->epoch = ls_learner_epoch(ls_store_text(0, 5));
 }
 
 /* The changes after a version, from the log or from the resources; of these not more than limit. */

@@ -37,6 +37,7 @@ read_envelope(LsPush *push, Jsonb *json)
 	push->device.id = ls_request_text(&request, "deviceId", true);
 	push->device_name = ls_request_text(&request, "deviceName", false);
 	push->cursor = ls_request_cursor(&request, "lastSyncVersion");
+	push->epoch = ls_request_text(&request, "epoch", false);
 	push->dry_run = ls_request_bool(&request, "dryRun");
 	push->atomic = ls_request_bool(&request, "atomic");
 	if (!ls_json_get(&request, "metadata", &push->metadata))

@@ -122,10 +122,12 @@ ls_push_answer(LsPush *push)
 		else
 			ls_json_add(&conflicts, conflict_of(item));
 	}
-	ls_json_put(&answer, "epoch", ls_json_text(ls_store_epoch()));
+	ls_json_put(&answer, "epoch", ls_json_text(push->learner.epoch));
 	ls_json_put(&answer, "results", results);
 	ls_json_put(&answer, "conflicts", conflicts);
 	ls_json_put(&answer, "failedItems", failed);
+	if (ls_push_is_foreign(push))
+		ls_json_put(&answer, "reset", ls_json_bool(true));
 	ls_json_put(&answer, "syncVersion", ls_json_int(push->safe_version));
 	ls_json_put(&answer, "syncedItems", synced);
 	ls_json_put(&answer, "serverTimestamp", ls_json_stamp(push->now));

@@ -255,17 +255,23 @@ abort_others(LsPush *push)
 	}
 }
 
+/* Whether the device's cursor is one of another history, which says nothing of what it holds. */
+bool
+ls_push_is_foreign(const LsPush *push)
+{
+	return push->cursor > push->learner.version ||
+		   (push->epoch.data != NULL && !ls_text_equal(push->epoch, push->learner.epoch));
+}
+
 /*
  * What the device may store as its pull cursor without skipping anything: all of this push where it had seen all
- * before, else what it had seen. Versions since the newest push are those of events, which no pull delivers. A cursor
- * that is ahead of us comes from another history and proves nothing.
+ * before, else what it had seen; nothing where it does not say, as its name proves nothing. Versions since the newest
+ * push are those of events, which no pull delivers.
  */
 static int64
 safe_version(const LsPush *push)
 {
-	if (push->cursor < 0)
-		return push->device.exists ? Min(push->device.version, push->learner.version) : LS_FIRST_VERSION;
-	if (push->cursor > push->learner.version)
+	if (push->cursor < 0 || ls_push_is_foreign(push))
 		return LS_FIRST_VERSION;
 	return push->cursor >= push->learner.log_version && !push->dry_run ? push->version : push->cursor;
 }

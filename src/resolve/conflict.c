@@ -87,11 +87,19 @@ take_next_number(Resolve *resolve)
 	LsItem *item = &resolve->item;
 	const LsRule *rule = item->type->rule;
 	int last = rule->nkeys - 1;
+	int64 *taken;
+	int64 number;
+	int count;
 
 	if (last < 1 || !item->change.key_is_number[last] || item->change.is_delete)
 		ls_request_refuse("resolution", "may be keep_both for types of several keys of which the last is a number");
-	item->change.keys[last] = ls_text(psprintf(
-		INT64_FORMAT, ls_store_next_number(resolve->push.learner.id, item->type->name, rule, &item->change)));
+	count = ls_store_read_numbers(resolve->push.learner.id, item->type->name, rule, &item->change, &taken);
+	if (!ls_free_number(ls_rule_field(rule, rule->keys[last]), taken, count, &number))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no number is free to keep both"),
+						errdetail("The rule of \"%s\" allows no other value of \"%s\".",
+								  ls_text_string(item->type->name), ls_text_string(rule->keys[last])),
+						errhint("Resolve the conflict in another way.")));
+	item->change.keys[last] = ls_text(psprintf(INT64_FORMAT, number));
 	item->resource_id = ls_check_resource_id(rule, &item->change);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "store/store.h"
 #include "utils/builtins.h"
 
@@ -89,26 +90,31 @@ ls_store_close_conflict(LsText learner, LsText id, const char *by, TimestampTz n
 	ls_store_run(&close_conflict, values, NULL);
 }
 
-/* One more than the greatest last key of the learner's resources that share the other keys. */
-int64
-ls_store_next_number(LsText learner, LsText type, const LsRule *rule, const LsChange *change)
+/*
+ * The last keys of the learner's resources that share the other keys, deleted ones included; those beyond 64 bits as the
+ * nearest number. Answers how many.
+ */
+int
+ls_store_read_numbers(LsText learner, LsText type, const LsRule *rule, const LsChange *change, int64 **numbers)
 {
 	LsChange open = *change;
 	LsText keys[LS_MAX_KEYS];
 	LsText id;
 	Datum values[4] = {ls_text_to_datum(learner), ls_text_to_datum(type)};
-	int64 number = 0;
-	uint64 count;
+	uint64 rows;
+	int count = 0;
 
 	open.keys[rule->nkeys - 1] = ls_text("");
 	id = ls_check_resource_id(rule, &open); /* ends in ,] */
 	values[2] = ls_text_to_datum((LsText){id.data, id.length - 1});
 	values[3] = ls_text_to_datum(ls_text(psprintf("%.*s-", id.length - 2, id.data))); /* - comes after , */
-	count = ls_store_run(&read_ids, values, NULL);
-	for (uint64 i = 0; i < count; i++)
+	rows = ls_store_run(&read_ids, values, NULL);
+	*numbers = palloc_extended(sizeof(int64) * Max(rows, 1), MCXT_ALLOC_HUGE);
+	for (uint64 i = 0; i < rows; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (ls_json_scan_keys(ls_store_text(i, 1), rule->nkeys, keys))
-			number = Max(number, strtoll(ls_text_string(keys[rule->nkeys - 1]), NULL, 10));
+			(*numbers)[count++] = strtoll(ls_text_string(keys[rule->nkeys - 1]), NULL, 10);
 	}
-	return number + 1;
+	return count;
 }

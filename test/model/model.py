@@ -110,10 +110,10 @@ class Server:
         if not dry_run:
             self.learners[learner_id] = learner
         after = before if dry_run else learner.version
-        safe = self.safe_version(stored, request, before, after)
+        safe = self.safe_version(request, before, after)
         if not dry_run:
-            learner.devices[request["deviceId"]] = max(safe, self.known_version(stored, request, before))
-        return push_answer(entries, learner, safe)
+            learner.devices[request["deviceId"]] = max(safe, learner.devices.get(request["deviceId"], 1))
+        return push_answer(entries, learner, safe, request.get("lastSyncVersion", 0) > before)
 
     def push_flat(self, learner_id, channel, request, now):
         """A request of another kind: each of its runs is a push."""
@@ -168,17 +168,11 @@ class Server:
             return who[-1]
         return self.token("i", who) if who[0] == "content" and item.get("id") is None else ANY
 
-    def known_version(self, learner, request, before):
-        """The greatest version that the device is known to hold."""
-        sent = request.get("lastSyncVersion")
-        known = learner.devices.get(request["deviceId"], 1)
-        return max(known, int(sent)) if sent is not None and sent <= before else known
-
-    def safe_version(self, learner, request, before, after):
-        sent = request.get("lastSyncVersion")
-        if sent is None:
-            return self.known_version(learner, request, before)
-        cursor = max(int(sent), 1)
+    def safe_version(self, request, before, after):
+        """What the device may take as its cursor; nothing where it sent none, as its name proves nothing."""
+        cursor = max(int(request.get("lastSyncVersion", 1)), 1)
+        if "lastSyncVersion" not in request:
+            return 1
         if cursor == before:
             return after
         return cursor if cursor < before else 1
@@ -227,8 +221,9 @@ def abort(learner, entries):
             entry.failure, entry.duplicate = Refused("aborted", ANY, retryable=True), False
 
 
-def push_answer(entries, learner, safe):
+def push_answer(entries, learner, safe, reset):
     return {
+        **({"reset": True} if reset else {}),
         "syncedItems": [entry.id for entry in entries if entry.status() == "synced"],
         "failedItems": [failed_item(entry) for entry in entries if entry.failure],
         "conflicts": [conflict(entry, learner) for entry in entries if entry.status() == "conflict"],
