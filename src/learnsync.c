@@ -18,6 +18,8 @@ int learnsync_max_clock_skew;
 int learnsync_max_pull_limit;
 int learnsync_max_learner_events;
 int learnsync_rate_limit;
+int learnsync_max_wait;
+bool learnsync_enabled;
 int learnsync_receipt_days;
 int learnsync_tombstone_days;
 char *learnsync_jwt_claim;
@@ -49,8 +51,14 @@ _PG_init(void)
 	define_limit("learnsync.max_learner_events",
 				 "Events that the log of one learner may hold; more fail with too_many.",
 				 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0);
-	define_limit("learnsync.rate_limit", "Pushes per minute of one learner; 0 means no limit.", &learnsync_rate_limit,
-				 0, 0, 60000, 0);
+	define_limit("learnsync.rate_limit", "Calls per minute that write, of one learner; 0 means no limit.",
+				 &learnsync_rate_limit, 0, 0, 60000, 0);
+	define_limit("learnsync.max_wait",
+				 "How long a call through learnsync_api waits for other calls for its learner, before it is refused "
+				 "for now; 0 means no limit.",
+				 &learnsync_max_wait, 1000, 0, INT_MAX, GUC_UNIT_MS);
+	DefineCustomBoolVariable("learnsync.enabled", "Whether calls of apps are answered; while off they are PT503.", NULL,
+							 &learnsync_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	define_limit(
 		"learnsync.receipt_days",
 		"Days after which receipts may go; items that old without one are refused then. 0 keeps them for ever.",

@@ -58,6 +58,8 @@ extern int learnsync_max_clock_skew;
 extern int learnsync_max_pull_limit;
 extern int learnsync_max_learner_events;
 extern int learnsync_rate_limit;
+extern int learnsync_max_wait;
+extern bool learnsync_enabled;
 extern int learnsync_receipt_days;
 extern int learnsync_tombstone_days;
 extern char *learnsync_jwt_claim;
@@ -138,6 +140,10 @@ extern char *ls_fail_message(const char *format, va_list arguments) pg_attribute
 extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
 	pg_attribute_printf(4, 5) pg_attribute_nonnull(1, 2, 3);
 
+/* refuse.c */
+extern int ls_refuse_pause(int from, int to);
+pg_noreturn extern void ls_refuse_for_now(const char *code, int seconds, const char *message, const char *detail);
+
 /* xapi.c */
 extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure) pg_attribute_nonnull(2);
 extern bool ls_xapi_is_voiding(const JsonbValue *statement);
@@ -165,6 +171,7 @@ extern bool ls_xapi_equal(const JsonbValue *a, const JsonbValue *b);
 extern bool ls_learner_find(char **name);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
+extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
 
 /* header.c */
 extern LsText ls_header_id(void);

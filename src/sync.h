@@ -21,6 +21,7 @@ typedef struct LsCall
 	LsStoreCall store;
 	LsText learner;
 	Jsonb *request;
+	bool of_app; /* it came through learnsync_api: its connection is not to be held for long */
 } LsCall;
 
 /* What a call does: from its request to its answer, in a context that is emptied afterwards. */
@@ -138,7 +139,8 @@ typedef struct LsPush
 	LsText epoch; /* whose cursor that is; without data where the device does not say */
 	bool dry_run;
 	bool atomic;
-	bool unmetered; /* no rate limit counts it: a retry of the server's own, or a further part of one request */
+	bool of_app; /* the call's */
+	bool unmetered; /* no rate limit counts it: empty, the server's own retry, or a further part of one request */
 	bool partial; /* the request has other parts: who makes them prunes failed items, once for all */
 	TimestampTz now;
 	int64 version; /* the learner's, as this push leaves it */
@@ -201,7 +203,7 @@ typedef struct LsPull
 } LsPull;
 
 /* call.c */
-extern Jsonb *ls_call(LsText learner, Jsonb *request, LsWork work);
+extern Jsonb *ls_call(LsCall call, LsWork work);
 extern Datum ls_call_for(FunctionCallInfo fcinfo, LsWork work);
 extern Datum ls_call_api(FunctionCallInfo fcinfo, LsWork work);
 
@@ -230,12 +232,18 @@ extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
 /* push_write.c */
 extern void ls_push_write(LsPush *push);
 
+/* begin.c */
+extern void ls_batch_begin(LsPush *push);
+
 /* rate.c */
 extern bool ls_rate_applies(const LsPush *push);
 extern void ls_rate_take(LsPush *push);
 
 /* try.c */
 extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);
+
+/* wait.c */
+extern void ls_wait(bool of_app, void (*work)(void *), void *argument);
 
 /* custom.c */
 extern void ls_custom_act_for(const LsStoreCall *call);

@@ -24,7 +24,8 @@ static LsStatement next_learner = {"SELECT f.learner_id FROM learnsync_data.fail
 								   {"pg_catalog.text", NULL}};
 
 static LsStatement lock_learner = {
-	"SELECT FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1 FOR NO KEY UPDATE", {"pg_catalog.text", NULL}};
+	"SELECT FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1 FOR NO KEY UPDATE SKIP LOCKED",
+	{"pg_catalog.text", NULL}};
 
 /* A request per device, with what is due of it, and when the device was last seen. */
 static LsStatement read_due = {"SELECT pg_catalog.jsonb_build_object('deviceId', w.device_id,"
@@ -56,7 +57,8 @@ typedef struct Due
 
 /*
  * Reads what is due under the learner's lock, which is held to the end: else a corrected copy could be accepted in
- * between, and the copy that we have would be recorded as failed for ever.
+ * between, and the copy that we have would be recorded as failed for ever. A learner who is busy is left for the next
+ * time: one of them must not hold up the others.
  */
 static int
 read_learner(LsText learner, Due **due)
@@ -68,8 +70,7 @@ read_learner(LsText learner, Due **due)
 	int count;
 
 	ls_store_open(&call);
-	ls_store_run(&lock_learner, values, NULL);
-	count = (int) ls_store_run(&read_due, values, NULL);
+	count = ls_store_run(&lock_learner, values, NULL) == 0 ? 0 : (int) ls_store_run(&read_due, values, NULL);
 	MemoryContextSwitchTo(caller);
 	*due = palloc(sizeof(Due) * Max(count, 1));
 	for (int i = 0; i < count; i++)
@@ -132,7 +133,7 @@ learnsync_retry_learner(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < count; i++)
 	{
-		(void) ls_call(learner, due[i].request, ls_push_retry);
+		(void) ls_call((LsCall){.learner = learner, .request = due[i].request}, ls_push_retry);
 		restore(learner, &due[i]);
 	}
 	PG_RETURN_VOID();

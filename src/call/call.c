@@ -42,11 +42,10 @@ give_back_context(MemoryContext context)
 
 /* Works on a request with the store open; only the answer outlives it. */
 Jsonb *
-ls_call(LsText learner, Jsonb *request, LsWork work)
+ls_call(LsCall call, LsWork work)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = take_context(caller);
-	LsCall call = {.learner = learner, .request = request};
 	Jsonb *answer;
 
 	MemoryContextSwitchTo(context);
@@ -64,12 +63,16 @@ ls_call(LsText learner, Jsonb *request, LsWork work)
 Datum
 ls_call_for(FunctionCallInfo fcinfo, LsWork work)
 {
-	return JsonbPGetDatum(ls_call(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1), work));
+	LsCall call = {.learner = ls_learner_served(fcinfo, 0), .request = ls_request_argument(fcinfo, 1)};
+
+	return JsonbPGetDatum(ls_call(call, work));
 }
 
 /* The same for a function of schema learnsync_api: (request), by whoever is signed in. */
 Datum
 ls_call_api(FunctionCallInfo fcinfo, LsWork work)
 {
-	return JsonbPGetDatum(ls_call(ls_learner_current(), ls_request_argument(fcinfo, 0), work));
+	LsCall call = {.learner = ls_learner_current(), .request = ls_request_argument(fcinfo, 0), .of_app = true};
+
+	return JsonbPGetDatum(ls_call(call, work));
 }

@@ -8,6 +8,14 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+/* While apps are paused nobody is served. Long enough a pause that all of them together are no load. */
+static void
+check_enabled(void)
+{
+	if (!learnsync_enabled)
+		ls_refuse_for_now("PT503", ls_refuse_pause(10, 60), "learnsync is paused", "learnsync.enabled is off.");
+}
+
 /*
  * Finds the learner who calls; false where there is none. Where claims are set they alone decide: a pooled
  * connection may still carry the setting of an earlier user.
@@ -17,6 +25,7 @@ ls_learner_find(char **name)
 {
 	const char *claims = GetConfigOption("request.jwt.claims", true, false);
 
+	check_enabled();
 	*name = learnsync_learner_id;
 	if (claims != NULL && claims[0] != '\0' && !ls_json_scan_member(claims, learnsync_jwt_claim, name))
 		return false;
@@ -48,6 +57,14 @@ ls_learner_argument(FunctionCallInfo fcinfo, int argument)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("learner_id must have 1 to %d characters", LS_MAX_ID_CHARS)));
 	return id;
+}
+
+/* The same for a call on behalf of an app. */
+LsText
+ls_learner_served(FunctionCallInfo fcinfo, int argument)
+{
+	check_enabled();
+	return ls_learner_argument(fcinfo, argument);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_current_learner);

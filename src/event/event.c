@@ -136,11 +136,8 @@ touch_device(LsPut *put)
 static void
 do_put(LsPut *put)
 {
-	if (put->nevents == 0)
-		ls_store_read_learner(&put->push);
-	else
-		ls_store_lock_learner(&put->push);
-	put->push.now = GetCurrentTimestamp();
+	put->push.dry_run = put->nevents == 0; /* it writes nothing */
+	ls_batch_begin(&put->push);
 	check_device(put);
 	put->head = ls_progress_new(CurrentMemoryContext);
 	ls_store_read_head(put->push.learner.id, put->head, &put->log, true);

@@ -133,7 +133,7 @@ PG_FUNCTION_INFO_V1(learnsync_api_progress_get);
 Datum
 learnsync_progress_get(PG_FUNCTION_ARGS)
 {
-	return get_for(ls_learner_argument(fcinfo, 0), fcinfo, 1);
+	return get_for(ls_learner_served(fcinfo, 0), fcinfo, 1);
 }
 
 Datum

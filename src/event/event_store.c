@@ -30,8 +30,8 @@ static LsStatement read_events = {"SELECT e.version, e.at, e.event FROM learnsyn
 /* Counts as a push: a trigger that calls learnsync for the same learner is found out by that number. */
 static LsStatement finish_put = {
 	"UPDATE learnsync_data.learner l SET version = $2, push_no = $3 OPERATOR(pg_catalog.+) 1,"
-	" has_failed = l.has_failed OR $4 WHERE l.learner_id" EQ "$1 AND l.push_no" EQ "$3",
-	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool", NULL}};
+	" has_failed = l.has_failed OR $4, rate_at = $5 WHERE l.learner_id" EQ "$1 AND l.push_no" EQ "$3",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool", "pg_catalog.timestamptz", NULL}};
 
 /* $1 is where the last page ended. */
 static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id" GT
@@ -102,9 +102,10 @@ void
 ls_store_finish_put(LsPut *put, bool failed)
 {
 	Datum values[] = {ls_text_to_datum(put->push.learner.id), Int64GetDatum(put->version),
-					  Int64GetDatum(put->push.learner.push_no), BoolGetDatum(failed)};
+					  Int64GetDatum(put->push.learner.push_no), BoolGetDatum(failed),
+					  TimestampTzGetDatum(put->push.learner.rate_at)};
 
-	if (ls_store_run(&finish_put, values, NULL) != 1)
+	if (ls_store_run(&finish_put, values, put->push.learner.rate_at == LS_NO_TIME ? "    n" : NULL) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a push was made within a put of the same learner"),

@@ -228,7 +228,7 @@ ls_put_write(LsPut *put)
 	else if (put->naccepted > 0)
 		write_accepted(put);
 	failed = has_failed(put);
-	if (put->naccepted == 0 && !failed)
+	if (put->naccepted == 0 && !failed && !ls_rate_applies(&put->push))
 		return;
 	write_failed(put);
 	ls_store_finish_put(put, failed);

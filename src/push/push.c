@@ -93,13 +93,7 @@ ls_push_run(LsPush *push)
 {
 	read_items(push);
 	ls_push_find_resources(push);
-	if (push->dry_run)
-		ls_store_read_learner(push);
-	else
-		ls_store_lock_learner(push);
-	push->now = GetCurrentTimestamp();
-	if (ls_rate_applies(push))
-		ls_rate_take(push);
+	ls_batch_begin(push);
 	ls_store_read_known(push);
 	ls_device_check(&push->device);
 	ls_store_check_content(push);
@@ -114,7 +108,7 @@ ls_push_run(LsPush *push)
 void
 ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel)
 {
-	*push = (LsPush){.call = call->store, .channel = channel, .cursor = -1};
+	*push = (LsPush){.call = call->store, .channel = channel, .cursor = -1, .of_app = call->of_app};
 	push->learner.id = call->learner;
 	push->learner.receipt_horizon = push->learner.rate_at = LS_NO_TIME;
 	push->metadata = ls_json_null();
@@ -126,8 +120,8 @@ answer_push(LsCall *call, bool retry)
 	LsPush push;
 
 	ls_push_start(&push, call, &ls_push_channel);
-	push.unmetered = retry;
 	read_envelope(&push, call->request);
+	push.unmetered = retry || push.nitems == 0;
 	ls_push_run(&push);
 	return ls_push_answer(&push);
 }

@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(learnsync_api_xapi_export);
 Datum
 learnsync_xapi_export(PG_FUNCTION_ARGS)
 {
-	return export_for(fcinfo, ls_learner_argument(fcinfo, 0), 1);
+	return export_for(fcinfo, ls_learner_served(fcinfo, 0), 1);
 }
 
 Datum

@@ -118,7 +118,6 @@ open_push(Resolve *resolve)
 	push->item_buckets = palloc0(sizeof(LsItem *));
 	push->resource_buckets = palloc0(sizeof(LsResource *));
 	push->device.id = ls_text(""); /* nobody's: no device has this id */
-	push->now = GetCurrentTimestamp();
 	item->type = ls_store_type(resolve->conflict.type);
 	item->resource_id = resolve->conflict.resource_id;
 	item->change.is_delete = resolve->resolution != USE_MERGED && resolve->conflict.is_delete;
@@ -212,6 +211,14 @@ write_decision(Resolve *resolve, LsResource *resource)
 	ls_store_update_learner(push, true, false);
 }
 
+/* What leaves the resource alone is charged as well. */
+static void
+charge(LsPush *push)
+{
+	push->version = push->learner.version;
+	ls_store_update_learner(push, false, false);
+}
+
 static Jsonb *
 answer_resolve(const Resolve *resolve, const LsResource *resource)
 {
@@ -231,7 +238,7 @@ do_resolve(Resolve *resolve)
 	LsResource *resource;
 
 	find_conflict(resolve);
-	ls_store_lock_learner(push);
+	ls_batch_begin(push);
 	find_conflict(resolve);
 	open_push(resolve);
 	ls_push_find_resources(push);
@@ -245,6 +252,8 @@ do_resolve(Resolve *resolve)
 		decide(resolve, resource);
 		write_decision(resolve, resource);
 	}
+	else if (ls_rate_applies(push))
+		charge(push);
 	ls_store_close_conflict(push->learner.id, resolve->conflict_id, resolutions[resolve->resolution], push->now);
 	return answer_resolve(resolve, resource);
 }

@@ -80,30 +80,53 @@ read_wanted(FunctionCallInfo fcinfo, int argument)
 	return wanted;
 }
 
-/* Lets the device that a request names in or shuts it out; every later statement of whatever session goes by it. */
-static Datum
-set_active(LsText learner, Jsonb *json, bool active)
+/* A device that is let in or shut out. */
+typedef struct Switch
 {
-	JsonbValue request;
-	JsonbValue answer;
+	LsText learner;
 	LsText device;
-	LsStoreCall call;
-	MemoryContext caller = CurrentMemoryContext;
+	bool active;
 	bool found;
+} Switch;
 
-	ls_request_open(json, &request);
-	device = ls_header_or_body_id(&request, "deviceId");
-	ls_store_open(&call);
-	found = ls_store_set_active(learner, device, active);
-	ls_store_close(&call);
-	if (!found)
+/* Waits for a push of the device, which has its row. */
+static void
+write_active(void *argument)
+{
+	Switch *device = argument;
+
+	device->found = ls_store_set_active(device->learner, device->device, device->active);
+}
+
+/* Lets the device that a request names in or shuts it out; every later statement of whatever session goes by it. */
+static Jsonb *
+set_active(const LsCall *call, bool active)
+{
+	Switch device = {.learner = call->learner, .active = active};
+	JsonbValue request;
+	JsonbValue answer = ls_json_object();
+
+	ls_request_open(call->request, &request);
+	device.device = ls_header_or_body_id(&request, "deviceId");
+	ls_wait(call->of_app, write_active, &device);
+	if (!device.found)
 		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("device not found"),
-						errdetail("There is no device \"%s\".", ls_text_string(device))));
-	MemoryContextSwitchTo(caller);
-	answer = ls_json_object();
+						errdetail("There is no device \"%s\".", ls_text_string(device.device))));
 	ls_json_put(&answer, "message",
 				ls_json_string(active ? "Device activated successfully" : "Device deactivated successfully"));
-	return JsonbPGetDatum(ls_json_encode(&answer));
+	return ls_json_encode(&answer);
+}
+
+static Jsonb *
+activate(LsCall *call)
+{
+	return set_active(call, true);
+}
+
+static Jsonb *
+deactivate(LsCall *call)
+{
+	return set_active(call, false);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_devices);
@@ -118,7 +141,7 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_activate_device);
 Datum
 learnsync_sync_devices(PG_FUNCTION_ARGS)
 {
-	return read_for(ls_learner_argument(fcinfo, 0), &(Wanted){0}, read_devices);
+	return read_for(ls_learner_served(fcinfo, 0), &(Wanted){0}, read_devices);
 }
 
 Datum
@@ -126,19 +149,19 @@ learnsync_sync_status(PG_FUNCTION_ARGS)
 {
 	Wanted wanted = read_wanted(fcinfo, 1);
 
-	return read_for(ls_learner_argument(fcinfo, 0), &wanted, read_status);
+	return read_for(ls_learner_served(fcinfo, 0), &wanted, read_status);
 }
 
 Datum
 learnsync_sync_deactivate_device(PG_FUNCTION_ARGS)
 {
-	return set_active(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1), false);
+	return ls_call_for(fcinfo, deactivate);
 }
 
 Datum
 learnsync_sync_activate_device(PG_FUNCTION_ARGS)
 {
-	return set_active(ls_learner_argument(fcinfo, 0), ls_request_argument(fcinfo, 1), true);
+	return ls_call_for(fcinfo, activate);
 }
 
 Datum
@@ -158,11 +181,11 @@ learnsync_api_sync_status(PG_FUNCTION_ARGS)
 Datum
 learnsync_api_sync_deactivate_device(PG_FUNCTION_ARGS)
 {
-	return set_active(ls_learner_current(), ls_request_argument(fcinfo, 0), false);
+	return ls_call_api(fcinfo, deactivate);
 }
 
 Datum
 learnsync_api_sync_activate_device(PG_FUNCTION_ARGS)
 {
-	return set_active(ls_learner_current(), ls_request_argument(fcinfo, 0), true);
+	return ls_call_api(fcinfo, activate);
 }
