@@ -57,8 +57,8 @@ _PG_init(void)
 				 "How long a call through learnsync_api waits for other calls for its learner, before it is refused "
 				 "for now; 0 means no limit.",
 				 &learnsync_max_wait, 1000, 0, INT_MAX, GUC_UNIT_MS);
-	DefineCustomBoolVariable("learnsync.enabled", "Whether calls of apps are answered; while off they are PT503.", NULL,
-							 &learnsync_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("learnsync.enabled", "Whether calls of apps are answered; while off they are PT503.",
+							 NULL, &learnsync_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	define_limit(
 		"learnsync.receipt_days",
 		"Days after which receipts may go; items that old without one are refused then. 0 keeps them for ever.",

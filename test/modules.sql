@@ -145,7 +145,7 @@ SELECT is((SELECT concat_ws(' ', count(*), count(DISTINCT device_id), count(*) F
 -- The rate limit counts requests, not their parts.
 SET LOCAL learnsync.rate_limit = 2;
 SELECT is(pg_temp.progress('fast', pg_temp.event('1', pg_temp.at(1, 1)), pg_temp.event('2', pg_temp.at(2, 2, '{"deviceId": "b"}')), pg_temp.event('3', pg_temp.at(3, 3))), '1 applied, 2 applied, 3 applied', 'three devices are one request');
-SELECT is(left(pg_temp.refusal($$SELECT pg_temp.progress('fast', pg_temp.event(n::text, pg_temp.at(1, 1))) FROM generate_series(5, 9) n$$), 23), 'PT429 | too many pushes', 'too many requests are refused');
+SELECT is(left(pg_temp.refusal($$SELECT pg_temp.progress('fast', pg_temp.event(n::text, pg_temp.at(1, 1))) FROM generate_series(5, 9) n$$), 22), 'PT429 | too many calls', 'too many requests are refused');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -76,7 +76,10 @@ BEGIN
         UPDATE learnsync_data.conflict c SET client_data = NULL
         WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.client_data IS NOT NULL;
     WHEN 'failed' THEN
-        DELETE FROM learnsync_data.failed f WHERE f.ctid >= low AND f.ctid < high AND f.failed_at < cutoff;
+        -- A push that sends one of them again has its row: it is not waited for.
+        DELETE FROM learnsync_data.failed f WHERE f.ctid = ANY (ARRAY(
+            SELECT x.ctid FROM learnsync_data.failed x
+            WHERE x.ctid >= low AND x.ctid < high AND x.failed_at < cutoff FOR UPDATE SKIP LOCKED));
         GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'learner' THEN
         learners := learnsync.lock_learners_as_owner(ARRAY(

@@ -23,9 +23,9 @@ static LsStatement next_learner = {"SELECT f.learner_id FROM learnsync_data.fail
 								   "$1 AND " DUE " ORDER BY f.learner_id LIMIT 1",
 								   {"pg_catalog.text", NULL}};
 
-static LsStatement lock_learner = {
-	"SELECT FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1 FOR NO KEY UPDATE SKIP LOCKED",
-	{"pg_catalog.text", NULL}};
+static LsStatement lock_learner = {"SELECT FROM learnsync_data.learner l WHERE l.learner_id" EQ
+								   "$1 FOR NO KEY UPDATE SKIP LOCKED",
+								   {"pg_catalog.text", NULL}};
 
 /* A request per device, with what is due of it, and when the device was last seen. */
 static LsStatement read_due = {"SELECT pg_catalog.jsonb_build_object('deviceId', w.device_id,"

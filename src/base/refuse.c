@@ -35,8 +35,8 @@ refuse_over_http(const char *code, int seconds, const char *message, const char 
 	add_member(&json, "details", detail);
 	add_member(&json, "hint", hint);
 	ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')), errmsg_internal("%s}", json.data),
-					errdetail_internal("{\"status\": %s, \"headers\": {\"Retry-After\": \"%d\"}}", code + strlen("PT"),
-									   seconds)));
+					errdetail_internal("{\"status\": %s, \"headers\": {\"Retry-After\": \"%d\"}}",
+									   code + strlen("PT"), seconds)));
 }
 
 /* code is PTnnn, nnn being the HTTP status; the message is constant, as PostgREST puts it into the status line. */
@@ -48,6 +48,6 @@ ls_refuse_for_now(const char *code, int seconds, const char *message, const char
 
 	if (method != NULL && method[0] != '\0')
 		refuse_over_http(code, seconds, message, detail, hint);
-	ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])), errmsg_internal("%s", message),
-					errdetail_internal("%s", detail), errhint("%s", hint)));
+	ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
+					errmsg_internal("%s", message), errdetail_internal("%s", detail), errhint("%s", hint)));
 }

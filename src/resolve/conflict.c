@@ -213,7 +213,7 @@ write_decision(Resolve *resolve, LsResource *resource)
 
 /* What leaves the resource alone is charged as well. */
 static void
-charge(LsPush *push)
+note_charge(LsPush *push)
 {
 	push->version = push->learner.version;
 	ls_store_update_learner(push, false, false);
@@ -253,7 +253,7 @@ do_resolve(Resolve *resolve)
 		write_decision(resolve, resource);
 	}
 	else if (ls_rate_applies(push))
-		charge(push);
+		note_charge(push);
 	ls_store_close_conflict(push->learner.id, resolve->conflict_id, resolutions[resolve->resolution], push->now);
 	return answer_resolve(resolve, resource);
 }
