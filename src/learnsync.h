@@ -75,6 +75,7 @@ extern bool ls_text_equal(LsText a, LsText b);
 extern int ls_text_compare(LsText a, LsText b);
 extern int ls_text_compare_keys(LsText a, LsText b);
 extern int ls_text_chars(LsText text);
+extern uint32 ls_text_hash(LsText text);
 extern bool ls_text_is_id(LsText text);
 extern void ls_json_root(Jsonb *jsonb, JsonbValue *value);
 extern bool ls_json_is_object(const JsonbValue *value);

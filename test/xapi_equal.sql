@@ -72,5 +72,22 @@ SELECT ok(NOT bool_or(learnsync.xapi_equal(jsonb_build_object('actor', jsonb_bui
 -- Recursion is bounded by the server's stack: the depth that jsonb itself can have.
 CREATE FUNCTION pg_temp.outcome(statement text) RETURNS text LANGUAGE plpgsql AS $$ DECLARE answer boolean; BEGIN EXECUTE statement INTO answer; RETURN answer; EXCEPTION WHEN statement_too_complex THEN RETURN true; END $$;
 SELECT is(pg_temp.outcome(format('SELECT learnsync.xapi_equal(%1$L, %1$L)', repeat(opening, 3000) || '1' || repeat(closing, 3000))), 'true', 'deep: ' || opening) FROM (VALUES ('[', ']'), ('{"object": ', '}'), ('{"objectType": "SubStatement", "object": ', '}'), ('{"actor": {"member": [', ']}}')) v (opening, closing);
+
+-- Groups in groups: 30 levels of them, each beside a chain of as many.
+CREATE FUNCTION pg_temp.groups(levels int, beside boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    member jsonb := '{"mbox": "mailto:a@b"}';
+    made jsonb := member;
+BEGIN
+    FOR level IN 1..levels LOOP
+        made := jsonb_build_object('objectType', 'Group', 'member', jsonb_build_array(
+            made, CASE WHEN beside THEN pg_temp.groups(level, false) ELSE member END));
+    END LOOP;
+    RETURN made;
+END
+$$;
+CREATE TEMP TABLE nested AS SELECT jsonb_build_object('actor', pg_temp.groups(30, true)) AS statement;
+SET LOCAL statement_timeout = '5s';
+SELECT ok(learnsync.xapi_equal(statement, statement), 'groups in groups take no longer than their size') FROM nested;
 SELECT finish();
 ROLLBACK;

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "learnsync.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -73,6 +74,20 @@ int
 ls_text_chars(LsText text)
 {
 	return pg_mbstrlen_with_len(text.data, text.length);
+}
+
+/* A hash by a seed of this process, so that nobody can choose texts that collide. */
+uint32
+ls_text_hash(LsText text)
+{
+	static uint64 seed = 0;
+
+	while (seed == 0)
+	{
+		if (!pg_strong_random(&seed, sizeof(seed)))
+			elog(ERROR, "no random numbers");
+	}
+	return (uint32) hash_bytes_extended((const unsigned char *) text.data, text.length, seed);
 }
 
 /* Ids of all kinds have 1 to 200 characters. */
@@ -181,26 +196,29 @@ type_rank(const JsonbValue *value)
 	}
 }
 
+/* By the number of entries, then entry by entry, of an object first by its key. */
 static int
 compare_containers(const JsonbValue *a, const JsonbValue *b)
 {
-	JsonbIterator *ia = JsonbIteratorInit(a->val.binary.data);
-	JsonbIterator *ib = JsonbIteratorInit(b->val.binary.data);
-	JsonbValue va;
-	JsonbValue vb;
-	JsonbIteratorToken token;
+	bool are_objects = ls_json_is_object(a);
 	int order = ls_json_count(a) - ls_json_count(b);
+	LsJsonWalk walk_a;
+	LsJsonWalk walk_b;
+	LsText key_a;
+	LsText key_b;
+	JsonbValue value_a;
+	JsonbValue value_b;
 
 	check_stack_depth();
-	JsonbIteratorNext(&ia, &va, true);
-	JsonbIteratorNext(&ib, &vb, true);
-	while (order == 0)
+	ls_json_walk(&walk_a, a);
+	ls_json_walk(&walk_b, b);
+	while (order == 0 && ls_json_walk_next(&walk_a, &key_a, &value_a) && ls_json_walk_next(&walk_b, &key_b, &value_b))
 	{
-		token = JsonbIteratorNext(&ia, &va, true);
-		JsonbIteratorNext(&ib, &vb, true);
-		if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
-			break;
-		order = ls_json_compare(&va, &vb);
+		CHECK_FOR_INTERRUPTS();
+		if (are_objects)
+			order = ls_text_compare(key_a, key_b);
+		if (order == 0)
+			order = ls_json_compare(&value_a, &value_b);
 	}
 	return order;
 }

@@ -285,7 +285,6 @@ typedef struct LsSqlRule
 {
 	Jsonb *json;
 	LsRule *compiled;
-	struct LsSqlRule *next; /* among those of one function */
 } LsSqlRule;
 
 extern const LsSqlRule *ls_merge_sql_rule(FmgrInfo *function, const Jsonb *json);

@@ -7,6 +7,8 @@
 #include "merge/merge.h"
 #include "utils/builtins.h"
 
+#define FIRST_RULES 4
+
 static void
 refuse(const LsFailure *failure)
 {
@@ -34,35 +36,85 @@ ls_merge_sql_same(const LsSqlRule *a, const LsSqlRule *b)
 	return a == b || same_json(a->json, b->json);
 }
 
+/* The rules that one function has met in a query. */
+typedef struct RuleEntry
+{
+	LsText bytes; /* the rule's jsonb */
+	LsSqlRule *rule;
+	uint32 hash;
+	char status;
+} RuleEntry;
+
+#define SH_PREFIX rules
+#define SH_ELEMENT_TYPE RuleEntry
+#define SH_KEY_TYPE LsText
+#define SH_KEY bytes
+#define SH_HASH_KEY(table, key) ls_text_hash(key)
+#define SH_EQUAL(table, a, b) ls_text_equal(a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct SqlRules
+{
+	const LsSqlRule *last; /* of the call before; mostly it is the same rule again */
+	rules_hash *known;
+} SqlRules;
+
+static LsText
+bytes_of(const Jsonb *json)
+{
+	return (LsText){(const char *) json, VARSIZE(json)};
+}
+
 static LsSqlRule *
-compile_rule(const Jsonb *json, LsSqlRule *next)
+compile_rule(const Jsonb *json)
 {
 	LsSqlRule *rule = palloc(sizeof(LsSqlRule));
 
 	rule->json = memcpy(palloc(VARSIZE(json)), json, VARSIZE(json));
 	rule->compiled = ls_rule_compile(rule->json);
-	rule->next = next;
 	if (rule->compiled->policy == LS_POLICY_CUSTOM)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("policy custom merges in a push only"),
 						errhint("Call its function itself.")));
 	return rule;
 }
 
+static SqlRules *
+no_rules(MemoryContext context)
+{
+	SqlRules *rules = MemoryContextAllocZero(context, sizeof(SqlRules));
+
+	rules->known = rules_create(context, FIRST_RULES, NULL);
+	return rules;
+}
+
 /* The rule, compiled once for all calls of the function in a query. */
 const LsSqlRule *
 ls_merge_sql_rule(FmgrInfo *function, const Jsonb *json)
 {
-	LsSqlRule *rule = function->fn_extra;
-	MemoryContext caller;
+	SqlRules *rules = function->fn_extra;
+	RuleEntry *entry;
+	bool found;
 
-	while (rule != NULL && !same_json(rule->json, json))
-		rule = rule->next;
-	if (rule != NULL)
-		return rule;
-	caller = MemoryContextSwitchTo(function->fn_mcxt);
-	function->fn_extra = compile_rule(json, function->fn_extra);
-	MemoryContextSwitchTo(caller);
-	return function->fn_extra;
+	if (rules == NULL)
+		function->fn_extra = rules = no_rules(function->fn_mcxt);
+	if (rules->last != NULL && same_json(rules->last->json, json))
+		return rules->last;
+	entry = rules_lookup(rules->known, bytes_of(json));
+	if (entry == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(function->fn_mcxt);
+		LsSqlRule *rule = compile_rule(json);
+
+		MemoryContextSwitchTo(caller);
+		entry = rules_insert(rules->known, bytes_of(rule->json), &found);
+		entry->rule = rule;
+	}
+	return rules->last = entry->rule;
 }
 
 /* The rule in that argument. */

@@ -99,8 +99,9 @@ typedef struct LsContent
 	LsText id;
 	LsKept latest[LS_COMPLETED]; /* the last event with not_started, with in_progress */
 	LsTrail trails[LS_STATUSES - LS_COMPLETED]; /* those with completed, with passed */
-	LsKept *scores; /* in order; each is greater than all later ones */
+	LsKept *scores;
 	int nscores;
+	int nsorted; /* the first so many are in order, each greater than the next; all of them, once settled */
 	int scores_room;
 	LsKept version;
 	int ninteractions;
@@ -198,6 +199,8 @@ extern void ls_progress_add_content(LsProgress *progress, const LsEvent *event);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
 extern void ls_progress_sort_trail(LsTrail *trail);
+extern int ls_progress_compare_scores(Numeric a, Numeric b);
+extern void ls_progress_sort_scores(LsContent *content);
 
 /* progress_row.c */
 extern LsContentRow ls_progress_row(const LsContent *content);

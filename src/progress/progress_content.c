@@ -12,12 +12,6 @@
 #define FIRST_CONTENTS 4
 #define FIRST_INTERACTIONS 8
 
-static uint32
-hash_text(LsText text)
-{
-	return hash_bytes((const unsigned char *) text.data, text.length);
-}
-
 /* All contents of a state, by id. */
 typedef struct ContentEntry
 {
@@ -31,7 +25,7 @@ typedef struct ContentEntry
 #define SH_ELEMENT_TYPE ContentEntry
 #define SH_KEY_TYPE LsText
 #define SH_KEY id
-#define SH_HASH_KEY(table, key) hash_text(key)
+#define SH_HASH_KEY(table, key) ls_text_hash(key)
 #define SH_EQUAL(table, a, b) ls_text_equal(a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(table, entry) (entry)->hash
@@ -59,7 +53,7 @@ typedef struct InteractionEntry
 #define SH_ELEMENT_TYPE InteractionEntry
 #define SH_KEY_TYPE InteractionKey
 #define SH_KEY key
-#define SH_HASH_KEY(table, key) hash_combine(hash_text((key).id), (uint32) ((uintptr_t) (key).content >> 4))
+#define SH_HASH_KEY(table, key) hash_combine(ls_text_hash((key).id), (uint32) ((uintptr_t) (key).content >> 4))
 #define SH_EQUAL(table, a, b) ((a).content == (b).content && ls_text_equal((a).id, (b).id))
 #define SH_STORE_HASH
 #define SH_GET_HASH(table, entry) (entry)->hash
@@ -166,12 +160,6 @@ ls_progress_trim(Numeric score)
 }
 
 static int
-compare_scores(Numeric a, Numeric b)
-{
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
-static int
 compare_place(const LsPoint *point, const LsKept *kept)
 {
 	LsPoint other = ls_kept_point(kept);
@@ -179,44 +167,62 @@ compare_place(const LsPoint *point, const LsKept *kept)
 	return ls_point_compare(point, &other);
 }
 
-/* Puts one score where those of [from, to) stood. */
-static void
-replace_scores(LsProgress *progress, LsContent *content, int from, int to, const LsPoint *point, Numeric score)
+/* Whether an event at or after the point has stated as great a score, of those that are sorted. */
+static bool
+is_beaten(const LsContent *content, const LsPoint *point, Numeric score)
 {
-	int rest = content->nscores - to;
+	int low = 0;
+	int high = content->nsorted;
 
-	if (from == to && content->nscores == content->scores_room)
-		content->scores = enlarge(progress, content->scores, &content->scores_room, 1, sizeof(LsKept));
-	if (from + 1 != to)
-		memmove(&content->scores[from + 1], &content->scores[to], rest * sizeof(LsKept));
-	if (from == to)
-		memset(&content->scores[from], 0, sizeof(LsKept));
-	content->nscores = from + 1 + rest;
-	ls_progress_keep(progress, &content->scores[from], point, (LsText){(char *) score, VARSIZE_ANY(score)});
-	content->changed = true;
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (compare_place(point, &content->scores[middle]) > 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < content->nsorted && ls_progress_compare_scores(score, (Numeric) content->scores[low].block) <= 0;
+}
+
+/* Makes room for one more score, where what is beaten by now takes none. */
+static void
+make_room_for_score(LsProgress *progress, LsContent *content)
+{
+	int before = content->scores_room;
+
+	if (content->nscores < before)
+		return;
+	ls_progress_sort_scores(content);
+	if (content->nscores * 2 < before)
+		return;
+	content->scores = enlarge(progress, content->scores, &content->scores_room, 1, sizeof(LsKept));
+	memset(content->scores + before, 0, (content->scores_room - before) * sizeof(LsKept));
 }
 
 /*
  * An event stated this score. Only scores that are greater than all later ones can become the maximum, now or after
- * a reset.
+ * a reset. Those that come in order beat earlier ones at once; others are sorted in later, many at a time.
  */
 void
 ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point, Numeric score)
 {
-	const LsKept *scores = content->scores;
-	int from = content->nscores;
-	int to;
+	bool in_order;
 
-	while (from > 0 && compare_place(point, &scores[from - 1]) <= 0)
-		from--;
-	if (from < content->nscores && compare_scores(score, (Numeric) scores[from].block) <= 0)
+	if (is_beaten(content, point, score))
 		return;
-	to = from;
-	if (to < content->nscores && compare_place(point, &scores[to]) == 0)
-		to++;
-	while (from > 0 && compare_scores(score, (Numeric) scores[from - 1].block) >= 0)
-		from--;
-	replace_scores(progress, content, from, to, point, score);
+	make_room_for_score(progress, content);
+	in_order = content->nsorted == content->nscores &&
+			   (content->nscores == 0 || compare_place(point, &content->scores[content->nscores - 1]) > 0);
+	while (in_order && content->nscores > 0 &&
+		   ls_progress_compare_scores(score, (Numeric) content->scores[content->nscores - 1].block) >= 0)
+		content->nscores--;
+	ls_progress_keep(progress, &content->scores[content->nscores++], point,
+					 (LsText){(char *) score, VARSIZE_ANY(score)});
+	if (in_order)
+		content->nsorted = content->nscores;
+	content->changed = true;
 }
 
 /* An event stated this contentVersion. */

@@ -6,6 +6,8 @@
 
 #include "miscadmin.h"
 #include "progress/progress.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
 
 static int
 compare_marks(const void *a, const void *b)
@@ -44,6 +46,47 @@ ls_progress_sort_trail(LsTrail *trail)
 	}
 	trail->nmarks = kept + 1;
 	trail->unsorted = false;
+}
+
+int
+ls_progress_compare_scores(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+static int
+compare_kept_scores(const void *a, const void *b)
+{
+	const LsKept *one = a;
+	const LsKept *other = b;
+	LsPoint left = ls_kept_point(one);
+	LsPoint right = ls_kept_point(other);
+	int order = ls_point_compare(&left, &right);
+
+	CHECK_FOR_INTERRUPTS();
+	return order != 0 ? order : ls_progress_compare_scores((Numeric) one->block, (Numeric) other->block);
+}
+
+/* Sorts scores and takes out those that are not greater than all later ones. */
+void
+ls_progress_sort_scores(LsContent *content)
+{
+	LsKept *scores = content->scores;
+	int count = content->nscores;
+	int first = count;
+
+	if (content->nsorted == count)
+		return;
+	qsort(scores, count, sizeof(LsKept), compare_kept_scores);
+	for (int i = count - 1; i >= 0; i--)
+	{
+		if (first == count ||
+			ls_progress_compare_scores((Numeric) scores[i].block, (Numeric) scores[first].block) > 0)
+			scores[--first] = scores[i];
+	}
+	content->nscores = content->nsorted = count - first;
+	memmove(scores, scores + first, content->nscores * sizeof(LsKept));
+	memset(scores + content->nscores, 0, first * sizeof(LsKept)); /* their memory is in use further up */
 }
 
 static bool
@@ -88,8 +131,9 @@ wipe_scores(const LsPoint *reset, LsContent *content)
 		wiped++;
 	if (wiped == 0)
 		return;
-	content->nscores -= wiped;
+	content->nscores = content->nsorted = content->nscores - wiped;
 	memmove(content->scores, content->scores + wiped, content->nscores * sizeof(LsKept));
+	memset(content->scores + content->nscores, 0, wiped * sizeof(LsKept));
 }
 
 static void
@@ -131,6 +175,7 @@ ls_progress_settle(LsProgress *progress, int *count)
 		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < lengthof(contents[i]->trails); j++)
 			ls_progress_sort_trail(&contents[i]->trails[j]);
+		ls_progress_sort_scores(contents[i]);
 		if (has_reset)
 			wipe_content(&progress->reset, contents[i]);
 		if (!is_empty(contents[i]))

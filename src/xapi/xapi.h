@@ -134,14 +134,15 @@ extern bool ls_xapi_instant(LsText text, int64 *milliseconds);
 
 /* xapi_order.c */
 extern LsXapiOrder ls_xapi_order_value;
-extern LsXapiOrder ls_xapi_order_actor_type;
 extern LsXapiOrder ls_xapi_order_activity_type;
 extern LsXapiOrder ls_xapi_order_any_case;
-extern LsXapiOrder ls_xapi_order_mbox;
 extern LsXapiOrder ls_xapi_order_time;
 extern LsXapiOrder ls_xapi_order_duration;
 extern LsXapiOrder ls_xapi_order_id;
 extern LsXapiOrder ls_xapi_order_timestamp;
+
+/* xapi_digest.c */
+extern LsXapiOrder ls_xapi_order_actor;
 
 /* xapi_actor.c */
 extern LsXapiTest ls_xapi_actor;

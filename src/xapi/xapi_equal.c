@@ -1,8 +1,6 @@
 /*
  * xapi_equal.c
  *		Are two xAPI statements the same, by xAPI Data 2.3.1? What an LRS may set or change makes no difference.
- *
- * Below the statement all comparisons are total orders, so that lists without an order can be sorted by them.
  */
 #include "postgres.h"
 
@@ -14,15 +12,7 @@ static LsXapiOrder compare_object;
 static LsXapiOrder compare_object_of_statement;
 static LsXapiOrder compare_list;
 static LsXapiOrder compare_activities;
-static LsXapiOrder compare_members;
 
-static const LsXapiRule actor[] = {
-	{LS_XAPI_KEY("mbox"), ls_xapi_order_mbox},
-	{LS_XAPI_KEY("member"), compare_members},
-	{LS_XAPI_KEY("objectType"), ls_xapi_order_actor_type},
-	{LS_XAPI_KEY("mbox_sha1sum"), ls_xapi_order_any_case},
-	{{NULL}},
-};
 static const LsXapiRule verb[] = {
 	{LS_XAPI_KEY("display"), ignore},
 	{{NULL}},
@@ -48,15 +38,15 @@ static const LsXapiRule context_activities[] = {
 	{{NULL}},
 };
 static const LsXapiRule context_actor[] = {
-	{LS_XAPI_KEY("agent"), compare_object, actor},
-	{LS_XAPI_KEY("group"), compare_object, actor},
+	{LS_XAPI_KEY("agent"), ls_xapi_order_actor},
+	{LS_XAPI_KEY("group"), ls_xapi_order_actor},
 	{{NULL}},
 };
 static const LsXapiRule context[] = {
-	{LS_XAPI_KEY("team"), compare_object, actor},
+	{LS_XAPI_KEY("team"), ls_xapi_order_actor},
 	{LS_XAPI_KEY("language"), ls_xapi_order_any_case},
 	{LS_XAPI_KEY("statement"), compare_object, reference},
-	{LS_XAPI_KEY("instructor"), compare_object, actor},
+	{LS_XAPI_KEY("instructor"), ls_xapi_order_actor},
 	{LS_XAPI_KEY("registration"), ls_xapi_order_any_case},
 	{LS_XAPI_KEY("contextAgents"), compare_list, context_actor},
 	{LS_XAPI_KEY("contextGroups"), compare_list, context_actor},
@@ -69,7 +59,7 @@ static const LsXapiRule attachment[] = {
 };
 static const LsXapiRule sub_statement[] = {
 	{LS_XAPI_KEY("verb"), compare_object, verb},
-	{LS_XAPI_KEY("actor"), compare_object, actor},
+	{LS_XAPI_KEY("actor"), ls_xapi_order_actor},
 	{LS_XAPI_KEY("object"), compare_object_of_statement},
 	{LS_XAPI_KEY("result"), compare_object, result},
 	{LS_XAPI_KEY("context"), compare_object, context},
@@ -82,7 +72,7 @@ static const LsXapiRule sub_statement[] = {
 static const LsXapiRule statement[] = {
 	{LS_XAPI_KEY("id"), ls_xapi_order_id},
 	{LS_XAPI_KEY("verb"), compare_object, verb},
-	{LS_XAPI_KEY("actor"), compare_object, actor},
+	{LS_XAPI_KEY("actor"), ls_xapi_order_actor},
 	{LS_XAPI_KEY("object"), compare_object_of_statement},
 	{LS_XAPI_KEY("result"), compare_object, result},
 	{LS_XAPI_KEY("stored"), ignore},
@@ -149,6 +139,7 @@ compare_by_rules(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rul
 		LsText key = first <= 0 ? one.key : other.key;
 		LsXapiOrder *compare = ls_xapi_order_value;
 
+		CHECK_FOR_INTERRUPTS();
 		while (rules->name.data != NULL && ls_text_compare_keys(rules->name, key) < 0)
 			rules++;
 		if (rules->name.data != NULL && ls_text_equal(rules->name, key))
@@ -170,7 +161,23 @@ compare_object(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules
 	return compare_by_rules(a, b, rules);
 }
 
-/* The rules for the object of a statement; NULL where it is none. */
+/* Whether the object of a statement is of that type. */
+static bool
+is_of_type(const JsonbValue *object, LsText name)
+{
+	JsonbValue type;
+
+	return object != NULL && ls_json_is_object(object) && ls_json_get(object, "objectType", &type) &&
+		   type.type == jbvString && ls_text_equal(ls_text_of(&type), name);
+}
+
+static bool
+is_actor(const JsonbValue *object)
+{
+	return is_of_type(object, LS_XAPI_NAME("Agent")) || is_of_type(object, LS_XAPI_NAME("Group"));
+}
+
+/* The rules for the object of a statement that is no actor; NULL where it is none. */
 static const LsXapiRule *
 rules_of_object(const JsonbValue *object)
 {
@@ -178,22 +185,18 @@ rules_of_object(const JsonbValue *object)
 
 	if (object == NULL || !ls_json_is_object(object))
 		return NULL;
-	if (!ls_json_get(object, "objectType", &type))
+	if (!ls_json_get(object, "objectType", &type) || is_of_type(object, LS_XAPI_NAME("Activity")))
 		return activity;
-	if (type.type != jbvString)
-		return NULL;
-	if (ls_text_equal(ls_text_of(&type), ls_text("Activity")))
-		return activity;
-	if (ls_text_equal(ls_text_of(&type), ls_text("Agent")) || ls_text_equal(ls_text_of(&type), ls_text("Group")))
-		return actor;
-	if (ls_text_equal(ls_text_of(&type), ls_text("StatementRef")))
+	if (is_of_type(object, LS_XAPI_NAME("StatementRef")))
 		return reference;
-	return ls_text_equal(ls_text_of(&type), ls_text("SubStatement")) ? sub_statement : NULL;
+	return is_of_type(object, LS_XAPI_NAME("SubStatement")) ? sub_statement : NULL;
 }
 
 static int
 compare_object_of_statement(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules)
 {
+	if (is_actor(a) && is_actor(b))
+		return ls_xapi_order_actor(a, b, NULL);
 	rules = rules_of_object(a);
 	if (rules == NULL || rules != rules_of_object(b))
 		return ls_xapi_order_value(a, b, NULL);
@@ -244,6 +247,7 @@ compare_activities(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *r
 		JsonbValue va;
 		JsonbValue vb;
 
+		CHECK_FOR_INTERRUPTS();
 		next_element(&one, &va);
 		next_element(&other, &vb);
 		order = compare_object(&va, &vb, rules);
@@ -255,45 +259,6 @@ static int
 compare_list(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules)
 {
 	return are_arrays(a, b) ? compare_activities(a, b, rules) : ls_xapi_order_value(a, b, NULL);
-}
-
-static int
-compare_actors(const void *a, const void *b)
-{
-	return compare_object(a, b, actor);
-}
-
-static JsonbValue *
-sort_members(const JsonbValue *list)
-{
-	int count = ls_json_count(list);
-	JsonbValue *members = MemoryContextAllocHuge(CurrentMemoryContext, (Size) count * sizeof(JsonbValue));
-	LsJsonWalk walk;
-
-	ls_json_walk(&walk, list);
-	for (int i = 0; i < count; i++)
-		ls_json_walk_next(&walk, NULL, &members[i]);
-	qsort(members, count, sizeof(JsonbValue), compare_actors);
-	return members;
-}
-
-/* The members of a group have no order. */
-static int
-compare_members(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules)
-{
-	JsonbValue *one;
-	JsonbValue *other;
-	int order = 0;
-
-	if (!are_arrays(a, b) || ls_json_count(a) != ls_json_count(b))
-		return ls_xapi_order_value(a, b, NULL);
-	one = sort_members(a);
-	other = sort_members(b);
-	for (int i = 0; order == 0 && i < ls_json_count(a); i++)
-		order = compare_actors(&one[i], &other[i]);
-	pfree(one);
-	pfree(other);
-	return order;
 }
 
 /* Whether two statements that lie in jsonb are the same statement. */

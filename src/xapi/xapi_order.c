@@ -1,8 +1,6 @@
 /*
  * xapi_order.c
  *		Orders values of one property of two statements; values that are the same statement's have order 0.
- *
- * All but those of the id and of the timestamp are total orders, so that lists can be sorted by them.
  */
 #include "postgres.h"
 
@@ -30,24 +28,12 @@ ls_xapi_order_value(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *
 	return ls_json_compare(a, b);
 }
 
-static int
-compare_type(const JsonbValue *a, const JsonbValue *b, const char *usual)
-{
-	JsonbValue absent = ls_json_string(usual);
-
-	return ls_json_compare(a != NULL ? a : &absent, b != NULL ? b : &absent);
-}
-
-int
-ls_xapi_order_actor_type(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules)
-{
-	return compare_type(a, b, "Agent");
-}
-
 int
 ls_xapi_order_activity_type(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules)
 {
-	return compare_type(a, b, "Activity");
+	JsonbValue usual = ls_json_string("Activity");
+
+	return ls_json_compare(a != NULL ? a : &usual, b != NULL ? b : &usual);
 }
 
 /* Hexadecimal and language tags. */
@@ -57,41 +43,6 @@ ls_xapi_order_any_case(const JsonbValue *a, const JsonbValue *b, const LsXapiRul
 	if (!are_strings(a, b))
 		return ls_xapi_order_value(a, b, NULL);
 	return ls_xapi_compare_any_case(ls_text_of(a), ls_text_of(b));
-}
-
-/* Splits an address behind its last @. */
-static LsText
-split_domain(LsText *text)
-{
-	LsText domain = {text->data + text->length, 0};
-
-	while (domain.data > text->data && domain.data[-1] != '@')
-	{
-		domain.data--;
-		domain.length++;
-	}
-	text->length -= domain.length;
-	return domain;
-}
-
-/* The domain's case does not matter, the mailbox's does. */
-int
-ls_xapi_order_mbox(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules)
-{
-	LsText one;
-	LsText other;
-	LsText one_domain;
-	LsText other_domain;
-	int order;
-
-	if (!are_strings(a, b))
-		return ls_xapi_order_value(a, b, NULL);
-	one = ls_text_of(a);
-	other = ls_text_of(b);
-	one_domain = split_domain(&one);
-	other_domain = split_domain(&other);
-	order = compare_texts(one, other);
-	return order != 0 ? order : ls_xapi_compare_any_case(one_domain, other_domain);
 }
 
 /* Instants, by millisecond; an LRS may show them in another zone and cut off what is finer. */
