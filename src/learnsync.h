@@ -20,6 +20,7 @@
 #define LS_MAX_ID_CHARS 200
 #define LS_MAX_RESOURCE_ID_BYTES 800 /* what an index row has room for, beside the learner's id and a member's */
 #define LS_MAX_LIST_NAME_BYTES 64
+#define LS_MAX_TYPE_NAME_BYTES 64 /* with the zero at its end */
 #define LS_MAX_KEYS 8
 #define LS_FIRST_VERSION INT64CONST(1) /* a learner's version when nothing was seen */
 #define LS_MAX_CURSOR (INT64CONST(1) << 53)

@@ -13,6 +13,7 @@ typedef struct LsStoreCall
 {
 	Oid caller;
 	int context;
+	uint64 outer; /* the call in the midst of which this one is made, 0 = none */
 } LsStoreCall;
 
 /* A call of an app, while the store is open. */
@@ -259,12 +260,16 @@ extern Jsonb *ls_pull_answer(LsPull *pull);
 extern void ls_store_init(void);
 extern void ls_store_open(LsStoreCall *call);
 extern void ls_store_close(LsStoreCall *call);
-extern bool ls_store_is_guarded(void);
+extern void ls_store_forget_rows(void);
+extern bool ls_store_is_guarded(const char *table);
 extern LsText ls_store_epoch(void);
+extern Oid ls_store_type_table(void);
+extern uint64 ls_store_changes(void);
+extern uint64 ls_store_call_number(void);
 
 /* type_store.c */
-extern void ls_store_renew_types(void);
 extern const LsType *ls_store_type(LsText name);
+extern const LsType *ls_store_hold_type(LsText name);
 
 /* content_store.c */
 extern void ls_store_check_content(LsPush *push);

@@ -4,9 +4,11 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "store/store.h"
 #include "utils/builtins.h"
 
+#define MAX_TRIES 100 /* to lock a learner who is added and erased again and again */
 #define LEARNER_COLUMNS                                                                                              \
 	"SELECT l.version, l.log_version, l.push_no, l.has_failed, l.receipt_horizon, l.rate_at, l.ctid,"                \
 	" l.epoch::pg_catalog.text FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
@@ -87,17 +89,28 @@ ls_store_read_epoch(LsText learner)
 	return ls_learner_epoch(found ? ls_store_text(0, 1) : (LsText){NULL, 0});
 }
 
-/* Locks the learner's row, which is made where it is missing. Whoever waited reads it as it is after the wait. */
+/*
+ * Locks the learner's row, which is made where it is missing. Whoever waited reads it as it is after the wait. Another
+ * session may add the row as we do and be erased before we lock it, which is tried again.
+ */
 void
 ls_store_lock_learner(LsPush *push)
 {
 	Datum values[] = {ls_text_to_datum(push->learner.id)};
+	int tries = 0;
 
 	if (take_learner(push, &lock_learner))
 		return;
-	ls_store_run(&add_learner, values, NULL);
-	if (!take_learner(push, &lock_learner))
-		elog(ERROR, "learner vanished while it was added");
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (tries++ == MAX_TRIES)
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+							errmsg("the learner's row was removed or refused outside learnsync"),
+							errhint("Leave writing learnsync_data.learner to learnsync; a BEFORE trigger must not "
+									"skip or rename rows.")));
+		ls_store_run(&add_learner, values, NULL);
+	} while (!take_learner(push, &lock_learner));
 	ls_store_refuse_forgotten(push->learner.id);
 }
 

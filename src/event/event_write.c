@@ -217,7 +217,7 @@ write_failed(LsPut *put)
 void
 ls_put_write(LsPut *put)
 {
-	bool guarded = ls_store_is_guarded();
+	bool guarded = put->naccepted > 0 && ls_store_is_guarded("event");
 	bool failed;
 
 	/* A reset does without, unless it is itself what is refused. */

@@ -52,7 +52,7 @@ read_event(LsItem *item, const char *type, LsFailure *failure)
 {
 	item->operation = ls_text("update");
 	item->type_name = ls_text(type);
-	item->type = ls_store_type(item->type_name);
+	item->type = ls_store_hold_type(item->type_name);
 	if (item->type == NULL)
 		return ls_fail(failure, "unknown_type", "", "resource type %s was dropped", type);
 	if (device_of(&item->raw).length == 0)
@@ -184,17 +184,6 @@ run_length(const JsonbValue *events, int count)
 	return length;
 }
 
-/* Gives back the rows that were read, which live as long as the store is open. */
-static void
-reopen_store(LsCall *call)
-{
-	MemoryContext context = CurrentMemoryContext;
-
-	ls_store_close(&call->store);
-	ls_store_open(&call->store);
-	MemoryContextSwitchTo(context);
-}
-
 /* One run of events of one device, which is a push. A request may be of a thousand: the memory it used is given back. */
 static void
 push_run(LsPush *push, JsonbValue *results)
@@ -232,7 +221,7 @@ push_events(LsCall *call, const LsChannel *channel)
 		LsPush push;
 
 		if (done > 0)
-			reopen_store(call);
+			ls_store_forget_rows();
 		length = run_length(&events[done], count - done);
 		ls_push_start(&push, call, channel);
 		push.unmetered = done > 0;

@@ -14,7 +14,7 @@ read_activity(LsItem *item, LsFailure *failure)
 
 	item->operation = ls_text("create");
 	item->type_name = ls_text("activity");
-	item->type = ls_store_type(item->type_name);
+	item->type = ls_store_hold_type(item->type_name);
 	if (item->type == NULL)
 		return ls_fail(failure, "unknown_type", "", "resource type activity was dropped");
 	item->data = item->change.data = item->raw;

@@ -87,13 +87,16 @@ ls_device_check(const LsDevice *device)
 						errhint("sync_activate_device lets it in again.")));
 }
 
-/* From the items as they came to what they did. */
+/*
+ * From the items as they came to what they did. They are read under the learner's lock: only there is it certain that no
+ * push of the learner has gone by a newer rule.
+ */
 void
 ls_push_run(LsPush *push)
 {
+	ls_batch_begin(push);
 	read_items(push);
 	ls_push_find_resources(push);
-	ls_batch_begin(push);
 	ls_store_read_known(push);
 	ls_device_check(&push->device);
 	ls_store_check_content(push);

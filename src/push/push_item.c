@@ -36,7 +36,7 @@ read_type(LsItem *item, LsFailure *failure)
 	if (!ls_json_get(&item->raw, "resourceType", &value) || value.type != jbvString)
 		return ls_fail(failure, "invalid", "resourceType", "resourceType must be a string");
 	item->type_name = ls_text_of(&value);
-	item->type = ls_store_type(item->type_name);
+	item->type = ls_store_hold_type(item->type_name);
 	if (item->type == NULL)
 		return ls_fail(failure, "unknown_type", "resourceType", "unknown resource type");
 	return true;

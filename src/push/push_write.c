@@ -90,7 +90,7 @@ ls_push_write(LsPush *push)
 {
 	bool logged;
 
-	if (ls_store_is_guarded())
+	if (push->naccepted > 0 && ls_store_is_guarded("resource"))
 		write_guarded(push);
 	else if (push->naccepted > 0)
 		ls_store_write_accepted(push);

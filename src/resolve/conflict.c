@@ -118,7 +118,7 @@ open_push(Resolve *resolve)
 	push->item_buckets = palloc0(sizeof(LsItem *));
 	push->resource_buckets = palloc0(sizeof(LsResource *));
 	push->device.id = ls_text(""); /* nobody's: no device has this id */
-	item->type = ls_store_type(resolve->conflict.type);
+	item->type = ls_store_hold_type(resolve->conflict.type);
 	item->resource_id = resolve->conflict.resource_id;
 	item->change.is_delete = resolve->resolution != USE_MERGED && resolve->conflict.is_delete;
 	item->change.at = resolve->conflict.at;

@@ -5,11 +5,13 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "store/store.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -28,21 +30,27 @@ static struct
 	bool valid;
 	Oid owner;
 	Oid row_type; /* one of our types: another one means that the extension was created anew */
+	Oid type_table; /* resource_type */
 	bool guarded;
 	char epoch[37];
 } instance;
+
+static uint64 changes; /* how often this session heard that a relation had changed, or rules */
+static uint64 calls; /* that ever opened the store */
+static uint64 current_call; /* the innermost one */
 
 static LsStatement *prepared;
 static LsRowType *row_types;
 
 /*
- * Any change of any relation makes the next call look again. Telling ours from others would need their oids here,
- * and looking costs one short query.
+ * Any change of any relation makes the next call look again, and rules count as such. Telling ours from others would
+ * need their oids here, and looking costs one short query.
  */
 static void
 forget_instance(Datum argument, Oid relation)
 {
 	instance.valid = false;
+	changes++;
 }
 
 void
@@ -58,13 +66,20 @@ refuse_without_setup(void)
 					errhint("Run SELECT learnsync.setup(); as a superuser.")));
 }
 
+/* One of the tables; InvalidOid where it is missing. */
+static Oid
+find_table(const char *name)
+{
+	Oid schema = get_namespace_oid("learnsync_data", true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
 /* The owner of the tables, whom our statements run as. */
 static Oid
 find_owner(void)
 {
-	Oid schema = get_namespace_oid("learnsync_data", true);
-	Oid table = OidIsValid(schema) ? get_relname_relid("instance", schema) : InvalidOid;
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(find_table("instance")));
 	Oid owner;
 
 	if (!HeapTupleIsValid(tuple))
@@ -105,20 +120,38 @@ static LsStatement read_instance = {
 	" AND r.relname OPERATOR(pg_catalog.<>) 'instance') o",
 	{NULL}};
 
+/*
+ * Reads what is known of the tables as they are now: what is remembered must not come from a snapshot of the past. Whoever
+ * is in the midst of another result goes on with it afterwards.
+ */
 static void
-read_tables(Oid row_type)
+read_tables(void)
 {
+	SPITupleTable *result = SPI_tuptable;
+	uint64 known = changes;
 	bool isnull;
 
-	if (instance.row_type != row_type)
-		forget_plans();
-	instance.row_type = row_type;
-	if (ls_store_read(&read_instance, NULL, NULL) != 1 || ls_store_int(0, 1) != LS_SCHEMA_VERSION ||
+	if (ls_store_read_latest(&read_instance, NULL) != 1 || ls_store_int(0, 1) != LS_SCHEMA_VERSION ||
 		!DatumGetBool(ls_store_value(0, 3, &isnull)))
 		refuse_without_setup();
 	strlcpy(instance.epoch, ls_text_string(ls_store_text(0, 2)), sizeof(instance.epoch));
 	instance.guarded = DatumGetBool(ls_store_value(0, 4, &isnull));
-	instance.valid = true;
+	instance.type_table = find_table("resource_type");
+	instance.valid = known == changes && !IsInParallelMode(); /* else it may be of the past */
+	SPI_tuptable = result;
+}
+
+/* Looks whether the extension is still the one that plans and row types were made for. */
+static void
+check_extension(void)
+{
+	Oid schema = get_namespace_oid("learnsync", false);
+	Oid row_type =
+		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"), ObjectIdGetDatum(schema));
+
+	if (instance.row_type != row_type)
+		forget_plans();
+	instance.row_type = row_type;
 }
 
 /* Under another search_path the server makes every plan anew, though the statements do not depend on it. */
@@ -136,17 +169,21 @@ note_search_path(void)
 		statement->planned = false;
 }
 
-/* Starts running statements, as the tables' owner. An error takes the caller's rights back by itself. */
+/*
+ * Starts running statements, as the tables' owner. An error takes the caller's rights back by itself. What others changed
+ * is heard of here, as a long statement may not have asked since it began.
+ */
 void
 ls_store_open(LsStoreCall *call)
 {
-	Oid schema;
-
 	if (ls_custom_is_running())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("a merge function must not call learnsync"),
 						errhint("It is called in the midst of a push; all it needs are its arguments.")));
 	GetUserIdAndSecContext(&call->caller, &call->context);
+	call->outer = current_call;
+	current_call = ++calls;
+	AcceptInvalidationMessages();
 	if (!instance.valid)
 		instance.owner = find_owner();
 	note_search_path();
@@ -154,25 +191,64 @@ ls_store_open(LsStoreCall *call)
 	SetUserIdAndSecContext(instance.owner, call->context | SECURITY_LOCAL_USERID_CHANGE);
 	if (!instance.valid)
 	{
-		schema = get_namespace_oid("learnsync", false);
-		read_tables(
-			GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"), ObjectIdGetDatum(schema)));
+		check_extension();
+		read_tables();
 	}
-	ls_store_renew_types();
+}
+
+/* Gives back the rows that were read, which live as long as the store is open, in the midst of a call. */
+void
+ls_store_forget_rows(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	SPI_finish();
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
 }
 
 void
 ls_store_close(LsStoreCall *call)
 {
+	current_call = call->outer;
 	SPI_finish();
 	SetUserIdAndSecContext(call->caller, call->context);
 }
 
-/* Whether what we write may be refused by something that is not ours. */
+/*
+ * Whether what is about to be written to a table may be refused by something that is not ours. Locked as for writing, the
+ * table stays as it is looked at here.
+ */
 bool
-ls_store_is_guarded(void)
+ls_store_is_guarded(const char *table)
 {
+	LockRelationOid(find_table(table), RowExclusiveLock);
+	if (!instance.valid)
+	{
+		read_tables();
+		instance.valid = false; /* the rest is for the next call to look at */
+	}
 	return instance.guarded;
+}
+
+Oid
+ls_store_type_table(void)
+{
+	return instance.type_table;
+}
+
+/* How many changes of relations and rules this session has heard of. */
+uint64
+ls_store_changes(void)
+{
+	return changes;
+}
+
+/* The number of the call that is going on: another for each. */
+uint64
+ls_store_call_number(void)
+{
+	return current_call;
 }
 
 LsText
@@ -264,6 +340,22 @@ ls_store_read(LsStatement *statement, const Datum *values, const char *nulls)
 	return run(statement, values, nulls, true);
 }
 
+static uint64
+run_latest(LsStatement *statement, const Datum *values, bool read_only)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int level = begin_planning(statement);
+	Snapshot snapshot = IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot(); /* all that there is then */
+	int result = SPI_execute_snapshot(statement->plan, (Datum *) values, NULL, snapshot, InvalidSnapshot, read_only,
+									  !read_only, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	end_planning(statement, level);
+	MemoryContextSwitchTo(caller);
+	return SPI_processed;
+}
+
 /*
  * Runs a query that sees all that is committed by now, even where the transaction's own snapshot is older: for what
  * must hold whatever the isolation level.
@@ -271,16 +363,14 @@ ls_store_read(LsStatement *statement, const Datum *values, const char *nulls)
 uint64
 ls_store_read_latest(LsStatement *statement, const Datum *values)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	int level = begin_planning(statement);
-	int result = SPI_execute_snapshot(statement->plan, (Datum *) values, NULL, GetLatestSnapshot(), InvalidSnapshot,
-									  true, false, 0);
+	return run_latest(statement, values, true);
+}
 
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
-	end_planning(statement, level);
-	MemoryContextSwitchTo(caller);
-	return SPI_processed;
+/* The same for a statement that writes. */
+uint64
+ls_store_run_latest(LsStatement *statement, const Datum *values)
+{
+	return run_latest(statement, values, false);
 }
 
 /* A cursor over a reader's query, for results of which only the beginning may be wanted. */
