@@ -55,6 +55,36 @@ SELECT learnsync.setup(NULL);
 \echo :SQLSTATE
 SELECT count(*) FROM pg_namespace WHERE nspname = 'learnsync_data';
 
+-- Without allow => true, one that has more than that is refused, and nothing is made.
+CREATE ROLE regress_learnsync_rich LOGIN CREATEROLE BYPASSRLS REPLICATION;
+GRANT regress_learnsync_rich TO regress_learnsync_super;
+CREATE SCHEMA regress_learnsync_rich AUTHORIZATION regress_learnsync_rich;
+SELECT learnsync.setup('regress_learnsync_rich');
+\echo :SQLSTATE
+ALTER ROLE regress_learnsync_rich NOLOGIN NOCREATEROLE NOBYPASSRLS NOREPLICATION;
+CREATE ROLE regress_learnsync_group;
+GRANT regress_learnsync_group TO regress_learnsync_rich;
+GRANT regress_learnsync_rich TO regress_learnsync_other;
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_learnsync_rich GRANT TRUNCATE ON TABLES TO regress_learnsync_other;
+\set VERBOSITY terse
+SELECT learnsync.setup('regress_learnsync_rich', NULL);
+\set VERBOSITY default
+SELECT learnsync.owner_risks('regress_learnsync_rich', true);
+DROP ROLE regress_learnsync_group;
+REVOKE regress_learnsync_rich FROM regress_learnsync_other, regress_learnsync_super;
+SELECT learnsync.owner_risks('regress_learnsync_rich', false);
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_learnsync_rich REVOKE TRUNCATE ON TABLES FROM regress_learnsync_other;
+SELECT learnsync.owner_risks('regress_learnsync_rich', true);
+SELECT count(*) FROM pg_namespace WHERE nspname = 'learnsync_data';
+ALTER ROLE regress_learnsync_rich LOGIN;
+SELECT learnsync.setup('regress_learnsync_rich', allow => true);
+SELECT learnsync.setup('regress_learnsync_rich');
+ALTER ROLE regress_learnsync_rich NOLOGIN;
+SELECT learnsync.setup('regress_learnsync_rich');
+DROP SCHEMA learnsync_data CASCADE;
+DROP OWNED BY regress_learnsync_rich;
+DROP ROLE regress_learnsync_rich;
+
 SELECT learnsync.setup('regress_learnsync_owner');
 SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'regress_learnsync_owner';
 SELECT current_user = session_user AS still_me;
@@ -144,11 +174,19 @@ SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": [{"id": "i1", "op
     "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 7}, "clientTimestamp": "2026-01-08T10:00:00Z"}]}') #> '{results,0,duplicate}' AS duplicate;
 
 -- The layout of another release.
-UPDATE learnsync_data.instance SET schema_version = 0;
+UPDATE learnsync_data.instance SET schema_version = 0, release = '0.5';
 \c -
 SELECT learnsync.sync_devices('ann');
 \echo :SQLSTATE
+SELECT regexp_replace(learnsync.setup('regress_learnsync_owner'), '\S+$', '(this one)');
+SELECT release = extversion AS released FROM learnsync_data.instance, pg_extension WHERE extname = 'learnsync';
+UPDATE learnsync_data.instance SET schema_version = 1000, release = '7.0';
+\c -
+SELECT learnsync.sync_devices('ann');
 SELECT learnsync.setup('regress_learnsync_owner');
+\echo :SQLSTATE
+UPDATE learnsync_data.instance SET schema_version = 0;
+SELECT regexp_replace(learnsync.setup('regress_learnsync_owner'), '\S+$', '(this one)');
 SELECT jsonb_array_length(learnsync.sync_devices('ann') -> 'devices') AS devices;
 
 SET client_min_messages = warning;

@@ -120,7 +120,36 @@ $$;
 COMMENT ON FUNCTION learnsync.access_relations() IS
     'What a learner may read: the views of learnsync_api and the tables below them. Internal.';
 
-CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS void
+-- Readers filter with conditions of their own, over HTTP with regular expressions, which can be made to run for ever. The
+-- limit goes to the role and not to one database of it, as PostgREST looks there. One that the role has, or that holds for
+-- all roles here, stays.
+CREATE OR REPLACE FUNCTION learnsync.limit_statements(role text) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present text;
+BEGIN
+    SELECT split_part(o, '=', 2) INTO present
+    FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) o
+    WHERE o LIKE 'statement\_timeout=%' AND (s.setrole = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role) AND s.setdatabase = 0
+        OR s.setrole = 0 AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+            AND split_part(o, '=', 2) <> '0')
+    ORDER BY s.setrole DESC, s.setdatabase DESC LIMIT 1;
+    IF present IS NULL THEN
+        SELECT f.setting INTO present FROM pg_file_settings f
+        WHERE f.name = 'statement_timeout' AND f.applied AND f.setting <> '0';
+    END IF;
+    IF present IS NOT NULL THEN
+        RETURN format('its statement_timeout stays %s', present);
+    END IF;
+    EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', role, '5s');
+    PERFORM pg_notify('pgrst', 'reload config');
+    RETURN 'its statement_timeout is 5s from its next session on, as it had none';
+END
+$$;
+COMMENT ON FUNCTION learnsync.limit_statements(text) IS
+    'Gives a role a statement_timeout where it has none, and says so. Part of grant_access(). Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     owner text := learnsync.access_owner(role);
@@ -151,12 +180,14 @@ BEGIN
     LOOP
         EXECUTE format('GRANT %s TO %I', granted.what, role);
     END LOOP;
+    RETURN format('role %I has access as %s', role, kind)
+        || CASE kind WHEN 'learner' THEN '; ' || learnsync.limit_statements(role) ELSE '' END;
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, cleanup, retries, devices of all, erasure, epochs). Repeat it after an update. Errors: 42704 no such role, 22023 another kind, or a role for whom row security does not hold as learner, 55000 before setup().';
+    'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, cleanup, retries, devices of all, erasure, epochs). Answers what it did. As learner a role for which no statement_timeout is set gets one of 5 seconds. Repeat it after an update. Errors: 42704 no such role, 22023 another kind, or a role for whom row security does not hold as learner, 55000 before setup().';
 
-CREATE OR REPLACE FUNCTION learnsync.revoke_access(role text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync.revoke_access(role text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     relation regclass;
@@ -168,10 +199,11 @@ BEGIN
     FOR relation IN SELECT learnsync.access_relations() LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %I', relation, role);
     END LOOP;
+    RETURN format('role %I has no access of its own', role);
 END
 $$;
 COMMENT ON FUNCTION learnsync.revoke_access(text) IS
-    'Takes back from a role all that grant_access gave it, of every kind. What it has as a member of other roles stays. Errors: 42704 no such role, 55000 before setup().';
+    'Takes back from a role all that grant_access gave it, of every kind. What it has as a member of other roles stays, and its statement_timeout. Errors: 42704 no such role, 55000 before setup().';
 
 DO $$
 DECLARE

@@ -26,6 +26,17 @@
 #endif
 #endif
 
+/* Whether a role has the rights of another, or may take them: from 16 on a member need not. */
+static inline bool
+ls_compat_is_member(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return has_privs_of_role(member, role) || member_can_set_role(member, role);
+#else
+	return is_member_of_role(member, role);
+#endif
+}
+
 /* Whether a role may call a function. */
 static inline bool
 ls_compat_may_execute(Oid function, Oid role)

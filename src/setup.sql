@@ -1,10 +1,35 @@
 -- setup(): the tables. They belong to an ordinary role and use built-in types only, so that pg_dump dumps them whole
 -- and dropping the extension takes no row. Keys are ordered by bytes: faster, and no collation update breaks an index.
-CREATE OR REPLACE FUNCTION learnsync.setup(owner text DEFAULT 'learnsync_owner') RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $setup$
+
+-- What a role is or has that the owner of the tables should not: triggers run with its rights, and whoever has its rights
+-- writes the tables. What else it owns matters where it is new to us; later it is what a team has made beside the tables.
+CREATE OR REPLACE FUNCTION learnsync.owner_risks(owner text, is_new boolean) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+SELECT NULLIF(concat_ws(' ',
+    'It has ' || NULLIF(concat_ws(', ', CASE WHEN r.rolcanlogin THEN 'LOGIN' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
+        CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END), '') || '.',
+    'It has members: ' || (SELECT string_agg(quote_ident(m.rolname), ', ' ORDER BY m.rolname) FROM pg_roles m
+        WHERE m.oid <> r.oid AND NOT m.rolsuper AND pg_has_role(m.oid, r.oid, 'MEMBER')) || '.',
+    'It is a member of ' || (SELECT string_agg(quote_ident(m.rolname), ', ' ORDER BY m.rolname) FROM pg_roles m
+        WHERE m.oid <> r.oid AND pg_has_role(r.oid, m.oid, 'MEMBER')) || '.',
+    CASE WHEN EXISTS (SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
+                      WHERE d.defaclrole = r.oid AND d.defaclobjtype = 'r' AND a.grantee <> r.oid)
+        THEN 'Its default privileges give its tables to others.' END,
+    CASE WHEN is_new AND EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
+                      AND d.deptype = 'o' AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
+        THEN 'It owns other things.' END), '')
+FROM pg_roles r WHERE r.rolname = owner
+$$;
+COMMENT ON FUNCTION learnsync.owner_risks(text, boolean) IS
+    'Why a role should not own the tables, in sentences; NULL where nothing speaks against it. Internal.';
+
+-- Sees to the role that is to own the tables, and to its rights; whether the role was made.
+CREATE OR REPLACE FUNCTION learnsync.setup_owner(owner text, allow boolean) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller text := current_setting('role');
     present text;
+    risks text;
+    made boolean;
     name text;
 BEGIN
     IF owner IS NULL OR owner = '' THEN
@@ -16,13 +41,20 @@ BEGIN
             USING ERRCODE = 'insufficient_privilege',
                   HINT = format('Where that is right, run SELECT learnsync.setup(%L);', present);
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = owner) THEN
+    made := NOT EXISTS (SELECT FROM pg_roles WHERE rolname = owner);
+    IF made THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN', owner);
     END IF;
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = owner) THEN
         RAISE EXCEPTION 'the tables cannot belong to superuser "%"', owner
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Triggers on the tables run with their owner''s rights; choose a role that has few.';
+    END IF;
+    risks := learnsync.owner_risks(owner, present IS NULL);
+    IF risks IS NOT NULL AND allow IS NOT TRUE THEN
+        RAISE EXCEPTION 'role "%" is more than an owner of tables', owner
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = risks,
+                  HINT = format('Triggers on the tables run with its rights, and whoever has these can write them. Choose a role of its own, or run SELECT learnsync.setup(%L, allow => true);', owner);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA learnsync TO %I', owner);
     EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners(), learnsync.builtin_resource_types() TO %I', owner);
@@ -31,11 +63,26 @@ BEGIN
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', name, owner);
     END LOOP;
     EXECUTE format('CREATE SCHEMA IF NOT EXISTS learnsync_data AUTHORIZATION %I', owner);
-    EXECUTE format('SET LOCAL ROLE %I', owner);
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION learnsync.setup_owner(text, boolean) IS
+    'Makes the owner of the tables where it is missing, or refuses it, and gives it what it needs. Part of setup(). Internal.';
 
+-- Answers the release that the tables were of; NULL where there were none. They may have triggers and be anything, so
+-- nothing of them is touched before this runs as their owner.
+CREATE OR REPLACE FUNCTION learnsync.setup_tables_as_owner() RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $setup$
+DECLARE
+    latest CONSTANT integer := 1;
+    version CONSTANT text := (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'learnsync');
+    present record;
+    name text;
+BEGIN
     CREATE TABLE IF NOT EXISTS learnsync_data.instance (
         singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
         schema_version integer NOT NULL,
+        release text NOT NULL,
         epoch uuid NOT NULL DEFAULT gen_random_uuid(),
         secret bytea NOT NULL DEFAULT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()),
         payloads_from timestamptz NOT NULL DEFAULT '-infinity',
@@ -43,13 +90,21 @@ BEGIN
         cleaned_at timestamptz,
         cleaned_items bigint NOT NULL DEFAULT 0);
     COMMENT ON TABLE learnsync_data.instance IS
-        'One row: layout of the tables, epoch of the cursors (a new one makes every device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever removed.';
+        'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever removed. For nobody but the owner, whatever is granted.';
+    -- Without a policy: a right to read all tables of the schema does not open this one.
+    ALTER TABLE learnsync_data.instance ENABLE ROW LEVEL SECURITY;
+    SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
+    IF present.schema_version > latest THEN
+        RAISE EXCEPTION 'the tables are of release %, which is newer than the extension', present.release
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Run ALTER EXTENSION learnsync UPDATE; first.';
+    END IF;
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource_type (
         name text COLLATE "C" PRIMARY KEY,
-        rule jsonb NOT NULL);
+        rule jsonb NOT NULL,
+        defined_by text COLLATE "C" NOT NULL DEFAULT current_user);
     COMMENT ON TABLE learnsync_data.resource_type IS
-        'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every session.';
+        'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every session. defined_by: the role that did, by its name; a merge function is called only while that role has the rights of the function''s owner.';
 
     CREATE TABLE IF NOT EXISTS learnsync_data.learner (
         learner_id text COLLATE "C" PRIMARY KEY,
@@ -333,11 +388,31 @@ BEGIN
 
     INSERT INTO learnsync_data.resource_type (name, rule)
     SELECT t.name, t.rule FROM learnsync.builtin_resource_types() t ON CONFLICT DO NOTHING;
-    INSERT INTO learnsync_data.instance (schema_version) VALUES (1)
-    ON CONFLICT (singleton) DO UPDATE SET schema_version = EXCLUDED.schema_version;
-    PERFORM set_config('role', caller, true);
-    PERFORM learnsync.setup_views();
+    INSERT INTO learnsync_data.instance (schema_version, release) VALUES (latest, version)
+    ON CONFLICT (singleton) DO UPDATE SET schema_version = EXCLUDED.schema_version, release = EXCLUDED.release;
+    RETURN present.release;
 END
 $setup$;
-COMMENT ON FUNCTION learnsync.setup(text) IS
-    'Makes the tables in schema learnsync_data for the role owner (made as NOLOGIN where missing; a superuser is refused), or brings those of an older release up to date. Can be called again at any time.';
+COMMENT ON FUNCTION learnsync.setup_tables_as_owner() IS
+    'Makes the tables, or brings those of an older release up to date; the release that they were of. Part of setup(). Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.setup_tables(owner text) RETURNS text
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_setup_tables';
+COMMENT ON FUNCTION learnsync.setup_tables(text) IS
+    'Runs setup_tables_as_owner() as a role, of whose own code nothing gets back to the caller''s rights. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.setup(owner text DEFAULT 'learnsync_owner', allow boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+DECLARE
+    made constant boolean := learnsync.setup_owner(owner, allow);
+    before constant text := learnsync.setup_tables(owner);
+    release constant text := (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'learnsync');
+BEGIN
+    PERFORM learnsync.setup_views();
+    RETURN format(CASE WHEN made THEN 'role %I and its tables are made' WHEN before IS NULL THEN 'tables of %I are made'
+                  WHEN before = release THEN 'tables of %I are up to date'
+                  ELSE 'tables of %I are brought from release %s to %s' END, owner, before, release);
+END
+$$;
+COMMENT ON FUNCTION learnsync.setup(text, boolean) IS
+    'Makes the tables in schema learnsync_data for the role owner (made as NOLOGIN where missing), or brings those of an older release up to date, and answers what it did. Can be called again at any time. A superuser is refused as owner; so is, but for allow => true, a role that can log in, has CREATEROLE, REPLICATION or BYPASSRLS, has members or is one, owns other things at the first call, or gives its tables to others by default. Errors: 22023 such an owner, 42501 schema learnsync_data belongs to another role, 55000 the tables are of a newer release.';

@@ -8,11 +8,12 @@
 #include "merge/merge.h"
 #include "storage/itemptr.h"
 
-/* Whose rights to go back to when the store is closed. */
+/* What to go back to when the store is closed. */
 typedef struct LsStoreCall
 {
 	Oid caller;
 	int context;
+	int settings; /* the nest level of what was set meanwhile */
 	uint64 outer; /* the call in the midst of which this one is made, 0 = none */
 } LsStoreCall;
 
@@ -128,7 +129,6 @@ typedef struct LsChannel
 /* A whole push. */
 typedef struct LsPush
 {
-	LsStoreCall call;
 	const LsChannel *channel;
 	LsLearner learner;
 	LsDevice device;
@@ -242,12 +242,11 @@ extern void ls_rate_take(LsPush *push);
 
 /* try.c */
 extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);
+extern ErrorData *ls_try_as(Oid role, void (*work)(void *), void *argument);
+extern bool ls_try_is_apart(void);
 
 /* wait.c */
 extern void ls_wait(bool of_app, void (*work)(void *), void *argument);
-
-/* custom.c */
-extern void ls_custom_act_for(const LsStoreCall *call);
 
 /* push_answer.c */
 extern const char *ls_verdict_resolution(LsVerdict verdict);

@@ -45,20 +45,26 @@ SELECT is((SELECT count(*) FROM learnsync_data.conflict), (SELECT count(*) FROM 
 SELECT is(pg_temp.verdicts(pg_temp.push('p' || n, policy, item || '{"i": "1"}')), verdict, concat_ws(' ', policy, item, 'again')) FROM policy;
 SELECT is(pg_temp.push('p11', 'client_wins', '{"t": "11:00", "y": 2, "i": "1"}') #> '{conflicts,0}' || '{"conflictId": 0}', '{"id": "1", "clientData": {"y": 2}, "serverData": {"k": "r", "y": 2}, "serverVersion": 3, "conflictId": 0, "resolution": "client_wins"}', 'what client_wins answers');
 
--- Functions of a team. The learner's backend is a role of its own.
+-- Functions of a team, which owns them. The learner's backend is a role of its own.
 CREATE SCHEMA team;
 CREATE TABLE team.log (said text);
+CREATE ROLE team;
+GRANT ALL ON SCHEMA team TO team;
+GRANT ALL ON team.log TO team;
+SELECT learnsync.grant_access('team', 'service');
 CREATE ROLE backend;
 GRANT USAGE ON SCHEMA team, learnsync TO backend;
 GRANT EXECUTE ON FUNCTION learnsync.sync_push(text, jsonb), learnsync.sync_pull(text, jsonb) TO backend;
 CREATE FUNCTION pg_temp.define(name text, body text, options text DEFAULT 'LANGUAGE plpgsql') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('CREATE OR REPLACE FUNCTION team.%I(stored jsonb, incoming jsonb, stored_at timestamptz, incoming_at timestamptz) RETURNS jsonb %s AS %L', name, options, body);
+    EXECUTE format('ALTER FUNCTION team.%I(jsonb, jsonb, timestamptz, timestamptz) OWNER TO team', name);
     PERFORM learnsync.define_resource_type('c_' || name, jsonb_build_object('key', '["k"]'::jsonb, 'policy', 'custom', 'function', 'team.' || name, 'fields', '{"n": {"type": "number"}, "d": {"derive": "n", "steps": [{"value": "small"}, {"value": "big", "from": 10}]}, "last": {"merge": "last_time"}}'::jsonb));
 END $$;
 -- A first item {"n": 1} of 12:00, then one that the function decides on.
 CREATE TEMP TABLE custom (n int GENERATED ALWAYS AS IDENTITY, name text, body text, options text DEFAULT 'LANGUAGE plpgsql', item jsonb DEFAULT '{"t": "13:00", "n": 2}', verdict text, document jsonb, changed boolean);
 INSERT INTO custom (name, body, verdict, document, changed) VALUES
+    ('cursors', 'DECLARE k text; c CURSOR FOR SELECT key FROM jsonb_each(incoming) ORDER BY key; o text := ''''; BEGIN OPEN c; LOOP FETCH c INTO k; EXIT WHEN NOT FOUND; o := o || k; END LOOP; CLOSE c; FOR k IN EXECUTE ''SELECT jsonb_object_keys($1)'' USING stored LOOP o := o || k; END LOOP; RETURN jsonb_build_object(''o'', o); END', 'synced', '{"o": "knkn", "d": "small"}', true),
     ('both', 'BEGIN RETURN stored || incoming || ''{"by": "us"}''; END', 'synced', '{"n": 2, "d": "small", "by": "us"}', true), ('incoming', 'BEGIN RETURN incoming; END', 'synced', '{"n": 2, "d": "small"}', true), ('stored', 'BEGIN RETURN stored; END', 'server_wins', '{"n": 1, "d": "small"}', false),
     ('equal', 'BEGIN RETURN jsonb_build_object(''n'', 1.00); END', 'server_wins', '{"n": 1, "d": "small"}', false), ('nothing', 'BEGIN RETURN NULL; END', 'manual_required', '{"n": 1, "d": "small"}', false), ('empty', 'BEGIN RETURN ''{}''; END', 'synced', '{"d": "small"}', true),
     ('keys', 'BEGIN RETURN ''{"k": "other", "d": "fake", "last": "fake", "n": 20}''; END', 'synced', '{"n": 20, "d": "big"}', true), ('instants', 'BEGIN RETURN jsonb_build_object(''n'', extract(epoch FROM incoming_at - stored_at)); END', 'synced', '{"n": 3600, "d": "big"}', true),
@@ -71,6 +77,7 @@ INSERT INTO custom (name, body, verdict, document, changed) VALUES
     ('calls', 'BEGIN PERFORM learnsync.sync_push(''x'', ''{"deviceId": "d", "items": []}''); RETURN incoming; END', 'error//true', '{"n": 1, "d": "small"}', false), ('pulls', 'BEGIN RETURN learnsync.sync_pull(''x'', ''{"deviceId": "d"}''); END', 'error//true', '{"n": 1, "d": "small"}', false),
     ('calls_on', 'BEGIN BEGIN PERFORM learnsync.sync_pull(''x'', ''{"deviceId": "d"}''); EXCEPTION WHEN object_not_in_prerequisite_state THEN RETURN ''{"n": 55000}''; END; RETURN incoming; END', 'synced', '{"n": 55000, "d": "big"}', true);
 INSERT INTO custom (name, body, options, verdict, document, changed) VALUES
+    ('sets_of', 'SELECT jsonb_object_agg(k, v) FROM (SELECT * FROM jsonb_each(stored) UNION ALL SELECT * FROM jsonb_each(incoming) OFFSET 0) e (k, v)', 'LANGUAGE sql', 'synced', '{"n": 2, "d": "small"}', true),
     ('sql', 'SELECT stored || incoming', 'LANGUAGE sql', 'synced', '{"n": 2, "d": "small"}', true), ('strict', 'SELECT stored || incoming', 'LANGUAGE sql IMMUTABLE STRICT', 'synced', '{"n": 2, "d": "small"}', true), ('sql_null', 'SELECT NULL::jsonb', 'LANGUAGE sql STABLE', 'manual_required', '{"n": 1, "d": "small"}', false),
     ('path', 'SELECT jsonb_build_object(''path'', current_setting(''search_path''))', 'LANGUAGE sql SET search_path = team', 'synced', '{"d": "small", "path": "team"}', true), ('definer', 'SELECT jsonb_build_object(''role'', current_user)', 'LANGUAGE sql SECURITY DEFINER', 'synced', NULL, true);
 INSERT INTO custom (name, body, item, verdict, document, changed) VALUES
@@ -118,31 +125,29 @@ DROP AGGREGATE team.raises(jsonb, jsonb, timestamptz, timestamptz);
 SELECT pg_temp.define('raises', 'SELECT $2', 'LANGUAGE sql');
 SELECT is(pg_temp.verdicts(pg_temp.push('gone', 'c_raises', '{"t": "13:00", "n": 2}')), 'synced', 'and back again');
 
--- The rights are the caller's, in the function and to it; learnsync's are not lent.
+-- The rights are the owner's, whoever calls, who needs none; learnsync's are not lent.
 SELECT pg_temp.define('who', 'SELECT jsonb_build_object(''who'', current_user)', 'LANGUAGE sql');
 SELECT pg_temp.define('reads', 'BEGIN RETURN jsonb_build_object(''n'', (SELECT count(*) FROM learnsync_data.resource)); END');
 SELECT pg_temp.define('turns', 'BEGIN SET ROLE learnsync_owner; RETURN ''{}''; END');
-CREATE FUNCTION pg_temp.pushed(type text) RETURNS text LANGUAGE sql AS $$ SELECT pg_temp.verdicts(pg_temp.push('rights ' || type, type, '{"t": "12:00", "n": 1}', '{"t": "13:00", "n": 2}')) $$;
-GRANT USAGE ON SCHEMA team TO backend;
+SELECT pg_temp.define('keeps', 'BEGIN CREATE TEMP TABLE kept (x int); RETURN ''{}''; END');
+CREATE FUNCTION pg_temp.pushed(type text, who text DEFAULT 'rights') RETURNS text LANGUAGE sql AS $$ SELECT pg_temp.verdicts(pg_temp.push(who || ' ' || type, type, '{"t": "12:00", "n": 1}', '{"t": "13:00", "n": 2}')) $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA team FROM PUBLIC;
 SET LOCAL ROLE backend;
-SELECT is(pg_temp.pushed('c_who'), 'synced error//true', 'a function that the caller may not call');
-SELECT matches((SELECT pg_temp.push('rights c_who', 'c_who', '{"t": "13:00", "n": 2}') #>> '{failedItems,0,error}'), 'permission denied', 'and it is said');
-RESET ROLE;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA team TO backend;
-SET LOCAL ROLE backend;
-SELECT is(pg_temp.pushed('c_who'), 'synced synced', 'one that it may');
-SELECT is(pg_temp.document('rights c_who') ->> 'who', 'backend', 'runs as the caller');
-SELECT is(pg_temp.pushed('c_reads'), 'synced error//true', 'with the caller''s rights');
+SELECT is(pg_temp.pushed('c_who'), 'synced synced', 'a function that the caller may not call');
+SELECT is(pg_temp.document('rights c_who') ->> 'who', 'team', 'runs as its owner');
+SELECT is(pg_temp.pushed('c_reads'), 'synced error//true', 'with that one''s rights only');
 SELECT is(pg_temp.pushed('c_turns'), 'synced error//true', 'and no way to more');
+SELECT is(pg_temp.pushed('c_keeps'), 'synced error//true', 'nor to leave something behind');
 SELECT is(current_user, 'backend', 'the caller is who it was');
 RESET ROLE;
-REVOKE USAGE ON SCHEMA team FROM backend;
-SET LOCAL ROLE backend;
-SELECT is(pg_temp.verdicts(pg_temp.push('rights c_who', 'c_who', '{"t": "14:00", "n": 3}')), 'error//true', 'a schema that the caller may not use');
-RESET ROLE;
+SELECT is(pg_temp.pushed('c_who', 'super'), 'synced synced', 'a superuser pushes');
+SELECT is(pg_temp.document('super c_who') ->> 'who', 'team', 'and it runs as its owner');
+SELECT is(pg_temp.pushed('c_reads', 'super'), 'synced error//true', 'with no rights of the superuser''s');
+SELECT is(pg_temp.pushed('c_turns', 'super'), 'synced error//true', 'who cannot be turned back into');
+REVOKE ALL ON FUNCTION team.who FROM team;
+SELECT is(pg_temp.pushed('c_who', 'revoked'), 'synced error//true', 'an owner who may not call it');
 
--- The name is looked up in its own schema, whatever the path; inside, the path is the caller's, and whatever it sets there is undone.
+-- The name is looked up in its own schema, whatever the path; inside, the path is fixed, and whatever is set there is undone.
 CREATE SCHEMA evil;
 CREATE FUNCTION evil.who(jsonb, jsonb, timestamptz, timestamptz) RETURNS jsonb LANGUAGE sql AS 'SELECT ''{"evil": 1}''::jsonb';
 CREATE FUNCTION evil.jsonb_concat(jsonb, jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT ''{"evil": 1}''::jsonb';
@@ -151,7 +156,7 @@ SELECT pg_temp.define('path_of', 'SELECT jsonb_build_object(''path'', current_se
 SET LOCAL search_path = evil, public, pg_catalog;
 SELECT public.is(pg_temp.pushed('c_path_of'), 'synced synced', 'under a path of the caller''s');
 SELECT public.is(pg_temp.document('rights c_path_of') -> 'evil' IS NULL, true, 'nothing of another schema');
-SELECT public.is((SELECT data ->> 'path' FROM learnsync_data.resource WHERE resource_type = 'c_path_of'), 'evil, public, pg_catalog', 'which the function has too');
+SELECT public.is((SELECT data ->> 'path' FROM learnsync_data.resource WHERE resource_type = 'c_path_of'), 'pg_catalog, pg_temp', 'and the path is none of the caller''s');
 SELECT public.is(pg_temp.pushed('c_sets'), 'synced synced', 'a function that changes settings');
 SELECT public.is(current_setting('search_path') || ' ' || current_setting('role') || ' ' || (current_setting('work_mem') <> '64kB')::text, 'evil, public, pg_catalog none true', 'changes none of the session''s');
 RESET search_path;
@@ -188,6 +193,30 @@ SELECT pg_temp.define('adds', 'SELECT stored || incoming || jsonb_build_object('
 SELECT is(pg_temp.verdicts(pg_temp.push('redo', 'c_adds', '{"t": "12:00", "n": 1}', '{"t": "13:00", "n": 2}', '{"t": "14:00", "n": 4, "bad": 1}', '{"t": "15:00", "n": 8}')), 'synced synced error//true synced', 'only the culprit fails');
 SELECT is(pg_temp.document('redo'), '{"n": 11, "d": "big"}', 'and each of the others counts once');
 DROP TRIGGER refuse ON learnsync_data.resource;
+
+-- A trigger that pushes for somebody else changes nothing for the items that come after: each function runs as its owner.
+CREATE ROLE team_of_feeds;
+GRANT ALL ON SCHEMA team TO team_of_feeds;
+SELECT pg_temp.define(name, 'BEGIN RETURN incoming || jsonb_build_object(''by'', current_user); END') FROM unnest('{feeds,whose}'::text[]) name;
+ALTER FUNCTION team.feeds OWNER TO team_of_feeds;
+GRANT USAGE ON SCHEMA team, learnsync TO learnsync_owner;
+GRANT EXECUTE ON FUNCTION learnsync.sync_push(text, jsonb) TO learnsync_owner;
+CREATE FUNCTION team.feed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.learner_id = 'nested' THEN
+        PERFORM learnsync.sync_push('feed', jsonb_build_object('deviceId', 'f', 'items', jsonb_build_array(jsonb_build_object('id', NEW.resource_id || NEW.version, 'operation', 'update', 'resourceType', 'c_feeds', 'clientTimestamp', '2026-01-08T10:00:00Z', 'data', jsonb_build_object('k', 'r', 'n', NEW.version)))));
+    END IF;
+    IF NEW.data ? 'bad' THEN RAISE EXCEPTION 'bad'; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER feed AFTER INSERT OR UPDATE ON learnsync_data.resource FOR EACH ROW EXECUTE FUNCTION team.feed();
+SET LOCAL ROLE backend;
+SELECT pg_temp.push('nested', 'c_whose', '{"t": "12:00", "n": 1}');
+SELECT is(pg_temp.verdicts(pg_temp.push('nested', 'c_whose', '{"t": "13:00", "n": 2}', '{"t": "14:00", "n": 4, "r": "s", "bad": 1}', '{"t": "15:00", "n": 8}')), 'synced error//true synced', 'pushes within a push that is written item by item');
+RESET ROLE;
+SELECT is(pg_temp.document('nested') ->> 'by', 'team', 'the outer one''s function runs as its owner');
+SELECT is(pg_temp.document('feed') ->> 'by', 'team_of_feeds', 'the inner one''s as its own');
+DROP TRIGGER feed ON learnsync_data.resource;
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -53,6 +53,32 @@ SELECT is(pg_temp.refusal(statement), expected, statement) FROM (VALUES
     ('SELECT learnsync.revoke_access(NULL)', '42704 role NULL does not exist')) v (statement, expected);
 SELECT lives_ok('SELECT learnsync.grant_access(''test_bypass'', ''service'')', 'a service may bypass row security: it names its learners anyway');
 
+-- A learner's statements end: where no timeout is set the role gets one, and grant_access says so. PostgREST looks for it in rolconfig.
+CREATE ROLE test_timed;
+CREATE ROLE test_untimed;
+ALTER ROLE test_timed SET statement_timeout = '300ms';
+ALTER ROLE test_untimed SET statement_timeout = 0;
+CREATE FUNCTION pg_temp.timeout(role text) RETURNS text LANGUAGE sql AS $$ SELECT array_to_string(rolconfig, ' ') FROM pg_roles WHERE rolname = role $$;
+SELECT is(pg_temp.timeout('test_learner'), 'statement_timeout=5s', 'a learner without a timeout has one now');
+SELECT is(pg_temp.timeout('test_service'), NULL, 'a service has none');
+SELECT is(learnsync.grant_access('test_learner', 'learner'), 'role test_learner has access as learner; its statement_timeout stays 5s', 'granting again says that it stays');
+SELECT is(learnsync.grant_access('test_timed', 'learner'), 'role test_timed has access as learner; its statement_timeout stays 300ms', 'one that is there stays');
+SELECT is(learnsync.grant_access('test_untimed', 'learner'), 'role test_untimed has access as learner; its statement_timeout stays 0', 'as does 0, which somebody meant');
+SELECT is(pg_temp.timeout('test_timed') || ' ' || pg_temp.timeout('test_untimed'), 'statement_timeout=300ms statement_timeout=0', 'and nothing is set');
+CREATE ROLE test_new;
+SAVEPOINT timeout;
+SELECT is(learnsync.grant_access('test_new', 'learner'), 'role test_new has access as learner; its statement_timeout is 5s from its next session on, as it had none', 'a new timeout is said');
+ROLLBACK TO timeout;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = ''1s''', current_database()); END $$;
+SELECT is(learnsync.grant_access('test_new', 'learner'), 'role test_new has access as learner; its statement_timeout stays 1s', 'the database''s is not loosened');
+ROLLBACK TO timeout;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = 0', current_database()); END $$;
+ALTER ROLE ALL SET statement_timeout = '2s';
+SELECT is(learnsync.grant_access('test_new', 'learner'), 'role test_new has access as learner; its statement_timeout stays 2s', 'nor that of all roles');
+ROLLBACK TO timeout;
+SELECT is(learnsync.grant_access('test_new', 'service'), 'role test_new has access as service', 'other kinds get none');
+SELECT is(learnsync.revoke_access('test_new'), 'role test_new has no access of its own', 'revoke_access says what it did');
+
 -- Everything that grant_access can name exists; an admin has all that a service has; nobody has what is not listed.
 SELECT is((SELECT count(*) FROM learnsync.access_list() WHERE to_regprocedure(routine) IS NULL AND to_regproc(split_part(routine, '(', 1)) IS NULL), 0::bigint, 'every routine of the list exists');
 SELECT is((SELECT count(*) FROM learnsync.access_list() WHERE kind NOT IN ('learner', 'service', 'admin')), 0::bigint, 'for a kind that exists');
@@ -120,10 +146,10 @@ END $$;
 SELECT matches(pg_temp.plan(format('SELECT * FROM %s', name)), 'Index Cond: \(\(?(learner_id|owner) = ', 'by index: ' || name) FROM view;
 
 -- Granted again after setup() made the views anew; the tables' owner has nothing to do with it.
-SELECT lives_ok('SELECT learnsync.setup()', 'setup again');
+SELECT lives_ok('SELECT learnsync.setup(allow => true)', 'setup again');
 SELECT is(pg_temp.ask('SELECT count(*) FROM learnsync_api.device'), '1', 'setup() keeps the grants');
 DROP VIEW learnsync_api.device;
-SELECT learnsync.setup();
+SELECT learnsync.setup(allow => true);
 SELECT is(pg_temp.ask('SELECT count(*) FROM learnsync_api.device'), '42501', 'a view that was dropped comes back without');
 SELECT learnsync.grant_access('test_learner', 'learner');
 SELECT is(pg_temp.ask('SELECT count(*) FROM learnsync_api.device'), '1', 'until it is granted');

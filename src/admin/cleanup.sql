@@ -162,13 +162,30 @@ END
 $$;
 COMMENT ON FUNCTION learnsync.cleanup_as_owner(integer) IS 'What sync_cleanup does, as the owner of the tables. Internal.';
 
+-- Before when a task may remove: what is left to do comes back from an administrator, who is not to have it otherwise.
+CREATE OR REPLACE FUNCTION learnsync.task_limit_as_owner(task text, days_old integer) RETURNS timestamptz
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    keep CONSTANT integer := current_setting('learnsync.receipt_days');
+BEGIN
+    RETURN CASE WHEN task = 'conflict' THEN learnsync.days_ago_as_owner(days_old)
+        WHEN task = 'failed' THEN learnsync.days_ago_as_owner(90)
+        WHEN task = 'learner' THEN clock_timestamp()
+        WHEN task = 'resource' THEN learnsync.days_ago_as_owner(current_setting('learnsync.tombstone_days')::integer)
+        WHEN task = 'ledger' AND keep > 0 THEN learnsync.days_ago_as_owner(keep)
+        WHEN task ~ '^(empty|push_[0-7])$'
+            THEN date_bin('168 hours', learnsync.days_ago_as_owner(days_old), '2000-01-01 00:00:00+00') END;
+END
+$$;
+COMMENT ON FUNCTION learnsync.task_limit_as_owner(text, integer) IS
+    'What a task of maintain() removes is older than that; NULL for what is no task. Internal.';
+
 -- The work of one maintain(): a list of [task, first page, end, cutoff]. Of payloads only whole weeks go, most of them
 -- by emptying a slot; the other tables are gone through once a day.
 CREATE OR REPLACE FUNCTION learnsync.plan_as_owner(days_old integer) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    cutoff CONSTANT timestamptz := date_bin('168 hours', learnsync.days_ago_as_owner(days_old), '2000-01-01 00:00:00+00');
-    keep CONSTANT integer := current_setting('learnsync.receipt_days');
+    cutoff CONSTANT timestamptz := learnsync.task_limit_as_owner('empty', days_old);
     tasks jsonb := '[]';
     sweep boolean;
 BEGIN
@@ -177,14 +194,10 @@ BEGIN
     SELECT i.swept_at IS NULL OR i.swept_at < clock_timestamp() - interval '23 hours 30 minutes' INTO STRICT sweep
     FROM learnsync_data.instance i;
     IF sweep THEN
-        tasks := tasks || jsonb_build_array(
-            jsonb_build_array('conflict', 0, learnsync.days_ago_as_owner(days_old)),
-            jsonb_build_array('failed', 0, learnsync.days_ago_as_owner(90)),
-            jsonb_build_array('learner', 0, clock_timestamp()),
-            jsonb_build_array('resource', 0, learnsync.days_ago_as_owner(current_setting('learnsync.tombstone_days')::integer)));
-        IF keep > 0 THEN
-            tasks := tasks || jsonb_build_array(jsonb_build_array('ledger', 0, learnsync.days_ago_as_owner(keep)));
-        END IF;
+        tasks := tasks || (
+            SELECT jsonb_agg(jsonb_build_array(t.task, 0, learnsync.task_limit_as_owner(t.task, days_old)) ORDER BY t.n)
+            FROM unnest('{conflict,failed,learner,resource,ledger}'::text[]) WITH ORDINALITY t (task, n)
+            WHERE learnsync.task_limit_as_owner(t.task, days_old) IS NOT NULL);
     END IF;
     RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'payloadsFrom', cutoff, 'swept', sweep);
 END
@@ -198,24 +211,31 @@ DECLARE
     piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
     task CONSTANT text := work #>> '{tasks,0,0}';
     place CONSTANT bigint := work #>> '{tasks,0,1}';
-    removed bigint := 0;
+    limit_at CONSTANT timestamptz := learnsync.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
+    removed bigint;
 BEGIN
     IF work IS NULL THEN
         RETURN learnsync.plan_as_owner(days_old);
     ELSIF task IS NULL THEN
         UPDATE learnsync_data.instance SET cleaned_at = clock_timestamp(),
             cleaned_items = cleaned_items + (work ->> 'items')::bigint,
-            payloads_from = greatest(payloads_from, (work ->> 'payloadsFrom')::timestamptz),
+            payloads_from = CASE WHEN (work ->> 'payloadsFrom')::timestamptz > limit_at THEN payloads_from
+                ELSE greatest(payloads_from, (work ->> 'payloadsFrom')::timestamptz) END,
             swept_at = CASE WHEN (work ->> 'swept')::boolean THEN clock_timestamp() ELSE swept_at END;
         RETURN NULL;
+    ELSIF limit_at IS NULL THEN
+        RAISE EXCEPTION 'this is no work of maintain()' USING ERRCODE = 'invalid_parameter_value';
     ELSIF task = 'empty' THEN
-        removed := learnsync.empty_slot_as_owner(place::integer);
+        IF EXISTS (SELECT FROM learnsync.slots_as_owner(limit_at) s WHERE s.slot = place AND s.whole) THEN
+            removed := learnsync.empty_slot_as_owner(place::integer);
+        END IF;
         IF removed IS NULL THEN
             work := work || '{"payloadsFrom": null}'; -- the next run tries again
         END IF;
         work := work #- '{tasks,0}';
     ELSE
-        removed := learnsync.clean_pages_as_owner(task, place, place + piece, (work #>> '{tasks,0,2}')::timestamptz);
+        removed := learnsync.clean_pages_as_owner(task, place, place + piece,
+            least(limit_at, (work #>> '{tasks,0,2}')::timestamptz));
         IF (place + piece) * current_setting('block_size')::integer < pg_relation_size(format('learnsync_data.%I', task)) THEN
             work := jsonb_set(work, '{tasks,0,1}', to_jsonb(place + piece));
         ELSE

@@ -1,47 +1,45 @@
 /*
  * custom.c
- *		Calls a team's own merge function, with the rights of whoever pushes.
+ *		Calls a team's own merge function, with the rights of its owner.
  *
- * The name is looked up at each call, so that the function can be replaced, dropped and restored like any other.
+ * The name is looked up at each call, so that the function can be replaced, dropped and restored like any other. The rule
+ * lends its owner's rights to all who push, so whoever defined it must have them, then and now; as nothing that can be
+ * defined is to have those of a superuser or of the tables' owner, these have no merge functions.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
-#include "parser/parse_func.h"
 #include "sync.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
+
+#define ARGUMENTS "(jsonb, jsonb, timestamptz, timestamptz)"
+
+/* A merge function. */
+typedef struct Function
+{
+	Oid oid; /* InvalidOid where there is none */
+	Oid owner;
+} Function;
 
 /* One call: what goes in, and what came back. */
 typedef struct CustomCall
 {
-	const char *name;
+	Oid function;
 	Jsonb *stored;
 	Jsonb *incoming;
 	TimestampTz stored_at;
 	TimestampTz incoming_at;
 	Jsonb *result; /* NULL for NULL */
 } CustomCall;
-
-static LsStoreCall caller; /* who pushes */
-static bool is_running;
-
-/* Whether we are inside a team's function. */
-bool
-ls_custom_is_running(void)
-{
-	return is_running;
-}
-
-/* Names the caller whose rights the functions have from now on. */
-void
-ls_custom_act_for(const LsStoreCall *call)
-{
-	caller = *call;
-}
 
 /* The parts of a function's name, as the parser gives them; none where it is not spelt as a name. */
 List *
@@ -58,19 +56,68 @@ ls_custom_name(LsText function)
 	return name;
 }
 
-static Oid
-find_function(const char *name)
+/*
+ * The function of a rule. Rights to its schema do not matter, as it is its owner who calls it; temporary ones are of one
+ * session and so not what a rule can mean.
+ */
+static Function
+find_function(const LsRule *rule)
 {
 	Oid types[] = {JSONBOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Oid function = LookupFuncName(ls_custom_name(ls_text(name)), lengthof(types), types, false);
+	List *name = ls_custom_name(rule->function);
+	Oid schema = get_namespace_oid(strVal(linitial(name)), true);
+	HeapTuple tuple =
+		SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(strVal(lsecond(name))),
+						PointerGetDatum(buildoidvector(types, lengthof(types))), ObjectIdGetDatum(schema));
+	Function function = {InvalidOid, InvalidOid};
+	Form_pg_proc form;
 
-	if (get_func_rettype(function) != JSONBOID || get_func_retset(function))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("merge function %s must return jsonb", name)));
-	if (!ls_compat_may_execute(function, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for merge function %s", name)));
+	if (!HeapTupleIsValid(tuple))
+		return function;
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	if (form->prokind == PROKIND_FUNCTION && form->prorettype == JSONBOID && !form->proretset &&
+		!isAnyTempNamespace(schema))
+		function = (Function){form->oid, form->proowner};
+	ReleaseSysCache(tuple);
 	return function;
+}
+
+/* What bars a function, as a verb's object, from types that this role defines; NULL where nothing does. */
+static const char *
+obstacle(const Function *function, Oid definer)
+{
+	if (superuser_arg(function->owner))
+		return "belongs to a superuser";
+	if (function->owner == GetUserId())
+		return "belongs to the owner of learnsync's tables";
+	if (!OidIsValid(definer) || !ls_compat_is_member(definer, function->owner))
+		return "belongs to a role of which whoever defined the type is not a member";
+	if (!ls_compat_may_execute(function->oid, function->owner))
+		return "may not be called by its owner";
+	return NULL;
+}
+
+/* Refuses a rule whose function this role must not make others call. The store is open. */
+void
+ls_custom_check(const LsRule *rule, Oid definer)
+{
+	const char *name = ls_text_string(rule->function);
+	Function function = find_function(rule);
+	const char *problem;
+
+	if (!OidIsValid(function.oid))
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("there is no merge function %s%s", name, ARGUMENTS),
+				 errdetail("It must return jsonb. Until it is there, items that need it fail.")));
+		return;
+	}
+	problem = obstacle(&function, definer);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("merge function %s %s", name, problem),
+				 errhint("It runs with the rights of its owner. Give it one that has few, and of which you are "
+						 "a member, with ALTER FUNCTION ... OWNER TO.")));
 }
 
 static void
@@ -81,7 +128,7 @@ call_function(void *argument)
 	Datum result;
 
 	LOCAL_FCINFO(fcinfo, 4);
-	fmgr_info(find_function(call->name), &function);
+	fmgr_info(call->function, &function);
 	InitFunctionCallInfoData(*fcinfo, &function, 4, InvalidOid, NULL, NULL);
 	fcinfo->args[0] = (NullableDatum){JsonbPGetDatum(call->stored), false};
 	fcinfo->args[1] = (NullableDatum){JsonbPGetDatum(call->incoming), false};
@@ -91,25 +138,24 @@ call_function(void *argument)
 	call->result = fcinfo->isnull ? NULL : DatumGetJsonbP(result);
 }
 
-static void
-call_as_caller(void *argument)
+/* Calls the function as its owner; false where it must not be called, or failed. */
+static bool
+call_as_owner(const LsRule *rule, CustomCall *call, LsFailure *failure)
 {
-	LsStoreCall owner;
+	const char *name = ls_text_string(rule->function);
+	Function function = find_function(rule);
+	Oid definer = rule->definer.data == NULL ? InvalidOid : get_role_oid(ls_text_string(rule->definer), true);
+	const char *problem;
+	ErrorData *error;
 
-	GetUserIdAndSecContext(&owner.caller, &owner.context);
-	/* With a change of role barred: undoing one would leave us, too, with that role. */
-	SetUserIdAndSecContext(caller.caller, caller.context | SECURITY_LOCAL_USERID_CHANGE);
-	is_running = true;
-	PG_TRY();
-	{
-		call_function(argument);
-	}
-	PG_FINALLY();
-	{
-		is_running = false;
-	}
-	PG_END_TRY();
-	SetUserIdAndSecContext(owner.caller, owner.context);
+	if (!OidIsValid(function.oid))
+		return ls_fail(failure, "error", "", "there is no merge function %s%s", name, ARGUMENTS);
+	problem = obstacle(&function, definer);
+	if (problem != NULL)
+		return ls_fail(failure, "error", "", "merge function %s %s", name, problem);
+	call->function = function.oid;
+	error = ls_try_as(function.owner, call_function, call);
+	return error == NULL || ls_fail(failure, "error", "", "%s", error->message);
 }
 
 /*
@@ -119,14 +165,16 @@ call_as_caller(void *argument)
 bool
 ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result, LsFailure *failure)
 {
-	CustomCall call = {ls_text_string(rule->function), ls_state_document(stored), ls_state_document(incoming),
-					   stored->at, incoming->at};
-	ErrorData *error = ls_try(call_as_caller, &call, false);
+	CustomCall call = {.stored = ls_state_document(stored),
+					   .incoming = ls_state_document(incoming),
+					   .stored_at = stored->at,
+					   .incoming_at = incoming->at};
 
+	if (!call_as_owner(rule, &call, failure))
+		return false;
 	*result = call.result;
-	if (error != NULL)
-		return ls_fail(failure, "error", "", "%s", error->message);
 	if (call.result != NULL && !JB_ROOT_IS_OBJECT(call.result))
-		return ls_fail(failure, "error", "", "merge function %s must return an object", call.name);
+		return ls_fail(failure, "error", "", "merge function %s must return an object",
+					   ls_text_string(rule->function));
 	return true;
 }

@@ -107,6 +107,7 @@ typedef struct LsRule
 	bool require_content; /* the first key must be in the content catalog */
 	LsText clock; /* latest: an integer field that is compared before the order instant */
 	LsText function; /* custom: the function's qualified name */
+	LsText definer; /* the role that defined the type; without data where the rule is nobody's */
 	int nkeys;
 	LsText keys[LS_MAX_KEYS];
 	int nfields;
@@ -297,6 +298,6 @@ extern void ls_merge_sql_fold(const LsRule *rule, LsState *state, LsState *other
 extern List *ls_custom_name(LsText function);
 extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result,
 						   LsFailure *failure) pg_attribute_nonnull(5);
-extern bool ls_custom_is_running(void);
+extern void ls_custom_check(const LsRule *rule, Oid definer);
 
 #endif

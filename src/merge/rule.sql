@@ -23,12 +23,12 @@ COMMENT ON FUNCTION learnsync.merge_rule(jsonb) IS 'A merge rule from its JSON, 
 CREATE CAST (jsonb AS learnsync.merge_rule) WITH FUNCTION learnsync.merge_rule(jsonb) AS ASSIGNMENT;
 CREATE CAST (learnsync.merge_rule AS jsonb) WITHOUT FUNCTION AS ASSIGNMENT;
 
-CREATE OR REPLACE FUNCTION learnsync.define_resource_type(name text, rule jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync.define_resource_type(name text, rule jsonb) RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_define_resource_type';
 COMMENT ON FUNCTION learnsync.define_resource_type(text, jsonb) IS
-    'Adds a resource type, or gives it another rule. A type that has data may get further fields and looser validation; anything else is refused (55006). name: lower-case letters, digits, underscores. Every session uses the new rule from its next call on.';
+    'Adds a resource type, or gives it another rule, and answers which. A type that has data may get further fields and looser validation; anything else is refused (55006). name: lower-case letters, digits, underscores. Every session uses the new rule from its next call on. A merge function (policy custom) runs as its owner, of whom the caller must be a member, now and whenever it is called; one of a superuser or of the tables'' owner is refused (42501), one that does not exist is a warning.';
 
-CREATE OR REPLACE FUNCTION learnsync.drop_resource_type(name text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync.drop_resource_type(name text) RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_drop_resource_type';
 COMMENT ON FUNCTION learnsync.drop_resource_type(text) IS
     'Removes a resource type that has no data (55006 otherwise, 42704 where there is none).';

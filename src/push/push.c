@@ -111,7 +111,7 @@ ls_push_run(LsPush *push)
 void
 ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel)
 {
-	*push = (LsPush){.call = call->store, .channel = channel, .cursor = -1, .of_app = call->of_app};
+	*push = (LsPush){.channel = channel, .cursor = -1, .of_app = call->of_app};
 	push->learner.id = call->learner;
 	push->learner.receipt_horizon = push->learner.rate_at = LS_NO_TIME;
 	push->metadata = ls_json_null();

@@ -281,7 +281,6 @@ void
 ls_push_merge(LsPush *push, int upto)
 {
 	start_over(push);
-	ls_custom_act_for(&push->call);
 	for (int i = 0; i < upto; i++)
 		decide_item(push, &push->items[i]);
 	if (push->atomic && upto == push->nitems)

@@ -32,6 +32,7 @@ static struct
 	Oid row_type; /* one of our types: another one means that the extension was created anew */
 	Oid type_table; /* resource_type */
 	bool guarded;
+	char *at_once; /* the statement that ends the deferral of a team's triggers; NULL where there are none */
 	char epoch[37];
 } instance;
 
@@ -63,6 +64,14 @@ static void
 refuse_without_setup(void)
 {
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("learnsync is not set up"),
+					errhint("Run SELECT learnsync.setup(); as a superuser.")));
+}
+
+static void
+refuse_other_release(LsText release)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("the tables are of release %s", ls_text_string(release)),
 					errhint("Run SELECT learnsync.setup(); as a superuser.")));
 }
 
@@ -114,11 +123,25 @@ static LsStatement read_instance = {
 	" OR EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid" EQ "ANY (o.tables)"
 	" AND c.contype" NE "'p' AND c.contype" NE "'n')"
 	" OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid" EQ "ANY (o.tables)"
-	" AND x.indisunique AND NOT x.indisprimary)"
+	" AND x.indisunique AND NOT x.indisprimary),"
+	" COALESCE(pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'release', 'unknown'),"
+	" (SELECT 'SET CONSTRAINTS ' OPERATOR(pg_catalog.||) pg_catalog.string_agg("
+	"pg_catalog.format('%s.%I', c.connamespace::pg_catalog.regnamespace, c.conname), ', ')"
+	" OPERATOR(pg_catalog.||) ' IMMEDIATE' FROM pg_catalog.pg_constraint c"
+	" WHERE c.conrelid" EQ "ANY (o.tables) AND c.contype" EQ "'t' AND c.condeferrable)"
 	" FROM learnsync_data.instance i, (SELECT pg_catalog.array_agg(r.oid) AS tables FROM pg_catalog.pg_class r"
 	" WHERE r.relnamespace" EQ "'learnsync_data'::pg_catalog.regnamespace"
 	" AND r.relname OPERATOR(pg_catalog.<>) 'instance') o",
 	{NULL}};
+
+static void
+note_deferred(LsText statement)
+{
+	if (instance.at_once != NULL)
+		pfree(instance.at_once);
+	instance.at_once =
+		statement.data == NULL ? NULL : MemoryContextStrdup(TopMemoryContext, ls_text_string(statement));
+}
 
 /*
  * Reads what is known of the tables as they are now: what is remembered must not come from a snapshot of the past. Whoever
@@ -131,11 +154,15 @@ read_tables(void)
 	uint64 known = changes;
 	bool isnull;
 
-	if (ls_store_read_latest(&read_instance, NULL) != 1 || ls_store_int(0, 1) != LS_SCHEMA_VERSION ||
-		!DatumGetBool(ls_store_value(0, 3, &isnull)))
+	if (ls_store_read_latest(&read_instance, NULL) != 1)
+		refuse_without_setup();
+	if (ls_store_int(0, 1) != LS_SCHEMA_VERSION)
+		refuse_other_release(ls_store_text(0, 5));
+	if (!DatumGetBool(ls_store_value(0, 3, &isnull)))
 		refuse_without_setup();
 	strlcpy(instance.epoch, ls_text_string(ls_store_text(0, 2)), sizeof(instance.epoch));
 	instance.guarded = DatumGetBool(ls_store_value(0, 4, &isnull));
+	note_deferred(ls_store_text(0, 6));
 	instance.type_table = find_table("resource_type");
 	instance.valid = known == changes && !IsInParallelMode(); /* else it may be of the past */
 	SPI_tuptable = result;
@@ -154,19 +181,29 @@ check_extension(void)
 	instance.row_type = row_type;
 }
 
-/* Under another search_path the server makes every plan anew, though the statements do not depend on it. */
-static void
-note_search_path(void)
+/*
+ * Our statements do not depend on the search_path, but triggers and constraints of a team may, and they run with rights
+ * that the caller does not have: no path of the caller's decides what they mean. Plans are kept under one path, too.
+ */
+static int
+fix_search_path(void)
 {
-	static char *planned_path = NULL;
+	int level = NewGUCNestLevel();
 
-	if (planned_path != NULL && strcmp(planned_path, namespace_search_path) == 0)
-		return;
-	if (planned_path != NULL)
-		pfree(planned_path);
-	planned_path = MemoryContextStrdup(TopMemoryContext, namespace_search_path);
-	for (LsStatement *statement = prepared; statement != NULL; statement = statement->next)
-		statement->planned = false;
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
+	return level;
+}
+
+/*
+ * A trigger that is deferred would run as whoever commits, who may have more rights than the tables' owner, or fewer; and
+ * where it refuses an item all others would fail with it.
+ */
+static void
+fire_at_once(void)
+{
+	if (instance.at_once != NULL && SPI_execute(instance.at_once, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not run \"%s\"", instance.at_once);
 }
 
 /*
@@ -176,7 +213,7 @@ note_search_path(void)
 void
 ls_store_open(LsStoreCall *call)
 {
-	if (ls_custom_is_running())
+	if (ls_try_is_apart())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("a merge function must not call learnsync"),
 						errhint("It is called in the midst of a push; all it needs are its arguments.")));
@@ -186,7 +223,7 @@ ls_store_open(LsStoreCall *call)
 	AcceptInvalidationMessages();
 	if (!instance.valid)
 		instance.owner = find_owner();
-	note_search_path();
+	call->settings = fix_search_path();
 	SPI_connect();
 	SetUserIdAndSecContext(instance.owner, call->context | SECURITY_LOCAL_USERID_CHANGE);
 	if (!instance.valid)
@@ -194,6 +231,7 @@ ls_store_open(LsStoreCall *call)
 		check_extension();
 		read_tables();
 	}
+	fire_at_once();
 }
 
 /* Gives back the rows that were read, which live as long as the store is open, in the midst of a call. */
@@ -212,6 +250,7 @@ ls_store_close(LsStoreCall *call)
 {
 	current_call = call->outer;
 	SPI_finish();
+	AtEOXact_GUC(true, call->settings);
 	SetUserIdAndSecContext(call->caller, call->context);
 }
 

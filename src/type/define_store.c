@@ -4,13 +4,16 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "store/store.h"
 #include "type/type.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 
-static LsStatement save_type = {"INSERT INTO learnsync_data.resource_type AS t (name, rule) VALUES ($1, $2)"
-								" ON CONFLICT (name) DO UPDATE SET rule = EXCLUDED.rule",
-								{"pg_catalog.text", "pg_catalog.jsonb", NULL}};
+static LsStatement save_type = {
+	"INSERT INTO learnsync_data.resource_type AS t (name, rule, defined_by) VALUES ($1, $2, $3)"
+	" ON CONFLICT (name) DO UPDATE SET rule = EXCLUDED.rule, defined_by = EXCLUDED.defined_by",
+	{"pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.text", NULL}};
 
 static LsStatement remove_type = {"DELETE FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
 								  {"pg_catalog.text", NULL}};
@@ -65,6 +68,20 @@ write_change(LsStatement *statement, const Datum *values)
 	return ls_store_run_latest(statement, values);
 }
 
+/* Whether a definition is there already: who answers for it matters where it lends rights. */
+static bool
+is_defined(const LsTypeRow *row, Jsonb *rule, const LsRule *compiled, LsText definer)
+{
+	return row->rule != NULL && compareJsonbContainers(&row->rule->root, &rule->root) == 0 &&
+		   (compiled->policy != LS_POLICY_CUSTOM || ls_text_equal(row->definer, definer));
+}
+
+static Datum
+answer(LsText name, const char *what)
+{
+	return CStringGetTextDatum(psprintf("resource type \"%s\" %s", ls_text_string(name), what));
+}
+
 PG_FUNCTION_INFO_V1(learnsync_define_resource_type);
 PG_FUNCTION_INFO_V1(learnsync_drop_resource_type);
 
@@ -74,26 +91,31 @@ learnsync_define_resource_type(PG_FUNCTION_ARGS)
 	LsStoreCall call;
 	LsText name = ls_text_datum(PG_GETARG_DATUM(0));
 	Jsonb *rule = PG_GETARG_JSONB_P(1);
-	Datum values[] = {PG_GETARG_DATUM(0), JsonbPGetDatum(rule)};
-	Jsonb *old;
+	LsText definer = ls_text(GetUserNameFromId(GetUserId(), false));
+	Datum values[] = {PG_GETARG_DATUM(0), JsonbPGetDatum(rule), ls_text_to_datum(definer)};
+	const LsRule *compiled = ls_rule_compile(rule);
+	const char *done = "stays as it is";
+	LsTypeRow old;
 
 	check_name(name);
-	ls_rule_compile(rule);
 	ls_store_open(&call);
+	if (compiled->policy == LS_POLICY_CUSTOM)
+		ls_custom_check(compiled, call.caller);
 	ls_type_lock_to_change(name);
-	old = ls_store_read_rule(name);
-	if (old == NULL || compareJsonbContainers(&old->root, &rule->root) != 0)
+	old = ls_store_read_type(name);
+	if (!is_defined(&old, rule, compiled, definer))
 	{
-		const char *problem = old == NULL ? NULL : ls_rule_change_refused(old, rule);
+		const char *problem = old.rule == NULL ? NULL : ls_rule_change_refused(old.rule, rule);
 
 		if (problem != NULL)
 			refuse_used_for_good(name, values, problem);
 		else
 			ls_type_lock_to_loosen(name);
 		write_change(&save_type, values);
+		done = old.rule == NULL ? "is defined" : "is changed";
 	}
 	ls_store_close(&call);
-	PG_RETURN_VOID();
+	PG_RETURN_DATUM(answer(name, done));
 }
 
 Datum
@@ -110,5 +132,5 @@ learnsync_drop_resource_type(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("resource type \"%s\" does not exist", ls_text_string(name))));
 	ls_store_close(&call);
-	PG_RETURN_VOID();
+	PG_RETURN_DATUM(answer(name, "is dropped"));
 }

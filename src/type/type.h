@@ -7,8 +7,15 @@
 
 #include "sync.h"
 
+/* A row of the table. */
+typedef struct LsTypeRow
+{
+	Jsonb *rule; /* NULL where there is none */
+	LsText definer; /* who answers for the rule */
+} LsTypeRow;
+
 /* type_store.c */
-extern Jsonb *ls_store_read_rule(LsText name); /* NULL where there is none */
+extern LsTypeRow ls_store_read_type(LsText name);
 
 /* type_lock.c */
 extern void ls_type_lock_to_push(LsText name);

@@ -26,7 +26,8 @@ typedef struct TypeEntry
 
 static HTAB *cache; /* NULL until a type was asked for */
 
-static LsStatement read_type = {"SELECT t.rule FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
+static LsStatement read_type = {"SELECT t.rule, t.defined_by FROM learnsync_data.resource_type t WHERE t.name" EQ
+								"$1",
 								{"pg_catalog.text", NULL}};
 
 static TypeEntry *
@@ -39,19 +40,22 @@ find_entry(const char *name)
 	return hash_search(cache, name, HASH_FIND, NULL);
 }
 
-/* The rule as it is now; whoever is in the midst of another result goes on with it afterwards. */
-Jsonb *
-ls_store_read_rule(LsText name)
+/* The row as it is now; whoever is in the midst of another result goes on with it afterwards. */
+LsTypeRow
+ls_store_read_type(LsText name)
 {
 	SPITupleTable *result = SPI_tuptable;
 	Datum values[] = {ls_text_to_datum(name)};
-	Jsonb *rule = NULL;
+	LsTypeRow row = {NULL};
 	bool isnull;
 
 	if (ls_store_read_latest(&read_type, values) > 0)
-		rule = DatumGetJsonbPCopy(ls_store_value(0, 1, &isnull));
+	{
+		row.rule = DatumGetJsonbPCopy(ls_store_value(0, 1, &isnull));
+		row.definer = ls_text(ls_text_string(ls_store_text(0, 2)));
+	}
 	SPI_tuptable = result;
-	return rule;
+	return row;
 }
 
 /* A push that a trigger has interrupted may go by the old rule, which therefore lasts as long as the transaction. */
@@ -63,30 +67,32 @@ let_go(TypeEntry *entry)
 
 /* Puts a rule, which is in a context of its own, in its place. */
 static TypeEntry *
-keep(const char *name, Jsonb *rule, MemoryContext context)
+keep(const char *name, const LsTypeRow *row, MemoryContext context)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	LsType *type = palloc(sizeof(LsType));
 	TypeEntry *entry;
 	bool found;
 
-	*type = (LsType){ls_text(pstrdup(name)), ls_rule_compile(rule)};
+	*type = (LsType){ls_text(pstrdup(name)), ls_rule_compile(row->rule)};
+	type->rule->definer = row->definer;
 	MemoryContextSwitchTo(caller);
 	entry = hash_search(cache, name, HASH_ENTER, &found);
 	if (found)
 		let_go(entry);
 	MemoryContextSetParent(context, TopMemoryContext);
 	entry->context = context;
-	entry->rule = rule;
+	entry->rule = row->rule;
 	entry->type = type;
 	entry->used_by = entry->held_by = 0;
 	return entry;
 }
 
 static bool
-is_same(const Jsonb *a, const Jsonb *b)
+goes_by(const TypeEntry *entry, const LsTypeRow *row)
 {
-	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+	return VARSIZE(entry->rule) == VARSIZE(row->rule) && memcmp(entry->rule, row->rule, VARSIZE(row->rule)) == 0 &&
+		   ls_text_equal(entry->type->rule->definer, row->definer);
 }
 
 /* Looks at the table: the entry that goes by it, NULL where it has no such type. */
@@ -96,20 +102,23 @@ renew(const char *name, TypeEntry *entry)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "learnsync type", ALLOCSET_SMALL_SIZES);
 	uint64 changes = ls_store_changes(); /* more may become known as the table is read */
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	Jsonb *rule = ls_store_read_rule(ls_text(name));
+	LsTypeRow row = ls_store_read_type(ls_text(name));
 
 	MemoryContextSwitchTo(caller);
-	if (rule == NULL && entry != NULL)
+	if (row.rule == NULL && entry != NULL)
 	{
 		let_go(entry);
 		hash_search(cache, name, HASH_REMOVE, NULL);
 	}
-	if (rule == NULL || (entry != NULL && is_same(rule, entry->rule)))
+	if (row.rule == NULL)
+	{
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	if (entry != NULL && goes_by(entry, &row))
 		MemoryContextDelete(context);
 	else
-		entry = keep(name, rule, context);
-	if (rule == NULL)
-		return NULL;
+		entry = keep(name, &row, context);
 	entry->changes = changes;
 	return entry;
 }

@@ -46,7 +46,7 @@ $types$;
 COMMENT ON FUNCTION learnsync.builtin_resource_types() IS
     'The resource types that learnsync ships and their merge rules; setup() adds those that are missing.';
 
-CREATE OR REPLACE FUNCTION learnsync.reset_resource_type(name text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync.reset_resource_type(name text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     shipped jsonb;
@@ -55,8 +55,8 @@ BEGIN
     IF shipped IS NULL THEN
         RAISE EXCEPTION '% is not a built-in resource type', coalesce(quote_ident(name), 'NULL') USING ERRCODE = 'undefined_object';
     END IF;
-    PERFORM learnsync.define_resource_type(name, shipped);
+    RETURN learnsync.define_resource_type(name, shipped);
 END
 $$;
 COMMENT ON FUNCTION learnsync.reset_resource_type(text) IS
-    'Gives a built-in resource type its shipped rule again, or adds it where it was dropped. Errors: as learnsync.define_resource_type; 42704 where it is not a built-in one.';
+    'Gives a built-in resource type its shipped rule again, or adds it where it was dropped, and answers what came of it. Errors: as learnsync.define_resource_type; 42704 where it is not a built-in one.';

@@ -6,7 +6,8 @@ from values import is_number
 ARGUMENTS = "(stored jsonb, incoming jsonb, stored_at timestamptz, incoming_at timestamptz) RETURNS jsonb"
 
 SQL = (
-    "CREATE SCHEMA twin;",
+    "DROP ROLE IF EXISTS learnsync_twin;", "CREATE ROLE learnsync_twin;",
+    "CREATE SCHEMA twin AUTHORIZATION learnsync_twin;", "SET ROLE learnsync_twin;",
     # The longer text stays; two of one length are left to a person.
     f"CREATE FUNCTION twin.longest{ARGUMENTS} LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT CASE"
     " WHEN length(coalesce(incoming ->> 'text', '')) > length(coalesce(stored ->> 'text', '')) THEN incoming"
@@ -22,7 +23,8 @@ SQL = (
     f"CREATE FUNCTION twin.newest{ARGUMENTS} LANGUAGE sql AS"
     " $$ SELECT CASE WHEN incoming_at >= stored_at THEN incoming ELSE stored END $$;",
     # Both together; never decides against either.
-    f"CREATE FUNCTION twin.both{ARGUMENTS} LANGUAGE sql STRICT AS $$ SELECT stored || incoming $$;")
+    f"CREATE FUNCTION twin.both{ARGUMENTS} LANGUAGE sql STRICT AS $$ SELECT stored || incoming $$;",
+    "RESET ROLE;")
 
 
 def longest(stored, incoming, stored_at, incoming_at):
