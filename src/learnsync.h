@@ -22,6 +22,7 @@
 #define LS_MAX_LIST_NAME_BYTES 64
 #define LS_MAX_TYPE_NAME_BYTES 64 /* with the zero at its end */
 #define LS_MAX_KEYS 8
+#define LS_MAX_STAMP_BYTES 35 /* 2026-01-08T10:46:00.123456789+00:00 */
 #define LS_FIRST_VERSION INT64CONST(1) /* a learner's version when nothing was seen */
 #define LS_MAX_CURSOR (INT64CONST(1) << 53)
 #define LS_NO_TIME DT_NOBEGIN

@@ -244,6 +244,7 @@ extern void ls_rate_take(LsPush *push);
 extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);
 extern ErrorData *ls_try_as(Oid role, void (*work)(void *), void *argument);
 extern bool ls_try_is_apart(void);
+extern ErrorData *ls_try_read(void (*work)(void *), void *argument);
 
 /* wait.c */
 extern void ls_wait(bool of_app, void (*work)(void *), void *argument);

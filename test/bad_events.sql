@@ -24,10 +24,10 @@ SELECT 'score', v, CASE WHEN v <@ '[0, 100]' OR v IN ('0.0', '100.000', '1e-300'
 INSERT INTO kind VALUES ('score', '"50"', 'invalid'), ('status', '"Passed"', 'invalid'), ('status', '"not_started"', NULL), ('ids', '["a", "b"]', NULL), ('ids', '["a", null]', 'invalid'), ('ids', '[""]', 'invalid'), ('ids', '[["a"]]', 'invalid'),
     ('interaction', '{"interactionId": "i", "state": null}', NULL), ('interaction', '{"interactionId": "i"}', 'invalid'), ('interaction', '{"state": {}}', 'invalid'), ('interaction', '{"interactionId": null, "state": {}}', 'invalid');
 INSERT INTO kind
-SELECT 'time', to_jsonb(t), NULL FROM unnest(ARRAY['2025-12-22T20:36:50Z', '2025-12-22t20:36:50.1z', '2025-12-22T20:36:50.123456+14:00', '1970-01-01T00:00:00Z', '2016-12-31T23:59:60Z', '9998-12-31T23:59:59.999999-12:00']) t;
+SELECT 'time', to_jsonb(t), NULL FROM unnest(ARRAY['2025-12-22T20:36:50Z', '2025-12-22t20:36:50.1z', '2025-12-22T20:36:50.123456+14:00', '2025-12-22T20:36:50.123456789-00:30', '1970-01-01T00:00:00Z', '2016-12-31T23:59:60Z', '9998-12-31T23:59:59.999999-12:00']) t;
 INSERT INTO kind
 SELECT 'time', to_jsonb(t), 'bad_timestamp' FROM unnest(ARRAY['2025-12-22', '2025-12-22T20:36:50', '2025-12-22 20:36:50Z', '2025-12-22T20:36Z', 'now', 'infinity', '2025-02-29T00:00:00Z', '2025-12-22T24:00:00Z', '2025-12-22T20:36:50+24:00',
-    '1969-12-31T23:59:59Z', '10000-01-01T00:00:00Z', '2025-12-22T20:36:50.Z', '٢٠٢٥-12-22T20:36:50Z', ' 2025-12-22T20:36:50Z']) t;
+    '1969-12-31T23:59:59Z', '10000-01-01T00:00:00Z', '2025-12-22T20:36:50.Z', '2025-12-22T20:36:50.1234567890Z', '2025-12-22T20:36:50.' || repeat('1', 65540) || 'Z', '٢٠٢٥-12-22T20:36:50Z', ' 2025-12-22T20:36:50Z']) t;
 
 -- Where which kind stands.
 CREATE TEMP TABLE field (types text[], path text[], kind text);
@@ -91,6 +91,7 @@ SELECT is(pg_temp.refused(format('SELECT learnsync.progress_agg(%s)', arguments)
     ($$'', now(), 'progress.reset', NULL$$, '22023 event "" cannot be reduced: event_id must have 1 to 200 characters.'),
     ($$NULL, now(), 'nonsense', NULL$$, 'fine'), ($$'e', NULL::text, 'nonsense', NULL$$, 'fine'), ($$'e', now(), NULL, NULL$$, 'fine'),
     ($$'e', '2026-01-08T10:00:00Z'::varchar, 'progress.reset', '5'$$, 'fine')) AS v (arguments, expected);
+SELECT throws_ok($$SELECT learnsync.progress_agg('e', '2026-01-01T00:00:00.' || repeat('1', n) || 'Z', 'progress.reset', NULL)$$ || format(' FROM (VALUES (%s)) v (n)', n), '22007') FROM unnest('{10,40000,65536,70000}'::int[]) n;
 SELECT throws_ok($$SELECT learnsync.progress_agg('e', 5, 'progress.reset', NULL)$$, '42804');
 SELECT throws_ok($$SELECT learnsync.progress_agg('e', now()::timestamp, 'progress.reset', NULL)$$, '42804');
 SELECT * FROM finish();

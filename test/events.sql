@@ -250,6 +250,6 @@ DELETE FROM learnsync_data.progress_interaction WHERE learner_id = 'removal';
 UPDATE learnsync_data.progress SET active_path = 'x', active_id = 'x', active_at = now() WHERE learner_id = 'tie';
 DELETE FROM learnsync_data.event WHERE learner_id = 'once' AND event_id = 'e1';
 INSERT INTO learnsync_data.progress_content (learner_id, content_id, status, last_at, last_id) VALUES ('both', 'ghost', 'passed', now(), 'x');
-SELECT is((SELECT string_agg(v, ' ' ORDER BY v) FROM learnsync.progress_verify() v), 'both once precedence removal tie', 'verify names the learners that differ');
+SELECT is((SELECT string_agg(learner_id, ' ' ORDER BY learner_id) FROM learnsync.progress_verify()), 'both once precedence removal tie', 'verify names the learners that differ');
 SELECT * FROM finish();
 ROLLBACK;

@@ -8,6 +8,8 @@
 #include "learnsync.h"
 #include "utils/datetime.h"
 
+#define MAX_FRACTION 9 /* digits after the seconds */
+
 /* What is left of a time to read; every step moves on or fails for good. */
 typedef struct Reader
 {
@@ -50,22 +52,23 @@ expect_one_of(Reader *reader, const char *characters)
 		reader->failed = true;
 }
 
-/* The digits after the seconds as microseconds; what is finer is cut off. */
+/* The digits after the seconds, at most nine, as microseconds; what is finer is cut off. */
 static int
 read_fraction(Reader *reader)
 {
 	int microseconds = 0;
 	int scale = 100000;
+	int digits = 0;
 
 	if (read_one_of(reader, ".") == '\0')
 		return 0;
-	if (reader->next == reader->end || *reader->next < '0' || *reader->next > '9')
-		reader->failed = true;
-	while (reader->next < reader->end && *reader->next >= '0' && *reader->next <= '9')
+	for (; reader->next < reader->end && *reader->next >= '0' && *reader->next <= '9'; digits++)
 	{
 		microseconds += (*reader->next++ - '0') * scale;
 		scale /= 10;
 	}
+	if (digits < 1 || digits > MAX_FRACTION)
+		reader->failed = true;
 	return microseconds;
 }
 
@@ -125,6 +128,7 @@ ls_stamp_parse(LsText text, TimestampTz *at)
 	seconds = -(int64) read_offset(&reader);
 	if (reader.failed || reader.next != reader.end)
 		return false;
+	Assert(text.length <= LS_MAX_STAMP_BYTES);
 	if (!is_date(year, month, day) || hour > 23 || minute > 59 || second > 60)
 		return false;
 	seconds += (int64) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * SECS_PER_DAY;

@@ -65,8 +65,9 @@ static LsStatement read_failed = {"SELECT k.n FROM pg_catalog.unnest($2) WITH OR
 
 /* The state and the version of a stored resource; what they point to stays until the store is closed. */
 static void
-take_resource(LsResource *resource, const Datum *values, const bool *nulls)
+take_resource(LsText learner, LsResource *resource, const Datum *values, const bool *nulls)
 {
+	LsRowKey key = {"resource", {learner, resource->type->name, resource->id}};
 	LsState *state = &resource->stored;
 
 	resource->place = *(ItemPointer) DatumGetPointer(values[PLACE]);
@@ -76,8 +77,8 @@ take_resource(LsResource *resource, const Datum *values, const bool *nulls)
 	state->deleted_at = nulls[DELETED_AT] ? LS_NO_TIME : DatumGetTimestampTz(values[DELETED_AT]);
 	state->exists = !nulls[DATA];
 	if (state->exists)
-		ls_state_load(resource->type->rule, state, DatumGetJsonbP(values[DATA]),
-					  nulls[BOOK] ? NULL : DatumGetJsonbP(values[BOOK]));
+		ls_state_load(resource->type->rule, state, ls_store_document(&key, values[DATA]),
+					  nulls[BOOK] ? NULL : ls_store_object(&key, "book", values[BOOK]));
 }
 
 static void
@@ -105,7 +106,7 @@ take_known(LsPush *push, uint64 row)
 		item->receipt.verdict = (LsVerdict) DatumGetChar(values[VERDICT]);
 	}
 	if (!nulls[VERSION])
-		take_resource(item->resource, values, nulls);
+		take_resource(push->learner.id, item->resource, values, nulls);
 }
 
 /* Marks the items of which an earlier copy failed, for the few learners who have failed items. */

@@ -75,9 +75,10 @@ extern LsText ls_put_cursor(const LsPut *put);
 /* An event as it is stored. */
 typedef struct LsStoredEvent
 {
+	LsText id;
 	int64 version;
 	TimestampTz at; /* order instant */
-	Jsonb *json; /* as sent */
+	Jsonb *json; /* as sent, an object */
 } LsStoredEvent;
 
 extern void ls_store_read_known_events(LsPut *put);

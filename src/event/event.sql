@@ -31,10 +31,10 @@ CREATE OR REPLACE FUNCTION learnsync_api.progress_get("since" text DEFAULT NULL,
 COMMENT ON FUNCTION learnsync_api.progress_get(text, integer) IS
     'My snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or with one of another history. limit: events per page. Answer: {ok: true, data: {snapshot: {version, onboarding, activePathId, content, streak, lastUpdated}, events, cursor, hasMore}}. Store cursor and call again while hasMore.';
 
-CREATE OR REPLACE FUNCTION learnsync.progress_verify() RETURNS SETOF text
+CREATE OR REPLACE FUNCTION learnsync.progress_verify(OUT learner_id text, OUT damage text) RETURNS SETOF record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_progress_verify';
 COMMENT ON FUNCTION learnsync.progress_verify() IS
-    'The learners whose stored snapshot is not what their events reduce to. None, unless somebody wrote the tables. Reads every event.';
+    'The learners whose stored snapshot is not what their events reduce to; damage names the row that cannot be read, where that is why. None, unless somebody wrote the tables. Reads every event.';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_rebuild_next(INOUT after text, INOUT done bigint, INOUT total bigint)
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_progress_rebuild_next';
@@ -65,4 +65,4 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE learnsync.progress_rebuild() IS
-    'Derives stored snapshots again from the log where they differ from it, one learner per transaction, and reports its progress as notices with a percentage. Puts go on meanwhile; only the learner at hand waits.';
+    'Derives stored snapshots again from the log where they differ from it, one learner per transaction, and reports its progress as notices with a percentage. A learner whose log cannot be read is left, with a warning that names the event. Puts go on meanwhile; only the learner at hand waits.';

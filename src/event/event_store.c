@@ -22,10 +22,11 @@ static LsStatement add_events = {
 	" SELECT $1, c.event_id, c.version, c.at, $3, c.event FROM pg_catalog.unnest($2) c",
 	{"pg_catalog.text", "learnsync.event_row[]", "pg_catalog.timestamptz", NULL}};
 
-static LsStatement read_events = {"SELECT e.version, e.at, e.event FROM learnsync_data.event e WHERE e.learner_id" EQ
-								  "$1 AND e.version" GT "$2"
-								  " ORDER BY e.version LIMIT $3",
-								  {"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int4", NULL}};
+static LsStatement read_events = {
+	"SELECT e.version, e.at, e.event, e.event_id FROM learnsync_data.event e WHERE e.learner_id" EQ
+	"$1 AND e.version" GT "$2"
+	" ORDER BY e.version LIMIT $3",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int4", NULL}};
 
 /* Counts as a push: a trigger that calls learnsync for the same learner is found out by that number. */
 static LsStatement finish_put = {
@@ -40,6 +41,14 @@ static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.lea
 
 static LsStatement count_learners = {
 	"SELECT pg_catalog.count(*) FROM learnsync_data.learner l WHERE l.learner_id" GT "$1", {"pg_catalog.text", NULL}};
+
+static Jsonb *
+take_event(LsText learner, LsText id, Datum value)
+{
+	LsRowKey key = {"event", {learner, id}};
+
+	return ls_store_object(&key, "event", value);
+}
 
 /* Finds the events that were accepted before. */
 void
@@ -66,7 +75,9 @@ ls_store_read_known_events(LsPut *put)
 	{
 		bool isnull;
 
-		put->events[places[ls_store_int(i, 1) - 1]].stored = DatumGetJsonbP(ls_store_value(i, 2, &isnull));
+		LsPutEvent *event = &put->events[places[ls_store_int(i, 1) - 1]];
+
+		event->stored = take_event(put->push.learner.id, event->id, ls_store_value(i, 2, &isnull));
 	}
 }
 
@@ -127,9 +138,13 @@ ls_store_read_events(LsText learner, int64 after, int limit, bool live, LsStored
 	{
 		bool isnull;
 
-		(*events)[i].version = ls_store_int(i, 1);
-		(*events)[i].at = DatumGetTimestampTz(ls_store_value(i, 2, &isnull));
-		(*events)[i].json = DatumGetJsonbPCopy(ls_store_value(i, 3, &isnull));
+		LsStoredEvent *event = &(*events)[i];
+
+		event->id = ls_text(ls_text_string(ls_store_text(i, 4)));
+		event->version = ls_store_int(i, 1);
+		event->at = DatumGetTimestampTz(ls_store_value(i, 2, &isnull));
+		event->json =
+			take_event(learner, event->id, PointerGetDatum(DatumGetJsonbPCopy(ls_store_value(i, 3, &isnull))));
 	}
 	SPI_freetuptable(SPI_tuptable); /* a log may be long */
 	return count;

@@ -6,6 +6,7 @@
 
 #include "event/event.h"
 #include "miscadmin.h"
+#include "store/damage.h"
 #include "utils/memutils.h"
 
 #define EVENTS_AT_A_TIME 1000
@@ -20,8 +21,9 @@ ls_event_log_add(LsEventLog *log, int64 version)
 
 /* Adds an event of the log to the state, in the order in which events arrived. */
 static void
-add_stored(LsProgress *progress, LsEventLog *log, const LsStoredEvent *stored)
+add_stored(LsText learner, LsProgress *progress, LsEventLog *log, const LsStoredEvent *stored)
 {
+	LsRowKey key = {"event", {learner, stored->id}};
 	LsEvent event = {0};
 	LsText client;
 	LsFailure failure;
@@ -29,10 +31,8 @@ add_stored(LsProgress *progress, LsEventLog *log, const LsStoredEvent *stored)
 	JsonbValue sent;
 
 	ls_json_root(stored->json, &raw);
-	if (!ls_json_is_object(&raw) || !ls_event_read(&event, &raw, &client, &failure) ||
-		!ls_json_get(&raw, "occurredAt", &sent))
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a stored event cannot be read"),
-						errdetail("It is the one with version " INT64_FORMAT ".", stored->version)));
+	if (!ls_event_read(&event, &raw, &client, &failure) || !ls_json_get(&raw, "occurredAt", &sent))
+		ls_store_damaged(&key, "event", psprintf("an event that can be taken (%s)", failure.message));
 	ls_event_set_time(&event, stored->at, ls_text_of(&sent));
 	ls_progress_add(progress, &event);
 	ls_event_log_add(log, stored->version);
@@ -55,7 +55,7 @@ ls_event_reduce(LsText learner, LsEventLog *log, bool live)
 		MemoryContextReset(page);
 		count = ls_store_read_events(learner, log->version, EVENTS_AT_A_TIME, live, &events);
 		for (int i = 0; i < count; i++)
-			add_stored(progress, log, &events[i]);
+			add_stored(learner, progress, log, &events[i]);
 	} while (count == EVENTS_AT_A_TIME);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(page);

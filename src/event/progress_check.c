@@ -36,9 +36,39 @@ differs(LsText learner, bool live)
 	return !is_same_log(&log, &stored_log) || VARSIZE(one) != VARSIZE(other) || memcmp(one, other, VARSIZE(one)) != 0;
 }
 
-/* The next learner by id whose stored state differs, and how many were looked at; false where there is none. */
+/* One look at a learner. */
+typedef struct Look
+{
+	LsText learner;
+	bool live;
+	bool differs;
+} Look;
+
+static void
+compare(void *argument)
+{
+	Look *look = argument;
+
+	look->differs = differs(look->learner, look->live);
+}
+
+/* Whether what is stored of a learner is not what its log says; damage says which row cannot be read, or is NULL. */
 static bool
-find_different(LsText *after, int limit, int64 *looked_at)
+is_off(LsText learner, bool live, const char **damage)
+{
+	Look look = {learner, live, true};
+	ErrorData *error = ls_try_read(compare, &look);
+
+	*damage = error == NULL ? NULL : error->detail;
+	return look.differs;
+}
+
+/*
+ * The next learner by id whose stored state differs, the damage that makes it so, and how many were looked at; false
+ * where there is none.
+ */
+static bool
+find_different(LsText *after, const char **damage, int limit, int64 *looked_at)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "learnsync check", ALLOCSET_DEFAULT_SIZES);
@@ -51,8 +81,10 @@ find_different(LsText *after, int limit, int64 *looked_at)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
-		found = differs(learners[i], false);
+		found = is_off(learners[i], false, damage);
 		MemoryContextSwitchTo(caller);
+		if (*damage != NULL)
+			*damage = pstrdup(*damage);
 		*after = learners[i];
 		(*looked_at)++;
 	}
@@ -70,20 +102,21 @@ learnsync_progress_verify(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext caller = CurrentMemoryContext;
 	LsText after = ls_text("");
+	const char *damage;
 	int64 before = -1;
 	int64 looked_at = 0;
 	LsStoreCall call;
 
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	InitMaterializedSRF(fcinfo, 0);
 	ls_store_open(&call);
 	MemoryContextSwitchTo(caller);
 	for (; looked_at != before;)
 	{
 		before = looked_at;
-		if (find_different(&after, LEARNERS_AT_A_TIME, &looked_at))
+		if (find_different(&after, &damage, LEARNERS_AT_A_TIME, &looked_at))
 		{
-			Datum values[] = {ls_text_to_datum(after)};
-			bool nulls[] = {false};
+			Datum values[] = {ls_text_to_datum(after), damage == NULL ? (Datum) 0 : CStringGetTextDatum(damage)};
+			bool nulls[] = {false, damage == NULL};
 
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		}
@@ -93,20 +126,47 @@ learnsync_progress_verify(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Under the learner's lock nobody adds events, so what differs now is not about to be right. */
+/* A reduction of a learner's log. */
+typedef struct Reduction
+{
+	LsText learner;
+	LsProgress *progress;
+	LsEventLog log;
+} Reduction;
+
+static void
+reduce(void *argument)
+{
+	Reduction *reduction = argument;
+
+	reduction->progress = ls_event_reduce(reduction->learner, &reduction->log, true);
+}
+
+/*
+ * Under the learner's lock nobody adds events, so what differs now is not about to be right. A log that cannot be read
+ * is left as it is: nothing can be derived from it.
+ */
 static void
 rebuild(LsText learner)
 {
 	LsPush push = {.learner.id = learner};
-	LsProgress *progress;
-	LsEventLog log;
+	Reduction reduction = {learner};
+	ErrorData *error;
+	const char *damage;
 
 	ls_store_lock_learner(&push);
-	if (!differs(learner, true))
+	if (!is_off(learner, true, &damage))
 		return;
-	progress = ls_event_reduce(learner, &log, true);
+	error = ls_try_read(reduce, &reduction);
+	if (error != NULL)
+	{
+		ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
+						  errmsg("the progress of learner \"%s\" cannot be derived again", ls_text_string(learner)),
+						  errdetail_internal("%s", error->detail)));
+		return;
+	}
 	ls_store_clear_progress(learner);
-	ls_store_write_progress(learner, progress, &log);
+	ls_store_write_progress(learner, reduction.progress, &reduction.log);
 }
 
 /*
@@ -118,6 +178,7 @@ learnsync_progress_rebuild_next(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	LsText after = ls_text_datum(PG_GETARG_DATUM(0));
+	const char *damage;
 	int64 done = PG_GETARG_INT64(1);
 	int64 total = PG_GETARG_INT64(2);
 	TupleDesc desc;
@@ -130,7 +191,7 @@ learnsync_progress_rebuild_next(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	if (total < 0)
 		total = ls_store_count_learners();
-	if (find_different(&after, LEARNERS_AT_A_TIME, &done))
+	if (find_different(&after, &damage, LEARNERS_AT_A_TIME, &done))
 		rebuild(after);
 	ls_store_close(&call);
 	MemoryContextSwitchTo(caller);

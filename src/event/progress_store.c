@@ -47,14 +47,24 @@ static LsStatement read_some_interactions = {
 /* The columns of a result row, taken apart once. */
 typedef struct Row
 {
+	LsRowKey key;
+	TupleDesc desc;
 	Datum values[13];
 	bool nulls[13];
 } Row;
 
 static void
-take_row(uint64 number, Row *row)
+take_row(LsText learner, const char *table, uint64 number, Row *row)
 {
-	heap_deform_tuple(SPI_tuptable->vals[number], SPI_tuptable->tupdesc, row->values, row->nulls);
+	row->key = (LsRowKey){table, {learner}, "CALL learnsync.progress_rebuild() derives it from the log again."};
+	row->desc = SPI_tuptable->tupdesc;
+	heap_deform_tuple(SPI_tuptable->vals[number], row->desc, row->values, row->nulls);
+}
+
+pg_noreturn static void
+refuse(const Row *row, int column, const char *wanted)
+{
+	ls_store_damaged(&row->key, NameStr(TupleDescAttr(row->desc, column)->attname), wanted);
 }
 
 static LsText
@@ -63,17 +73,42 @@ take_text(const Row *row, int column)
 	return row->nulls[column] ? (LsText){NULL, 0} : ls_text_datum(row->values[column]);
 }
 
+/* An id of a row, or none. */
+static LsText
+take_id(const Row *row, int column)
+{
+	LsText id = take_text(row, column);
+
+	if (id.data != NULL && !ls_text_is_id(id))
+		refuse(row, column, "of 1 to 200 characters");
+	return id;
+}
+
+/* A time as sent, or none. */
+static LsText
+take_time(const Row *row, int column)
+{
+	LsText time = take_text(row, column);
+	TimestampTz ignored;
+
+	if (time.data != NULL && !ls_stamp_parse(time, &ignored))
+		refuse(row, column, "an RFC 3339 time");
+	return time;
+}
+
 /* A point from three columns: instant, event id, time as sent. */
 static bool
 take_point(const Row *row, int column, bool with_time, LsPoint *point)
 {
 	*point = (LsPoint){0};
-	point->id = take_text(row, column + 1);
+	point->id = take_id(row, column + 1);
 	if (row->nulls[column] || point->id.data == NULL)
 		return false;
 	point->at = DatumGetTimestampTz(row->values[column]);
+	if (!ls_stamp_is_valid(point->at))
+		refuse(row, column, "a time that clients can have");
 	if (with_time)
-		point->time = take_text(row, column + 2);
+		point->time = take_time(row, column + 2);
 	return true;
 }
 
@@ -85,7 +120,8 @@ take_container(const Row *row, int column)
 
 	if (row->nulls[column])
 		return (LsText){NULL, 0};
-	ls_json_root(DatumGetJsonbP(row->values[column]), &json);
+	ls_json_root(ls_store_object(&row->key, NameStr(TupleDescAttr(row->desc, column)->attname), row->values[column]),
+				 &json);
 	return ls_progress_container(&json);
 }
 
@@ -100,48 +136,51 @@ ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, bool live)
 	*log = (LsEventLog){.version = LS_FIRST_VERSION};
 	if ((live ? ls_store_run(&read_head, values, NULL) : ls_store_read(&read_head, values, NULL)) == 0)
 		return;
-	take_row(0, &row);
+	take_row(learner, "progress", 0, &row);
 	log->events = DatumGetInt64(row.values[0]);
 	log->version = DatumGetInt64(row.values[1]);
 	if (take_point(&row, 2, false, &point))
 		ls_progress_reset(head, &point);
 	if (!row.nulls[4])
-		ls_progress_touch(head, DatumGetTimestampTz(row.values[4]), take_text(&row, 5));
+		ls_progress_touch(head, DatumGetTimestampTz(row.values[4]), take_time(&row, 5));
 	if (take_point(&row, 6, true, &point))
 		ls_progress_keep_latest(head, &head->onboarding, &point, take_container(&row, 9));
 	if (take_point(&row, 10, false, &point))
-		ls_progress_keep_latest(head, &head->active, &point, take_text(&row, 12));
+		ls_progress_keep_latest(head, &head->active, &point, take_id(&row, 12));
 }
 
 static LsContentRow
-take_content(uint64 number)
+take_content(LsText learner, uint64 number)
 {
 	LsContentRow content = {0};
 	Row row;
 
-	take_row(number, &row);
-	content.id = take_text(&row, 0);
+	take_row(learner, "progress_content", number, &row);
+	row.key.parts[1] = content.id = take_text(&row, 0);
+	(void) take_id(&row, 0);
 	if (!ls_event_status(take_text(&row, 1), &content.status))
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("the stored status of content \"%s\" is unknown", ls_text_string(content.id)),
-						errhint("CALL learnsync.progress_rebuild() derives it from the log again.")));
+		refuse(&row, 1, "a status");
 	content.score = row.nulls[2] ? NULL : DatumGetNumeric(row.values[2]);
+	if (content.score != NULL && !ls_event_is_score(content.score))
+		refuse(&row, 2, "between 0 and 100");
 	take_point(&row, 3, true, &content.last);
 	take_point(&row, 6, true, &content.completed);
-	content.version = take_text(&row, 9);
+	content.version = take_id(&row, 9);
 	take_point(&row, 10, false, &content.version_point);
 	return content;
 }
 
 static LsInteractionRow
-take_interaction(uint64 number)
+take_interaction(LsText learner, uint64 number)
 {
 	LsInteractionRow interaction = {.point = {0}};
 	Row row;
 
-	take_row(number, &row);
-	interaction.content_id = take_text(&row, 0);
-	interaction.id = take_text(&row, 1);
+	take_row(learner, "progress_interaction", number, &row);
+	row.key.parts[1] = interaction.content_id = take_text(&row, 0);
+	row.key.parts[2] = interaction.id = take_text(&row, 1);
+	(void) take_id(&row, 0);
+	(void) take_id(&row, 1);
 	take_point(&row, 2, false, &interaction.point);
 	interaction.state = take_container(&row, 4);
 	return interaction;
@@ -156,14 +195,14 @@ ls_store_read_contents(LsText learner, LsProgress *progress, bool live)
 
 	for (uint64 i = 0; i < count; i++)
 	{
-		LsContentRow content = take_content(i);
+		LsContentRow content = take_content(learner, i);
 
 		ls_progress_load_content(progress, &content);
 	}
 	count = live ? ls_store_run(&read_interactions, values, NULL) : ls_store_read(&read_interactions, values, NULL);
 	for (uint64 i = 0; i < count; i++)
 	{
-		LsInteractionRow interaction = take_interaction(i);
+		LsInteractionRow interaction = take_interaction(learner, i);
 
 		ls_progress_load_interaction(progress, &interaction);
 	}
@@ -228,7 +267,7 @@ read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int cou
 	put->ncontents = (int) ls_store_run(&read_some_contents, values, NULL);
 	put->contents = palloc(sizeof(LsContentRow) * Max(put->ncontents, 1));
 	for (int i = 0; i < put->ncontents; i++)
-		put->contents[i] = take_content(i);
+		put->contents[i] = take_content(put->push.learner.id, i);
 }
 
 static void
@@ -253,7 +292,7 @@ read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int
 	put->ninteractions = (int) ls_store_run(&read_some_interactions, values, NULL);
 	put->interactions = palloc(sizeof(LsInteractionRow) * Max(put->ninteractions, 1));
 	for (int i = 0; i < put->ninteractions; i++)
-		put->interactions[i] = take_interaction(i);
+		put->interactions[i] = take_interaction(put->push.learner.id, i);
 }
 
 /* Reads the stored rows that the accepted events are about. What they point to stays until the store is closed. */

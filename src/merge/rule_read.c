@@ -112,6 +112,8 @@ read_steps(LsRuleField *field, const JsonbValue *json, const char *path)
 			ls_rule_refuse(where, "must be an object with \"value\"");
 		ls_rule_options(step, where, known);
 		field->steps[i].bounds = read_condition(step, where);
+		pfree(where);
+		pfree(step);
 	}
 }
 
@@ -119,13 +121,15 @@ static void
 read_values(LsRuleField *field, const JsonbValue *json, const char *path)
 {
 	JsonbValue values;
+	LsJsonWalk walk;
 
 	if (!ls_json_get(json, "values", &values) || !ls_json_is_array(&values) || ls_json_count(&values) == 0)
 		ls_rule_refuse(psprintf("%s.values", path), "must be the list of values from low to high");
 	field->nvalues = ls_json_count(&values);
 	field->values = palloc(sizeof(JsonbValue) * field->nvalues);
+	ls_json_walk(&walk, &values);
 	for (int i = 0; i < field->nvalues; i++)
-		field->values[i] = *getIthJsonbValueFromContainer(values.val.binary.data, i);
+		ls_json_walk_next(&walk, NULL, &field->values[i]);
 }
 
 static void
@@ -233,6 +237,8 @@ ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 	JsonbValue option;
 	int64 length;
 
+	if (ls_text_chars(field->name) > LS_MAX_ID_CHARS)
+		ls_rule_refuse("fields", "the name of a field must have at most %d characters", LS_MAX_ID_CHARS);
 	if (!ls_json_is_object(json))
 		ls_rule_refuse(path, "must be an object");
 	ls_rule_options(json, path, known);
@@ -266,4 +272,5 @@ ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 		ls_rule_refuse(path, "the name of a list must have at most %d bytes", LS_MAX_LIST_NAME_BYTES);
 	if (field->strategy->ignores_value)
 		read_when(field, json, path);
+	pfree(path);
 }

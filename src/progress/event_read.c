@@ -68,9 +68,15 @@ refuse_id(const char *path, LsFailure *failure)
 }
 
 static bool
+is_id(const JsonbValue *value)
+{
+	return value->type == jbvString && ls_text_is_id(ls_text_of(value));
+}
+
+static bool
 read_id(const JsonbValue *value, const char *path, LsText *id, LsFailure *failure)
 {
-	if (value->type != jbvString || !ls_text_is_id(ls_text_of(value)))
+	if (!is_id(value))
 		return refuse_id(path, failure);
 	*id = ls_text_of(value);
 	return true;
@@ -191,17 +197,19 @@ static bool
 read_related_paths(const JsonbValue *payload, LsFailure *failure)
 {
 	JsonbValue paths;
+	JsonbValue path;
+	LsJsonWalk walk;
 	LsText id;
 
 	if (!ls_json_get(payload, "relatedPaths", &paths) || paths.type == jbvNull)
 		return true;
 	if (!ls_json_is_array(&paths))
 		return ls_fail(failure, "invalid", "payload.relatedPaths", "payload.relatedPaths must be an array");
-	for (int i = 0; i < ls_json_count(&paths); i++)
+	ls_json_walk(&walk, &paths);
+	for (int i = 0; ls_json_walk_next(&walk, &id, &path); i++)
 	{
-		if (!read_id(getIthJsonbValueFromContainer(paths.val.binary.data, i), psprintf("payload.relatedPaths[%d]", i),
-					 &id, failure))
-			return false;
+		if (!is_id(&path))
+			return refuse_id(psprintf("payload.relatedPaths[%d]", i), failure);
 	}
 	return true;
 }

@@ -5,6 +5,7 @@
 #ifndef LEARNSYNC_PROGRESS_H
 #define LEARNSYNC_PROGRESS_H
 
+#include "mb/pg_wchar.h"
 #include "sync.h"
 
 /* Events */
@@ -54,6 +55,10 @@ typedef struct LsEvent
 } LsEvent;
 
 /* The reduced state */
+
+/* Ids and times as sent are bounded where events, stored rows and packed states are read; here their lengths take little. */
+StaticAssertDecl(LS_MAX_ID_CHARS *MAX_MULTIBYTE_CHAR_LEN <= PG_INT16_MAX, "the length of an id must fit");
+StaticAssertDecl(LS_MAX_STAMP_BYTES <= PG_INT16_MAX, "the length of a time must fit");
 
 /* What stands until an event that is later in the order says otherwise. Kept small: a reduction has very many. */
 typedef struct LsKept

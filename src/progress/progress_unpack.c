@@ -11,6 +11,7 @@
 #include "port/pg_bswap.h"
 #include "progress/progress.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 typedef struct Reader
@@ -19,6 +20,7 @@ typedef struct Reader
 	const char *next;
 	const char *end;
 	bool portable;
+	MemoryContext scratch; /* for values on their way into the state, which copies them */
 } Reader;
 
 static void
@@ -37,6 +39,14 @@ take(Reader *reader, Size bytes)
 		refuse();
 	reader->next += bytes;
 	return taken;
+}
+
+/* Drops what the values read so far took beside the state. */
+static void
+forget_values(const Reader *reader)
+{
+	if (reader->portable)
+		MemoryContextReset(reader->scratch);
 }
 
 static uint32
@@ -189,6 +199,7 @@ take_scores(Reader *reader, LsProgress *progress, LsContent *content)
 		if (reader->portable && !ls_event_is_score(score))
 			refuse();
 		ls_progress_score(progress, content, &point, score);
+		forget_values(reader);
 	}
 }
 
@@ -202,6 +213,7 @@ take_interactions(Reader *reader, LsProgress *progress, LsContent *content)
 	{
 		take_required_point(reader, &point);
 		ls_progress_interaction(progress, content, id, &point, take_container(reader));
+		forget_values(reader);
 	}
 }
 
@@ -222,6 +234,7 @@ take_content(Reader *reader, LsProgress *progress)
 		{
 			take_required_point(reader, &point);
 			ls_progress_status(progress, content, (LsStatus) status, &point);
+			forget_values(reader);
 		}
 	}
 	take_scores(reader, progress, content);
@@ -250,32 +263,45 @@ take_paths(Reader *reader, LsProgress *progress)
 		ls_progress_keep_latest(progress, &progress->active, &point, take_id(reader, false));
 }
 
-/* Adds the bytes of a state. */
-void
-ls_progress_unpack(LsProgress *progress, const bytea *packed, bool portable)
+static void
+take_progress(Reader *reader, LsProgress *progress)
 {
-	Reader reader = {(const char *) packed, VARDATA(packed), (const char *) packed + VARSIZE(packed), portable};
 	LsPoint point;
 	TimestampTz at;
 	LsText time;
 
-	if (take_int32(&reader) != LS_PROGRESS_FORMAT)
+	if (take_int32(reader) != LS_PROGRESS_FORMAT)
 		refuse();
-	if (take_point(&reader, &point))
+	if (take_point(reader, &point))
 		ls_progress_reset(progress, &point);
-	at = take_int64(&reader);
-	time = take_text(&reader);
+	at = take_int64(reader);
+	time = take_text(reader);
 	if (at != LS_NO_TIME)
 	{
 		check_time(at, time);
 		ls_progress_touch(progress, at, time);
 	}
-	take_paths(&reader, progress);
-	for (uint32 n = take_int32(&reader); n > 0; n--)
+	take_paths(reader, progress);
+	for (uint32 n = take_int32(reader); n > 0; n--)
 	{
 		CHECK_FOR_INTERRUPTS();
-		take_content(&reader, progress);
+		take_content(reader, progress);
+		forget_values(reader);
 	}
-	if (reader.next != reader.end)
+	if (reader->next != reader->end)
 		refuse();
+}
+
+/* Adds the bytes of a state. */
+void
+ls_progress_unpack(LsProgress *progress, const bytea *packed, bool portable)
+{
+	Reader reader = {(const char *) packed, VARDATA(packed), (const char *) packed + VARSIZE(packed), portable};
+	MemoryContext caller;
+
+	reader.scratch = AllocSetContextCreate(CurrentMemoryContext, "learnsync unpack", ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(reader.scratch);
+	take_progress(&reader, progress);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(reader.scratch);
 }

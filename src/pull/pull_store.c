@@ -12,6 +12,7 @@
 struct LsPullCursor
 {
 	Portal portal;
+	LsText learner;
 	bool use_log;
 	uint64 next;
 	uint64 count;
@@ -69,18 +70,24 @@ ls_store_open_pull(LsText learner, int64 after, bool use_log, int64 limit)
 	LsPullCursor *cursor = palloc0(sizeof(LsPullCursor));
 	Datum values[] = {ls_text_to_datum(learner), Int64GetDatum(after), Int64GetDatum(limit)};
 
+	cursor->learner = learner;
 	cursor->use_log = use_log;
 	cursor->portal = ls_store_cursor(use_log ? &read_log : &read_all, values);
 	return cursor;
 }
 
-static Jsonb *
-take_json(uint64 row, int column)
+/* The document and its notes, each NULL where there is none. */
+static void
+take_document(const LsPullCursor *cursor, uint64 row, LsPulled *change)
 {
-	bool isnull;
-	Datum value = ls_store_value(row, column, &isnull);
+	LsRowKey key = {"resource", {cursor->learner, change->type, change->id}};
+	bool no_data;
+	bool no_book;
+	Datum data = ls_store_value(row, 10, &no_data);
+	Datum book = ls_store_value(row, 11, &no_book);
 
-	return isnull ? NULL : DatumGetJsonbP(value);
+	change->data = no_data ? NULL : ls_store_document(&key, data);
+	change->book = no_book ? NULL : ls_store_object(&key, "book", book);
 }
 
 /* The next row; false at the end. What it points to lives until the store is closed. */
@@ -111,8 +118,7 @@ ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change)
 	change->created_version = ls_store_int(row, 7);
 	change->updated_at = DatumGetTimestampTz(ls_store_value(row, 8, &isnull));
 	change->at = DatumGetTimestampTz(ls_store_value(row, 9, &isnull));
-	change->data = take_json(row, 10);
-	change->book = take_json(row, 11);
+	take_document(cursor, row, change);
 	return true;
 }
 

@@ -27,7 +27,7 @@ static LsStatement write_statements = {
 
 /* $2 is the time after which statements were stored. */
 static LsStatement export_statements = {
-	"SELECT r.data, x.\"timestamp\" FROM learnsync_data.xapi_statement x JOIN learnsync_data.resource r"
+	"SELECT r.data, x.\"timestamp\", r.resource_type, r.resource_id FROM learnsync_data.xapi_statement x JOIN learnsync_data.resource r"
 	" ON r.learner_id" EQ "$1 AND r.resource_type" EQ "x.resource_type AND r.resource_id" EQ "x.resource_id"
 	" WHERE x.learner_id" EQ "$1 AND x.stored" GT
 	"$2 AND r.data IS NOT NULL ORDER BY x.stored, x.resource_type, x.resource_id",
@@ -77,8 +77,9 @@ ls_store_write_statements(LsPush *push)
 
 /* A statement as an LRS returns it, which sets timestamp and version where they are absent. */
 static Datum
-exported(uint64 row)
+exported(LsText learner, uint64 row)
 {
+	LsRowKey row_key = {"resource", {learner, ls_store_text(row, 3), ls_store_text(row, 4)}};
 	bool isnull;
 	TimestampTz at = DatumGetTimestampTz(ls_store_value(row, 2, &isnull));
 	JsonbValue document;
@@ -88,7 +89,7 @@ exported(uint64 row)
 	JsonbIterator *walk;
 	JsonbIteratorToken token;
 
-	ls_json_root(DatumGetJsonbP(ls_store_value(row, 1, &isnull)), &document);
+	ls_json_root(ls_store_document(&row_key, ls_store_value(row, 1, &isnull)), &document);
 	walk = JsonbIteratorInit(document.val.binary.data);
 	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
 	{
@@ -120,7 +121,7 @@ ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *res
 		caller = MemoryContextSwitchTo(batch);
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
-			Datum statement = exported(i);
+			Datum statement = exported(learner, i);
 
 			tuplestore_putvalues(result->setResult, result->setDesc, &statement, nulls);
 		}

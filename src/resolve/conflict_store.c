@@ -60,6 +60,7 @@ ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict)
 {
 	pg_uuid_t uuid;
 	Datum values[] = {ls_text_to_datum(learner), UUIDPGetDatum(&uuid)};
+	LsRowKey key = {"conflict", {learner, id}};
 	bool isnull;
 	Datum data;
 
@@ -72,7 +73,7 @@ ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict)
 	data = ls_store_value(0, 5, &isnull);
 	conflict->data = ls_json_null();
 	if (!isnull)
-		ls_json_root(DatumGetJsonbP(data), &conflict->data);
+		ls_json_root(ls_store_object(&key, "client_data", data), &conflict->data);
 	conflict->at = DatumGetTimestampTz(ls_store_value(0, 6, &isnull));
 	conflict->resource_version = ls_store_int(0, 7);
 	return true;

@@ -87,8 +87,9 @@ ls_store_devices(LsText learner, LsText device)
 
 /* The stored state that a conflict is about; one that does not exist where there is none. */
 static void
-load_state(uint64 row, const LsType *type, LsState *state)
+load_state(LsText learner, uint64 row, const LsType *type, LsState *state)
 {
+	LsRowKey key = {"resource", {learner, ls_store_text(row, 3), ls_store_text(row, 4)}};
 	bool no_data;
 	bool no_book;
 	bool no_at;
@@ -99,7 +100,8 @@ load_state(uint64 row, const LsType *type, LsState *state)
 	if (!state->exists)
 		return;
 	state->at = DatumGetTimestampTz(ls_store_value(row, 9, &no_at));
-	ls_state_load(type->rule, state, DatumGetJsonbP(data), no_book ? NULL : DatumGetJsonbP(book));
+	ls_state_load(type->rule, state, ls_store_document(&key, data),
+				  no_book ? NULL : ls_store_object(&key, "book", book));
 }
 
 /* The document that each conflict is about, as it is now. */
@@ -116,7 +118,7 @@ server_documents(LsText learner, uint64 count)
 	{
 		const LsType *type = ls_store_type(ls_store_text(i, 3));
 
-		load_state(i, type, &states[i]);
+		load_state(learner, i, type, &states[i]);
 		if (states[i].exists && type->rule->has_lists)
 			listed[nlisted++] = (LsListed){type->name, ls_store_text(i, 4), 0, &states[i]};
 	}

@@ -9,6 +9,7 @@
 #define LEARNSYNC_STORE_H
 
 #include "executor/spi.h"
+#include "store/damage.h"
 #include "sync.h"
 
 #define LS_MAX_ARGUMENTS 24

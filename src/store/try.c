@@ -34,9 +34,9 @@ is_of_the_server(int sqlerrcode)
 		   class == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) || sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
-/* Does the work; the error that stopped it, or NULL. What it did is kept only if wanted. */
-ErrorData *
-ls_try(void (*work)(void *), void *argument, bool keep)
+/* Does the work in a subtransaction; the error that stopped it, or NULL. */
+static ErrorData *
+attempt(void (*work)(void *), void *argument, bool keep)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -62,6 +62,15 @@ ls_try(void (*work)(void *), void *argument, bool keep)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	return error;
+}
+
+/* Does the work; the error that stopped it, or NULL. What it did is kept only if wanted. */
+ErrorData *
+ls_try(void (*work)(void *), void *argument, bool keep)
+{
+	ErrorData *error = attempt(work, argument, keep);
+
 	if (error != NULL && is_of_the_server(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
@@ -105,4 +114,15 @@ ls_try_as(Oid role, void (*work)(void *), void *argument)
 	Apart apart = {role, work, argument};
 
 	return ls_try(work_apart, &apart, false);
+}
+
+/* Reads what may be damaged; the error that names the row, or NULL. Any other error is raised. */
+ErrorData *
+ls_try_read(void (*work)(void *), void *argument)
+{
+	ErrorData *error = attempt(work, argument, false);
+
+	if (error != NULL && error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
+		ReThrowError(error);
+	return error;
 }
