@@ -49,7 +49,7 @@ _PG_init(void)
 	define_limit("learnsync.max_pull_limit", "Changes that one page of a pull may carry.", &learnsync_max_pull_limit,
 				 1000, 1, 100000, 0);
 	define_limit("learnsync.max_learner_events",
-				 "Events that the log of one learner may hold; more fail with too_many.",
+				 "Events that the log of one learner may hold; more fail with too_many, but for resets.",
 				 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0);
 	define_limit("learnsync.rate_limit", "Calls per minute that write, of one learner; 0 means no limit.",
 				 &learnsync_rate_limit, 0, 0, 60000, 0);

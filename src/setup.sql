@@ -57,7 +57,7 @@ BEGIN
                   HINT = format('Triggers on the tables run with its rights, and whoever has these can write them. Choose a role of its own, or run SELECT learnsync.setup(%L, allow => true);', owner);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA learnsync TO %I', owner);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners(), learnsync.builtin_resource_types() TO %I', owner);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners(), learnsync.builtin_resource_types(), learnsync.run_patiently(text) TO %I', owner);
     FOR name IN SELECT p.oid::regprocedure FROM pg_proc p
         WHERE p.pronamespace = 'learnsync'::regnamespace AND p.proname LIKE '%\_as\_owner' LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', name, owner);
@@ -68,6 +68,80 @@ END
 $$;
 COMMENT ON FUNCTION learnsync.setup_owner(text, boolean) IS
     'Makes the owner of the tables where it is missing, or refuses it, and gives it what it needs. Part of setup(). Internal.';
+
+-- Runs a statement that waits for open calls: a tenth of a second at a time, so that nobody waits behind it for longer.
+CREATE OR REPLACE FUNCTION learnsync.run_patiently(statement text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+BEGIN
+    FOR tries IN 1..50 LOOP
+        BEGIN
+            EXECUTE statement;
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            IF tries = 50 THEN
+                RAISE EXCEPTION 'open transactions keep the tables of learnsync from being changed'
+                    USING ERRCODE = 'lock_not_available', HINT = 'Try again when they have ended; pg_locks shows them.';
+            END IF;
+        END;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION learnsync.run_patiently(text) IS
+    'Runs a statement again and again until it gets its locks within a tenth of a second; 55P03 after 8 seconds. Internal.';
+
+-- All tables are locked before the first is changed: whoever holds one of them and wants another would wait for us, and we
+-- for them.
+CREATE OR REPLACE FUNCTION learnsync.change_tables_as_owner(statement text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM learnsync.run_patiently((
+        SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(format('learnsync_data.%I', c.relname), ', ' ORDER BY c.relname))
+        FROM pg_class c WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relkind IN ('r', 'p')
+            AND NOT c.relispartition AND c.relowner = current_user::regrole));
+    EXECUTE statement;
+END
+$$;
+COMMENT ON FUNCTION learnsync.change_tables_as_owner(text) IS
+    'Runs a statement that changes tables while no call is open. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.see_to_index_as_owner(name text, definition text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF to_regclass(format('learnsync_data.%I', name)) IS NULL THEN
+        PERFORM learnsync.change_tables_as_owner(format('CREATE INDEX %I ON learnsync_data.%s', name, definition));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION learnsync.see_to_index_as_owner(text, text) IS 'Makes an index where it is missing. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.see_to_row_security_as_owner(name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = format('learnsync_data.%I', name)::regclass) THEN
+        PERFORM learnsync.change_tables_as_owner(format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION learnsync.see_to_row_security_as_owner(text) IS 'Closes a table to all but its owner. Internal.';
+
+-- The condition is compared with what the server prints of the one that is there: written otherwise, it would be made
+-- anew each time.
+CREATE OR REPLACE FUNCTION learnsync.see_to_policy_as_owner(policy text, name text, condition text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relation constant regclass := format('learnsync_data.%I', name);
+BEGIN
+    PERFORM learnsync.see_to_row_security_as_owner(name);
+    IF NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = relation AND p.polname = policy AND p.polcmd = 'r' AND p.polpermissive
+                       AND p.polroles = '{0}' AND pg_get_expr(p.polqual, p.polrelid) = condition) THEN
+        PERFORM learnsync.change_tables_as_owner(format('DROP POLICY IF EXISTS %I ON %s', policy, relation));
+        EXECUTE format('CREATE POLICY %I ON %s FOR SELECT USING (%s)', policy, relation, condition);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION learnsync.see_to_policy_as_owner(text, text, text) IS
+    'Opens those rows of a table to readers for which a condition holds, and no others. Internal.';
 
 -- Answers the release that the tables were of; NULL where there were none. They may have triggers and be anything, so
 -- nothing of them is touched before this runs as their owner.
@@ -92,7 +166,7 @@ BEGIN
     COMMENT ON TABLE learnsync_data.instance IS
         'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever removed. For nobody but the owner, whatever is granted.';
     -- Without a policy: a right to read all tables of the schema does not open this one.
-    ALTER TABLE learnsync_data.instance ENABLE ROW LEVEL SECURITY;
+    PERFORM learnsync.see_to_row_security_as_owner('instance');
     SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
     IF present.schema_version > latest THEN
         RAISE EXCEPTION 'the tables are of release %, which is newer than the extension', present.release
@@ -166,8 +240,7 @@ BEGIN
     COMMENT ON TABLE learnsync_data.member IS
         'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content.';
     -- Partial, so that it serves those only who ask for versions: a member is looked up by its key.
-    CREATE INDEX IF NOT EXISTS member_version ON learnsync_data.member (learner_id, resource_type, resource_id, version)
-        WHERE version > 0;
+    PERFORM learnsync.see_to_index_as_owner('member_version', 'member (learner_id, resource_type, resource_id, version) WHERE version > 0');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.xapi_statement (
         learner_id text COLLATE "C" NOT NULL,
@@ -183,14 +256,12 @@ BEGIN
         PRIMARY KEY (learner_id, resource_type, resource_id));
     COMMENT ON TABLE learnsync_data.xapi_statement IS
         'What xAPI statements are found by: a row for each resource that is one. voids is the id of the statement that it voids.';
-    CREATE INDEX IF NOT EXISTS xapi_statement_stored ON learnsync_data.xapi_statement (learner_id, stored);
-    CREATE INDEX IF NOT EXISTS xapi_statement_agent ON learnsync_data.xapi_statement (learner_id, agent, stored);
-    CREATE INDEX IF NOT EXISTS xapi_statement_verb ON learnsync_data.xapi_statement (learner_id, verb, stored);
-    CREATE INDEX IF NOT EXISTS xapi_statement_activity ON learnsync_data.xapi_statement (learner_id, activity, stored);
-    CREATE INDEX IF NOT EXISTS xapi_statement_registration ON learnsync_data.xapi_statement (learner_id, registration, stored)
-        WHERE registration IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS xapi_statement_voids ON learnsync_data.xapi_statement (learner_id, voids)
-        WHERE voids IS NOT NULL;
+    PERFORM learnsync.see_to_index_as_owner('xapi_statement_stored', 'xapi_statement (learner_id, stored)');
+    PERFORM learnsync.see_to_index_as_owner('xapi_statement_agent', 'xapi_statement (learner_id, agent, stored)');
+    PERFORM learnsync.see_to_index_as_owner('xapi_statement_verb', 'xapi_statement (learner_id, verb, stored)');
+    PERFORM learnsync.see_to_index_as_owner('xapi_statement_activity', 'xapi_statement (learner_id, activity, stored)');
+    PERFORM learnsync.see_to_index_as_owner('xapi_statement_registration', 'xapi_statement (learner_id, registration, stored) WHERE registration IS NOT NULL');
+    PERFORM learnsync.see_to_index_as_owner('xapi_statement_voids', 'xapi_statement (learner_id, voids) WHERE voids IS NOT NULL');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.ledger (
         learner_id text COLLATE "C" NOT NULL,
@@ -220,9 +291,10 @@ BEGIN
     COMMENT ON TABLE learnsync_data.push IS
         'One row per push: its accepted items as sent, and the change log. The resources it changed have the versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull sees a gap.';
     FOR slot IN 0..7 LOOP
-        EXECUTE format('CREATE TABLE IF NOT EXISTS learnsync_data.push_%s PARTITION OF learnsync_data.push FOR VALUES IN (%s)',
-                       slot, slot);
         -- Without a policy: who reads a partition by its own name would go round the policy of the whole.
+        CONTINUE WHEN to_regclass(format('learnsync_data.push_%s', slot)) IS NOT NULL;
+        EXECUTE format('CREATE TABLE learnsync_data.push_%s PARTITION OF learnsync_data.push FOR VALUES IN (%s)',
+                       slot, slot);
         EXECUTE format('ALTER TABLE learnsync_data.push_%s ENABLE ROW LEVEL SECURITY', slot);
         EXECUTE format('ALTER TABLE learnsync_data.push_%s SET (toast_tuple_target = 8000)', slot);
         IF (SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE pg_settings.name = 'default_toast_compression') THEN
@@ -250,8 +322,7 @@ BEGIN
         PRIMARY KEY (learner_id, conflict_id));
     COMMENT ON TABLE learnsync_data.conflict IS
         'Items whose content did not become part of the state; open while closed_at is NULL. resource_version is the resource''s version that the item met.';
-    CREATE INDEX IF NOT EXISTS conflict_open ON learnsync_data.conflict (learner_id, created_at, conflict_id)
-        WHERE closed_at IS NULL;
+    PERFORM learnsync.see_to_index_as_owner('conflict_open', 'conflict (learner_id, created_at, conflict_id) WHERE closed_at IS NULL');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.failed (
         learner_id text COLLATE "C" NOT NULL,
@@ -272,15 +343,14 @@ BEGIN
         PRIMARY KEY (learner_id, key));
     COMMENT ON TABLE learnsync_data.failed IS
         'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. channel is the function they came through, device_id empty where they came without; item is NULL where it was too large.';
-    CREATE INDEX IF NOT EXISTS failed_retryable ON learnsync_data.failed (learner_id, failed_at)
-        WHERE retryable AND retry_count < 4 AND channel = 'sync_push';
+    PERFORM learnsync.see_to_index_as_owner('failed_retryable', 'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4 AND channel = ''sync_push''');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.forgotten (
         learner_hash bytea PRIMARY KEY,
         forgotten_at timestamptz NOT NULL);
     COMMENT ON TABLE learnsync_data.forgotten IS
         'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring them back.';
-    ALTER TABLE learnsync_data.forgotten ENABLE ROW LEVEL SECURITY;
+    PERFORM learnsync.see_to_row_security_as_owner('forgotten');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.event (
         learner_id text COLLATE "C" NOT NULL,
@@ -292,7 +362,7 @@ BEGIN
         PRIMARY KEY (learner_id, event_id));
     COMMENT ON TABLE learnsync_data.event IS
         'The event log, for ever: event as it was sent, version of its arrival, at its order instant. The primary key is the receipt. One insert per new event: the place for AFTER triggers.';
-    CREATE INDEX IF NOT EXISTS event_arrival ON learnsync_data.event (learner_id, version);
+    PERFORM learnsync.see_to_index_as_owner('event_arrival', 'event (learner_id, version)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress (
         learner_id text COLLATE "C" NOT NULL,
@@ -354,15 +424,15 @@ BEGIN
         data jsonb NOT NULL);
     COMMENT ON TABLE learnsync_data.content IS
         'The content catalog, filled by learnsync.register_content: what there is to learn, in which course, as a part of what. retired: no longer offered; progress of it stays. data: whatever else was given.';
-    CREATE INDEX IF NOT EXISTS content_course ON learnsync_data.content (course_id, content_id);
+    PERFORM learnsync.see_to_index_as_owner('content_course', 'content (course_id, content_id)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.interaction (
         interaction_id text COLLATE "C" PRIMARY KEY,
         content_id text COLLATE "C" NOT NULL);
     COMMENT ON TABLE learnsync_data.interaction IS
         'Interactions of the contents in the catalog; each id is there once.';
-    CREATE INDEX IF NOT EXISTS interaction_content ON learnsync_data.interaction (content_id);
-    ALTER TABLE learnsync_data.interaction ENABLE ROW LEVEL SECURITY;
+    PERFORM learnsync.see_to_index_as_owner('interaction_content', 'interaction (content_id)');
+    PERFORM learnsync.see_to_row_security_as_owner('interaction');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.profile (
         learner_id text COLLATE "C" PRIMARY KEY,
@@ -370,21 +440,15 @@ BEGIN
         created_at timestamptz NOT NULL);
     COMMENT ON TABLE learnsync_data.profile IS
         'Learners for whom another learner, the owner, sends activities and reads them; NULL once remove_profile took it away.';
-    CREATE INDEX IF NOT EXISTS profile_owner ON learnsync_data.profile (owner, learner_id);
+    PERFORM learnsync.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
-    FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed',
-        'event', 'progress', 'progress_content', 'progress_interaction', 'profile'] LOOP
-        EXECUTE format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE format('DROP POLICY IF EXISTS own_rows ON learnsync_data.%I', name);
-        EXECUTE format('CREATE POLICY own_rows ON learnsync_data.%I FOR SELECT '
-                       'USING (learner_id = (SELECT learnsync.current_learner()))', name);
+    FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed',
+        'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
+        PERFORM learnsync.see_to_policy_as_owner('own_rows', name, '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
     END LOOP;
-    ALTER POLICY own_rows ON learnsync_data.resource
-        USING (learner_id = ANY ((SELECT learnsync.current_learners())::text[]));
-    ALTER POLICY own_rows ON learnsync_data.profile USING (owner = (SELECT learnsync.current_learner()));
-    ALTER TABLE learnsync_data.content ENABLE ROW LEVEL SECURITY;
-    DROP POLICY IF EXISTS all_rows ON learnsync_data.content;
-    CREATE POLICY all_rows ON learnsync_data.content FOR SELECT USING (true);
+    PERFORM learnsync.see_to_policy_as_owner('own_rows', 'resource', '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
+    PERFORM learnsync.see_to_policy_as_owner('own_rows', 'profile', '(owner = ( SELECT learnsync.current_learner() AS current_learner))');
+    PERFORM learnsync.see_to_policy_as_owner('all_rows', 'content', 'true');
 
     INSERT INTO learnsync_data.resource_type (name, rule)
     SELECT t.name, t.rule FROM learnsync.builtin_resource_types() t ON CONFLICT DO NOTHING;
@@ -404,15 +468,19 @@ COMMENT ON FUNCTION learnsync.setup_tables(text) IS
 CREATE OR REPLACE FUNCTION learnsync.setup(owner text DEFAULT 'learnsync_owner', allow boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 DECLARE
-    made constant boolean := learnsync.setup_owner(owner, allow);
-    before constant text := learnsync.setup_tables(owner);
     release constant text := (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'learnsync');
+    made boolean;
+    before text;
 BEGIN
-    PERFORM learnsync.setup_views();
+    -- One at a time: two that grant the same rights at once would stop each other with an internal error.
+    PERFORM FROM pg_extension e WHERE e.extname = 'learnsync' FOR NO KEY UPDATE;
+    made := learnsync.setup_owner(owner, allow);
+    before := learnsync.setup_tables(owner);
+    PERFORM learnsync.run_patiently('SELECT learnsync.setup_views()');
     RETURN format(CASE WHEN made THEN 'role %I and its tables are made' WHEN before IS NULL THEN 'tables of %I are made'
                   WHEN before = release THEN 'tables of %I are up to date'
                   ELSE 'tables of %I are brought from release %s to %s' END, owner, before, release);
 END
 $$;
 COMMENT ON FUNCTION learnsync.setup(text, boolean) IS
-    'Makes the tables in schema learnsync_data for the role owner (made as NOLOGIN where missing), or brings those of an older release up to date, and answers what it did. Can be called again at any time. A superuser is refused as owner; so is, but for allow => true, a role that can log in, has CREATEROLE, REPLICATION or BYPASSRLS, has members or is one, owns other things at the first call, or gives its tables to others by default. Errors: 22023 such an owner, 42501 schema learnsync_data belongs to another role, 55000 the tables are of a newer release.';
+    'Makes the tables in schema learnsync_data for the role owner (made as NOLOGIN where missing), or brings those of an older release up to date, and answers what it did. Can be called again at any time: where nothing is missing, pushes do not wait for it; where something is, it waits for open transactions, at most 8 seconds. A superuser is refused as owner; so is, but for allow => true, a role that can log in, has CREATEROLE, REPLICATION or BYPASSRLS, has members or is one, owns other things at the first call, or gives its tables to others by default. Errors: 22023 such an owner, 42501 schema learnsync_data belongs to another role, 55P03 open transactions use the tables, 55000 the tables are of a newer release.';

@@ -370,6 +370,7 @@ typedef struct LsCounts
 	int64 pending; /* failed items that can be retried */
 	int64 failed;
 	int64 conflicts; /* open ones */
+	int64 events; /* in the learner's log, whatever the device */
 } LsCounts;
 
 extern JsonbValue ls_store_devices(LsText learner, LsText device);

@@ -148,6 +148,24 @@ SELECT is(pg_temp.snapshot('ahead') #>> '{content,old,lastAttemptAt}', '1970-01-
 SET LOCAL learnsync.max_learner_events = 3;
 SELECT is(pg_temp.verdicts(pg_temp.put('full', pg_temp.event('e1'), pg_temp.event('e2'), pg_temp.event('e2'), pg_temp.event('e3'), pg_temp.event('e4'))), '3 1 e4/too_many', 'a log holds so many events');
 SELECT is(pg_temp.verdicts(pg_temp.put('full', pg_temp.event('e3'), pg_temp.event('e5'))), '0 1 e5/too_many', 'what it holds is known all the same');
+CREATE FUNCTION pg_temp.reset(id text, type text DEFAULT 'progress.reset') RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('eventId', id, 'clientId', 'web', 'type', type, 'occurredAt', '2026-01-09T00:00:00Z', 'payload', '{}'::jsonb) $$;
+SELECT is(pg_temp.verdicts(pg_temp.put('full', pg_temp.reset('r1'), pg_temp.reset('r2', 'onboarding.reset'), pg_temp.event('e6'), pg_temp.reset('r1'))), '2 1 e6/too_many', 'a full log still takes resets');
+SELECT is(pg_temp.snapshot('full') -> 'content', '{}', 'which do what they say');
+SELECT is((SELECT sum((learnsync.progress_put('full', jsonb_build_object('events', (SELECT jsonb_agg(pg_temp.reset('x' || n)) FROM generate_series(100 * p, 100 * p + 99) n))) #>> '{data,accepted}')::int) FROM generate_series(1, 3) p),
+    98::bigint, 'though not for ever: a hundred more than it holds, or a hundredth of it');
+SELECT is(pg_temp.put('full', pg_temp.reset('r1'), pg_temp.reset('x100'))->> 'duplicates', '2', 'what it took is known');
+
+-- Who looks is warned in time.
+SET LOCAL learnsync.max_learner_events = 5;
+SELECT pg_temp.put('near', VARIADIC ARRAY(SELECT pg_temp.event('e' || n) FROM generate_series(1, 3) n));
+SELECT is(learnsync.sync_status('near') -> 'warnings', '[]', 'below 80 % of what a log may hold, sync_status warns of nothing');
+SELECT is(learnsync.sync_status('nobody') -> 'warnings', '[]', 'nor for a learner without events');
+SELECT pg_temp.put('near', pg_temp.event('e4'));
+SELECT is(learnsync.sync_status('near') -> 'warnings', '[{"code": "event_log_filling", "count": 4, "limit": 5, "message": "the event log holds 4 of 5 events"}]', 'from 80 % on it warns');
+SELECT is(learnsync.sync_status('near', 'some device') #> '{warnings,0,count}', '4', 'whatever device it is asked for');
+SELECT pg_temp.put('near', pg_temp.event('e5'));
+SELECT is(learnsync.sync_status('near') -> 'warnings', '[{"code": "event_log_full", "count": 5, "limit": 5, "message": "the event log holds 5 of 5 events: it is full, and takes resets only"}]', 'and says so when it is full');
 RESET learnsync.max_learner_events;
 SET LOCAL learnsync.max_item_bytes = 2048;
 SET LOCAL learnsync.max_depth = 6;

@@ -192,5 +192,17 @@ ALTER TABLE learnsync_data.resource ADD COLUMN team text NOT NULL DEFAULT 'x', A
 SELECT is(pg_temp.verdicts(pg_temp.push('hal', '{}', pg_temp.item('b', 1), pg_temp.item('a2', 1, 'a'))), 'b:s a2:s', 'columns of the team''s are left alone');
 SELECT is((SELECT string_agg(resource_id || team || doubled, ' ' ORDER BY resource_id) FROM learnsync_data.resource WHERE learner_id = 'hal'), 'ax4 bx2', 'and filled by their defaults');
 
+-- The learner's row may be gone again before it is locked, where others erase the learner: it is added once more.
+CREATE SEQUENCE team.tries;
+GRANT USAGE ON SEQUENCE team.tries TO learnsync_owner;
+CREATE FUNCTION team.lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN CASE WHEN nextval('team.tries') > TG_ARGV[0]::int THEN NEW END; END $$;
+CREATE TRIGGER lose BEFORE INSERT ON learnsync_data.learner FOR EACH ROW EXECUTE FUNCTION team.lose(3);
+SELECT is(pg_temp.verdicts(pg_temp.push('ivy', '{}', pg_temp.item('a', 1))), 'a:s', 'a learner whose row is gone as soon as it is there is added again');
+SELECT is(last_value, 4::bigint, 'as often as it takes') FROM team.tries;
+DROP TRIGGER lose ON learnsync_data.learner;
+CREATE TRIGGER lose BEFORE INSERT ON learnsync_data.learner FOR EACH ROW EXECUTE FUNCTION team.lose(1000000);
+SELECT is(pg_temp.sqlstate_of($q$ SELECT pg_temp.push('ike', '{}', pg_temp.item('a', 1)) $q$), '55006', 'though not where a trigger never lets it in');
+DROP TRIGGER lose ON learnsync_data.learner;
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -7,6 +7,8 @@
 #include "common/hashfn.h"
 #include "event/event.h"
 
+#define MORE_RESETS 100 /* that a full log takes at least */
+
 static LsPutEvent **
 bucket_of(const LsPut *put, LsText name)
 {
@@ -76,10 +78,22 @@ accepted_twin(const LsPutEvent *event)
 	return twin;
 }
 
+/*
+ * How many events the log may hold for one of this type to be taken. Who starts anew must be able to say so in a full log,
+ * too, though not for ever.
+ */
+static int64
+room_for(LsEventType type)
+{
+	bool resets = type == LS_EVENT_RESET || type == LS_EVENT_ONBOARDING_RESET;
+
+	return learnsync_max_learner_events + (resets ? Max((int64) learnsync_max_learner_events / 100, MORE_RESETS) : 0);
+}
+
 static void
 accept(LsPut *put, LsPutEvent *event)
 {
-	if (put->log.events + put->naccepted >= learnsync_max_learner_events)
+	if (put->log.events + put->naccepted >= room_for(event->event.type))
 	{
 		ls_fail(&event->failure, "too_many", "", "the log of this learner is full: it holds %d events",
 				learnsync_max_learner_events);

@@ -7,6 +7,7 @@
 #include "sync.h"
 
 #define DEFAULT_CONFLICTS 100
+#define WARN_PERCENT 80 /* of a limit */
 
 /* Which devices and which open conflicts a status is to show. */
 typedef struct Wanted
@@ -44,6 +45,27 @@ read_devices(LsText learner, const Wanted *wanted)
 	return answer;
 }
 
+/* What somebody should look at before it stops this learner: so far, a log of events that is nearly full. */
+static JsonbValue
+warnings(const LsCounts *counts)
+{
+	JsonbValue warnings = ls_json_array();
+	JsonbValue warning = ls_json_object();
+	bool full = counts->events >= learnsync_max_learner_events;
+	const char *what = full ? ": it is full, and takes resets only" : "";
+
+	if (counts->events * 100 < (int64) learnsync_max_learner_events * WARN_PERCENT)
+		return warnings;
+	ls_json_put(&warning, "code", ls_json_string(full ? "event_log_full" : "event_log_filling"));
+	ls_json_put(&warning, "count", ls_json_int(counts->events));
+	ls_json_put(&warning, "limit", ls_json_int(learnsync_max_learner_events));
+	ls_json_put(&warning, "message",
+				ls_json_string(psprintf("the event log holds " INT64_FORMAT " of %d events%s", counts->events,
+										learnsync_max_learner_events, what)));
+	ls_json_add(&warnings, warning);
+	return warnings;
+}
+
 static JsonbValue
 read_status(LsText learner, const Wanted *wanted)
 {
@@ -55,6 +77,7 @@ read_status(LsText learner, const Wanted *wanted)
 	ls_json_put(&answer, "conflicts",
 				ls_store_conflicts(learner, wanted->device, wanted->after, wanted->limit, &has_more));
 	ls_json_put(&answer, "hasMore", ls_json_bool(has_more));
+	ls_json_put(&answer, "warnings", warnings(&counts));
 	ls_json_put(&answer, "failedCount", ls_json_int(counts.failed));
 	ls_json_put(&answer, "pendingCount", ls_json_int(counts.pending));
 	ls_json_put(&answer, "conflictCount", ls_json_int(counts.conflicts));

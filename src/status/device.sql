@@ -7,7 +7,7 @@ COMMENT ON FUNCTION learnsync.sync_devices(text) IS
 CREATE OR REPLACE FUNCTION learnsync.sync_status(learner_id text, "deviceId" text DEFAULT NULL, "after" text DEFAULT NULL, "limit" integer DEFAULT 100) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_sync_status';
 COMMENT ON FUNCTION learnsync.sync_status(text, text, text, integer) IS
-    'Devices, counts and open conflicts of a learner, or of one device: {devices, pendingCount (failed items that can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, clientData, serverData, serverVersion, createdAt}], hasMore}. Conflicts are listed oldest first, limit of them; all are counted. after: the id of the last one seen. Errors: 22023 bad limit, PT404 no such conflict.';
+    'Devices, counts and open conflicts of a learner, or of one device: {devices, pendingCount (failed items that can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: event_log_filling|event_log_full, count, limit, message}]}. Conflicts are listed oldest first, limit of them; all are counted. after: the id of the last one seen. Errors: 22023 bad limit, PT404 no such conflict.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_devices() RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_sync_devices';
@@ -17,7 +17,7 @@ COMMENT ON FUNCTION learnsync_api.sync_devices() IS
 CREATE OR REPLACE FUNCTION learnsync_api.sync_status("deviceId" text DEFAULT NULL, "after" text DEFAULT NULL, "limit" integer DEFAULT 100) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_sync_status';
 COMMENT ON FUNCTION learnsync_api.sync_status(text, text, integer) IS
-    'My devices, counts and open conflicts, of all devices or one: {devices, pendingCount (failed items that can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, clientData, serverData, serverVersion, createdAt}], hasMore}. after: the id of the last conflict seen, for the next page.';
+    'My devices, counts and open conflicts, of all devices or one: {devices, pendingCount (failed items that can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: event_log_filling|event_log_full, count, limit, message}]}. after: the id of the last conflict seen, for the next page.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_deactivate_device(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_deactivate_device';

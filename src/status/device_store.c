@@ -54,7 +54,8 @@ static LsStatement read_counts = {
 	" (SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1"
 	" AND ($2 IS NULL OR f.device_id" EQ "$2)),"
 	" (SELECT pg_catalog.count(*) FROM learnsync_data.conflict c WHERE c.learner_id" EQ "$1 AND c.closed_at IS NULL"
-	" AND ($2 IS NULL OR c.device_id" EQ "$2))",
+	" AND ($2 IS NULL OR c.device_id" EQ "$2)),"
+	" (SELECT p.events FROM learnsync_data.progress p WHERE p.learner_id" EQ "$1)",
 	{"pg_catalog.text", "pg_catalog.text", NULL}};
 
 static uint64
@@ -196,6 +197,7 @@ ls_store_counts(LsText learner, LsText device, LsCounts *counts)
 	counts->pending = ls_store_int(0, 1);
 	counts->failed = ls_store_int(0, 2);
 	counts->conflicts = ls_store_int(0, 3);
+	counts->events = ls_store_int(0, 4);
 }
 
 /* Lets a device in or shuts it out; whether there is one. */
