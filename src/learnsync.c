@@ -17,6 +17,10 @@ int learnsync_max_depth;
 int learnsync_max_clock_skew;
 int learnsync_max_pull_limit;
 int learnsync_max_learner_events;
+int learnsync_max_document_bytes;
+int learnsync_max_metadata_bytes;
+int learnsync_max_answer_bytes;
+int learnsync_max_list;
 int learnsync_rate_limit;
 int learnsync_max_wait;
 bool learnsync_enabled;
@@ -51,6 +55,20 @@ _PG_init(void)
 	define_limit("learnsync.max_learner_events",
 				 "Events that the log of one learner may hold; more fail with too_many, but for resets.",
 				 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0);
+	define_limit(
+		"learnsync.max_document_bytes",
+		"Size of a document as jsonb, without the members of its lists; what would make one larger fails with "
+		"too_large.",
+		&learnsync_max_document_bytes, 1024 * 1024, 1024, 64 * 1024 * 1024, GUC_UNIT_BYTE);
+	define_limit("learnsync.max_metadata_bytes",
+				 "Size of a device's metadata as jsonb; a request with more is refused.",
+				 &learnsync_max_metadata_bytes, 8 * 1024, 64, 16 * 1024 * 1024, GUC_UNIT_BYTE);
+	define_limit("learnsync.max_answer_bytes",
+				 "Size of the documents in one answer, as jsonb; the rest comes with the next.",
+				 &learnsync_max_answer_bytes, 4 * 1024 * 1024, 1024, 128 * 1024 * 1024, GUC_UNIT_BYTE);
+	define_limit("learnsync.max_list",
+				 "Elements of a list in a request other than its items: types, values of a scope.",
+				 &learnsync_max_list, 1000, 1, 1000000, 0);
 	define_limit("learnsync.rate_limit", "Calls per minute that write, of one learner; 0 means no limit.",
 				 &learnsync_rate_limit, 0, 0, 60000, 0);
 	define_limit("learnsync.max_wait",

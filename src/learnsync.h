@@ -24,6 +24,7 @@
 #define LS_MAX_KEYS 8
 #define LS_MAX_STAMP_BYTES 35 /* 2026-01-08T10:46:00.123456789+00:00 */
 #define LS_FIRST_VERSION INT64CONST(1) /* a learner's version when nothing was seen */
+#define LS_MAX_NUMBER_DIGITS 400 /* of a client's number, as text */
 #define LS_MAX_CURSOR (INT64CONST(1) << 53)
 #define LS_NO_TIME DT_NOBEGIN
 #define LS_PACKED_MEMBER "_learnsync" /* where a state in one object keeps what its document does not say */
@@ -44,6 +45,13 @@ typedef struct LsFailure
 	bool retryable;
 } LsFailure;
 
+/* What a walk over a client's value tells of it. */
+typedef struct LsExtent
+{
+	int depth; /* how deeply it is nested; 0 for what is no container */
+	bool has_bad_number; /* one that is no finite double, or too long as text */
+} LsExtent;
+
 /* The 128-bit digest in progress (SipHash-2-4). */
 typedef struct LsDigest
 {
@@ -59,6 +67,10 @@ extern int learnsync_max_depth;
 extern int learnsync_max_clock_skew;
 extern int learnsync_max_pull_limit;
 extern int learnsync_max_learner_events;
+extern int learnsync_max_document_bytes;
+extern int learnsync_max_metadata_bytes;
+extern int learnsync_max_answer_bytes;
+extern int learnsync_max_list;
 extern int learnsync_rate_limit;
 extern int learnsync_max_wait;
 extern bool learnsync_enabled;
@@ -67,27 +79,48 @@ extern int learnsync_tombstone_days;
 extern char *learnsync_jwt_claim;
 extern char *learnsync_learner_id;
 
+/* Where the text is a literal, the compiler knows its length. */
+static inline LsText
+ls_text(const char *string)
+{
+	return (LsText){string, string != NULL ? (int) strlen(string) : 0};
+}
+
+static inline LsText
+ls_text_of(const JsonbValue *value)
+{
+	Assert(value->type == jbvString);
+	return (LsText){value->val.string.val, value->val.string.len};
+}
+
+static inline bool
+ls_text_equal(LsText a, LsText b)
+{
+	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
+}
+
 /* json.c */
-extern LsText ls_text(const char *string);
-extern LsText ls_text_of(const JsonbValue *value);
 extern LsText ls_text_datum(Datum text);
 extern char *ls_text_string(LsText text);
 extern Datum ls_text_to_datum(LsText text);
-extern bool ls_text_equal(LsText a, LsText b);
 extern int ls_text_compare(LsText a, LsText b);
 extern int ls_text_compare_keys(LsText a, LsText b);
 extern int ls_text_chars(LsText text);
-extern uint32 ls_text_hash(LsText text);
 extern bool ls_text_is_id(LsText text);
 extern void ls_json_root(Jsonb *jsonb, JsonbValue *value);
 extern bool ls_json_is_object(const JsonbValue *value);
 extern bool ls_json_is_array(const JsonbValue *value);
 extern int ls_json_count(const JsonbValue *value);
 extern int ls_json_bytes(const JsonbValue *value);
-extern bool ls_json_get(const JsonbValue *object, const char *key, JsonbValue *value);
 extern bool ls_json_get_text(const JsonbValue *object, LsText key, JsonbValue *value);
 extern bool ls_json_integer(const JsonbValue *value, int64 *integer);
 extern int ls_json_compare(const JsonbValue *a, const JsonbValue *b);
+
+static inline bool
+ls_json_get(const JsonbValue *object, const char *key, JsonbValue *value)
+{
+	return ls_json_get_text(object, ls_text(key), value);
+}
 
 /* json_walk.c */
 
@@ -109,8 +142,6 @@ extern bool ls_json_walk_next(LsJsonWalk *walk, LsText *key, JsonbValue *value);
 extern JsonbValue ls_json_null(void);
 extern JsonbValue ls_json_bool(bool boolean);
 extern JsonbValue ls_json_int(int64 integer);
-extern JsonbValue ls_json_text(LsText text);
-extern JsonbValue ls_json_string(const char *string);
 extern JsonbValue ls_json_stamp(TimestampTz at);
 extern JsonbValue ls_json_uuid(const pg_uuid_t *uuid);
 extern JsonbValue ls_json_object(void);
@@ -120,6 +151,21 @@ extern void ls_json_put_text(JsonbValue *object, LsText key, JsonbValue value);
 extern void ls_json_add(JsonbValue *array, JsonbValue value);
 extern Jsonb *ls_json_encode(const JsonbValue *value);
 
+/* null where there is no text. */
+static inline JsonbValue
+ls_json_text(LsText text)
+{
+	if (text.data == NULL)
+		return ls_json_null();
+	return (JsonbValue){.type = jbvString, .val.string = {text.length, (char *) text.data}};
+}
+
+static inline JsonbValue
+ls_json_string(const char *string)
+{
+	return ls_json_text(ls_text(string));
+}
+
 /* json_scan.c */
 extern bool ls_json_scan_member(const char *text, const char *name, char **value);
 extern bool ls_json_scan_keys(LsText text, int nkeys, LsText *keys);
@@ -127,11 +173,32 @@ extern bool ls_json_scan_keys(LsText text, int nkeys, LsText *keys);
 /* digest.c */
 extern void ls_digest_start(LsDigest *digest);
 extern void ls_digest_text(LsDigest *digest, LsText text);
-extern int ls_digest_json(LsDigest *digest, const JsonbValue *value, const char *without);
+extern LsExtent ls_digest_json(LsDigest *digest, const JsonbValue *value, const char *without);
 extern pg_uuid_t ls_digest_end(LsDigest *digest);
 extern int64 ls_digest_fingerprint(const pg_uuid_t *digest);
 extern pg_uuid_t ls_digest_derive(const pg_uuid_t *key, const char *purpose);
 extern LsText ls_digest_uuid_text(const pg_uuid_t *uuid);
+extern uint32 ls_digest_hash(LsText text);
+
+/* number.c */
+extern bool ls_number_fits(Numeric number);
+extern char *ls_number_text(Numeric number);
+
+/* limit.c */
+extern LsExtent ls_limit_measure(const JsonbValue *value);
+extern bool ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes,
+						   const char *path, LsFailure *failure);
+
+/* set.c */
+typedef struct LsSet LsSet;
+
+extern LsSet *ls_set_of(const JsonbValue *array);
+extern bool ls_set_has(const LsSet *set, const JsonbValue *value);
+
+/* sort.c */
+typedef int (*LsCompare)(const void *a, const void *b);
+
+extern void ls_sort(void *elements, Size count, Size size, LsCompare compare);
 
 /* stamp.c */
 extern bool ls_stamp_is_valid(TimestampTz at);
@@ -139,6 +206,7 @@ extern bool ls_stamp_parse(LsText text, TimestampTz *at);
 extern LsText ls_stamp_text(TimestampTz at, int digits);
 
 /* fail.c */
+extern int ls_fail_sqlstate(const LsFailure *failure);
 extern char *ls_fail_message(const char *format, va_list arguments) pg_attribute_printf(1, 0);
 extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
 	pg_attribute_printf(4, 5) pg_attribute_nonnull(1, 2, 3);
@@ -187,5 +255,8 @@ extern void ls_request_open(Jsonb *json, JsonbValue *request);
 extern LsText ls_request_text(const JsonbValue *request, const char *key, bool required);
 extern bool ls_request_bool(const JsonbValue *request, const char *key);
 extern int64 ls_request_cursor(const JsonbValue *request, const char *key);
+extern void ls_request_count(int count, const char *path);
+extern LsSet *ls_request_set(const JsonbValue *list, const char *path);
+extern void ls_request_limit(const JsonbValue *value, int max_bytes, const char *setting, const char *path);
 
 #endif

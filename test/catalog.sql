@@ -87,7 +87,7 @@ SELECT is(pg_temp.ask('eve', 'SELECT concat_ws('' '', lessons_started, lessons_c
 SELECT is(pg_temp.ask('nobody', 'SELECT concat_ws('' '', lessons_started, lessons_completed, time_spent, quizzes, quiz_attempts, current_streak, longest_streak, COALESCE(last_activity_date::text, ''-'')) FROM learnsync_api.learner_stats'), '0 0 0 0 0 0 0 -', 'of nothing');
 SELECT is(pg_temp.ask('', 'SELECT count(*) FROM learnsync_api.learner_stats'), '0', 'of nobody');
 SELECT learnsync.sync_push('huge', jsonb_build_object('deviceId', 'd', 'items', (SELECT jsonb_agg(jsonb_build_object('id', n::text, 'operation', 'create', 'resourceType', 'quiz_attempt', 'clientTimestamp', '2026-01-06T10:00:00Z', 'data', jsonb_build_object('quizId', 'q', 'attemptNumber', n, 'score', score::jsonb)))
-    FROM unnest('{9e131071,9e131071,80,"{\"raw\": 9e131071, \"max\": 1}","{\"raw\": 1, \"max\": 1e-16000}","{\"raw\": 5, \"max\": 0}","{\"raw\": 3, \"max\": 5}"}'::text[]) WITH ORDINALITY x (score, n))));
+    FROM unnest('{9e307,1.7e308,80,"{\"raw\": 1.7e308, \"max\": 1}","{\"raw\": 1, \"max\": 1e-399}","{\"raw\": 5, \"max\": 0}","{\"raw\": 3, \"max\": 5}"}'::text[]) WITH ORDINALITY x (score, n))));
 SELECT is(pg_temp.ask('huge', 'SELECT concat_ws('' '', quiz_attempts, round(average_score)) FROM learnsync_api.learner_stats'), '7 70', 'scores beyond all measure are no average');
 
 SELECT * FROM finish();

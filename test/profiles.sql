@@ -103,7 +103,7 @@ SELECT is(pg_temp.ask('mum', 'SELECT string_agg(learner_id, '','' ORDER BY learn
 SELECT is(pg_temp.ask('mum', 'SELECT count(*) FROM learnsync_api.lesson_progress'), '0', 'lessons stay their learner''s');
 SELECT is(pg_temp.ask('boy', 'SELECT count(*) FROM learnsync_api.lesson_progress'), '1', 'who sees them');
 SELECT is(jsonb_array_length(learnsync.sync_pull('mum', '{"deviceId": "d"}') -> 'changes'), 1, 'and what she pulls is her own');
-SELECT pg_temp.batch('huge', pg_temp.item('a', '{"score": 9e131071, "duration_seconds": 9e131071}'), pg_temp.item('b', '{"score": 9e131071, "duration_seconds": 9e131071}'), pg_temp.item('c', '{"score": 85, "duration_seconds": 1e-400}'));
+SELECT pg_temp.batch('huge', pg_temp.item('a', '{"score": 1.7e308, "duration_seconds": 1.7e308}'), pg_temp.item('b', '{"score": 1.7e308, "duration_seconds": 1.7e308}'), pg_temp.item('c', '{"score": 85, "duration_seconds": 1e-399}'));
 SELECT is(pg_temp.ask('huge', 'SELECT concat_ws('' '', activities, total_score, round(average_score), completed_contents, duration_seconds < 1) FROM learnsync_api.profile_stats'), '3 85 85 1 t', 'numbers beyond all measure are no sums');
 SAVEPOINT loose;
 DELETE FROM learnsync_data.resource WHERE resource_type = 'activity';

@@ -42,3 +42,10 @@ ls_fail(LsFailure *failure, const char *code, const char *path, const char *mess
 	failure->retryable = strcmp(code, "aborted") == 0 || strcmp(code, "error") == 0;
 	return false;
 }
+
+/* What a failure is as an error, where one raises it. */
+int
+ls_fail_sqlstate(const LsFailure *failure)
+{
+	return strcmp(failure->code, "too_large") == 0 ? ERRCODE_PROGRAM_LIMIT_EXCEEDED : ERRCODE_INVALID_PARAMETER_VALUE;
+}

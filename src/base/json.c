@@ -12,19 +12,6 @@
 #include "utils/numeric.h"
 
 LsText
-ls_text(const char *string)
-{
-	return (LsText){string, string ? (int) strlen(string) : 0};
-}
-
-LsText
-ls_text_of(const JsonbValue *value)
-{
-	Assert(value->type == jbvString);
-	return (LsText){value->val.string.val, value->val.string.len};
-}
-
-LsText
 ls_text_datum(Datum datum)
 {
 	text *packed = DatumGetTextPP(datum);
@@ -42,12 +29,6 @@ Datum
 ls_text_to_datum(LsText text)
 {
 	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
-}
-
-bool
-ls_text_equal(LsText a, LsText b)
-{
-	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
 /* jsonb's own order of object keys: the shorter first, then by bytes. */
@@ -74,20 +55,6 @@ int
 ls_text_chars(LsText text)
 {
 	return pg_mbstrlen_with_len(text.data, text.length);
-}
-
-/* A hash by a seed of this process, so that nobody can choose texts that collide. */
-uint32
-ls_text_hash(LsText text)
-{
-	static uint64 seed = 0;
-
-	while (seed == 0)
-	{
-		if (!pg_strong_random(&seed, sizeof(seed)))
-			elog(ERROR, "no random numbers");
-	}
-	return (uint32) hash_bytes_extended((const unsigned char *) text.data, text.length, seed);
 }
 
 /* Ids of all kinds have 1 to 200 characters. */
@@ -151,12 +118,6 @@ bool
 ls_json_get_text(const JsonbValue *object, LsText key, JsonbValue *value)
 {
 	return getKeyJsonValueFromContainer(object->val.binary.data, key.data, key.length, value) != NULL;
-}
-
-bool
-ls_json_get(const JsonbValue *object, const char *key, JsonbValue *value)
-{
-	return ls_json_get_text(object, ls_text(key), value);
 }
 
 /* Whether a value is a number without a fraction that fits 64 bits; 2.0 is one. */

@@ -31,20 +31,6 @@ ls_json_int(int64 integer)
 	return (JsonbValue){.type = jbvNumeric, .val.numeric = int64_to_numeric(integer)};
 }
 
-JsonbValue
-ls_json_text(LsText text)
-{
-	if (text.data == NULL)
-		return ls_json_null();
-	return (JsonbValue){.type = jbvString, .val.string = {text.length, (char *) text.data}};
-}
-
-JsonbValue
-ls_json_string(const char *string)
-{
-	return ls_json_text(ls_text(string));
-}
-
 /* A time as documents and answers show it: UTC, milliseconds. */
 JsonbValue
 ls_json_stamp(TimestampTz at)
@@ -172,7 +158,7 @@ sort_pairs(const JsonbValue *object)
 	{
 		if (compare_pairs(&pairs[i - 1], &pairs[i]) > 0)
 		{
-			qsort(pairs, object->val.object.nPairs, sizeof(JsonbPair), compare_pairs);
+			ls_sort(pairs, object->val.object.nPairs, sizeof(JsonbPair), compare_pairs);
 			return;
 		}
 	}

@@ -34,11 +34,12 @@ static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING p
 									" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
 									{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
-/* Of an item that is too large only size and digest are kept. */
+/* Of an item that is beyond the limits only size and digest are kept. */
 static Datum
 failed_datum(const LsFailed *failed)
 {
-	bool too_large = strcmp(failed->failure->code, "too_large") == 0;
+	LsFailure beyond;
+	bool is_kept = ls_limit_check(failed->raw, NULL, "", learnsync_max_item_bytes, "", &beyond);
 	JsonbValue none = ls_json_null();
 	Datum values[10];
 	bool nulls[10];
@@ -49,7 +50,7 @@ failed_datum(const LsFailed *failed)
 	ls_store_put_text(values, nulls, 3, ls_text(failed->failure->path));
 	ls_store_put_text(values, nulls, 4, ls_text(failed->failure->message));
 	ls_store_put(values, nulls, 5, true, BoolGetDatum(failed->failure->retryable));
-	ls_store_put_json(values, nulls, 6, too_large ? &none : failed->raw);
+	ls_store_put_json(values, nulls, 6, is_kept ? failed->raw : &none);
 	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(failed->raw)));
 	ls_store_put(values, nulls, 8, true, Int64GetDatum(failed->fingerprint));
 	ls_store_put(values, nulls, 9, true, Int32GetDatum(failed->copies));

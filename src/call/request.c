@@ -79,3 +79,37 @@ ls_request_cursor(const JsonbValue *request, const char *key)
 		ls_request_refuse(key, "must be an integer from 0 to 2^53 - 1");
 	return Max(cursor, LS_FIRST_VERSION);
 }
+
+/* Refuses a list that is longer than lists may be. */
+void
+ls_request_count(int count, const char *path)
+{
+	if (count > learnsync_max_list)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s has too many elements", path),
+						errdetail("It has %d.", count),
+						errhint("At most %d are taken; learnsync.max_list is the limit.", learnsync_max_list)));
+}
+
+/* A list as a set. */
+LsSet *
+ls_request_set(const JsonbValue *list, const char *path)
+{
+	if (!ls_json_is_array(list))
+		ls_request_refuse(path, "must be an array");
+	ls_request_count(ls_json_count(list), path);
+	return ls_set_of(list);
+}
+
+/* Refuses a value that is stored with the request if it is not within the limits. */
+void
+ls_request_limit(const JsonbValue *value, int max_bytes, const char *setting, const char *path)
+{
+	LsFailure failure;
+
+	if (!ls_limit_check(value, NULL, path, max_bytes, path, &failure))
+		ereport(ERROR,
+				(errcode(ls_fail_sqlstate(&failure)), errmsg("%s", failure.message),
+				 errdetail("The request is wrong at \"%s\".", failure.path),
+				 errhint("Limits are %s, learnsync.max_depth, and numbers of %d digits that a double can hold.",
+						 setting, LS_MAX_NUMBER_DIGITS)));
+}

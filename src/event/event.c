@@ -41,27 +41,13 @@ read_envelope(LsPut *put, Jsonb *json, JsonbValue *events)
 	put->since = ls_text_of(&since);
 }
 
-/* Each level of nesting takes eight bytes, which spares most events a walk. */
-static bool
-is_too_deep(const JsonbValue *raw)
-{
-	LsDigest digest;
-
-	if (ls_json_bytes(raw) <= learnsync_max_depth * 8)
-		return false;
-	ls_digest_start(&digest);
-	return ls_digest_json(&digest, raw, NULL) > learnsync_max_depth;
-}
-
 static bool
 check_event(LsPutEvent *event, LsFailure *failure)
 {
 	if (!ls_json_is_object(&event->raw))
 		return ls_fail(failure, "invalid", "", "events[%d] must be an object", event->index);
-	if (ls_json_bytes(&event->raw) > learnsync_max_item_bytes)
-		return ls_fail(failure, "too_large", "", "the event is larger than %d bytes", learnsync_max_item_bytes);
-	if (is_too_deep(&event->raw))
-		return ls_fail(failure, "too_large", "", "the event is nested deeper than %d", learnsync_max_depth);
+	if (!ls_limit_check(&event->raw, NULL, "the event", learnsync_max_item_bytes, "", failure))
+		return false;
 	if (event->id.data == NULL || !ls_text_is_id(event->id))
 		return ls_fail(failure, "invalid", "eventId", "events[%d].eventId must be a string of 1 to %d characters",
 					   event->index, LS_MAX_ID_CHARS);

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "event/event.h"
 
 #define MORE_RESETS 100 /* that a full log takes at least */
@@ -12,7 +11,7 @@
 static LsPutEvent **
 bucket_of(const LsPut *put, LsText name)
 {
-	return &put->buckets[hash_bytes((const unsigned char *) name.data, name.length) & (put->nbuckets - 1)];
+	return &put->buckets[ls_digest_hash(name) & (put->nbuckets - 1)];
 }
 
 /* Links each event to the one before it that has the same name. */

@@ -239,7 +239,7 @@ list_touched(const LsPut *put, Touched *touched)
 			touched[count++] = (Touched){event->content_id, event->interaction_id};
 	}
 	if (count > 1)
-		qsort(touched, count, sizeof(Touched), compare_touched);
+		ls_sort(touched, count, sizeof(Touched), compare_touched);
 	return count;
 }
 

@@ -111,7 +111,7 @@ ls_member_sort(LsField *field)
 {
 	int count = field->nmembers;
 
-	qsort(field->members, count, sizeof(LsMember), compare_ids);
+	ls_sort(field->members, count, sizeof(LsMember), compare_ids);
 	field->nmembers = 0;
 	for (int i = 0; i < count; i++)
 		add_member(field, &field->members[i]);
@@ -139,7 +139,7 @@ ls_member_ordered(const LsField *field)
 
 	if (field->nmembers > 0)
 		memcpy(members, field->members, sizeof(LsMember) * field->nmembers);
-	qsort(members, field->nmembers, sizeof(LsMember), compare_shown);
+	ls_sort(members, field->nmembers, sizeof(LsMember), compare_shown);
 	return members;
 }
 

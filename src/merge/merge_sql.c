@@ -49,7 +49,7 @@ typedef struct RuleEntry
 #define SH_ELEMENT_TYPE RuleEntry
 #define SH_KEY_TYPE LsText
 #define SH_KEY bytes
-#define SH_HASH_KEY(table, key) ls_text_hash(key)
+#define SH_HASH_KEY(table, key) ls_digest_hash(key)
 #define SH_EQUAL(table, a, b) ls_text_equal(a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(table, entry) (entry)->hash

@@ -25,7 +25,7 @@ typedef struct ContentEntry
 #define SH_ELEMENT_TYPE ContentEntry
 #define SH_KEY_TYPE LsText
 #define SH_KEY id
-#define SH_HASH_KEY(table, key) ls_text_hash(key)
+#define SH_HASH_KEY(table, key) ls_digest_hash(key)
 #define SH_EQUAL(table, a, b) ls_text_equal(a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(table, entry) (entry)->hash
@@ -53,7 +53,7 @@ typedef struct InteractionEntry
 #define SH_ELEMENT_TYPE InteractionEntry
 #define SH_KEY_TYPE InteractionKey
 #define SH_KEY key
-#define SH_HASH_KEY(table, key) hash_combine(ls_text_hash((key).id), (uint32) ((uintptr_t) (key).content >> 4))
+#define SH_HASH_KEY(table, key) hash_combine(ls_digest_hash((key).id), (uint32) ((uintptr_t) (key).content >> 4))
 #define SH_EQUAL(table, a, b) ((a).content == (b).content && ls_text_equal((a).id, (b).id))
 #define SH_STORE_HASH
 #define SH_GET_HASH(table, entry) (entry)->hash

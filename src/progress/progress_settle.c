@@ -38,7 +38,7 @@ ls_progress_sort_trail(LsTrail *trail)
 
 	if (!trail->unsorted)
 		return;
-	qsort(trail->marks, trail->nmarks, sizeof(LsMark), compare_marks);
+	ls_sort(trail->marks, trail->nmarks, sizeof(LsMark), compare_marks);
 	for (int i = 1; i < trail->nmarks; i++)
 	{
 		if (compare_marks(&trail->marks[kept], &trail->marks[i]) != 0)
@@ -183,7 +183,7 @@ ls_progress_settle(LsProgress *progress, int *count)
 	}
 	*count = kept;
 	if (kept > 1)
-		qsort(contents, kept, sizeof(LsContent *), compare_contents);
+		ls_sort(contents, kept, sizeof(LsContent *), compare_contents);
 	return contents;
 }
 
@@ -200,7 +200,7 @@ ls_progress_interactions(const LsContent *content)
 			list[count++] = each;
 	}
 	if (count > 1)
-		qsort(list, count, sizeof(LsInteraction *), compare_interactions);
+		ls_sort(list, count, sizeof(LsInteraction *), compare_interactions);
 	list[count] = NULL;
 	return list;
 }

@@ -111,7 +111,7 @@ show_streak(int64 *days, int count)
 	int64 longest = 0;
 
 	if (count > 1)
-		qsort(days, count, sizeof(int64), compare_days);
+		ls_sort(days, count, sizeof(int64), compare_days);
 	for (int i = 0; i < count; i++)
 	{
 		if (i == 0 || days[i] != days[i - 1])

@@ -95,7 +95,7 @@ make_unique(Lookup *lookup)
 {
 	int kept = 0;
 
-	qsort(lookup->wanted, lookup->count, sizeof(Wanted), compare_wanted);
+	ls_sort(lookup->wanted, lookup->count, sizeof(Wanted), compare_wanted);
 	for (int i = 0; i < lookup->count; i++)
 	{
 		if (kept == 0 || compare_wanted(&lookup->wanted[kept - 1], &lookup->wanted[i]) != 0)

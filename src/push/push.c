@@ -44,6 +44,7 @@ read_envelope(LsPush *push, Jsonb *json)
 		push->metadata = ls_json_null();
 	if (push->metadata.type != jbvNull && !ls_json_is_object(&push->metadata))
 		ls_request_refuse("metadata", "must be an object");
+	ls_request_limit(&push->metadata, learnsync_max_metadata_bytes, "learnsync.max_metadata_bytes", "metadata");
 }
 
 static void

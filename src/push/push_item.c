@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "sync.h"
-#include "utils/numeric.h"
 
 static bool
 is_create(const LsItem *item)
@@ -86,7 +85,7 @@ read_resource_id(LsItem *item, LsText *id, LsFailure *failure)
 	if (!ls_json_get(&item->raw, "resourceId", &value) || value.type == jbvNull)
 		return true;
 	if (value.type == jbvNumeric)
-		*id = ls_text(numeric_normalize(value.val.numeric));
+		*id = ls_text(ls_number_text(value.val.numeric));
 	else if (value.type == jbvString)
 		*id = ls_text_of(&value);
 	if (id->data == NULL || id->length == 0 || ls_text_chars(*id) > LS_MAX_ID_CHARS * Max(item->type->rule->nkeys, 1))
@@ -132,15 +131,18 @@ read_statement_id(LsItem *item, LsFailure *failure)
 		   ls_fail(failure, "invalid_statement", "resourceId", "resourceId must be a UUID");
 }
 
+/* Whether the item can be looked at: what has no end is not walked. */
 static bool
-check_item(const LsChannel *channel, LsItem *item, int depth, LsFailure *failure)
+check_raw(const JsonbValue *raw, const LsExtent *extent, LsFailure *failure)
 {
-	if (!ls_json_is_object(&item->raw))
+	if (!ls_json_is_object(raw))
 		return ls_fail(failure, "invalid", "", "an item must be an object");
-	if (ls_json_bytes(&item->raw) > learnsync_max_item_bytes)
-		return ls_fail(failure, "too_large", "", "the item is larger than %d bytes", learnsync_max_item_bytes);
-	if (depth > learnsync_max_depth)
-		return ls_fail(failure, "too_large", "", "the item is nested deeper than %d", learnsync_max_depth);
+	return ls_limit_check(raw, extent, "the item", learnsync_max_item_bytes, "", failure);
+}
+
+static bool
+check_item(const LsChannel *channel, LsItem *item, LsFailure *failure)
+{
 	if (item->id.data == NULL || !ls_text_is_id(item->id))
 		return ls_fail(failure, "invalid", channel->id, "%s must be a string of 1 to %d characters", channel->id,
 					   LS_MAX_ID_CHARS);
@@ -222,16 +224,17 @@ ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw)
 {
 	LsDigest digest;
 	pg_uuid_t payload;
-	int depth;
+	LsExtent extent;
 
 	item->raw = *raw;
 	item->data = ls_json_null();
 	item->id = read_id(push->channel, raw);
 	ls_digest_start(&digest);
-	depth = ls_digest_json(&digest, raw, push->channel->id);
+	extent = ls_digest_json(&digest, raw, push->channel->id);
 	payload = ls_digest_end(&digest);
 	item->fingerprint = ls_digest_fingerprint(&payload);
 	item->key = identity_of(push, item);
-	if (!check_item(push->channel, item, depth, &item->refused) && push->channel->is_flat)
+	if (check_raw(raw, &extent, &item->refused) && !check_item(push->channel, item, &item->refused) &&
+		push->channel->is_flat)
 		item->refused.path = flat_path(item->refused.path);
 }

@@ -4,16 +4,12 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "sync.h"
 
 static LsItem **
 item_bucket(LsPush *push, const pg_uuid_t *key)
 {
-	uint32 hash;
-
-	memcpy(&hash, key->data, sizeof(hash)); /* a digest is its own hash */
-	return &push->item_buckets[hash & (push->nbuckets - 1)];
+	return &push->item_buckets[ls_digest_hash((LsText){(char *) key->data, UUID_LEN}) & (push->nbuckets - 1)];
 }
 
 /* Links each item to the one before it that has the same identity. */
@@ -84,8 +80,7 @@ find_resource(LsPush *push, const LsItem *item)
 {
 	const LsType *type = item->type;
 	LsText id = item->resource_id;
-	uint32 hash = hash_bytes((const unsigned char *) id.data, id.length) ^ (uint32) type->name.length;
-	LsResource **bucket = &push->resource_buckets[hash & (push->nbuckets - 1)];
+	LsResource **bucket = &push->resource_buckets[ls_digest_hash(id) & (push->nbuckets - 1)];
 	LsResource *resource = *bucket;
 
 	while (resource != NULL && (resource->type != type || !ls_text_equal(resource->id, id)))

@@ -50,6 +50,7 @@ read_request(Resolve *resolve, Jsonb *json)
 		resolve->merged = ls_json_null();
 	if ((resolve->resolution == USE_MERGED) != ls_json_is_object(&resolve->merged))
 		ls_request_refuse("mergedData", "must be an object, and goes with use_merged only");
+	ls_request_limit(&resolve->merged, learnsync_max_item_bytes, "learnsync.max_item_bytes", "mergedData");
 }
 
 static void

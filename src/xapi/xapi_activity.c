@@ -102,7 +102,7 @@ check_distinct(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *l
 	Id *ids = MemoryContextAllocHuge(CurrentMemoryContext, (Size) ls_json_count(list) * sizeof(Id));
 	int count = read_ids(list, ids);
 
-	qsort(ids, count, sizeof(Id), compare_ids);
+	ls_sort(ids, count, sizeof(Id), compare_ids);
 	for (int i = 1; i < count; i++)
 	{
 		LsXapiPlace element = {.up = place, .index = ids[i].index};

@@ -1,0 +1,102 @@
+/*
+ * limit.c
+ *		The one check that every value of a client passes before it is stored: its size, its depth, its numbers.
+ *
+ * What is digested anyway is walked once: the digest tells the extent as well.
+ */
+#include "postgres.h"
+
+#include "learnsync.h"
+#include "miscadmin.h"
+
+/* Walks a container, but no deeper than it may be. */
+static void
+measure(LsExtent *extent, const JsonbValue *json, int depth)
+{
+	LsJsonWalk walk;
+	LsText key;
+	JsonbValue value;
+
+	extent->depth = Max(extent->depth, depth);
+	if (depth > learnsync_max_depth)
+		return;
+	ls_json_walk(&walk, json);
+	while (ls_json_walk_next(&walk, &key, &value))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (value.type == jbvBinary)
+			measure(extent, &value, depth + 1);
+		else if (value.type == jbvNumeric && !ls_number_fits(value.val.numeric))
+			extent->has_bad_number = true;
+	}
+}
+
+LsExtent
+ls_limit_measure(const JsonbValue *value)
+{
+	LsExtent extent = {0};
+
+	if (value->type == jbvBinary)
+		measure(&extent, value, 1);
+	else if (value->type == jbvNumeric)
+		extent.has_bad_number = !ls_number_fits(value->val.numeric);
+	return extent;
+}
+
+/* Extends a path to the first bad number in a value; as it was, and false, where there is none. */
+static bool
+find_bad_number(const JsonbValue *json, StringInfo path)
+{
+	int before = path->len;
+	int index = 0;
+	LsJsonWalk walk;
+	LsText key;
+	JsonbValue value;
+
+	if (json->type != jbvBinary)
+		return json->type == jbvNumeric && !ls_number_fits(json->val.numeric);
+	ls_json_walk(&walk, json);
+	for (; ls_json_walk_next(&walk, &key, &value); index++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!ls_json_is_object(json))
+			appendStringInfo(path, "[%d]", index);
+		else
+			appendStringInfo(path, "%s%.*s", before > 0 ? "." : "", key.length, key.data);
+		if (find_bad_number(&value, path))
+			return true;
+		path->len = before;
+		path->data[before] = '\0';
+	}
+	return false;
+}
+
+static bool
+refuse_number(const JsonbValue *value, const char *path, LsFailure *failure)
+{
+	StringInfoData place;
+
+	initStringInfo(&place);
+	appendStringInfoString(&place, path);
+	(void) find_bad_number(value, &place);
+	return ls_fail(failure, "out_of_range", place.data,
+				   "the number is beyond what a double can hold, or longer than %d digits", LS_MAX_NUMBER_DIGITS);
+}
+
+/*
+ * Whether a value is within the limits. what names it; path is where it stands; extent is what a walk over it told, NULL
+ * where there was none yet.
+ */
+bool
+ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes, const char *path,
+			   LsFailure *failure)
+{
+	LsExtent measured;
+
+	if (ls_json_bytes(value) > max_bytes)
+		return ls_fail(failure, "too_large", path, "%s is larger than %d bytes", what, max_bytes);
+	measured = extent != NULL ? *extent : ls_limit_measure(value);
+	if (measured.depth > learnsync_max_depth)
+		return ls_fail(failure, "too_large", path, "%s is nested deeper than %d", what, learnsync_max_depth);
+	return !measured.has_bad_number || refuse_number(value, path, failure);
+}

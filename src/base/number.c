@@ -1,0 +1,105 @@
+/*
+ * number.c
+ *		Which numbers are taken from clients, and the one spelling by which equal numbers are known.
+ *
+ * The numbers of jsonb go far beyond what programs read: 1e131071 takes ten bytes, and 131072 characters as text. How
+ * large one is stands at its beginning; the format is part of what pg_upgrade keeps, so reading it here is safe.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "learnsync.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#define MAX_DOUBLE_DIGITS 309 /* before the point of the greatest double */
+#define PLACE_DIGITS 4 /* numbers are stored with the base 10000 */
+
+/* The first word of a number tells how it is stored: in a short form, a long one, or as what is no number. */
+#define NOT_LONG 0x8000
+#define NO_NUMBER 0xC000
+#define SCALE_MASK 0x3FFF
+
+/* A number in the long form. The short one has at most 256 digits before the point and 63 after it. */
+typedef struct Shape
+{
+	int scale; /* digits after the point, as text */
+	int weight; /* place of the first stored digit; 0 is the one before the point */
+	int nplaces; /* stored digits: none for 0, and neither the first nor the last of them is 0 */
+	int first; /* the first of them */
+} Shape;
+
+static uint16
+read_word(Numeric number, int index)
+{
+	uint16 word;
+
+	memcpy(&word, (char *) VARDATA_ANY(number) + index * sizeof(word), sizeof(word));
+	return word;
+}
+
+static Shape
+shape_of(Numeric number)
+{
+	Shape shape = {read_word(number, 0) & SCALE_MASK, (int16) read_word(number, 1)};
+
+	shape.nplaces = (int) (VARSIZE_ANY_EXHDR(number) / sizeof(uint16)) - 2;
+	shape.first = shape.nplaces > 0 ? read_word(number, 2) : 0;
+	return shape;
+}
+
+/* Digits before the point. */
+static int
+whole_digits(const Shape *shape)
+{
+	if (shape->nplaces == 0 || shape->weight < 0)
+		return 1;
+	return shape->weight * PLACE_DIGITS + (shape->first >= 1000  ? 4
+										   : shape->first >= 100 ? 3
+										   : shape->first >= 10  ? 2
+																 : 1);
+}
+
+static bool
+is_finite_double(Numeric number)
+{
+	return !isinf(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(number))));
+}
+
+/* Whether a number is one that any client can read: a finite double of no more digits than are allowed as text. */
+bool
+ls_number_fits(Numeric number)
+{
+	uint16 form = read_word(number, 0);
+	Shape shape;
+	int digits;
+
+	if ((form & NOT_LONG) != 0)
+		return (form & NO_NUMBER) != NO_NUMBER;
+	shape = shape_of(number);
+	digits = whole_digits(&shape);
+	return digits + shape.scale <= LS_MAX_NUMBER_DIGITS &&
+		   (digits < MAX_DOUBLE_DIGITS || (digits == MAX_DOUBLE_DIGITS && is_finite_double(number)));
+}
+
+/* Whether a number has so many zeros that its text would be far longer than it is itself. */
+static bool
+is_sparse(Numeric number)
+{
+	Shape shape;
+
+	if ((read_word(number, 0) & NOT_LONG) != 0)
+		return false;
+	shape = shape_of(number);
+	return Max(shape.weight, 0) + Max(shape.nplaces - 1 - shape.weight, 0) > LS_MAX_NUMBER_DIGITS / PLACE_DIGITS;
+}
+
+/* The text of a number that all spellings of it share; with an exponent where it would be very long. */
+char *
+ls_number_text(Numeric number)
+{
+	if (!is_sparse(number))
+		return numeric_normalize(number);
+	return numeric_out_sci(number, (int) VARSIZE_ANY_EXHDR(number) / (int) sizeof(uint16) * PLACE_DIGITS);
+}
