@@ -187,7 +187,7 @@ extern char *ls_number_text(Numeric number);
 /* limit.c */
 extern LsExtent ls_limit_measure(const JsonbValue *value);
 extern bool ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes,
-						   const char *path, LsFailure *failure);
+						   const char *path, LsFailure *failure) pg_attribute_nonnull(6);
 
 /* set.c */
 typedef struct LsSet LsSet;
@@ -206,7 +206,7 @@ extern bool ls_stamp_parse(LsText text, TimestampTz *at);
 extern LsText ls_stamp_text(TimestampTz at, int digits);
 
 /* fail.c */
-extern int ls_fail_sqlstate(const LsFailure *failure);
+extern int ls_fail_sqlstate(const LsFailure *failure) pg_attribute_nonnull(1);
 extern char *ls_fail_message(const char *format, va_list arguments) pg_attribute_printf(1, 0);
 extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
 	pg_attribute_printf(4, 5) pg_attribute_nonnull(1, 2, 3);

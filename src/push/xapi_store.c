@@ -85,19 +85,13 @@ exported(LsText learner, uint64 row)
 	JsonbValue document;
 	JsonbValue statement = ls_json_object();
 	JsonbValue value;
-	JsonbValue key;
-	JsonbIterator *walk;
-	JsonbIteratorToken token;
+	LsJsonWalk walk;
+	LsText key;
 
 	ls_json_root(ls_store_document(&row_key, ls_store_value(row, 1, &isnull)), &document);
-	walk = JsonbIteratorInit(document.val.binary.data);
-	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			key = value;
-		else if (token == WJB_VALUE)
-			ls_json_put_text(&statement, ls_text_of(&key), value);
-	}
+	ls_json_walk(&walk, &document);
+	while (ls_json_walk_next(&walk, &key, &value))
+		ls_json_put_text(&statement, key, value);
 	if (!ls_json_get(&document, "timestamp", &value))
 		ls_json_put(&statement, "timestamp", ls_json_stamp(at));
 	if (!ls_json_get(&document, "version", &value))
