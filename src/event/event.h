@@ -6,6 +6,7 @@
 #define LEARNSYNC_EVENT_H
 
 #include "progress/progress.h"
+#include "sync.h"
 
 /* A learner's row of learnsync_data.progress beside what LsProgress holds. */
 typedef struct LsEventLog

@@ -5,7 +5,9 @@
 #include "postgres.h"
 
 #include "progress/progress.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 
 static const char *const type_names[LS_EVENT_TYPES] = {"content.progressed", "onboarding.completed",
 													   "onboarding.reset", "activePath.set", "progress.reset"};
@@ -91,20 +93,26 @@ read_status(const JsonbValue *value, LsStatus *status, LsFailure *failure)
 				   "payload.status must be not_started, in_progress, completed or passed");
 }
 
+static bool
+is_at_least(Numeric number, Numeric bound)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(number), NumericGetDatum(bound)));
+}
+
 bool
 ls_event_is_score(Numeric number)
 {
-	static LsBounds bounds;
+	static Numeric lowest, highest;
 
-	if (bounds.min == NULL)
+	if (highest == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
-		bounds.max = int64_to_numeric(100);
-		bounds.min = int64_to_numeric(0);
+		lowest = int64_to_numeric(0);
+		highest = int64_to_numeric(100);
 		MemoryContextSwitchTo(caller);
 	}
-	return ls_check_bounds(&bounds, number);
+	return is_at_least(number, lowest) && is_at_least(highest, number);
 }
 
 static bool

@@ -5,8 +5,8 @@
 #ifndef LEARNSYNC_PROGRESS_H
 #define LEARNSYNC_PROGRESS_H
 
+#include "learnsync.h"
 #include "mb/pg_wchar.h"
-#include "sync.h"
 
 /* Events */
 

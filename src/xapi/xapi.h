@@ -87,7 +87,7 @@ struct LsXapiRule
 	const LsXapiRule *rules; /* of the objects in it, in jsonb's key order; a nameless one ends them */
 };
 
-/* xapi.c */
+/* xapi_report.c */
 extern void ls_xapi_report(LsXapiCheck *check, const LsXapiPlace *place, const char *requirement, const char *message,
 						   ...) pg_attribute_printf(4, 5);
 
