@@ -132,5 +132,8 @@ SELECT is(pg_temp.sqlstate_of(format('SELECT learnsync.sync_push(%L, %L)', 'dan'
 RESET learnsync.max_batch_items;
 SELECT is(jsonb_path_query_array(learnsync.sync_push('eve', '{"deviceId": "d", "items": []}') - '{epoch,serverTimestamp}'::text[], '$.*.type()'), '["array", "array", "array", "number", "array"]', 'an empty push is answered');
 
+SELECT is(pg_temp.sqlstate_of(format('SELECT %L::learnsync.merge_rule', rule)), '22023', 'a rule leaves us our member: ' || rule)
+FROM (VALUES ('{"key": ["_learnsync"]}'), ('{"fields": {"_learnsync": {"merge": "last_time"}}}')) v (rule);
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -68,6 +68,8 @@ read_keys(LsRule *rule, const JsonbValue *json)
 		if (name->type != jbvString || name->val.string.len == 0)
 			ls_rule_refuse(psprintf("key[%d]", i), "must be a field name");
 		rule->keys[i] = ls_text_of(name);
+		if (ls_text_equal(rule->keys[i], ls_text(LS_PACKED_MEMBER)))
+			ls_rule_refuse(psprintf("key[%d]", i), "is reserved");
 		for (int j = 0; j < i; j++)
 		{
 			if (ls_text_equal(rule->keys[i], rule->keys[j]))

@@ -239,6 +239,8 @@ ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 
 	if (ls_text_chars(field->name) > LS_MAX_ID_CHARS)
 		ls_rule_refuse("fields", "the name of a field must have at most %d characters", LS_MAX_ID_CHARS);
+	if (ls_text_equal(field->name, ls_text(LS_PACKED_MEMBER)))
+		ls_rule_refuse(path, "is reserved");
 	if (!ls_json_is_object(json))
 		ls_rule_refuse(path, "must be an object");
 	ls_rule_options(json, path, known);
