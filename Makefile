@@ -16,9 +16,9 @@ INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(LEARNSYNC_VERSION).sql
 DATA_built = $(INSTALL_SCRIPT_SQL)
 
 REGRESS = $(filter-out $(EXTENSION)--%,$(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
-REGRESS_OPTS = --load-extension=$(EXTENSION)
+REGRESS_OPTS = --load-extension=$(EXTENSION) --encoding=UTF8
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
-ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION) --encoding=UTF8
 EXTRA_CLEAN = tmp
 
 PG_CONFIG ?= pg_config

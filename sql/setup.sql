@@ -6,6 +6,20 @@ DROP SCHEMA IF EXISTS learnsync;
 CREATE ROLE regress_learnsync_super SUPERUSER;
 CREATE ROLE regress_learnsync_other;
 
+-- What devices send is Unicode: no other encoding will do.
+SELECT current_database() AS home \gset
+CREATE DATABASE regress_learnsync_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C';
+CREATE DATABASE regress_learnsync_latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C';
+\connect regress_learnsync_ascii
+CREATE EXTENSION learnsync;
+\echo :SQLSTATE
+\connect regress_learnsync_latin
+CREATE EXTENSION learnsync;
+\connect :home
+SET client_min_messages = warning;
+DROP DATABASE regress_learnsync_ascii;
+DROP DATABASE regress_learnsync_latin;
+
 -- Schemas that somebody else made are not adopted.
 CREATE SCHEMA learnsync AUTHORIZATION regress_learnsync_other;
 CREATE EXTENSION learnsync;

@@ -2,6 +2,12 @@
 -- somebody else had made it before, that somebody could replace our functions.
 DO $$
 BEGIN
+    -- What devices send is Unicode. Other encodings cannot hold all of it; SQL_ASCII holds what no client can read again.
+    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION 'the encoding of this database is %, learnsync needs UTF8', pg_catalog.getdatabaseencoding()
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Make one with CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0, with LOCALE ''C.UTF-8'' or ''C'' where the server''s own locale does not go with it.';
+    END IF;
     IF (SELECT nspowner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
         FROM pg_catalog.pg_namespace WHERE nspname = 'learnsync') THEN
         RAISE EXCEPTION 'schema learnsync belongs to another role'

@@ -32,16 +32,6 @@ static LsStatement update_learner = {
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
 	 "pg_catalog.timestamptz", "pg_catalog.tid", NULL}};
 
-/* A time of the learner's row, LS_NO_TIME for NULL. */
-static TimestampTz
-learner_time(int column)
-{
-	bool isnull;
-	Datum value = ls_store_value(0, column, &isnull);
-
-	return isnull ? LS_NO_TIME : DatumGetTimestampTz(value);
-}
-
 /* The epoch of a learner's cursors: their own where there is one, else the instance's. */
 LsText
 ls_learner_epoch(LsText own)
@@ -61,8 +51,8 @@ take_learner(LsPush *push, LsStatement *statement)
 	push->learner.log_version = ls_store_int(0, 2);
 	push->learner.push_no = ls_store_int(0, 3);
 	push->learner.has_failed = DatumGetBool(ls_store_value(0, 4, &isnull));
-	push->learner.receipt_horizon = learner_time(5);
-	push->learner.rate_at = learner_time(6);
+	push->learner.receipt_horizon = ls_store_time(0, 5);
+	push->learner.rate_at = ls_store_time(0, 6);
 	push->learner.place = *(ItemPointer) DatumGetPointer(ls_store_value(0, 7, &isnull));
 	push->learner.epoch = ls_learner_epoch(ls_store_text(0, 8));
 	return true;

@@ -94,7 +94,6 @@ take_document(const LsPullCursor *cursor, uint64 row, LsPulled *change)
 bool
 ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change)
 {
-	bool isnull;
 	uint64 row;
 
 	if (cursor->next == cursor->count)
@@ -116,8 +115,8 @@ ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change)
 	change->id = ls_store_text(row, 5);
 	change->current = change->type.data != NULL && ls_store_int(row, 6) == change->version;
 	change->created_version = ls_store_int(row, 7);
-	change->updated_at = DatumGetTimestampTz(ls_store_value(row, 8, &isnull));
-	change->at = DatumGetTimestampTz(ls_store_value(row, 9, &isnull));
+	change->updated_at = ls_store_time(row, 8);
+	change->at = ls_store_time(row, 9);
 	take_document(cursor, row, change);
 	return true;
 }

@@ -213,7 +213,8 @@ query_members(LsText learner, const LsListed *listed, int count, int64 limit, bo
 	}
 	values[1] = ls_store_texts(types, count);
 	values[2] = ls_store_texts(ids, count);
-	values[3] = PointerGetDatum(construct_array(after, count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+	values[3] =
+		PointerGetDatum(construct_array(after, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[4] = Int64GetDatum(limit);
 	return (fresh ? ls_store_run : ls_store_read)(&read_members, values, limit == 0 ? "    n" : NULL);
 }

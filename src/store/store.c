@@ -443,6 +443,16 @@ ls_store_int(uint64 row, int column)
 	return SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
 }
 
+/* A time; LS_NO_TIME for NULL, which must not be taken for one where times are passed by reference. */
+TimestampTz
+ls_store_time(uint64 row, int column)
+{
+	bool isnull;
+	Datum value = ls_store_value(row, column, &isnull);
+
+	return isnull ? LS_NO_TIME : DatumGetTimestampTz(value);
+}
+
 /* A text that lives as long as the result; without data for NULL. */
 LsText
 ls_store_text(uint64 row, int column)

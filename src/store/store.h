@@ -43,6 +43,7 @@ extern uint64 ls_store_run_latest(LsStatement *statement, const Datum *values);
 extern Portal ls_store_cursor(LsStatement *statement, const Datum *values);
 extern Datum ls_store_value(uint64 row, int column, bool *isnull);
 extern int64 ls_store_int(uint64 row, int column);
+extern TimestampTz ls_store_time(uint64 row, int column);
 extern LsText ls_store_text(uint64 row, int column);
 extern void ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value);
 extern void ls_store_put_text(Datum *values, bool *nulls, int column, LsText text);
