@@ -53,6 +53,8 @@ SELECT rule || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule',
     ('{"key": ["a", "b"], "generateKey": true}'),
     ('{"policy": "latest", "stale": "merge"}'), ('{"policy": "insert_only", "stale": "discard"}'),
     ('{"clock": "n"}'), ('{"policy": "latest", "clock": 1}'), ('{"policy": "immutable", "clock": "n"}'),
+    ('{"key": ["_learnsync"]}'), ('{"fields": {"_learnsync": {"merge": "first_time"}}}'),
+    ('{"fields": {"": {"merge": "counter"}}}'), ('{"fields": {"": {"merge": "union"}}}'),
     ('{"fields": []}'), ('{"fields": null}'), ('{"fields": "f"}'),
     ('{"fields": {"f": "max"}}'), ('{"fields": {"f": null}}'), ('{"fields": {"f": []}}'),
     ('{"fields": {"f": {"mrege": "max"}}}'),
@@ -84,6 +86,7 @@ SELECT rule::jsonb -> 'key' FROM t;
 SELECT pg_temp.try($$INSERT INTO t VALUES ('{"policy": 1}'::jsonb)$$);
 SELECT learnsync.merge_rule('{"fields": {"b": {}, "a": {}}}');
 SELECT encode(learnsync.merge_rule_send('{"key": ["a"]}'), 'escape');
+SELECT n || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule', jsonb_build_object('fields', jsonb_build_object(repeat('é', n), '{}'::jsonb)))) FROM unnest('{200,201}'::int[]) n;
 
 -- Resource types.
 SELECT name FROM learnsync_data.resource_type WHERE rule::learnsync.merge_rule IS NOT NULL ORDER BY name;

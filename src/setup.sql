@@ -238,7 +238,7 @@ BEGIN
         value jsonb NOT NULL,
         PRIMARY KEY (learner_id, resource_type, resource_id, field, member_id));
     COMMENT ON TABLE learnsync_data.member IS
-        'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content.';
+        'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content. And the totals of devices in counter fields, of which resource.data holds the sum: member_id is the device, version 0.';
     -- Partial, so that it serves those only who ask for versions: a member is looked up by its key.
     PERFORM learnsync.see_to_index_as_owner('member_version', 'member (learner_id, resource_type, resource_id, version) WHERE version > 0');
 

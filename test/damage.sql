@@ -2,7 +2,7 @@
 BEGIN;
 SELECT no_plan();
 
-SELECT learnsync.define_resource_type('shelf', '{"key": ["k"], "stale": "discard", "fields": {"tags": {"merge": "union"}, "prefs": {"merge": "map_latest"}}}');
+SELECT learnsync.define_resource_type('shelf', '{"key": ["k"], "stale": "discard", "fields": {"taps": {"merge": "counter"}, "tags": {"merge": "union"}, "prefs": {"merge": "map_latest"}}}');
 CREATE FUNCTION pg_temp.item(id text, type text, hour int, data jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', type, 'clientTimestamp', format('2026-01-08T%s:00:00Z', hour), 'data', data) $$;
 CREATE FUNCTION pg_temp.push(VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
@@ -17,7 +17,7 @@ CREATE FUNCTION pg_temp.put(VARIADIC events jsonb[]) RETURNS jsonb LANGUAGE sql 
 CREATE FUNCTION pg_temp.content(interaction text) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('contentId', 'q', 'status', 'completed', 'score', 50, 'interaction', jsonb_build_object('interactionId', interaction, 'state', '{"a": 1}'::jsonb)) $$;
 
-SELECT pg_temp.push(pg_temp.item('1', 'shelf', 12, '{"k": "s", "n": 1, "tags": ["a"], "prefs": {"x": 1}}'), pg_temp.item('2', 'shelf', 11, '{"k": "s", "n": 2}'), pg_temp.item('3', 'shelf', 13, '{"k": "s", "prefs": {"x": null}}'),
+SELECT pg_temp.push(pg_temp.item('1', 'shelf', 12, '{"k": "s", "n": 1, "taps": 7, "tags": ["a"], "prefs": {"x": 1}}'), pg_temp.item('2', 'shelf', 11, '{"k": "s", "n": 2}'), pg_temp.item('3', 'shelf', 13, '{"k": "s", "prefs": {"x": null}}'),
     pg_temp.item('4', 'lesson_progress', 12, '{"lessonId": "l", "timeSpent": 5}'), pg_temp.item('5', 'xapi_statement', 12, pg_temp.statement(1)));
 SELECT pg_temp.put(pg_temp.event('e1', 'content.progressed', pg_temp.content('i')), pg_temp.event('e2', 'onboarding.completed', '{"pathId": "p", "relatedPaths": ["r"]}'));
 SELECT is((SELECT count(*) FROM learnsync_data.conflict WHERE closed_at IS NULL) + (SELECT count(*) FROM learnsync_data.resource) + (SELECT count(*) FROM learnsync_data.progress_interaction), 5::bigint, 'there is one of each');
@@ -43,7 +43,7 @@ INSERT INTO call VALUES
     ('pull', $$SELECT learnsync.sync_pull('ada', '{"deviceId": "e", "lastSyncVersion": 1}')$$),
     ('scoped pull', $$SELECT learnsync.sync_pull('ada', '{"deviceId": "e", "lastSyncVersion": 1, "scope": {"k": ["s"]}}')$$),
     ('status', $$SELECT learnsync.sync_status('ada')$$),
-    ('push', $$SELECT pg_temp.push(pg_temp.item('6', 'shelf', 14, '{"k": "s", "tags": ["b"]}'))$$),
+    ('push', $$SELECT pg_temp.push(pg_temp.item('6', 'shelf', 14, '{"k": "s", "taps": 8, "tags": ["b"]}'))$$),
     ('retry', $$SELECT pg_temp.push(pg_temp.item('2', 'shelf', 11, '{"k": "s", "n": 2}'))$$),
     ('resolve', $$SELECT learnsync.sync_resolve('ada', jsonb_build_object('force', true, 'resolution', 'use_client', 'conflictId', conflict_id)) FROM learnsync_data.conflict$$),
     ('lesson', $$SELECT pg_temp.push(pg_temp.item('7', 'lesson_progress', 14, '{"lessonId": "l", "timeSpent": 5}'))$$),
@@ -62,6 +62,9 @@ INSERT INTO damage SELECT column_name || ' ' || value, format('UPDATE learnsync_
 FROM (VALUES ('data', '"{}"'), ('data', '1'), ('data', 'null'), ('data', '[]'), ('data', '[{"k": "s"}]'), ('data', '{"k": "s", "_learnsync": {"at": "9999-12-31T00:00:00Z"}}'), ('book', '"{}"'), ('book', '7'), ('book', 'null'), ('book', '[]')) v (column_name, value);
 INSERT INTO damage SELECT type || ' ' || value, format('UPDATE learnsync_data.resource SET data = %L WHERE resource_type = %L', value, type), calls, format('Column data of learnsync_data.resource must be an object, in the row with the key ("ada", "%s", "%s").', type, id)
 FROM (VALUES ('lesson_progress', 'l', '{pull,lesson}'::text[]), ('xapi_statement', '00000000-0000-4000-8000-000000000001', '{pull,statement,export}')) v (type, id, calls), unnest('{"\"{}\"",true,[]}'::text[]) value;
+-- What a counter keeps of its devices.
+INSERT INTO damage VALUES ('total', $$UPDATE learnsync_data.member SET value = '"7"' WHERE field = 'taps'$$, '{push}', 'Column value of learnsync_data.member must be a number, in the row with the key ("ada", "shelf", "s", "taps", "d").'),
+    ('sum', $$UPDATE learnsync_data.resource SET data = data || '{"taps": "7"}' WHERE resource_type = 'shelf'$$, '{push}', 'Column data of learnsync_data.resource must be an object with a number as "taps", in the row with the key ("ada", "shelf", "s").');
 INSERT INTO damage SELECT 'conflict ' || value, format('UPDATE learnsync_data.conflict SET client_data = %L', value), '{resolve}',
     format('Column client_data of learnsync_data.conflict must be an object, in the row with the key ("ada", "%s").', conflict_id) FROM learnsync_data.conflict, unnest('{"\"{}\"",1,"null",[]}'::text[]) value;
 -- The event log, and what is derived from it.

@@ -189,38 +189,30 @@ ls_field_is_bounded(const LsField *field)
 }
 
 /*
- * Where a person set the document: times that the server takes from items stay, and devices go on counting from the
- * totals they have told, the difference being nobody's.
+ * Where a person set the document: times that the server takes from items stay. Devices go on counting from the totals
+ * they have told, which are stored beside the document.
  */
 void
 ls_field_rebase(LsField *field, const LsField *old)
 {
 	const LsStrategy *strategy = field->rule->strategy;
-	LsField base = {.rule = field->rule};
-	JsonbValue zero = ls_json_int(0);
-	JsonbValue difference;
 
-	if (strategy == NULL || !is_usable(old))
-		return;
-	if (strategy->ignores_value)
+	if (strategy != NULL && strategy->ignores_value && is_usable(old))
 		field->value = old->value;
-	if (field->rule->shape != LS_SHAPE_TOTALS || field->members == NULL)
-		return;
-	ls_member_start(&base, old->nmembers + 1);
-	ls_member_append(&base, ls_text(""), &zero, field->value.at);
-	for (int i = 0; i < old->nmembers; i++)
-	{
-		if (old->members[i].id.length > 0)
-			ls_member_append(&base, old->members[i].id, &old->members[i].value.json, old->members[i].value.at);
-	}
-	difference = sum_of_totals(&base);
-	base.members[0].value.json.type = jbvNumeric;
-	base.members[0].value.json.val.numeric =
-		DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(field->members[0].value.json.val.numeric),
-											NumericGetDatum(difference.val.numeric)));
-	base.name = field->name;
-	base.value = field->value;
-	*field = base;
+}
+
+/*
+ * Takes a device's stored total out of what stands for all devices, which has no name: the field of a stored state has
+ * that alone, so that it stays as small however many devices there are.
+ */
+LsMember *
+ls_field_take_total(LsField *field, LsText device, const JsonbValue *total, TimestampTz at)
+{
+	JsonbValue *others = &field->members[0].value.json;
+
+	others->val.numeric = DatumGetNumeric(
+		DirectFunctionCall2(numeric_sub, NumericGetDatum(others->val.numeric), NumericGetDatum(total->val.numeric)));
+	return ls_member_append(field, device, total, at);
 }
 
 /* Joins another state of the same field to this one; whether that changed it. */

@@ -74,6 +74,13 @@ typedef enum LsShape
 	LS_SHAPE_TOTALS /* a number per device */
 } LsShape;
 
+/* Whether the parts of such fields are rows of their own where a state is stored. */
+static inline bool
+ls_shape_has_rows(LsShape shape)
+{
+	return shape == LS_SHAPE_LIST || shape == LS_SHAPE_TOTALS;
+}
+
 /* What a rule says of one field. */
 typedef struct LsRuleField
 {
@@ -115,6 +122,7 @@ typedef struct LsRule
 	LsRuleField rest; /* what holds for fields that the rule does not mention */
 	bool has_derived;
 	bool has_lists; /* some field is a list, stored one row per member */
+	bool has_rows; /* or one of totals, stored one row per device */
 } LsRule;
 
 /* Documents and states */
@@ -131,7 +139,7 @@ typedef struct LsMember
 {
 	LsText id;
 	LsValue value;
-	ItemPointerData place; /* where the row of a list's member is stored; unused where there is none */
+	ItemPointerData place; /* where the row of a member or total is stored; unused where there is none */
 } LsMember;
 
 /* One field of a state. */
@@ -255,6 +263,7 @@ extern void ls_field_rebase(LsField *field, const LsField *old);
 extern bool ls_field_is_bounded(const LsField *field);
 extern JsonbValue ls_field_show(const LsField *field);
 extern void ls_field_load(LsField *field, const JsonbValue *note, TimestampTz at);
+extern LsMember *ls_field_take_total(LsField *field, LsText device, const JsonbValue *total, TimestampTz at);
 extern bool ls_field_note(const LsField *field, TimestampTz at, JsonbValue *note);
 
 /* state.c */

@@ -125,6 +125,8 @@ read_fields(LsRule *rule, const JsonbValue *json)
 		rule->fields[rule->nfields++] = (LsRuleField){.name = rule->keys[i]};
 		qsort(rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
 	}
+	if (ls_rule_field(rule, ls_text(LS_PACKED_MEMBER)) != NULL)
+		ls_rule_refuse("rule", "\"%s\" is the server's own, no field of a document", LS_PACKED_MEMBER);
 }
 
 /*
@@ -215,6 +217,7 @@ arm_fields(LsRule *rule)
 		if (field->strategy != NULL && !ls_check_is_read(field))
 			disarm_unread(field);
 		rule->has_lists |= field->shape == LS_SHAPE_LIST;
+		rule->has_rows |= ls_shape_has_rows(field->shape);
 	}
 }
 

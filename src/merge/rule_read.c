@@ -270,8 +270,9 @@ ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 		read_values(field, json, path);
 	if (field->strategy->shape == LS_SHAPE_LIST)
 		read_ids(field, json, path);
-	if (field->strategy->shape == LS_SHAPE_LIST && field->name.length > LS_MAX_LIST_NAME_BYTES)
-		ls_rule_refuse(path, "the name of a list must have at most %d bytes", LS_MAX_LIST_NAME_BYTES);
+	if (ls_shape_has_rows(field->strategy->shape) &&
+		(field->name.length == 0 || field->name.length > LS_MAX_LIST_NAME_BYTES))
+		ls_rule_refuse(path, "the name of a list or counter must have 1 to %d bytes", LS_MAX_LIST_NAME_BYTES);
 	if (field->strategy->ignores_value)
 		read_when(field, json, path);
 	pfree(path);

@@ -3,8 +3,8 @@
  *		The state of a resource: from document and notes and back, lifted from an item, joined, and as it is shown.
  *
  * Notes ("book") hold what the document alone does not say, by field: {field: note}, as field.c writes them. A stored
- * state has its lists in rows of their own and an empty array in the document. A packed state is one object that holds
- * everything: the document, lists included, and under "_learnsync" {"at": instant, "fields": notes}.
+ * state has its lists in rows of their own and an empty array in the document, and the totals of devices in rows and
+ * their sum in the document. A packed state is one object that holds everything: the document, lists included, and under "_learnsync" {"at": instant, "fields": notes}.
  */
 #include "postgres.h"
 
@@ -21,9 +21,9 @@ is_no_field(const LsRuleField *rule, LsText name)
 	return rule->strategy == ls_strategy_derive || ls_text_equal(name, ls_text(LS_PACKED_MEMBER));
 }
 
-/* Reads the fields of a document; what is no field is left out. */
+/* Reads the fields of a document; what is no field is left out. Only packed states have notes of what else are rows. */
 static void
-load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, const JsonbValue *notes)
+load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, const JsonbValue *notes, bool packed)
 {
 	JsonbIterator *walk = JsonbIteratorInit(document->val.binary.data);
 	JsonbIteratorToken token;
@@ -31,6 +31,7 @@ load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, cons
 	JsonbValue note;
 	LsText name = {NULL, 0};
 	int place = 0;
+	bool noted;
 
 	state->nfields = 0;
 	state->fields = palloc(sizeof(LsField) * (ls_json_count(document) + 1));
@@ -45,7 +46,9 @@ load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, cons
 		*field = (LsField){.name = name, .rule = ls_rule_walk(rule, &place, name), .value.json = value};
 		if (is_no_field(field->rule, name))
 			continue;
-		ls_field_load(field, notes != NULL && ls_json_get_text(notes, name, &note) ? &note : NULL, state->at);
+		noted = notes != NULL && ls_json_get_text(notes, name, &note) &&
+				(packed || note.type != jbvBinary || !ls_shape_has_rows(field->rule->shape));
+		ls_field_load(field, noted ? &note : NULL, state->at);
 		state->nfields++;
 	}
 }
@@ -60,7 +63,7 @@ ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book)
 	ls_json_root(document, &json);
 	if (book != NULL)
 		ls_json_root(book, &notes);
-	load_fields(rule, state, &json, book != NULL ? &notes : NULL);
+	load_fields(rule, state, &json, book != NULL ? &notes : NULL, false);
 }
 
 /* The document as it is stored: lists empty, no computed fields. */
@@ -79,7 +82,7 @@ ls_state_document(const LsState *state)
 	return ls_json_encode(&document);
 }
 
-/* What is noted of the fields, null where the document says it all; of lists only in a packed state. */
+/* What is noted of the fields, null where the document says it all; of those with rows only in a packed state. */
 static JsonbValue
 notes_of(const LsState *state, bool packed)
 {
@@ -90,7 +93,7 @@ notes_of(const LsState *state, bool packed)
 	{
 		const LsField *field = &state->fields[i];
 
-		if ((!packed && field->rule->shape == LS_SHAPE_LIST) || !ls_field_note(field, state->at, &note))
+		if ((!packed && ls_shape_has_rows(field->rule->shape)) || !ls_field_note(field, state->at, &note))
 			continue;
 		if (notes.type == jbvNull)
 			notes = ls_json_object();
@@ -134,7 +137,7 @@ ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed)
 	if (noted && ls_json_get(&own, "at", &at) && at.type == jbvString)
 		(void) ls_stamp_parse(ls_text_of(&at), &state->at);
 	noted = noted && ls_json_get(&own, "fields", &notes) && ls_json_is_object(&notes);
-	load_fields(rule, state, &document, noted ? &notes : NULL);
+	load_fields(rule, state, &document, noted ? &notes : NULL, true);
 }
 
 /* The state as one object. */

@@ -1,12 +1,14 @@
 /*
  * member_store.c
- *		Members of lists, one row each: looked up by id for a merge, read to complete documents.
+ *		Members of lists and totals of devices, one row each: looked up for a merge, lists read to complete documents.
  *
- * A merge needs but the members that items bring again, so that adding to a long list costs what is added.
+ * A merge needs but the members that items bring again, so that adding to a long list costs what is added, and of totals
+ * those of the devices that send them. Rows of totals have version 0, by which readers of lists pass them by.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "store/store.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -32,7 +34,7 @@ static LsStatement read_members = {
 	"  AND s.version" GT "k.after AND s.version" GT "0 ORDER BY s.version) m LIMIT $5",
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.int8[]", "pg_catalog.int8", NULL}};
 
-/* A member that an item brings again, for the stored list that may have it. */
+/* A member that an item brings again, or a total that it raises, for the stored field that may have it. */
 typedef struct Wanted
 {
 	const LsResource *resource;
@@ -48,33 +50,55 @@ typedef struct Lookup
 } Lookup;
 
 static void
+make_room(Lookup *lookup, int more)
+{
+	if (lookup->count + more <= lookup->room)
+		return;
+	lookup->room = (lookup->count + more) / 2 * 3 + 1;
+	lookup->wanted = repalloc_huge(lookup->wanted, sizeof(Wanted) * lookup->room);
+}
+
+static void
 want_members(Lookup *lookup, const LsResource *resource, LsField *field, const JsonbValue *list)
 {
-	int more = ls_json_count(list);
+	JsonbValue value;
+	LsJsonWalk walk;
 
-	if (lookup->count + more > lookup->room)
+	make_room(lookup, ls_json_count(list));
+	ls_json_walk(&walk, list);
+	while (ls_json_walk_next(&walk, NULL, &value))
 	{
-		lookup->room = (lookup->count + more) / 2 * 3;
-		lookup->wanted = repalloc_huge(lookup->wanted, sizeof(Wanted) * lookup->room);
+		CHECK_FOR_INTERRUPTS();
+		lookup->wanted[lookup->count++] = (Wanted){resource, field, ls_member_id(field->rule, &value)};
 	}
-	for (int i = 0; i < more; i++)
-		lookup->wanted[lookup->count++] = (Wanted){
-			resource, field, ls_member_id(field->rule, getIthJsonbValueFromContainer(list->val.binary.data, i))};
+}
+
+/* Nobody has no total of his own: what a person sets is the sum. */
+static void
+want_total(Lookup *lookup, const LsResource *resource, LsField *field, LsText device)
+{
+	if (device.length == 0)
+		return;
+	make_room(lookup, 1);
+	lookup->wanted[lookup->count++] = (Wanted){resource, field, device};
 }
 
 static void
 want_members_of(Lookup *lookup, const LsItem *item)
 {
 	LsState *stored = &item->resource->stored;
-	JsonbValue list;
+	JsonbValue value;
 
 	for (int i = 0; i < stored->nfields; i++)
 	{
 		LsField *field = &stored->fields[i];
 
-		if (field->rule->shape == LS_SHAPE_LIST && field->members != NULL &&
-			ls_json_get_text(&item->change.data, field->name, &list) && ls_json_is_array(&list))
-			want_members(lookup, item->resource, field, &list);
+		if (!ls_shape_has_rows(field->rule->shape) || !ls_json_get_text(&item->change.data, field->name, &value))
+			continue;
+		if (field->rule->shape == LS_SHAPE_TOTALS)
+			want_total(lookup, item->resource, field, item->change.device);
+		else if (field->members != NULL && ls_json_is_array(&value))
+			want_members(lookup, item->resource, field, &value);
 	}
 }
 
@@ -104,27 +128,47 @@ make_unique(Lookup *lookup)
 	lookup->count = kept;
 }
 
-/* Adds a row to the list that it belongs to; what it points to is copied, as the rows are freed soon. */
+/* A total is a number, and part of one that the document shows. */
 static void
-take_member(const Wanted *wanted, uint64 row)
+check_total(LsText learner, const Wanted *wanted, const JsonbValue *total)
+{
+	LsText type = wanted->resource->type->name;
+	LsText name = wanted->field->name;
+	LsRowKey resource = {"resource", {learner, type, wanted->resource->id}};
+	LsRowKey row = {"member", {learner, type, wanted->resource->id, name, wanted->id}};
+
+	if (total->type != jbvNumeric)
+		ls_store_damaged(&row, "value", "a number");
+	if (wanted->field->members == NULL)
+		ls_store_damaged(&resource, "data", psprintf("an object with a number as \"%.*s\"", name.length, name.data));
+}
+
+/* Adds a row to the field that it belongs to; what it points to is copied, as the rows are freed soon. */
+static void
+take_member(LsText learner, const Wanted *wanted, uint64 row)
 {
 	LsText id = ls_text_datum(ls_text_to_datum(wanted->id));
+	bool is_total = wanted->field->rule->shape == LS_SHAPE_TOTALS;
+	TimestampTz at;
 	LsMember *member;
 	JsonbValue value;
 	bool isnull;
 
+	at = DatumGetTimestampTz(ls_store_value(row, 2, &isnull));
 	ls_json_root(DatumGetJsonbPCopy(ls_store_value(row, 3, &isnull)), &value);
-	member = ls_member_append(wanted->field, id, &value, DatumGetTimestampTz(ls_store_value(row, 2, &isnull)));
+	if (is_total)
+		check_total(learner, wanted, &value);
+	member = (is_total ? ls_field_take_total : ls_member_append)(wanted->field, id, &value, at);
 	member->place = *(ItemPointer) DatumGetPointer(ls_store_value(row, 4, &isnull));
 }
 
 /* Looks so many members up; context is for what is needed meanwhile. */
 static void
-find_portion(Datum learner, const Wanted *wanted, int count, MemoryContext context)
+find_portion(LsText learner, const Wanted *wanted, int count, MemoryContext context)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Datum *columns[4];
-	Datum values[5] = {learner};
+	Datum values[5] = {ls_text_to_datum(learner)};
 	uint64 found;
 
 	for (int i = 0; i < lengthof(columns); i++)
@@ -143,21 +187,19 @@ find_portion(Datum learner, const Wanted *wanted, int count, MemoryContext conte
 	found = ls_store_run(&find_members, values, NULL);
 	MemoryContextSwitchTo(caller);
 	for (uint64 i = 0; i < found; i++)
-		take_member(&wanted[ls_store_int(i, 1) - 1], i);
+		take_member(learner, &wanted[ls_store_int(i, 1) - 1], i);
 	SPI_freetuptable(SPI_tuptable);
 	MemoryContextReset(context);
 }
 
-/* Looks all of them up, each list's in the order of their ids. */
+/* Looks all of them up, each field's in the order of their ids. */
 static void
 find_wanted(LsText learner, const Lookup *lookup)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "learnsync portion of members", ALLOCSET_DEFAULT_SIZES);
-	Datum learner_datum = ls_text_to_datum(learner);
-
 	for (int i = 0; i < lookup->count; i += LS_MEMBER_PORTION)
-		find_portion(learner_datum, &lookup->wanted[i], Min(LS_MEMBER_PORTION, lookup->count - i), context);
+		find_portion(learner, &lookup->wanted[i], Min(LS_MEMBER_PORTION, lookup->count - i), context);
 	MemoryContextDelete(context);
 	for (int i = 0; i < lookup->count; i++)
 	{
@@ -166,7 +208,7 @@ find_wanted(LsText learner, const Lookup *lookup)
 	}
 }
 
-/* Adds to the stored states the members that the new items bring again. */
+/* Adds to the stored states the members that the new items bring again, and the totals of their devices. */
 void
 ls_store_find_members(LsPush *push)
 {
@@ -179,7 +221,7 @@ ls_store_find_members(LsPush *push)
 		const LsItem *item = &push->items[i];
 
 		if (item->refused.code != NULL || item->receipt.found || item->change.is_delete ||
-			!item->type->rule->has_lists || !item->resource->stored.exists)
+			!item->type->rule->has_rows || !item->resource->stored.exists)
 			continue;
 		if (context == NULL)
 		{

@@ -1,6 +1,6 @@
 /*
  * member_write_store.c
- *		Writes the members of lists as a push changed them, and removes those of what it deleted.
+ *		Writes the members of lists and the totals of devices as a push changed them, and removes those of what it deleted.
  */
 #include "postgres.h"
 
@@ -22,9 +22,10 @@ static LsStatement update_members = {
 	{"pg_catalog.text", "learnsync.member_row[]", NULL}};
 
 static LsStatement delete_members = {
-	"DELETE FROM learnsync_data.member m USING unnest($2, $3) k (resource_type, resource_id)"
-	" WHERE m.learner_id" EQ "$1 AND m.resource_type" EQ "k.resource_type AND m.resource_id" EQ "k.resource_id",
-	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
+	"DELETE FROM learnsync_data.member m USING unnest($2, $3, $4) k (resource_type, resource_id, field)"
+	" WHERE m.learner_id" EQ "$1 AND m.resource_type" EQ "k.resource_type AND m.resource_id" EQ "k.resource_id"
+	" AND (k.field" EQ "'' OR m.field" EQ "k.field)",
+	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
 
 static Datum
 member_datum(const LsResource *resource, const LsField *field, const LsMember *member, const LsMember *stored)
@@ -37,7 +38,8 @@ member_datum(const LsResource *resource, const LsField *field, const LsMember *m
 	ls_store_put_text(values, nulls, 1, resource->id);
 	ls_store_put_text(values, nulls, 2, field->name);
 	ls_store_put_text(values, nulls, 3, member->id);
-	ls_store_put(values, nulls, 4, true, Int64GetDatum(resource->new_version));
+	ls_store_put(values, nulls, 4, true,
+				 Int64GetDatum(field->rule->shape == LS_SHAPE_TOTALS ? 0 : resource->new_version));
 	ls_store_put(values, nulls, 5, true, TimestampTzGetDatum(member->value.at));
 	ls_store_put(values, nulls, 6, true, JsonbPGetDatum(ls_json_encode(&member->value.json)));
 	ls_store_put(values, nulls, 7, in_place, PointerGetDatum(in_place ? &stored->place : NULL));
@@ -97,7 +99,10 @@ add_row(Rows *rows, const LsResource *resource, const LsField *field, const LsMe
 		write_rows(rows);
 }
 
-/* The members of a changed list that are not stored as they are now: what came from a row still knows its place. */
+/*
+ * The parts of a changed field that are not stored as they are now: what came from a row still knows its place. What of
+ * a sum is no device's is not stored.
+ */
 static void
 write_changed(Rows *new, Rows *known, const LsResource *resource, const LsField *field)
 {
@@ -109,6 +114,8 @@ write_changed(Rows *new, Rows *known, const LsResource *resource, const LsField 
 		const LsMember *old = stored == NULL ? NULL : ls_member_find(stored, member->id);
 		bool in_place = old != NULL && ItemPointerIsValid(&old->place);
 
+		if (field->rule->shape == LS_SHAPE_TOTALS && member->id.length == 0)
+			continue;
 		if (!in_place)
 			add_row(new, resource, field, member, NULL);
 		else if (!ItemPointerIsValid(&member->place))
@@ -116,31 +123,77 @@ write_changed(Rows *new, Rows *known, const LsResource *resource, const LsField 
 	}
 }
 
+/* Fields of which the rows go. */
+typedef struct Emptied
+{
+	int count;
+	Datum *columns[3]; /* type and id of the resource, the field's name, which is empty for all fields */
+} Emptied;
+
+static void
+empty_field(Emptied *emptied, const LsResource *resource, LsText field)
+{
+	emptied->columns[0][emptied->count] = ls_text_to_datum(resource->type->name);
+	emptied->columns[1][emptied->count] = ls_text_to_datum(resource->id);
+	emptied->columns[2][emptied->count++] = ls_text_to_datum(field);
+}
+
+/* Under a document that a person made devices go on counting, where it has the counter at all. */
+static void
+empty_replaced(Emptied *emptied, const LsResource *resource)
+{
+	const LsRule *rule = resource->type->rule;
+
+	for (int i = 0; i < rule->nfields; i++)
+	{
+		const LsRuleField *field = &rule->fields[i];
+
+		if (field->shape == LS_SHAPE_LIST ||
+			(field->shape == LS_SHAPE_TOTALS && ls_state_field(&resource->state, field->name) == NULL))
+			empty_field(emptied, resource, field->name);
+	}
+}
+
+/* Room for as many entries as there can be: a replaced resource is the only one of its push. */
+static Emptied
+start_emptied(const LsPush *push)
+{
+	Emptied emptied = {0};
+	int room = push->nchanged + push->changed[0]->type->rule->nfields;
+
+	for (int i = 0; i < lengthof(emptied.columns); i++)
+		emptied.columns[i] = palloc(sizeof(Datum) * room);
+	return emptied;
+}
+
 static void
 delete_emptied(LsPush *push)
 {
-	Datum *types = palloc(sizeof(Datum) * Max(push->nchanged, 1));
-	Datum *ids = palloc(sizeof(Datum) * Max(push->nchanged, 1));
-	Datum values[3] = {ls_text_to_datum(push->learner.id)};
-	int count = 0;
+	Datum values[4] = {ls_text_to_datum(push->learner.id)};
+	Emptied emptied;
 
+	if (push->nchanged == 0)
+		return;
+	emptied = start_emptied(push);
 	for (int i = 0; i < push->nchanged; i++)
 	{
 		const LsResource *resource = push->changed[i];
 
-		if (!resource->type->rule->has_lists || !ls_resource_was_emptied(resource))
+		if (!resource->type->rule->has_rows || !ls_resource_was_emptied(resource))
 			continue;
-		types[count] = ls_text_to_datum(resource->type->name);
-		ids[count++] = ls_text_to_datum(resource->id);
+		if (resource->replaced)
+			empty_replaced(&emptied, resource);
+		else
+			empty_field(&emptied, resource, ls_text(""));
 	}
-	if (count == 0)
+	if (emptied.count == 0)
 		return;
-	values[1] = ls_store_texts(types, count);
-	values[2] = ls_store_texts(ids, count);
+	for (int i = 0; i < lengthof(emptied.columns); i++)
+		values[i + 1] = ls_store_texts(emptied.columns[i], emptied.count);
 	ls_store_run(&delete_members, values, NULL);
 }
 
-/* Writes the members that the push brought or changed, and removes those of what it deleted. */
+/* Writes the members and totals that the push brought or changed, and removes those of what it deleted. */
 void
 ls_store_write_members(LsPush *push)
 {
@@ -153,13 +206,13 @@ ls_store_write_members(LsPush *push)
 	{
 		const LsResource *resource = push->changed[i];
 
-		if (!resource->type->rule->has_lists)
+		if (!resource->type->rule->has_rows)
 			continue;
 		new = new != NULL ? new : start_rows(&add_members, learner);
 		known = known != NULL ? known : start_rows(&update_members, learner);
 		for (int j = 0; j < resource->state.nfields; j++)
 		{
-			if (resource->state.fields[j].rule->shape == LS_SHAPE_LIST)
+			if (ls_shape_has_rows(resource->state.fields[j].rule->shape))
 				write_changed(new, known, resource, &resource->state.fields[j]);
 		}
 	}

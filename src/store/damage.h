@@ -7,7 +7,7 @@
 
 #include "learnsync.h"
 
-#define LS_KEY_PARTS 3
+#define LS_KEY_PARTS 5
 
 /* The table and the key of the row that is read, for whoever has to mend it. */
 typedef struct LsRowKey
