@@ -113,6 +113,7 @@ extern bool ls_json_is_array(const JsonbValue *value);
 extern int ls_json_count(const JsonbValue *value);
 extern int ls_json_bytes(const JsonbValue *value);
 extern bool ls_json_get_text(const JsonbValue *object, LsText key, JsonbValue *value);
+extern LsText ls_json_name(const JsonbValue *value);
 extern bool ls_json_integer(const JsonbValue *value, int64 *integer);
 extern int ls_json_compare(const JsonbValue *a, const JsonbValue *b);
 
@@ -245,8 +246,15 @@ extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
 
 /* header.c */
+extern char *ls_header_find(const char *name);
 extern LsText ls_header_id(void);
 extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
+extern LsText ls_header_query(const char *name);
+extern LsText ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_app);
+extern int ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app);
+
+/* reply.c */
+extern void ls_reply_tag(LsText answer);
 
 /* request.c */
 pg_noreturn extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);

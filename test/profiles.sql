@@ -48,7 +48,7 @@ SELECT is((SELECT answer ->> 'status' FROM first), 'ok', 'profile_id may be left
 SELECT is(learnsync.progress_batch('kid', jsonb_build_object('items', jsonb_build_array(pg_temp.item('s'), pg_temp.item('t')))) #> '{results,0}', (SELECT answer || '{"status": "duplicate"}' FROM first), 'a duplicate carries the server_id of the first');
 SELECT isnt(learnsync.progress_batch('kid', jsonb_build_object('items', jsonb_build_array(pg_temp.item('t')))) #>> '{results,0,server_id}', (SELECT answer ->> 'server_id' FROM first), 'another one another');
 SELECT is(pg_temp.batch('sis', pg_temp.item('a')), 'a ok', 'the same key of another profile');
-SELECT is(learnsync.progress_batch('none', '{"profile_id": "none", "items": []}'), '{"results": []}', 'empty items, empty results');
+SELECT is(learnsync.progress_batch('none', request), '{"results": []}', 'nothing to send, no results: ' || request::text) FROM (VALUES ('{"profile_id": "none", "items": []}'::jsonb), ('{"profile_id": "none", "items": null}'), ('{"profile_id": "none"}')) v (request);
 SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'none'), 0::bigint, 'which makes no learner');
 
 -- The whole record is kept, at its time; without one it is from now, and a retry is still the same.
@@ -72,9 +72,9 @@ SELECT is(pg_temp.batch('bad', pg_temp.item('x', more)), 'x error (' || error ||
     ('{"activity_type": null}'::jsonb, 'activity_type is missing'), ('{"activity_type": 1}', 'activity_type must be a string'), ('{"content_id": {}}', 'content_id must be a string'), ('{"score": "high"}', 'score must be a number'), ('{"duration_seconds": -1}', 'duration_seconds must be at least 0'), ('{"duration_seconds": "1"}', 'duration_seconds must be a number'),
     ('{"meta_data": []}', 'meta_data must be an object'), ('{"completed": 1}', 'completed must be true or false'), ('{"timestamp": "2026-01-29"}', 'timestamp must be an RFC 3339 time with offset, such as 2026-01-08T10:30:00.000Z'), ('{"timestamp": 5}', 'timestamp must be an RFC 3339 time with offset, such as 2026-01-08T10:30:00.000Z')) v (more, error);
 SELECT is(learnsync.progress_batch('bad', jsonb_build_object('items', jsonb_build_array(item))) #> '{results,0}', jsonb_build_object('idempotency_key', NULL, 'status', 'error', 'error', error), item::text) FROM (VALUES
-    ('7'::jsonb, 'an item must be an object'), ('{}', 'idempotency_key must be a string of 1 to 200 characters'), ('{"idempotency_key": 1}', 'idempotency_key must be a string of 1 to 200 characters')) v (item, error);
+    ('7'::jsonb, 'an item must be an object'), ('{}', 'idempotency_key must be a string of 1 to 200 characters'), ('{"idempotency_key": true}', 'idempotency_key must be a string of 1 to 200 characters')) v (item, error);
 SELECT is(pg_temp.refusal(format('SELECT learnsync.progress_batch(''bad'', %L)', request)), refusal, request) FROM (VALUES
-    ('{}', '22023 items must be an array'), ('{"items": 1}', '22023 items must be an array'), ('[]', '22023 request must be a JSON object'), ('{"profile_id": "other", "items": []}', '22023 profile_id must be the learner'), ('{"profile_id": 5, "items": []}', '22023 profile_id must be a string of 1 to 200 characters')) v (request, refusal);
+    ('{"items": {}}', '22023 items must be an array'), ('{"items": 1}', '22023 items must be an array'), ('[]', '22023 request must be a JSON object'), ('{"profile_id": "other", "items": []}', '22023 profile_id must be the learner'), ('{"profile_id": 5, "items": []}', '22023 profile_id must be a string of 1 to 200 characters')) v (request, refusal);
 
 -- Whose profile it is.
 SELECT is(learnsync.add_profile('kid', 'mum'), false, 'added already');

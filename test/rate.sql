@@ -104,6 +104,16 @@ SELECT throws_ok(call, 'PT503', 'learnsync is paused', call || ' while paused') 
 SELECT lives_ok('SELECT ' || call, call || ' while paused') FROM unnest(ARRAY['learnsync.retry_learner(''ann'')', 'learnsync.unseen_devices()', 'learnsync.forget_learner(''ann'')', 'learnsync.setup()']) AS c (call);
 SELECT set_config('request.method', 'POST', true);
 SELECT throws_like('SELECT learnsync.sync_devices(''ann'')', '{"code": "PT503", "message": "learnsync is paused", "details": "learnsync.enabled is off.", "hint": "Try again in % seconds."}', 'over HTTP');
+CREATE FUNCTION pg_temp.detail(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    EXECUTE call;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN detail;
+END $$;
+SELECT matches(pg_temp.detail('SELECT learnsync.sync_devices(''ann'')'), '^{"status": 429, "headers": {"Retry-After": "([1-5][0-9]|60)"}}$', 'with a status that PostgREST does not take for a lost database');
 SELECT set_config('request.method', '', true);
 SET learnsync.enabled = on;
 SELECT is(pg_temp.burst('bob', 1), 'synce', 'and on again');

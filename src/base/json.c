@@ -120,6 +120,17 @@ ls_json_get_text(const JsonbValue *object, LsText key, JsonbValue *value)
 	return getKeyJsonValueFromContainer(object->val.binary.data, key.data, key.length, value) != NULL;
 }
 
+/* What a string says, or a number in its shortest spelling: ids may be either. Without data for others. */
+LsText
+ls_json_name(const JsonbValue *value)
+{
+	if (value->type == jbvString)
+		return ls_text_of(value);
+	if (value->type == jbvNumeric)
+		return ls_text(ls_number_text(value->val.numeric));
+	return (LsText){NULL, 0};
+}
+
 /* Whether a value is a number without a fraction that fits 64 bits; 2.0 is one. */
 bool
 ls_json_integer(const JsonbValue *value, int64 *integer)

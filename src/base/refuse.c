@@ -23,7 +23,10 @@ add_member(StringInfo json, const char *name, const char *text)
 	escape_json(json, text);
 }
 
-/* PostgREST takes the status and the headers of its answer from an error of this form. */
+/*
+ * PostgREST takes the status and the headers of its answer from an error of this form. It is 429 whatever the code: a
+ * 503 PostgREST takes for a lost database; it connects anew, reads its schema anew, and tells the client to come at once.
+ */
 static void
 refuse_over_http(const char *code, int seconds, const char *message, const char *detail, const char *hint)
 {
@@ -35,11 +38,10 @@ refuse_over_http(const char *code, int seconds, const char *message, const char 
 	add_member(&json, "details", detail);
 	add_member(&json, "hint", hint);
 	ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')), errmsg_internal("%s}", json.data),
-					errdetail_internal("{\"status\": %s, \"headers\": {\"Retry-After\": \"%d\"}}",
-									   code + strlen("PT"), seconds)));
+					errdetail_internal("{\"status\": 429, \"headers\": {\"Retry-After\": \"%d\"}}", seconds)));
 }
 
-/* code is PTnnn, nnn being the HTTP status; the message is constant, as PostgREST puts it into the status line. */
+/* code is PTnnn; the message is constant, as PostgREST puts that of a PTnnn into the status line. */
 void
 ls_refuse_for_now(const char *code, int seconds, const char *message, const char *detail)
 {

@@ -1,7 +1,10 @@
 /*
  * header.c
- *		An id that came in the request's path: the front server hands it on in the header Learnsync-Id, as it was
- *		in the path, percent-encoded. Decoded here and not there, since a decoded line break would end the header.
+ *		What the front server hands on of a request: the id in its path in the header Learnsync-Id, its query in
+ *		Learnsync-Query, both as they were sent, percent-encoded.
+ *
+ * Decoded here and not there, since a decoded line break would end the header. The query comes this way because
+ * PostgREST takes parts of it for its own: a limit cuts the answer, a device called in.school.tablet is a filter.
  */
 #include "postgres.h"
 
@@ -19,9 +22,21 @@ hex_value(char digit)
 	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* Decodes a percent-encoded text in place; false where it is none. */
-static bool
-decode(char *text)
+/* A header of this request, named in lower case; NULL where there is none. */
+char *
+ls_header_find(const char *name)
+{
+	const char *headers = GetConfigOption("request.headers", true, false);
+	char *value = NULL;
+
+	if (headers == NULL || headers[0] == '\0' || !ls_json_scan_member(headers, name, &value))
+		return NULL;
+	return value;
+}
+
+/* Decodes a percent-encoded text in place, of a form with + for a blank; NULL where it is none. */
+static char *
+decode(char *text, bool is_form)
 {
 	char *out = text;
 
@@ -33,43 +48,94 @@ decode(char *text)
 			int low = high < 0 ? -1 : hex_value(in[2]);
 
 			if (low < 0 || (high == 0 && low == 0))
-				return false;
+				return NULL;
 			*out++ = (char) (high << 4 | low);
 			in += 2;
 		}
 		else
-			*out++ = *in;
+			*out++ = is_form && *in == '+' ? ' ' : *in;
 	}
 	*out = '\0';
-	return pg_verify_mbstr(PG_UTF8, text, out - text, true);
+	return pg_verify_mbstr(PG_UTF8, text, out - text, true) ? pg_any_to_server(text, out - text, PG_UTF8) : NULL;
 }
 
 /* The id in the request's path; without data where there is none. */
 LsText
 ls_header_id(void)
 {
-	const char *headers = GetConfigOption("request.headers", true, false);
-	char *id;
+	char *sent = ls_header_find("learnsync-id");
+	LsText id;
 
-	if (headers == NULL || headers[0] == '\0' || !ls_json_scan_member(headers, "learnsync-id", &id) || id == NULL)
+	if (sent == NULL)
 		return (LsText){NULL, 0};
-	id = decode(id) ? pg_any_to_server(id, strlen(id), PG_UTF8) : "";
-	if (!ls_text_is_id(ls_text(id)))
+	id = ls_text(decode(sent, false));
+	if (!ls_text_is_id(id))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the id in the path must have 1 to %d characters", LS_MAX_ID_CHARS),
 						errdetail("It is percent-encoded UTF-8.")));
-	return ls_text(id);
+	return id;
 }
 
-/* A required id of a request: the body's, else the path's. */
+/* A required id of a request, in its body or its path; if in both, the same. */
 LsText
 ls_header_or_body_id(const JsonbValue *request, const char *key)
 {
-	LsText id = ls_request_text(request, key, false);
+	LsText path = ls_header_id();
+	LsText body = ls_request_text(request, key, path.data == NULL);
 
-	if (id.data == NULL)
-		id = ls_header_id();
-	return id.data != NULL ? id : ls_request_text(request, key, true);
+	if (path.data == NULL)
+		return body;
+	if (body.data != NULL && !ls_text_equal(path, body))
+		ls_request_refuse(key, "differs from the id in the path");
+	return path;
+}
+
+/* A member of the request's query; without data where it has none of that name. */
+LsText
+ls_header_query(const char *name)
+{
+	char *query = ls_header_find("learnsync-query");
+	char *value;
+
+	for (char *member = query; member != NULL; member = query)
+	{
+		query = strchr(member, '&');
+		if (query != NULL)
+			*query++ = '\0';
+		if (strncmp(member, name, strlen(name)) != 0 || member[strlen(name)] != '=')
+			continue;
+		value = decode(member + strlen(name) + 1, true);
+		if (value == NULL)
+			ls_request_refuse(name, "must be percent-encoded UTF-8");
+		return ls_text(value);
+	}
+	return (LsText){NULL, 0};
+}
+
+/* A reader's argument, for an app else from the query; without data where it is absent. */
+LsText
+ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_app)
+{
+	if (!PG_ARGISNULL(argument))
+		return ls_text_datum(PG_GETARG_DATUM(argument));
+	return of_app ? ls_header_query(name) : (LsText){NULL, 0};
+}
+
+/* The limit of a page: the query's, else the argument's; without either there is none. */
+int
+ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app)
+{
+	LsText sent = of_app ? ls_header_query("limit") : (LsText){NULL, 0};
+	char *end = NULL;
+	long limit = sent.data == NULL ? 0 : strtol(sent.data, &end, 10);
+
+	if (sent.data == NULL && PG_ARGISNULL(argument))
+		return PG_INT32_MAX;
+	if (sent.data == NULL)
+		limit = PG_GETARG_INT32(argument);
+	if (limit < 1 || (end != NULL && *end != '\0'))
+		ls_request_refuse("limit", "must be a positive integer");
+	return (int) Min(limit, learnsync_max_pull_limit);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_path_id);

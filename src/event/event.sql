@@ -29,7 +29,7 @@ COMMENT ON FUNCTION learnsync.progress_get(text, text, integer) IS
 CREATE OR REPLACE FUNCTION learnsync_api.progress_get("since" text DEFAULT NULL, "limit" integer DEFAULT NULL)
     RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_progress_get';
 COMMENT ON FUNCTION learnsync_api.progress_get(text, integer) IS
-    'My snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or with one of another history. limit: events per page. Answer: {ok: true, data: {snapshot: {version, onboarding, activePathId, content, streak, lastUpdated}, events, cursor, hasMore}}. Store cursor and call again while hasMore.';
+    'My snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or with one of another history. limit: events per page. Answer: {ok: true, data: {snapshot: {version, onboarding, activePathId, content, streak, lastUpdated}, events, cursor, hasMore}}. Store cursor and call again while hasMore. By GET the answer has an ETag; with that as If-None-Match it is 304 while nothing has changed.';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_verify(OUT learner_id text, OUT damage text) RETURNS SETOF record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_progress_verify';

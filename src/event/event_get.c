@@ -101,22 +101,16 @@ answer_get(Get *get)
 }
 
 static Datum
-get_for(LsText learner, FunctionCallInfo fcinfo, int argument)
+get_for(LsText learner, FunctionCallInfo fcinfo, int argument, bool of_app)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "learnsync get", ALLOCSET_DEFAULT_SIZES);
-	Get get = {.learner = learner, .limit = PG_INT32_MAX};
+	Get get = {.learner = learner};
 	LsStoreCall call;
 	Jsonb *answer;
 
-	if (!PG_ARGISNULL(argument))
-		get.since = ls_text_datum(PG_GETARG_DATUM(argument));
-	if (!PG_ARGISNULL(argument + 1))
-	{
-		if (PG_GETARG_INT32(argument + 1) < 1)
-			ls_request_refuse("limit", "must be a positive integer");
-		get.limit = Min(PG_GETARG_INT32(argument + 1), learnsync_max_pull_limit);
-	}
+	get.since = ls_header_text(fcinfo, argument, "since", of_app);
+	get.limit = ls_header_limit(fcinfo, argument + 1, of_app);
 	ls_store_open(&call);
 	MemoryContextSwitchTo(context);
 	answer = answer_get(&get);
@@ -124,6 +118,8 @@ get_for(LsText learner, FunctionCallInfo fcinfo, int argument)
 	MemoryContextSwitchTo(caller);
 	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
 	MemoryContextDelete(context);
+	if (of_app)
+		ls_reply_tag((LsText){VARDATA_ANY(answer), VARSIZE_ANY_EXHDR(answer)});
 	return JsonbPGetDatum(answer);
 }
 
@@ -133,11 +129,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_progress_get);
 Datum
 learnsync_progress_get(PG_FUNCTION_ARGS)
 {
-	return get_for(ls_learner_served(fcinfo, 0), fcinfo, 1);
+	return get_for(ls_learner_served(fcinfo, 0), fcinfo, 1, false);
 }
 
 Datum
 learnsync_api_progress_get(PG_FUNCTION_ARGS)
 {
-	return get_for(ls_learner_current(), fcinfo, 0);
+	return get_for(ls_learner_current(), fcinfo, 0, true);
 }

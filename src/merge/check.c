@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "merge/merge.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -136,21 +138,37 @@ check_key(const LsRuleField *field, const JsonbValue *value, LsText *key, LsFail
 	return true;
 }
 
+/* The integer that a text spells; 2.0 and 2e0 are one as well. */
+static bool
+read_integer(const char *text, int64 *integer)
+{
+	char *end;
+	double number;
+
+	errno = 0;
+	*integer = strtoll(text, &end, 10);
+	if (errno == 0 && *end == '\0' && end != text)
+		return true;
+	if (text[strspn(text, "0123456789+-.eE")] != '\0')
+		return false;
+	errno = 0;
+	number = strtod(text, &end);
+	if (errno != 0 || *end != '\0' || end == text || fabs(number) >= LS_MAX_CURSOR)
+		return false;
+	*integer = (int64) number;
+	return (double) *integer == number;
+}
+
 /* A key that stands in a resourceId is JSON text; an integer key is judged as the number it spells. */
 static bool
 key_of_id(const LsRuleField *field, LsText *key, LsFailure *failure)
 {
 	JsonbValue value = ls_json_text(*key);
-	char *end;
 	int64 number;
 
 	if (field->type == LS_TYPE_INTEGER)
 	{
-		char *digits = ls_text_string(*key);
-
-		errno = 0;
-		number = strtoll(digits, &end, 10);
-		if (errno != 0 || *end != '\0' || end == digits)
+		if (!read_integer(ls_text_string(*key), &number))
 			return ls_fail(failure, "invalid", "resourceId", "%s must be an integer", ls_text_string(field->name));
 		value = ls_json_int(number);
 	}
@@ -237,13 +255,18 @@ ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change
 	return take_keys(rule, values, true, change, failure);
 }
 
-/* UUIDs of statements mean the same in upper case. */
+/* Whether a resourceId names the keys that were found, however it is spelt: UUIDs of statements in upper case too. */
 static bool
-is_same_id(const LsRule *rule, LsText a, LsText b)
+names_keys(const LsRule *rule, const LsChange *change, LsText resource_id)
 {
+	LsText id = ls_check_resource_id(rule, change);
+	LsChange named = *change;
+	LsFailure ignored;
+
 	if (rule->xapi)
-		return a.length == b.length && pg_strncasecmp(a.data, b.data, a.length) == 0;
-	return ls_text_equal(a, b);
+		return id.length == resource_id.length && pg_strncasecmp(id.data, resource_id.data, id.length) == 0;
+	return ls_text_equal(id, resource_id) || (keys_from_id(rule, resource_id, &named, &ignored) &&
+											  ls_text_equal(id, ls_check_resource_id(rule, &named)));
 }
 
 /* Finds the key fields' values in data, else in resource_id; leaves the one to be generated empty. */
@@ -258,7 +281,7 @@ ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, Ls
 		return false;
 	if (from_id)
 		return keys_from_id(rule, resource_id, change, failure);
-	if (found > 0 && resource_id.data != NULL && !is_same_id(rule, ls_check_resource_id(rule, change), resource_id))
+	if (found > 0 && resource_id.data != NULL && !names_keys(rule, change, resource_id))
 		return ls_fail(failure, "invalid", "resourceId", "resourceId differs from the key in data");
 	return true;
 }

@@ -64,11 +64,14 @@ push_activities(LsCall *call, const JsonbValue *request)
 {
 	JsonbValue answer = ls_json_object();
 	JsonbValue results = ls_json_array();
+	JsonbValue items;
 	LsPush push;
 
 	ls_push_start(&push, call, &channel);
 	push.device.id = ls_text("");
-	push.nitems = ls_push_count_items(request, "items", &push.items_raw);
+	/* No list is an empty one: a client that had nothing to send sent that. */
+	if (ls_json_get(request, "items", &items) && items.type != jbvNull)
+		push.nitems = ls_push_count_items(request, "items", &push.items_raw);
 	if (push.nitems > 0)
 		ls_push_run(&push);
 	for (int i = 0; i < push.nitems; i++)

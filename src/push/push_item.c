@@ -84,10 +84,7 @@ read_resource_id(LsItem *item, LsText *id, LsFailure *failure)
 	*id = (LsText){NULL, 0};
 	if (!ls_json_get(&item->raw, "resourceId", &value) || value.type == jbvNull)
 		return true;
-	if (value.type == jbvNumeric)
-		*id = ls_text(ls_number_text(value.val.numeric));
-	else if (value.type == jbvString)
-		*id = ls_text_of(&value);
+	*id = ls_json_name(&value);
 	if (id->data == NULL || id->length == 0 || ls_text_chars(*id) > LS_MAX_ID_CHARS * Max(item->type->rule->nkeys, 1))
 		return ls_fail(failure, "invalid", "resourceId", "resourceId must be a string of 1 to %d characters",
 					   LS_MAX_ID_CHARS);
@@ -173,7 +170,7 @@ id_of_content(const JsonbValue *raw)
 	return ls_digest_uuid_text(&uuid);
 }
 
-/* The id as sent, or derived where that is enough; without data where there is none that is a string. */
+/* The id as sent, or derived where that is enough; without data where there is none that is one. */
 static LsText
 read_id(const LsChannel *channel, const JsonbValue *raw)
 {
@@ -181,7 +178,7 @@ read_id(const LsChannel *channel, const JsonbValue *raw)
 
 	if (!ls_json_is_object(raw) || !ls_json_get(raw, channel->id, &value) || value.type == jbvNull)
 		return channel->is_flat ? (LsText){NULL, 0} : id_of_content(raw);
-	return value.type == jbvString ? ls_text_of(&value) : (LsText){NULL, 0};
+	return ls_json_name(&value);
 }
 
 /* What the identities of all items of a push begin with. */

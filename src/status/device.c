@@ -84,22 +84,15 @@ read_status(LsText learner, const Wanted *wanted)
 	return answer;
 }
 
-static LsText
-optional_text(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? (LsText){NULL, 0} : ls_text_datum(PG_GETARG_DATUM(argument));
-}
-
 static Wanted
-read_wanted(FunctionCallInfo fcinfo, int argument)
+read_wanted(FunctionCallInfo fcinfo, int argument, bool of_app)
 {
-	Wanted wanted = {optional_text(fcinfo, argument), optional_text(fcinfo, argument + 1), DEFAULT_CONFLICTS};
+	Wanted wanted = {ls_header_text(fcinfo, argument, "deviceId", of_app),
+					 ls_header_text(fcinfo, argument + 1, "after", of_app),
+					 ls_header_limit(fcinfo, argument + 2, of_app)};
 
-	if (!PG_ARGISNULL(argument + 2))
-		wanted.limit = PG_GETARG_INT32(argument + 2);
-	if (wanted.limit < 1)
-		ls_request_refuse("limit", "must be a positive integer");
-	wanted.limit = Min(wanted.limit, learnsync_max_pull_limit);
+	if (wanted.limit == PG_INT32_MAX)
+		wanted.limit = DEFAULT_CONFLICTS;
 	return wanted;
 }
 
@@ -170,7 +163,7 @@ learnsync_sync_devices(PG_FUNCTION_ARGS)
 Datum
 learnsync_sync_status(PG_FUNCTION_ARGS)
 {
-	Wanted wanted = read_wanted(fcinfo, 1);
+	Wanted wanted = read_wanted(fcinfo, 1, false);
 
 	return read_for(ls_learner_served(fcinfo, 0), &wanted, read_status);
 }
@@ -196,7 +189,7 @@ learnsync_api_sync_devices(PG_FUNCTION_ARGS)
 Datum
 learnsync_api_sync_status(PG_FUNCTION_ARGS)
 {
-	Wanted wanted = read_wanted(fcinfo, 0);
+	Wanted wanted = read_wanted(fcinfo, 0, true);
 
 	return read_for(ls_learner_current(), &wanted, read_status);
 }

@@ -17,7 +17,7 @@ COMMENT ON FUNCTION learnsync_api.sync_devices() IS
 CREATE OR REPLACE FUNCTION learnsync_api.sync_status("deviceId" text DEFAULT NULL, "after" text DEFAULT NULL, "limit" integer DEFAULT 100) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_sync_status';
 COMMENT ON FUNCTION learnsync_api.sync_status(text, text, integer) IS
-    'My devices, counts and open conflicts, of all devices or one: {devices, pendingCount (failed items that can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: event_log_filling|event_log_full, count, limit, message}]}. after: the id of the last conflict seen, for the next page.';
+    'My devices, counts and open conflicts, of all devices or one: {devices, pendingCount (failed items that can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: event_log_filling|event_log_full, count, limit, message}]}. after: the id of the last conflict seen, for the next page. Through nginx the arguments may stand in the query.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_deactivate_device(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_deactivate_device';

@@ -1,5 +1,7 @@
 // The API over PostgREST: status codes and bodies, readers by GET, views, claims, Prefer headers, the description.
-import { SECRET, is, learner, ok, psql, request, run, startPostgrest, token } from './parts.mjs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { DATABASE, SECRET, is, learner, ok, psql, request, run, startPostgrest, token } from './parts.mjs';
 
 const ANN = learner('ann'), BOB = learner('bob');
 const at = '2026-01-08T10:00:00.000Z';
@@ -186,15 +188,37 @@ async function limited() {
   try {
     const { port } = await startPostgrest({ 'db-pool': 1 });
     const as = learner('hasty');
-    for (const n of [1, 2]) is(await request(port, push([], as)), { status: 200 }, `push ${n} of 2 a minute`);
-    const refused = await request(port, push([], as));
-    is(refused, { status: 429, body: { code: 'PT429', message: 'too many pushes', hint: /^Try again in \d+ seconds\.$/ } }, 'the third is refused');
+    for (const n of [1, 2]) is(await request(port, push([item(`${n}`, 'l')], as)), { status: 200 }, `push ${n} of 2 a minute`);
+    const refused = await request(port, push([item('3', 'l')], as));
+    is(refused, { status: 429, body: { code: 'PT429', message: 'too many calls', hint: /^Try again in \d+ seconds\.$/ } }, 'the third is refused');
     ok(Number(refused.headers['retry-after']) >= 1 && Number(refused.headers['retry-after']) <= 30, 'Retry-After in seconds', refused.headers['retry-after']);
     is(await request(port, device(as)), { status: 200 }, 'readers are not limited');
     is(await request(port, push([], learner('another'))), { status: 200 }, 'nor is another learner');
   } finally {
     psql('ALTER ROLE authenticator RESET ALL');
   }
+}
+
+/** A learner whose row somebody holds: the call gives its connection back after a second, others are not concerned. */
+async function busy() {
+  const { port, output } = await startPostgrest({ 'db-pool': 2, 'log-level': 'info' });
+  const as = learner('busy');
+  is(await request(port, push([], as)), { status: 200 }, 'somebody who will be busy');
+  const holder = spawn('psql', ['-qAtX', '-d', DATABASE], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const held = once(holder.stdout, 'data');
+  holder.stdin.write(`BEGIN; SELECT learner_id FROM learnsync_data.learner WHERE learner_id = 'busy' FOR UPDATE;\n`);
+  await held;
+  const before = output().length, started = performance.now();
+  const [refused, other] = await Promise.all([request(port, push([item('1', 'l')], as)), request(port, push([item('1', 'l')], learner('not busy')))]);
+  const waited = performance.now() - started;
+  holder.stdin.end('COMMIT;\n');
+  await once(holder, 'exit');
+  is(refused, { status: 429, body: { code: 'PT503', message: 'the learner is busy', hint: /^Try again in [1-5] seconds\.$/ }, headers: { 'retry-after': /^[1-5]$/ } }, 'a busy learner is told to come again');
+  ok(waited > 900 && waited < 4000, 'after a second', waited);
+  is(other, { status: 200 }, 'another one is served meanwhile');
+  await new Promise(next => setTimeout(next, 300));
+  ok(!/Attempting|Schema cache/.test(output().slice(before)), 'PostgREST does not take that for a lost database', output().slice(before));
+  is(await request(port, push([item('1', 'l')], as)), { status: 200, body: { results: [{ status: 'synced', duplicate: false }] } }, 'and taken then: the first call left nothing');
 }
 
 export async function test({ port }) {
@@ -205,6 +229,7 @@ export async function test({ port }) {
   await description(port);
   await pool();
   await limited();
+  await busy();
   await nameless(port);
   await deactivated(port);
 }

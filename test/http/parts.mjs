@@ -2,7 +2,7 @@
 import { spawn, execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync, existsSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import net from 'node:net';
@@ -29,14 +29,14 @@ export function token(claims, { secret = SECRET, alg = 'HS256' } = {}) {
 export const learner = sub => token({ role: 'authenticated', sub });
 
 /** One HTTP request, sent to the letter: method, path and headers as they are. body: a string, or what becomes JSON. */
-export function request(port, { method = 'GET', path, as, headers = {}, body, agent }) {
+export function request(port, { method = 'GET', path, as, headers = {}, body, agent, encoding = 'utf8' }) {
   const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const all = { ...(payload === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) }),
     ...(as ? { Authorization: `Bearer ${as}` } : {}), ...headers };
   return new Promise((resolve, reject) => {
     const call = http.request({ host: '127.0.0.1', port, method, path, headers: all, agent }, async response => {
       let text = '';
-      response.setEncoding('utf8');
+      response.setEncoding(encoding);
       for await (const chunk of response) text += chunk;
       let json;
       try { json = JSON.parse(text); } catch { json = undefined; }
@@ -100,8 +100,13 @@ export async function startPostgrest(settings = {}) {
   return { port, output: child.output };
 }
 
-/** The shipped nginx file before a server on a port. */
-export async function startNginx(upstream) {
+const ALONE = `include ${ROOT}/http/learnsync.conf; error_page 400 414 /learnsync/error; error_page 494 =400 /learnsync/error;`;
+
+/**
+ * The shipped nginx files before a server on a port. server: what stands in its block, beside: what else in the http
+ * block, edit: what becomes of the file's text.
+ */
+export async function startNginx(upstream, { server = ALONE, beside = '', edit } = {}) {
   const port = await freePort();
   const folder = `${TMP}/nginx-${port}`;
   const packed = `${TMP}/nginx/usr/sbin/nginx`;
@@ -111,26 +116,39 @@ export async function startNginx(upstream) {
     http {
       access_log off;
       ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${folder}/${name};`).join(' ')}
+      ${beside}
+      include ${ROOT}/http/learnsync-http.conf;
       upstream learnsync { server 127.0.0.1:${upstream}; keepalive 16; }
-      server { listen 127.0.0.1:${port}; include ${ROOT}/http/learnsync.conf; }
+      server { listen 127.0.0.1:${port}; ${server} }
     }`);
+  if (edit) {
+    writeFileSync(`${folder}/learnsync.conf`, edit(readFileSync(`${ROOT}/http/learnsync.conf`, 'utf8')));
+    writeFileSync(`${folder}/nginx.conf`, readFileSync(`${folder}/nginx.conf`, 'utf8').replace(`${ROOT}/http/learnsync.conf`, `${folder}/learnsync.conf`));
+  }
   const child = start(existsSync(packed) ? packed : 'nginx', ['-c', `${folder}/nginx.conf`, '-e', 'stderr'], 'nginx');
-  await until('nginx is ready', async () => (await request(port, { path: '/api/sync/devices/d' })).status === 405);
-  return { port, output: child.output };
+  await until('nginx is ready', async () => (await request(port, { path: '/' })).status > 0);
+  return { port, folder, output: child.output };
 }
 
-/** A server that answers with the request it got. */
+/** A server that answers with the request it got; paths with "hold" only once they are released, those with "page" at length. */
 export async function startEcho() {
+  let release;
+  const echo = { holds: 0, released: new Promise(done => { release = done; }) };
   const server = http.createServer(async (call, answer) => {
     let body = '';
     for await (const chunk of call) body += chunk;
+    if (call.url.includes('hold')) {
+      echo.holds++;
+      await echo.released;
+    }
     answer.setHeader('Content-Type', 'application/json');
-    answer.end(JSON.stringify({ method: call.method, url: call.url, id: call.headers['learnsync-id'] ?? null, prefer: call.headers.prefer ?? null,
-      type: call.headers['content-type'] ?? null, authorization: call.headers.authorization ?? null, body }));
+    answer.end(JSON.stringify({ method: call.method, url: call.url, id: call.headers['learnsync-id'] ?? null, query: call.headers['learnsync-query'] ?? null,
+      prefer: call.headers.prefer ?? null, type: call.headers['content-type'] ?? null, authorization: call.headers.authorization ?? null, body,
+      page: call.url.includes('page') ? 'long '.repeat(20000) : undefined }));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   server.unref();
-  return server.address().port;
+  return Object.assign(echo, { port: server.address().port, release });
 }
 
 /** Why actual is not as expected; nothing where it is. Objects may have more members, texts may be told by a pattern. */

@@ -2,55 +2,61 @@
 // requests are answered as their documents say.
 import { is, learner, ok, psql, request, run, startEcho, startNginx } from './parts.mjs';
 
-const ANN = learner('seed learner');
+const ANN = learner('seed learner'), OTHER = learner('another learner');
 
-// What PostgREST is asked. A row: [method, path, body, method, path and query, id from the path, body].
+// What PostgREST is asked. A row: [method, path, body, method, path and query, id from the path, body, query].
 const ROUTES = [
   ['POST', '/api/sync/push', '{"a":1}', 'POST', '/rpc/sync_push', null, '{"a":1}'],
+  ['POST', '/api/sync/push?limit=0&select=x', '{"a":1}', 'POST', '/rpc/sync_push', null, '{"a":1}'],
   ['POST', '/api/sync/pull', '{"a":1}', 'POST', '/rpc/sync_pull', null, '{"a":1}'],
+  ['POST', '/api/sync/pull?limit=0', '{"a":1}', 'POST', '/rpc/sync_pull', null, '{"a":1}'],
   ['GET', '/api/sync/status', undefined, 'GET', '/rpc/sync_status', null, ''],
-  ['GET', '/api/sync/status?deviceId=a%20b', undefined, 'GET', '/rpc/sync_status?deviceId=a%20b', null, ''],
+  ['HEAD', '/api/sync/status', undefined],
+  ['GET', '/api/sync/status?deviceId=a%20b&limit=0', undefined, 'GET', '/rpc/sync_status', null, '', 'deviceId=a%20b&limit=0'],
   ['GET', '/api/sync/devices', undefined, 'GET', '/rpc/sync_devices', null, ''],
-  ['POST', '/api/sync/cleanup', '{"daysOld":30}', 'POST', '/rpc/sync_cleanup', null, '{"daysOld":30}'],
+  ['GET', '/api/sync/devices?limit=0', undefined, 'GET', '/rpc/sync_devices', null, ''],
   ['POST', '/api/sync/conflicts/1d983f88-65c1/resolve', '{"resolution":"use_server"}', 'POST', '/rpc/sync_resolve', '1d983f88-65c1', '{"resolution":"use_server"}'],
+  ['POST', '/api/sync/conflicts/c/resolve?limit=0', '{}', 'POST', '/rpc/sync_resolve', 'c', '{}'],
   ['DELETE', '/api/sync/devices/device-uuid-1234', undefined, 'POST', '/rpc/sync_deactivate_device', 'device-uuid-1234', '{}'],
-  ['DELETE', '/api/sync/devices/d?x=1', '{"deviceId":"other"}', 'POST', '/rpc/sync_deactivate_device?x=1', 'd', '{}'],
+  ['DELETE', '/api/sync/devices/d?x=1', '', 'POST', '/rpc/sync_deactivate_device', 'd', '{}'],
+  ['DELETE', '/api/sync/devices/d?x=1', '{"deviceId":"other"}', 'POST', '/rpc/sync_deactivate_device', 'd', '{"deviceId":"other"}'],
   ['GET', '/api/v1/learning/progress', undefined, 'GET', '/rpc/progress_get', null, ''],
-  ['GET', '/api/v1/learning/progress?since=c', undefined, 'GET', '/rpc/progress_get?since=c', null, ''],
+  ['GET', '/api/v1/learning/progress?since=c', undefined, 'GET', '/rpc/progress_get', null, '', 'since=c'],
   ['PUT', '/api/v1/learning/progress', '{"events":[]}', 'POST', '/rpc/progress_put', null, '{"events":[]}'],
-  ['POST', '/api/v1/sync/progress', '{"events":[]}', 'POST', '/rpc/sync_progress', null, '{"events":[]}'],
-  ['POST', '/api/v1/sync/completions', '{"events":[]}', 'POST', '/rpc/sync_completions', null, '{"events":[]}'],
-  ['POST', '/api/v1/progress/batch', '{"items":[]}', 'POST', '/rpc/progress_batch', null, '{"items":[]}'],
+  ['PUT', '/api/v1/learning/progress?limit=0', '{"events":[]}', 'POST', '/rpc/progress_put', null, '{"events":[]}'],
+  ['POST', '/api/v1/sync/progress?limit=0', '{"events":[]}', 'POST', '/rpc/sync_progress', null, '{"events":[]}'],
+  ['POST', '/api/v1/sync/completions?limit=0', '{"events":[]}', 'POST', '/rpc/sync_completions', null, '{"events":[]}'],
+  ['POST', '/api/v1/progress/batch?limit=0', '{"items":[]}', 'POST', '/rpc/progress_batch', null, '{"items":[]}'],
   ['POST', '/learnsync/rpc/sync_push', '{"a":1}', 'POST', '/rpc/sync_push', null, '{"a":1}'],
+  ['GET', '/learnsync/rpc/sync_status?deviceId=in.co.school.tablet', undefined, 'GET', '/rpc/sync_status', null, '', 'deviceId=in.co.school.tablet'],
+  ['GET', '/learnsync/rpc/progress_get?limit=2', undefined, 'GET', '/rpc/progress_get', null, '', 'limit=2'],
   ['GET', '/learnsync/lesson_progress?course_id=eq.c1&order=version', undefined, 'GET', '/lesson_progress?course_id=eq.c1&order=version', null, ''],
+  ['PATCH', '/learnsync/lesson_progress', '{}', 'PATCH', '/lesson_progress', null, '{}'],
   ['GET', '/learnsync/', undefined, 'GET', '/', null, ''],
   // Ids with everything that an id may hold arrive as they were sent.
   ['DELETE', '/api/sync/devices/%C3%A9%20%2F%3F%25%0D%0AX-Evil:%201', undefined, 'POST', '/rpc/sync_deactivate_device', '%C3%A9%20%2F%3F%25%0D%0AX-Evil:%201', '{}'],
   ['POST', '/api/sync/conflicts/a%22b/resolve', '{}', 'POST', '/rpc/sync_resolve', 'a%22b', '{}'],
 ];
 const ELSEWHERE = [
-  ['GET', '/rpc/sync_devices', 404], ['GET', '/api/sync', 404], ['GET', '/api/sync/push/', 404], ['DELETE', '/api/sync/devices/', 404], ['DELETE', '/api/sync/devices/a/b', 404], ['POST', '/api/sync/conflicts/a', 404], ['POST', '/api/sync/conflicts//resolve', 404], ['POST', '/api/sync/conflicts/a/b/resolve', 404],
-  ['GET', '/api/sync/devices/d', 405], ['POST', '/api/sync/devices/d', 405], ['POST', '/api/v1/learning/progress', 405], ['DELETE', '/api/v1/learning/progress', 405],
+  ['GET', '/rpc/sync_devices', 404], ['GET', '/api/sync', 404], ['POST', '/api/sync/cleanup', 404], ['GET', '/api/sync/push/', 404], ['DELETE', '/api/sync/devices/', 404], ['DELETE', '/api/sync/devices/a/b', 404], ['POST', '/api/sync/conflicts/a', 404], ['POST', '/api/sync/conflicts//resolve', 404], ['POST', '/api/sync/conflicts/a/b/resolve', 404],
+  ['GET', '/learnsync/error', 404], ['POST', '/learnsync/bodiless/rpc/sync_push', 404], ['GET', '/learnsync', 301],
 ];
 
 async function routes() {
-  const { port } = await startNginx(await startEcho());
-  const forged = { 'Learnsync-Id': 'forged', 'Content-Type': 'application/json' };
-  for (const [method, path, body, toMethod, url, id, toBody] of ROUTES)
-    await run(port, [[`${method} ${path}`, { method, path, body, as: ANN, headers: forged }, 200,
-      { method: toMethod, url, id, body: toBody, authorization: `Bearer ${ANN}`, type: 'application/json' }]]);
+  const { port } = await startNginx((await startEcho()).port);
+  const forged = { 'Learnsync-Id': 'forged', 'Learnsync-Query': 'deviceId=forged', 'Content-Type': 'application/json' };
+  for (const [method, path, body, toMethod, url, id, toBody, query = null] of ROUTES)
+    await run(port, [[`${method} ${path} ${body ?? ''}`, { method, path, body, as: ANN, headers: forged }, 200,
+      toMethod ? { method: toMethod, url, id, query, body: toBody, authorization: `Bearer ${ANN}`, type: 'application/json' } : null]]);
   for (const [method, path, status] of ELSEWHERE)
     await run(port, [[`${method} ${path}`, { method, path, as: ANN }, status]]);
   await run(port, [
-    ['what is no method is told as JSON', { method: 'POST', path: '/api/v1/learning/progress', body: '{}' }, 405, { code: '405', message: 'method not allowed' }],
     ...[['count=planned', 'count=exact'], ['return=minimal, Count=Estimated', 'count=exact'], ['count=exact', 'count=exact'], ['return=minimal', 'return=minimal']].map(([sent, got]) =>
       [`Prefer: ${sent}`, { path: '/learnsync/device', headers: { Prefer: sent } }, 200, { prefer: got }]),
     ['a body of 7 MB passes', { method: 'POST', path: '/api/sync/push', body: 'x'.repeat(7e6) }, 200, { body: text => text.length === 7e6 }],
     ['a path that climbs', { method: 'POST', path: '/api/sync/x/../push', body: '{}' }, 200, { url: '/rpc/sync_push' }],
     ['an id that climbs is no id', { method: 'DELETE', path: '/api/sync/x/../devices/d' }, 404],
   ]);
-  const large = await request(port, { method: 'POST', path: '/api/sync/push', body: 'x'.repeat(9e6) }).catch(() => ({ status: 413, body: { code: '413' } }));
-  is(large, { status: 413, body: { code: '413' } }, 'a body of 9 MB does not');
 }
 
 // Seed 002: the request bodies and curl examples of the document, with ids filled in.
@@ -73,6 +79,14 @@ const SEED_002 = [
   ['another attempt 1', push('device-B', [{ ...quiz, id: 'other', data: { ...quiz.data, score: { raw: 1 } } }]), 200, { conflicts: [{ resolution: 'manual_required' }] }],
   ['status', { path: '/api/sync/status', as: ANN }, 200, { devices: list => list.length === 3, pendingCount: 0, conflictCount: 1, conflicts: [{ id: /^[0-9a-f-]{36}$/, resourceType: 'quiz_attempt', clientData: {}, serverData: {}, createdAt: /Z$/ }] }],
   ['status of a device', { path: '/api/sync/status?deviceId=device-uuid-1234', as: ANN }, 200, { devices: [{ deviceId: 'device-uuid-1234', deviceName: 'iPhone 12', metadata: { platform: 'ios' }, isActive: true, conflictCount: 0 }] }],
+  ...['in.co.school.tablet', 'eq.d', 'not.is.null', 'a+b c&d=e/é', 'limit'].flatMap(id => [
+    [`a device called ${id}`, { method: 'POST', path: '/api/sync/push', as: OTHER, body: { deviceId: id, items: [] } }, 200],
+    [`the status of ${id}`, { path: `/api/sync/status?${new URLSearchParams({ deviceId: id })}`, as: OTHER }, 200, { devices: [{ deviceId: id }] }],
+    [`the status of ${id}, not as a form`, { path: `/learnsync/rpc/sync_status?deviceId=${encodeURIComponent(id)}`, as: OTHER }, 200, { devices: [{ deviceId: id }] }]]),
+  ['the status of a device that is none', { path: '/api/sync/status?deviceId=in.nobody', as: OTHER }, 200, { devices: [] }],
+  ['a limit is the reader\'s', { path: '/api/sync/status?limit=0', as: OTHER }, 400, { code: '22023', message: 'limit must be a positive integer' }],
+  ['a query cuts no answer', { method: 'POST', path: '/api/sync/push?limit=0&offset=7', as: OTHER, body: { deviceId: 'limit', items: [{ ...lesson, id: 'kept' }] } }, 200, { syncedItems: ['kept'] }],
+  ['and the push was kept', { method: 'POST', path: '/api/sync/pull?select=nothing', as: OTHER, body: { deviceId: 'x' } }, 200, { changes: [{ resourceId: 'LESSON_ID' }] }],
   ['devices', { path: '/api/sync/devices', as: ANN }, 200, { devices: list => list.length === 3 && list.every(d => d.userId === 'seed learner' && d.isActive) }],
   ['without a token', { path: '/api/sync/devices' }, 401],
   ['no deviceId', { method: 'POST', path: '/api/sync/push', as: ANN, body: { items: [] } }, 400, { code: '22023' }],
@@ -94,6 +108,7 @@ const conflict = more => () => post(`/api/sync/conflicts/${known.conflict}/resol
 const SEEDS = {
   sync_resolve: [
     ['which conflict', { path: '/api/sync/status', as: ANN }, 200, { conflicts: list => keep('conflict', list[0].id) }],
+    ['an id in the path and another in the body', conflict({ conflictId: '1d983f88-65c1-84d5-940b-0ed3d1c5c78c' }), 400, { code: '22023', message: 'conflictId differs from the id in the path' }],
     ['a resolution that is none', conflict({ resolution: 'nope' }), 400, { code: '22023' }],
     ['of another learner', () => ({ ...conflict()(), as: learner('somebody') }), 404, { code: 'PT404' }],
     ['an unknown one', post('/api/sync/conflicts/nope/resolve', { resolution: 'use_server' }), 404],
@@ -104,10 +119,10 @@ const SEEDS = {
     ['an unknown device', { method: 'DELETE', path: '/api/sync/devices/nope', as: ANN }, 404, { code: 'PT404' }],
     ['of another learner', { method: 'DELETE', path: '/api/sync/devices/device-B', as: learner('somebody') }, 404, { code: 'PT404' }],
     ['deactivate', { method: 'DELETE', path: '/api/sync/devices/device-B', as: ANN }, 200, { message: 'Device deactivated successfully' }],
+    ['an id in the path and another in the body', { method: 'DELETE', path: '/api/sync/devices/device-B', as: ANN, body: { deviceId: 'test-device-1' } }, 400, { code: '22023', message: 'deviceId differs from the id in the path' }],
     ['it is refused from then on', push('device-B', []), 403, { code: '42501' }],
     ['and seen', { path: '/api/sync/status?deviceId=device-B', as: ANN }, 200, { devices: [{ isActive: false }] }],
   ],
-  sync_cleanup: [['for administrators only', post('/api/sync/cleanup', { daysOld: 30 }), 403, { code: '42501' }]],
   progress_put: [
     ['the example', put(event), 200, { ok: true }],
     ['again', put(event), 200, { ok: true }],
@@ -134,6 +149,8 @@ const SEEDS = {
     ['a profile', () => { psql("SELECT learnsync.add_profile('profile of the seed', 'seed learner')"); return batch('x', 'y'); }, 200, { results: [{ idempotency_key: 'x', status: 'ok', server_id: id => keep('record', id) }, { idempotency_key: 'y', status: 'ok' }] }],
     ['again', batch('x', 'z'), 200, { results: [{ idempotency_key: 'x', status: 'duplicate', server_id: id => id === known.record }, { idempotency_key: 'z', status: 'ok' }] }],
     ['nothing', batch(), 200, { results: [] }],
+    ['no list', post('/api/v1/progress/batch', { profile_id: 'profile of the seed', items: null }), 200, { results: [] }],
+    ['not even that', post('/api/v1/progress/batch', { profile_id: 'profile of the seed' }), 200, { results: [] }],
   ],
 };
 
