@@ -130,7 +130,7 @@ export async function startNginx(upstream, { server = ALONE, beside = '', edit }
   return { port, folder, output: child.output };
 }
 
-/** A server that answers with the request it got; paths with "hold" only once they are released, those with "page" at length. */
+/** A server that answers with the request it got; paths with "hold" only once they are released, with "page" at length, with "status409" with that. */
 export async function startEcho() {
   let release;
   const echo = { holds: 0, released: new Promise(done => { release = done; }) };
@@ -141,9 +141,11 @@ export async function startEcho() {
       echo.holds++;
       await echo.released;
     }
+    answer.statusCode = Number(call.url.match(/status(\d+)/)?.[1] ?? 200);
     answer.setHeader('Content-Type', 'application/json');
     answer.end(JSON.stringify({ method: call.method, url: call.url, id: call.headers['learnsync-id'] ?? null, query: call.headers['learnsync-query'] ?? null,
-      prefer: call.headers.prefer ?? null, type: call.headers['content-type'] ?? null, authorization: call.headers.authorization ?? null, body,
+      prefer: call.headers.prefer ?? null, type: call.headers['content-type'] ?? null, authorization: call.headers.authorization ?? null, host: call.headers.host, proto: call.headers['x-forwarded-proto'], connection: call.headers.connection,
+      tokens: call.rawHeaders.filter(name => /^authorization$/i.test(name)).length, body,
       page: call.url.includes('page') ? 'long '.repeat(20000) : undefined }));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
