@@ -50,8 +50,8 @@ _PG_init(void)
 	define_limit("learnsync.max_clock_skew",
 				 "How far ahead of the server a client time may be before the server's time counts instead.",
 				 &learnsync_max_clock_skew, 300, 0, INT_MAX, GUC_UNIT_S);
-	define_limit("learnsync.max_pull_limit", "Changes that one page of a pull may carry.", &learnsync_max_pull_limit,
-				 1000, 1, 100000, 0);
+	define_limit("learnsync.max_pull_limit", "Changes that a page of a pull may be asked for.",
+				 &learnsync_max_pull_limit, 10000, 1, 100000, 0);
 	define_limit("learnsync.max_learner_events",
 				 "Events that the log of one learner may hold; more fail with too_many, but for resets.",
 				 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0);
@@ -64,7 +64,7 @@ _PG_init(void)
 				 "Size of a device's metadata as jsonb; a request with more is refused.",
 				 &learnsync_max_metadata_bytes, 8 * 1024, 64, 16 * 1024 * 1024, GUC_UNIT_BYTE);
 	define_limit("learnsync.max_answer_bytes",
-				 "Size of the documents in one answer, as jsonb; the rest comes with the next.",
+				 "Size of one answer, or of the documents in it; what does not fit comes with the next.",
 				 &learnsync_max_answer_bytes, 4 * 1024 * 1024, 1024, 128 * 1024 * 1024, GUC_UNIT_BYTE);
 	define_limit("learnsync.max_list",
 				 "Elements of a list in a request other than its items: types, values of a scope.",

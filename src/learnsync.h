@@ -167,6 +167,11 @@ ls_json_string(const char *string)
 	return ls_json_text(ls_text(string));
 }
 
+/* json_print.c */
+extern void ls_json_print_text(StringInfo out, LsText text);
+extern void ls_json_print_int(StringInfo out, int64 number);
+extern void ls_json_print(StringInfo out, const JsonbValue *value);
+
 /* json_scan.c */
 extern bool ls_json_scan_member(const char *text, const char *name, char **value);
 extern bool ls_json_scan_keys(LsText text, int nkeys, LsText *keys);

@@ -24,10 +24,23 @@ typedef struct LsCall
 	LsText learner;
 	Jsonb *request;
 	bool of_app; /* it came through learnsync_api: its connection is not to be held for long */
+	MemoryContext outside; /* what lies there outlives the call */
 } LsCall;
 
-/* What a call does: from its request to its answer, in a context that is emptied afterwards. */
-typedef Jsonb *(*LsWork)(LsCall *call);
+/* What a call does: from its request to its answer, a varlena, in a context that is emptied afterwards, or in outside. */
+typedef Datum (*LsWork)(LsCall *call);
+
+/* What a client's cursor says. */
+typedef struct LsCursor
+{
+	bool given;
+	int64 position; /* everything up to here was delivered */
+	int64 newest; /* the greatest version of a server that has brought a page of the open run; 0 where none is open */
+	int64 from; /* everything up to here the client held as that run began */
+	int64 horizon; /* of deletes that were forgotten by then */
+	uint64 life; /* of the learner, in digest */
+	uint64 selection; /* what the client wants to see, in digest */
+} LsCursor;
 
 /* A row of learnsync_data.resource_type, compiled. */
 typedef struct LsType
@@ -138,6 +151,7 @@ typedef struct LsPush
 	LsDigest identity; /* what the items' identities have in common; of length 0 while unknown */
 	int64 cursor; /* lastSyncVersion, -1 where absent */
 	LsText epoch; /* whose cursor that is; without data where the device does not say */
+	LsCursor bookmark; /* the same where the device stores cursors instead of versions */
 	bool dry_run;
 	bool atomic;
 	bool of_app; /* the call's */
@@ -158,62 +172,24 @@ typedef struct LsPush
 	LsResource **resource_buckets;
 } LsPush;
 
-/* What a pull knows of learner and device before it looks for changes. */
-typedef struct LsPullStart
-{
-	int64 version;
-	int64 log_version;
-	int64 tombstone_version;
-	LsText epoch;
-	LsDevice device;
-} LsPullStart;
-
-/* One change as a pull reads it; data is NULL for a deleted resource, or for a log entry that is out of date. */
-typedef struct LsPulled
-{
-	int64 prev_version; /* of the log row this comes from: where the row before it ended */
-	int64 log_version; /* the same row's end */
-	bool current; /* the resource is still at this version */
-	int64 version;
-	LsText type;
-	LsText id;
-	int64 created_version;
-	TimestampTz updated_at;
-	TimestampTz at;
-	Jsonb *data;
-	Jsonb *book;
-} LsPulled;
-
-/* A whole pull. */
-typedef struct LsPull
-{
-	LsText learner;
-	LsText device;
-	LsText epoch;
-	int64 cursor;
-	int64 from; /* -1 where absent */
-	int limit;
-	JsonbValue types; /* jbvNull: all */
-	JsonbValue scope; /* jbvNull: all */
-	LsPullStart start;
-	bool reset;
-	int nchanges;
-	int room; /* for so many changes */
-	LsPulled *changes; /* the page, in version order */
-	bool has_more;
-} LsPull;
-
 /* call.c */
-extern Jsonb *ls_call(LsCall call, LsWork work);
+extern Datum ls_call(LsCall call, LsWork work);
 extern Datum ls_call_for(FunctionCallInfo fcinfo, LsWork work);
 extern Datum ls_call_api(FunctionCallInfo fcinfo, LsWork work);
+
+/* cursor.c */
+extern LsCursor ls_cursor_read(const JsonbValue *request);
+extern LsText ls_cursor_print(const LsCursor *cursor);
+extern uint64 ls_cursor_life(LsText learner, LsText epoch);
+extern LsCursor ls_cursor_at(const LsCursor *cursor, int64 version, uint64 life);
+extern bool ls_cursor_is_ahead(const LsCursor *cursor, int64 version);
 
 /* push.c */
 extern void ls_device_check(const LsDevice *device);
 extern int ls_push_count_items(const JsonbValue *request, const char *key, JsonbValue *items);
 extern void ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel);
 extern void ls_push_run(LsPush *push);
-extern Jsonb *ls_push_retry(LsCall *call);
+extern Datum ls_push_retry(LsCall *call);
 
 /* push_item.c */
 extern const LsChannel ls_push_channel;
@@ -252,9 +228,6 @@ extern void ls_wait(bool of_app, void (*work)(void *), void *argument);
 /* push_answer.c */
 extern const char *ls_verdict_resolution(LsVerdict verdict);
 extern Jsonb *ls_push_answer(LsPush *push);
-
-/* pull_answer.c */
-extern Jsonb *ls_pull_answer(LsPull *pull);
 
 /* store.c */
 extern void ls_store_init(void);
@@ -303,7 +276,17 @@ typedef struct LsListed
 
 extern void ls_store_find_members(LsPush *push);
 extern void ls_store_write_members(LsPush *push);
-extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, int64 limit, bool fresh);
+/* How much a reader of lists has room for. */
+typedef struct LsListRoom
+{
+	int64 members;
+	int64 bytes; /* of these, as they are stored */
+	int at_least; /* states that are completed whatever they hold */
+} LsListRoom;
+
+#define LS_ALL_LISTS ((LsListRoom){.members = PG_INT64_MAX, .bytes = PG_INT64_MAX})
+
+extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, bool fresh);
 
 /* xapi_store.c */
 extern void ls_store_write_statements(LsPush *push);
@@ -333,14 +316,6 @@ extern void ls_store_write_accepted(LsPush *push);
 /* journal_store.c */
 extern void ls_store_write_journal(LsPush *push);
 extern void ls_store_touch_device(LsPush *push);
-
-/* pull_store.c */
-typedef struct LsPullCursor LsPullCursor;
-
-extern void ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start);
-extern LsPullCursor *ls_store_open_pull(LsText learner, int64 after, bool use_log, int64 limit);
-extern bool ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change);
-extern void ls_store_close_pull(LsPullCursor *cursor);
 
 /* conflict_store.c */
 

@@ -81,21 +81,21 @@ SELECT pg_temp.cleanup('{}');
 SELECT is(pg_temp.kept('ann'), '0 pushes, 1 conflicts, 0 copies, 1 failed, 5 receipts', 'what a person decided stays as a record without the copy');
 
 -- Pushing again counts nothing twice; pull answers as before.
-SELECT learnsync.sync_pull('bob', '{"deviceId": "e"}') AS before \gset
+SELECT learnsync.sync_pull('bob', '{"deviceId": "e"}')::jsonb AS before \gset
 SELECT is(pg_temp.verdicts(pg_temp.push('bob', pg_temp.item('a', 1), pg_temp.item('b', 2), pg_temp.item('late', 4, '2026-01-07T10:00:00Z', 'a'))), 'a:s* b:s* late:c*', 'receipts answer retries');
 SELECT is(pg_temp.verdicts(pg_temp.push('bob', pg_temp.item('a', 2))), 'a:f id_reused', 'and know another payload');
 SELECT is(pg_temp.resources('bob'), 'a=5 b=2 ["q",1]', 'nothing counts twice');
-SELECT is(learnsync.sync_pull('bob', '{"deviceId": "e"}'), :'before'::jsonb, 'pull goes without the log');
-SELECT is(jsonb_path_query_array(learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v)), '$.changes[*].version')::text || (learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v)) ->> 'reset'),
+SELECT is(learnsync.sync_pull('bob', '{"deviceId": "e"}')::jsonb, :'before'::jsonb, 'pull goes without the log');
+SELECT is(jsonb_path_query_array(learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v))::jsonb, '$.changes[*].version')::text || (learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v)) ->> 'reset'),
     (SELECT COALESCE(jsonb_agg(version ORDER BY version), '[]')::text || 'false' FROM learnsync_data.resource WHERE learner_id = 'bob' AND version > v), 'from any cursor: ' || v) FROM generate_series(1, 5) v;
 SELECT is(pg_temp.verdicts(pg_temp.push('bob', pg_temp.item('c', 1))), 'c:s', 'what comes then');
-SELECT is(jsonb_path_query_array(learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v)), '$.changes[*].version')::text,
+SELECT is(jsonb_path_query_array(learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v))::jsonb, '$.changes[*].version')::text,
     (SELECT COALESCE(jsonb_agg(version ORDER BY version), '[]')::text FROM learnsync_data.resource WHERE learner_id = 'bob' AND version > v), 'is pulled with the rest: ' || v) FROM generate_series(1, 6) v;
 
 -- Any hole in the log: whatever rows are missing, in whatever order they went, pull gives the same.
 SELECT pg_temp.push('gap', pg_temp.item('l' || n % 4, 1, lesson => 'l' || n % 4) || jsonb_build_object('id', n)) FROM generate_series(1, 12) n;
 CREATE TEMP TABLE saved AS SELECT * FROM learnsync_data.push WHERE learner_id = 'gap';
-CREATE FUNCTION pg_temp.pulled(cursor int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (learnsync.sync_pull('gap', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', cursor, 'limit', 2)) - 'epoch')::text; END $$;
+CREATE FUNCTION pg_temp.pulled(cursor int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (learnsync.sync_pull('gap', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', cursor, 'limit', 2))::jsonb - 'epoch')::text; END $$;
 CREATE TEMP TABLE truth AS SELECT c, pg_temp.pulled(c) AS answer FROM generate_series(1, 13) c;
 CREATE FUNCTION pg_temp.differ(mask int) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
@@ -168,9 +168,10 @@ SELECT is(learnsync.sync_pull('tom', '{"deviceId": "e", "lastSyncVersion": 3}') 
 SELECT pg_temp.age('tom', 2);
 SELECT pg_temp.maintain();
 SELECT is((SELECT string_agg(resource_id, '') FROM learnsync_data.resource WHERE learner_id = 'tom'), 'bc', '181 days: forgotten');
-SELECT is(format('%s %s', p -> 'reset', jsonb_path_query_array(p, '$.changes[*].resourceId')), wanted, 'cursor ' || c) FROM (VALUES (1, 'false ["b", "c"]'), (2, 'true ["b", "c"]'), (3, 'true ["b", "c"]'), (4, 'false ["c"]'), (5, 'false []')) v (c, wanted),
-    LATERAL (SELECT learnsync.sync_pull('tom', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', c))) x (p);
-SELECT is(learnsync.sync_pull('tom', '{"deviceId": "e", "lastSyncVersion": 3, "from": 1}') -> 'reset', 'false'::jsonb, 'a run that began with nothing goes on');
+SELECT is(format('%s %s', p -> 'reset', jsonb_path_query_array(p, '$.changes[*].resourceId')), wanted, 'cursor ' || c) FROM (VALUES (1, 'true ["b", "c"]'), (2, 'true ["b", "c"]'), (3, 'true ["b", "c"]'), (4, 'false ["c"]'), (5, 'false []')) v (c, wanted),
+    LATERAL (SELECT learnsync.sync_pull('tom', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', c))::jsonb) x (p);
+SELECT is(learnsync.sync_pull('tom', '{"deviceId": "e", "lastSyncVersion": 3, "from": 1}') ->> 'reset', 'true',
+    'a first run that was interrupted for so long starts anew: it may have brought what is deleted now');
 SELECT is(pg_temp.verdicts(pg_temp.push('tom', pg_temp.item('a', 1), pg_temp.item('a2', 5, lesson => 'a'))), 'a:s* a2:s', 'retries are known after the tombstone went');
 SELECT is(pg_temp.resources('tom'), 'a=5 b=1 c=1', 'and nothing comes back');
 SET learnsync.tombstone_days = 1;

@@ -21,7 +21,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 CREATE FUNCTION pg_temp.pulled(learner text, cursor int DEFAULT 1) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg((c ->> 'resourceId') || ' ' || (c ->> 'operation') || CASE WHEN c ? 'delta' THEN ' delta' ELSE '' END || ' ' || (c ->> 'data'), '; ' ORDER BY n)
-    FROM jsonb_array_elements(learnsync.sync_pull(learner, jsonb_build_object('deviceId', 'e', 'lastSyncVersion', cursor, 'from', cursor)) -> 'changes') WITH ORDINALITY x (c, n) $$;
+    FROM jsonb_array_elements(learnsync.sync_pull(learner, jsonb_build_object('deviceId', 'e', 'lastSyncVersion', cursor, 'from', cursor))::jsonb -> 'changes') WITH ORDINALITY x (c, n) $$;
 
 -- The four decisions about an attempt that two devices made.
 CREATE TEMP TABLE decision (how text, more jsonb, version text, pulled text);

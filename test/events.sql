@@ -220,7 +220,7 @@ CREATE FUNCTION pg_temp.push(learner text, id text, since int DEFAULT NULL) RETU
         'resourceType', 'lesson_progress', 'clientTimestamp', '2026-01-08T10:00:00Z', 'data', jsonb_build_object('lessonId', id)))))) $$;
 CREATE FUNCTION pg_temp.pull(learner text, since int, page int DEFAULT 100) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    answer jsonb := learnsync.sync_pull(learner, jsonb_build_object('deviceId', 'd', 'lastSyncVersion', since, 'limit', page));
+    answer jsonb := learnsync.sync_pull(learner, jsonb_build_object('deviceId', 'd', 'lastSyncVersion', since, 'limit', page))::jsonb;
 BEGIN
     RETURN concat_ws(' ', (SELECT string_agg((c ->> 'resourceId') || '=' || (c ->> 'version'), ' ' ORDER BY n) FROM jsonb_array_elements(answer -> 'changes') WITH ORDINALITY AS x (c, n)),
         '->', answer ->> 'syncVersion', answer ->> 'hasMore', answer ->> 'reset');

@@ -35,7 +35,7 @@ SELECT is(pg_temp.push('erase me'), 'PT410 this learner was erased', 'a late pus
 SELECT is(pg_temp.push('erase me', '{"items": []}'), 'PT410 this learner was erased', 'even an empty one');
 SELECT is(pg_temp.push('erase me', '{"dryRun": true}'), 'PT410 this learner was erased', 'even a dry one');
 SELECT is(pg_temp.traces('erase me'), 0::bigint, 'and leaves nothing');
-SELECT is(learnsync.sync_pull('erase me', '{"deviceId": "d", "lastSyncVersion": 3}') - 'epoch', '{"reset": true, "changes": [], "hasMore": false, "syncVersion": 1}', 'a late pull empties the device');
+SELECT is(learnsync.sync_pull('erase me', '{"deviceId": "d", "lastSyncVersion": 3}')::jsonb - 'epoch', '{"reset": true, "changes": [], "hasMore": false, "syncVersion": 1}', 'a late pull empties the device');
 SELECT is(learnsync.forget_learner('erase me'), 0::bigint, 'again: nothing to do');
 SELECT is(learnsync.forget_learner('never seen'), 0::bigint, 'one who was never here');
 SELECT is(pg_temp.push('never seen'), 'PT410 this learner was erased', 'cannot come any more');
@@ -58,7 +58,7 @@ SELECT learnsync.sync_pull('ann', '{"deviceId": "d"}') ->> 'epoch' = :'old' AS k
 SELECT ok(:'known'::boolean, 'the session knows the epoch');
 SELECT learnsync.new_epoch() AS new \gset
 SELECT isnt(:'new'::text, :'old'::text, 'another one');
-SELECT is(learnsync.sync_pull('ann', jsonb_build_object('deviceId', 'd', 'lastSyncVersion', 2, 'epoch', e)) - 'changes', jsonb_build_object('epoch', :'new', 'reset', reset, 'hasMore', false, 'syncVersion', 2), 'pull with epoch ' || what)
+SELECT is(learnsync.sync_pull('ann', jsonb_build_object('deviceId', 'd', 'lastSyncVersion', 2, 'epoch', e))::jsonb - 'changes', jsonb_build_object('epoch', :'new', 'reset', reset, 'hasMore', false, 'syncVersion', 2), 'pull with epoch ' || what)
 FROM (VALUES (:'old', true, 'old'), (:'new', false, 'new')) v (e, reset, what);
 SELECT is(learnsync.sync_push('ann', '{"deviceId": "d", "items": []}') ->> 'epoch', :'new', 'push answers it, too');
 
@@ -80,11 +80,11 @@ SELECT pg_temp.lesson('twice', 'phone', '{}', 'old-a', 'old-b'), pg_temp.event('
 INSERT INTO life SELECT 1, 4, learnsync.sync_pull('twice', '{"deviceId": "tablet"}') ->> 'epoch',
     learnsync.progress_get('twice') #>> '{data,cursor}';
 SELECT learnsync.forget_learner('twice'), learnsync.remember_learner('twice');
-SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4, 'from', 4, 'epoch', epoch))),
+SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4, 'from', 4, 'epoch', epoch))::jsonb),
     '1 reset', 'an old cursor resets before anything was pushed') FROM life;
 SELECT pg_temp.lesson('twice', 'phone2', '{}', 'new-a', 'new-b'), pg_temp.event('twice', 'e-new');
 SELECT is((learnsync.sync_pull('twice', '{"deviceId": "x"}') ->> 'syncVersion')::int, cursor, 'the versions come again') FROM life;
-SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4, 'from', 4, 'epoch', epoch))),
+SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4, 'from', 4, 'epoch', epoch))::jsonb),
     'new-a,new-b 4 reset', 'pull with a cursor of the old life') FROM life;
 SELECT is(pg_temp.held(learnsync.sync_push('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4, 'epoch', epoch, 'items', '[]'::jsonb))),
     '1 reset', 'a push, be it empty') FROM life;
@@ -96,7 +96,7 @@ SELECT is(pg_temp.event('twice', 'e-late', since), (SELECT epoch FROM learnsync_
 INSERT INTO life SELECT 2, 5, learnsync.sync_pull('twice', '{"deviceId": "tablet"}') ->> 'epoch',
     learnsync.progress_get('twice') #>> '{data,cursor}';
 SELECT is(count(DISTINCT epoch), 2::bigint, 'each life has its epoch') FROM life;
-SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 5, 'from', 5, 'epoch', epoch))),
+SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 5, 'from', 5, 'epoch', epoch))::jsonb),
     '6', 'the new life''s cursors go on') FROM life WHERE n = 2;
 SELECT is(pg_temp.held(pg_temp.lesson('twice', 'tablet', jsonb_build_object('lastSyncVersion', 6, 'epoch', epoch), 'more')), '7', 'on push, too')
 FROM life WHERE n = 2;
@@ -104,7 +104,7 @@ SELECT is(learnsync.progress_get('twice', since) #> '{data,events}', '[]', 'and 
 SELECT is((SELECT epoch FROM learnsync_data.learner WHERE learner_id = 'ann'), NULL, 'who was never erased has no epoch of their own');
 SELECT learnsync.new_epoch() AS new \gset
 SELECT is((SELECT epoch FROM learnsync_data.learner WHERE learner_id = 'twice'), NULL, 'a new epoch is everybody''s');
-SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 7, 'epoch', epoch))),
+SELECT is(pg_temp.held(learnsync.sync_pull('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 7, 'epoch', epoch))::jsonb),
     'new-a,new-b,mine,more 7 reset', 'and resets the cursors of both lives') FROM life;
 
 -- Only administrators.

@@ -39,15 +39,15 @@ INSERT INTO who VALUES
 -- Another claim.
 INSERT INTO who VALUES ('{"email": "ann", "sub": "bob"}', NULL, 'ann', 'email'), ('{"sub": "bob"}', 'bob', NULL, 'email'), ('{"https://x/learner": "ann"}', NULL, 'ann', 'https://x/learner');
 SELECT is(pg_temp.ask('SELECT learnsync_api.sync_devices() #>> ''{devices,0,userId}''', claims, setting, claim => claim), COALESCE(learner, '28000'), left(concat_ws(' ', 'claims', claims, 'setting', setting, claim), 120)) FROM who WHERE COALESCE(length(claims), 0) < 100000;
-SELECT is(pg_temp.ask(call, claims, setting, claim => claim), '28000', call || ': ' || left(COALESCE(claims, 'none'), 40)) FROM who, (VALUES ('SELECT learnsync_api.sync_push(''{"deviceId": "d", "items": []}'')'), ('SELECT learnsync_api.sync_pull(''{"deviceId": "d"}'')'), ('SELECT learnsync_api.sync_status()')) c (call)
+SELECT is(pg_temp.ask(call, claims, setting, claim => claim), '28000', call || ': ' || left(COALESCE(claims, 'none'), 40)) FROM who, (VALUES ('SELECT learnsync_api.sync_push(''{"deviceId": "d", "items": []}'')'), ('SELECT learnsync_api.sync_pull(''{"deviceId": "d"}'')::jsonb'), ('SELECT learnsync_api.sync_status()')) c (call)
     WHERE learner IS NULL AND COALESCE(length(claims), 0) < 100000;
 SELECT is(pg_temp.ask('SELECT COALESCE(learnsync.current_learner(), ''none'')', claims, setting, 'test_service', claim), COALESCE(learner, 'none'), 'current_learner: ' || left(COALESCE(claims, 'none'), 40)) FROM who WHERE COALESCE(length(claims), 0) < 100000;
 SELECT ok(pg_temp.ask('SELECT learnsync_api.sync_devices()', repeat('[', 100000), 'bob') IN ('28000', '54001'), 'claims that are deeper than the stack are no crash');
 
 -- One learner cannot see or touch another's.
 SELECT is(pg_temp.ask('SELECT learnsync_api.sync_push(''{"deviceId": "d", "items": [{"id": "i", "operation": "update", "resourceType": "mastery", "resourceId": "m", "data": {"of": "ann"}, "clientTimestamp": "2026-01-08T10:00:00Z"}]}'') #>> ''{results,0,status}''', '{"sub": "ann"}'), 'synced', 'ann pushes');
-SELECT is(pg_temp.ask('SELECT jsonb_array_length(learnsync_api.sync_pull(''{"deviceId": "d"}'') -> ''changes'')', '{"sub": "ann"}'), '1', 'ann sees it');
-SELECT is(pg_temp.ask('SELECT jsonb_array_length(learnsync_api.sync_pull(''{"deviceId": "d"}'') -> ''changes'')', '{"sub": "bob"}'), '0', 'bob does not');
+SELECT is(pg_temp.ask('SELECT json_array_length(learnsync_api.sync_pull(''{"deviceId": "d"}'') -> ''changes'')', '{"sub": "ann"}'), '1', 'ann sees it');
+SELECT is(pg_temp.ask('SELECT json_array_length(learnsync_api.sync_pull(''{"deviceId": "d"}'') -> ''changes'')', '{"sub": "bob"}'), '0', 'bob does not');
 SELECT is(pg_temp.ask('SELECT learnsync_api.sync_push(''{"deviceId": "d", "items": [{"id": "i", "operation": "update", "resourceType": "mastery", "resourceId": "m", "data": {"of": "bob"}, "clientTimestamp": "2026-01-08T09:00:00Z"}]}'') #>> ''{results,0,version}''', '{"sub": "bob"}'), '2', 'bob''s own has the same ids');
 SELECT is(pg_temp.ask('SELECT string_agg(d ->> ''deviceId'', '','' ORDER BY d ->> ''deviceId'') FROM jsonb_array_elements(learnsync_api.sync_status() -> ''devices'') d', '{"sub": "bob"}'), 'd,device of bob', 'nor ann''s devices');
 SELECT is(pg_temp.ask('SELECT learnsync_api.sync_status(''device of ann'') ->> ''devices''', '{"sub": "bob"}'), '[]', 'not by name either');

@@ -11,7 +11,7 @@ CREATE FUNCTION pg_temp.messages(first int, last int, text text DEFAULT '') RETU
     SELECT jsonb_agg(jsonb_build_object('id', 'm' || n, 'text', text)) FROM generate_series(first, last) n $$;
 CREATE FUNCTION pg_temp.pull(learner text, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN learnsync.sync_pull(learner, '{"deviceId": "p"}' || more);
+    RETURN learnsync.sync_pull(learner, '{"deviceId": "p"}' || more)::jsonb;
 END $$;
 -- A change in short: operation, delta, ids of the messages.
 CREATE FUNCTION pg_temp.change(answer jsonb, n int DEFAULT 0) RETURNS text LANGUAGE sql AS $$

@@ -16,7 +16,7 @@ CREATE FUNCTION pg_temp.at(percent numeric, version int, more jsonb DEFAULT '{}'
 CREATE FUNCTION pg_temp.score(score numeric, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('score', score) || more $$;
 CREATE FUNCTION pg_temp.document(learner text, type text, id text DEFAULT 'm1') RETURNS jsonb LANGUAGE sql AS $$
-    SELECT c -> 'data' FROM jsonb_array_elements(learnsync.sync_pull(learner, '{"deviceId": "reader"}') -> 'changes') c
+    SELECT c -> 'data' FROM jsonb_array_elements(learnsync.sync_pull(learner, '{"deviceId": "reader"}')::jsonb -> 'changes') c
     WHERE c ->> 'resourceType' = type AND c ->> 'resourceId' = id $$;
 CREATE FUNCTION pg_temp.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE detail text;

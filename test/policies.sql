@@ -10,7 +10,7 @@ BEGIN
 END $$;
 CREATE FUNCTION pg_temp.document(learner text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN jsonb_path_query_first(learnsync.sync_pull(learner, '{"deviceId": "d"}'), '$.changes[0].data') - 'k';
+    RETURN jsonb_path_query_first(learnsync.sync_pull(learner, '{"deviceId": "d"}')::jsonb, '$.changes[0].data') - 'k';
 END $$;
 -- The verdicts: synced, the resolution of a conflict, the code, path and retryability of a failure.
 CREATE FUNCTION pg_temp.verdicts(answer jsonb) RETURNS text LANGUAGE sql AS $$
@@ -74,7 +74,7 @@ INSERT INTO custom (name, body, verdict, document, changed) VALUES
     ('forges', 'BEGIN RETURN stored || ''{"_learnsync": {"at": "9999-12-31T00:00:00Z"}}''; END', 'error//true', '{"n": 1, "d": "small"}', false),
     ('raises', 'BEGIN RAISE EXCEPTION ''no''; END', 'error//true', '{"n": 1, "d": "small"}', false), ('divides', 'BEGIN RETURN 1 / 0; END', 'error//true', '{"n": 1, "d": "small"}', false), ('asserts', 'BEGIN ASSERT false; END', 'error//true', '{"n": 1, "d": "small"}', false),
     ('catches', 'BEGIN BEGIN PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END; RETURN incoming; END', 'synced', '{"n": 2, "d": "small"}', true),
-    ('calls', 'BEGIN PERFORM learnsync.sync_push(''x'', ''{"deviceId": "d", "items": []}''); RETURN incoming; END', 'error//true', '{"n": 1, "d": "small"}', false), ('pulls', 'BEGIN RETURN learnsync.sync_pull(''x'', ''{"deviceId": "d"}''); END', 'error//true', '{"n": 1, "d": "small"}', false),
+    ('calls', 'BEGIN PERFORM learnsync.sync_push(''x'', ''{"deviceId": "d", "items": []}''); RETURN incoming; END', 'error//true', '{"n": 1, "d": "small"}', false), ('pulls', 'BEGIN RETURN learnsync.sync_pull(''x'', ''{"deviceId": "d"}'')::jsonb; END', 'error//true', '{"n": 1, "d": "small"}', false),
     ('calls_on', 'BEGIN BEGIN PERFORM learnsync.sync_pull(''x'', ''{"deviceId": "d"}''); EXCEPTION WHEN object_not_in_prerequisite_state THEN RETURN ''{"n": 55000}''; END; RETURN incoming; END', 'synced', '{"n": 55000, "d": "big"}', true);
 INSERT INTO custom (name, body, options, verdict, document, changed) VALUES
     ('sets_of', 'SELECT jsonb_object_agg(k, v) FROM (SELECT * FROM jsonb_each(stored) UNION ALL SELECT * FROM jsonb_each(incoming) OFFSET 0) e (k, v)', 'LANGUAGE sql', 'synced', '{"n": 2, "d": "small"}', true),

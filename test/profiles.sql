@@ -60,7 +60,7 @@ SELECT is((SELECT data ->> 'resourceId' FROM learnsync_data.resource WHERE learn
 SELECT is((SELECT string_agg(resource_id || ' ' || (at = '2026-01-29T10:00:00Z') || ' ' || (at > now() - interval '1 minute'), ', ' ORDER BY resource_id) FROM learnsync_data.resource WHERE learner_id = 'rec'), 'full true false, now false true, null false true', 'times');
 
 -- One engine: sync_pull sees the activities, progress_batch those of sync_push.
-SELECT is((SELECT c -> 'data' ->> 'score' FROM jsonb_array_elements(learnsync.sync_pull('rec', '{"deviceId": "d"}') -> 'changes') c WHERE c ->> 'resourceId' = 'full'), '12.5', 'sync_pull sees it');
+SELECT is((SELECT c -> 'data' ->> 'score' FROM jsonb_array_elements(learnsync.sync_pull('rec', '{"deviceId": "d"}')::jsonb -> 'changes') c WHERE c ->> 'resourceId' = 'full'), '12.5', 'sync_pull sees it');
 SELECT is(learnsync.sync_push('rec', '{"deviceId": "d", "items": [{"id": "1", "operation": "create", "resourceType": "activity", "data": {"idempotency_key": "pushed", "activity_type": "x", "content_id": "y"}, "clientTimestamp": "2026-01-08T10:00:00Z"}]}') #>> '{results,0,status}', 'synced', 'pushed');
 SELECT is(pg_temp.batch('rec', '{"idempotency_key": "pushed", "activity_type": "x", "content_id": "y"}', '{"idempotency_key": "pushed2", "activity_type": "x", "content_id": "y"}'), 'pushed duplicate, pushed2 ok', 'what sync_push brought is a duplicate');
 SELECT is(learnsync.sync_push('rec', '{"deviceId": "d", "items": [{"id": "2", "operation": "create", "resourceType": "activity", "data": {"idempotency_key": "other", "activity_type": "x", "content_id": "y"}, "clientTimestamp": "2026-01-08T10:00:00Z"}]}') #>> '{results,0,status}', 'synced', 'pushed');
@@ -102,7 +102,7 @@ SELECT is(pg_temp.ask('dad', 'SELECT string_agg(learner_id || activities, '','')
 SELECT is(pg_temp.ask('mum', 'SELECT string_agg(learner_id, '','' ORDER BY learner_id) FROM learnsync_api.profile'), 'baby,boy,kid', 'the profiles themselves');
 SELECT is(pg_temp.ask('mum', 'SELECT count(*) FROM learnsync_api.lesson_progress'), '0', 'lessons stay their learner''s');
 SELECT is(pg_temp.ask('boy', 'SELECT count(*) FROM learnsync_api.lesson_progress'), '1', 'who sees them');
-SELECT is(jsonb_array_length(learnsync.sync_pull('mum', '{"deviceId": "d"}') -> 'changes'), 1, 'and what she pulls is her own');
+SELECT is(jsonb_array_length(learnsync.sync_pull('mum', '{"deviceId": "d"}')::jsonb -> 'changes'), 1, 'and what she pulls is her own');
 SELECT pg_temp.batch('huge', pg_temp.item('a', '{"score": 1.7e308, "duration_seconds": 1.7e308}'), pg_temp.item('b', '{"score": 1.7e308, "duration_seconds": 1.7e308}'), pg_temp.item('c', '{"score": 85, "duration_seconds": 1e-399}'));
 SELECT is(pg_temp.ask('huge', 'SELECT concat_ws('' '', activities, total_score, round(average_score), completed_contents, duration_seconds < 1) FROM learnsync_api.profile_stats'), '3 85 85 1 t', 'numbers beyond all measure are no sums');
 SAVEPOINT loose;

@@ -6,7 +6,7 @@ CREATE FUNCTION pg_temp.item(id text, type text, resource text, data jsonb, hour
     SELECT jsonb_build_object('id', id, 'operation', operation, 'resourceType', type, 'resourceId', resource, 'clientTimestamp', to_char(timestamp '2026-01-08' + make_interval(hours => hour), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'data', data) $$;
 CREATE FUNCTION pg_temp.push(learner text, device text, more jsonb, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', to_jsonb(items)) || more) $$;
-CREATE FUNCTION pg_temp.pull(learner text, request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN learnsync.sync_pull(learner, '{"deviceId": "reader"}' || request) - 'epoch'; END $$;
+CREATE FUNCTION pg_temp.pull(learner text, request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN learnsync.sync_pull(learner, '{"deviceId": "reader"}' || request)::jsonb - 'epoch'; END $$;
 -- A page in short: operation, id and version of each change, then the new cursor, + where there is more, ! for a reset.
 CREATE FUNCTION pg_temp.page(learner text, request jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', string_agg(left(c ->> 'operation', 1) || ':' || (c ->> 'resourceId') || '@' || (c ->> 'version'), ' ' ORDER BY n),
@@ -123,19 +123,26 @@ SELECT is(pg_temp.page('run', '{"from": 1, "limit": 1}'), 'c:a@2 =2+', 'first pa
 SELECT pg_temp.push('run', 'd', '{}', pg_temp.item('4', 'mastery', 'b', '{"n": 2}', 11), pg_temp.item('5', 'mastery', 'a', '{"n": 2}', 11));
 SELECT is(pg_temp.pages('run', '{"from": 1, "lastSyncVersion": 2, "limit": 1}'), 'c:c@4 =4+ | c:b@5 =5+ | c:a@6 =6', 'the other pages');
 
--- Limits: of a request, and of the server.
+-- Limits: of a request, and of the server. Without one a page ends by its bytes alone.
 SELECT pg_temp.push('big', 'd', '{}', VARIADIC array_agg(pg_temp.item(n::text, 'mastery', 'm' || n, '{}'))) FROM generate_series(1, 600) n;
-SELECT is(jsonb_array_length(pg_temp.pull('big', '{}') -> 'changes') || ' ' || (pg_temp.pull('big', '{}') ->> 'syncVersion'), '500 501', 'a page holds 500 changes');
-SELECT is(jsonb_array_length(pg_temp.pull('big', '{"limit": 100000000000}') -> 'changes'), 600, 'or as many as one asks for');
+SELECT is(jsonb_array_length(pg_temp.pull('big', request) -> 'changes'), n, 'changes of a page: ' || request::text)
+FROM (VALUES ('{}'::jsonb, 600), ('{"limit": 100000000000}', 600), ('{"limit": 599}', 599)) v (request, n);
 SET LOCAL learnsync.max_pull_limit = 7;
-SELECT is(jsonb_array_length(pg_temp.pull('big', request) -> 'changes'), n, 'at most the server''s limit: ' || request::text) FROM (VALUES ('{}'::jsonb, 7), ('{"limit": 8}', 7), ('{"limit": 6}', 6)) v (request, n);
+SELECT is(jsonb_array_length(pg_temp.pull('big', request) -> 'changes'), n, 'at most the server''s limit: ' || request::text)
+FROM (VALUES ('{}'::jsonb, 600), ('{"limit": 8}', 7), ('{"limit": 6}', 6)) v (request, n);
 RESET learnsync.max_pull_limit;
 
--- Below the horizon of tombstones a device starts anew: once, though it keeps its from,
--- and with everything up to the horizon in the first page.
+-- Below the horizon of tombstones a device starts anew, whatever it says of its version: 1 is also what a push answers
+-- to who sends none. The page reaches the horizon at least; the limit is for what comes after that.
 UPDATE learnsync_data.learner SET tombstone_version = 4 WHERE learner_id = 'run';
-SELECT is(pg_temp.page('run', request), expected, 'horizon 4: ' || request::text) FROM (VALUES ('{}'::jsonb, 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 1}', 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 3}', 'c:c@4 c:b@5 c:a@6 =6!'), ('{"lastSyncVersion": 4}', 'u:b@5 u:a@6 =6'),
-    ('{"lastSyncVersion": 3, "from": 1}', 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 5, "from": 2}', 'u:a@6 =6'), ('{"lastSyncVersion": 2, "from": 2, "limit": 1}', 'c:c@4 =4+!'), ('{"lastSyncVersion": 4, "from": 2, "limit": 1}', 'c:b@5 =5+'), ('{"lastSyncVersion": 2, "limit": 1}', 'c:c@4 =4+!'), ('{"lastSyncVersion": 6}', '=6')) v (request, expected);
+SELECT is(pg_temp.page('run', request), expected, 'horizon 4: ' || request::text)
+FROM (VALUES
+    ('{}'::jsonb, 'c:c@4 c:b@5 c:a@6 =6'), ('{"lastSyncVersion": 0}', 'c:c@4 c:b@5 c:a@6 =6!'), ('{"lastSyncVersion": 1}', 'c:c@4 c:b@5 c:a@6 =6!'),
+    ('{"lastSyncVersion": 3}', 'c:c@4 c:b@5 c:a@6 =6!'), ('{"lastSyncVersion": 4}', 'u:b@5 u:a@6 =6'),
+    ('{"lastSyncVersion": 3, "from": 1}', 'c:c@4 c:b@5 c:a@6 =6!'), ('{"lastSyncVersion": 5, "from": 2}', 'c:a@6 =6'),
+    ('{"lastSyncVersion": 2, "from": 2, "limit": 1}', 'c:c@4 c:b@5 =5+!'),
+    ('{"lastSyncVersion": 4, "from": 2, "limit": 1}', 'c:b@5 =5+'), ('{"lastSyncVersion": 2, "limit": 1}', 'c:c@4 c:b@5 =5+!'),
+    ('{"lastSyncVersion": 6}', '=6')) v (request, expected);
 
 -- What a push tells the device to store is always safe: nothing after it is skipped. A device's name proves nothing.
 CREATE TEMP TABLE cursor_case (n int GENERATED ALWAYS AS IDENTITY, sent jsonb, device text, expected bigint, what text);

@@ -23,7 +23,7 @@ SELECT is(pg_temp.burst('ann', 5), 'synce synce synce PT429 PT429', 'three, then
 SELECT is(pg_temp.push('ann', 'x'), 'PT429 | too many calls | learnsync.rate_limit allows 3 calls per minute. | Try again in 20 seconds.', 'the error');
 SELECT is(pg_temp.burst('bob', 1), 'synce', 'another learner is not concerned');
 SELECT is((SELECT count(*) FROM learnsync_data.ledger WHERE learner_id = 'ann'), 8::bigint, 'what is refused leaves nothing');
-SELECT ok(learnsync.sync_pull('ann', '{"deviceId": "d"}') ? 'changes' AND learnsync.sync_status('ann') ? 'devices', 'readers are not limited');
+SELECT ok(learnsync.sync_pull('ann', '{"deviceId": "d"}')::jsonb ? 'changes' AND learnsync.sync_status('ann') ? 'devices', 'readers are not limited');
 SELECT is(pg_temp.push('ann', 'x', '{"dryRun": true}'), 'synced', 'nor are dry runs');
 SELECT pg_temp.wait('ann', 19.5);
 SELECT is(pg_temp.push('ann', 'x') , 'PT429 | too many calls | learnsync.rate_limit allows 3 calls per minute. | Try again in 1 seconds.', 'a little early');

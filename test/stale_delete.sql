@@ -22,7 +22,7 @@ BEGIN
 END $$;
 CREATE FUNCTION pg_temp.document(learner text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (SELECT CASE c ->> 'operation' WHEN 'delete' THEN to_jsonb('deleted'::text) ELSE c #> '{data,n}' END FROM jsonb_path_query_first(learnsync.sync_pull(learner, '{"deviceId": "d"}'), '$.changes[0]') c);
+    RETURN (SELECT CASE c ->> 'operation' WHEN 'delete' THEN to_jsonb('deleted'::text) ELSE c #> '{data,n}' END FROM jsonb_path_query_first(learnsync.sync_pull(learner, '{"deviceId": "d"}')::jsonb, '$.changes[0]') c);
 END $$;
 
 SELECT learnsync.define_resource_type('adds', '{"key": ["k"], "fields": {"n": {"merge": "sum"}}}');
@@ -67,8 +67,8 @@ SELECT is(learnsync.sync_push('stale', jsonb_build_object('deviceId', 'd', 'item
 -- The tombstone: no data, its instant, its version; later creations are creations again.
 SELECT is((SELECT (data IS NULL, book IS NULL, at = deleted_at, version, created_version)::text FROM learnsync_data.resource WHERE learner_id = 'h1'), '(t,t,t,3,2)', 'a tombstone');
 SELECT is((SELECT (version, created_version)::text FROM learnsync_data.resource WHERE learner_id = 'h7'), '(4,4)', 'what comes after it is created anew');
-SELECT is(jsonb_path_query_array(learnsync.sync_pull('h7', '{"deviceId": "x", "lastSyncVersion": 3}'), '$.changes[*].operation'), '["create"]', 'for a device that knew the tombstone');
-SELECT is(jsonb_path_query_array(learnsync.sync_pull('h1', '{"deviceId": "x", "lastSyncVersion": 2}'), '$.changes[*].operation'), '["delete"]', 'the delete reaches a device that knew the document');
+SELECT is(jsonb_path_query_array(learnsync.sync_pull('h7', '{"deviceId": "x", "lastSyncVersion": 3}')::jsonb, '$.changes[*].operation'), '["create"]', 'for a device that knew the tombstone');
+SELECT is(jsonb_path_query_array(learnsync.sync_pull('h1', '{"deviceId": "x", "lastSyncVersion": 2}')::jsonb, '$.changes[*].operation'), '["delete"]', 'the delete reaches a device that knew the document');
 
 -- A delete needs no data; where it has some, the key in it counts.
 SELECT is(learnsync.sync_push('key' || more::text, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array('{"id": "1", "operation": "delete", "resourceType": "mastery", "clientTimestamp": "2026-01-08T10:00:00Z"}'::jsonb || more))) #>> '{results,0,status}', status, 'delete with ' || more::text)

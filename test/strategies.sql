@@ -8,7 +8,7 @@ CREATE FUNCTION pg_temp.push(learner text, type text, VARIADIC items jsonb[]) RE
         'resourceType', type, 'resourceId', 'r', 'clientTimestamp', '2026-01-08T' || (i ->> 't') || 'Z', 'data', i -> 'd') ORDER BY n) FROM unnest(items) WITH ORDINALITY AS x (i, n)))) $$;
 CREATE FUNCTION pg_temp.document(learner text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN jsonb_path_query_first(learnsync.sync_pull(learner, '{"deviceId": "d"}'), '$.changes[0].data') - 'k';
+    RETURN jsonb_path_query_first(learnsync.sync_pull(learner, '{"deviceId": "d"}')::jsonb, '$.changes[0].data') - 'k';
 END $$;
 -- The verdict on the last item: synced, the resolution of a conflict, or the code of a failure.
 CREATE FUNCTION pg_temp.last(answer jsonb) RETURNS text LANGUAGE sql AS $$

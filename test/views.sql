@@ -110,7 +110,7 @@ SELECT is(pg_temp.ask(statement), expected, statement) FROM (VALUES
     ('SELECT concat_ws('' '', resource_type, resource_id, operation, resolution, is_open, client_data #>> ''{score,raw}'') FROM learnsync_api.conflict', 'quiz_attempt ["q",1] update manual_required t 8')) v (statement, expected);
 -- The view computes what the server's documents say.
 SELECT is(pg_temp.ask('SELECT string_agg(status, '','' ORDER BY lesson_id) FROM learnsync_api.lesson_progress'),
-    (SELECT string_agg(c #>> '{data,status}', ',' ORDER BY c ->> 'resourceId') FROM jsonb_array_elements(learnsync.sync_pull('ann', '{"deviceId": "x", "resourceTypes": ["lesson_progress"]}') -> 'changes') c), 'status is the one of sync_pull');
+    (SELECT string_agg(c #>> '{data,status}', ',' ORDER BY c ->> 'resourceId') FROM jsonb_array_elements(learnsync.sync_pull('ann', '{"deviceId": "x", "resourceTypes": ["lesson_progress"]}')::jsonb -> 'changes') c), 'status is the one of sync_pull');
 
 -- To whom: the learner. Not to others, not to those who are nobody, not to other kinds of roles.
 CREATE TEMP TABLE view AS SELECT c.oid::regclass AS name FROM pg_class c WHERE relnamespace = 'learnsync_api'::regnamespace AND relkind = 'v';

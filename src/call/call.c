@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "sync.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #define KEPT_BYTES (256 * 1024)
@@ -41,20 +42,22 @@ give_back_context(MemoryContext context)
 }
 
 /* Works on a request with the store open; only the answer outlives it. */
-Jsonb *
+Datum
 ls_call(LsCall call, LsWork work)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = take_context(caller);
-	Jsonb *answer;
+	Datum answer;
 
+	call.outside = caller;
 	MemoryContextSwitchTo(context);
 	ls_store_open(&call.store);
 	MemoryContextSwitchTo(context);
 	answer = work(&call);
 	ls_store_close(&call.store);
 	MemoryContextSwitchTo(caller);
-	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
+	if (GetMemoryChunkContext(DatumGetPointer(answer)) != caller)
+		answer = datumCopy(answer, false, -1);
 	give_back_context(context);
 	return answer;
 }
@@ -65,7 +68,7 @@ ls_call_for(FunctionCallInfo fcinfo, LsWork work)
 {
 	LsCall call = {.learner = ls_learner_served(fcinfo, 0), .request = ls_request_argument(fcinfo, 1)};
 
-	return JsonbPGetDatum(ls_call(call, work));
+	return ls_call(call, work);
 }
 
 /* The same for a function of schema learnsync_api: (request), by whoever is signed in. */
@@ -74,5 +77,5 @@ ls_call_api(FunctionCallInfo fcinfo, LsWork work)
 {
 	LsCall call = {.learner = ls_learner_current(), .request = ls_request_argument(fcinfo, 0), .of_app = true};
 
-	return JsonbPGetDatum(ls_call(call, work));
+	return ls_call(call, work);
 }

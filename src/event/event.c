@@ -168,7 +168,7 @@ answer_put(const LsPut *put)
 	return ls_json_encode(&answer);
 }
 
-static Jsonb *
+static Datum
 put_work(LsCall *call)
 {
 	LsPut put = {.push.nitems = 0};
@@ -178,7 +178,7 @@ put_work(LsCall *call)
 	read_envelope(&put, call->request, &events);
 	read_events(&put, &events);
 	do_put(&put);
-	return answer_put(&put);
+	return JsonbPGetDatum(answer_put(&put));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_progress_put);

@@ -67,8 +67,8 @@ extern void ls_event_log_add(LsEventLog *log, int64 version);
 extern LsProgress *ls_event_reduce(LsText learner, LsEventLog *log, bool live);
 
 /* event_cursor.c */
-extern LsText ls_cursor_text(LsText epoch, int64 version);
-extern bool ls_cursor_parse(LsText text, LsText epoch, int64 *version);
+extern LsText ls_event_cursor(LsText epoch, int64 version);
+extern bool ls_event_cursor_read(LsText text, LsText epoch, int64 *version);
 extern LsText ls_put_cursor(const LsPut *put);
 
 /* event_store.c */

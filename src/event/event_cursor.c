@@ -9,14 +9,14 @@
 #define MAX_DIGITS 16
 
 LsText
-ls_cursor_text(LsText epoch, int64 version)
+ls_event_cursor(LsText epoch, int64 version)
 {
 	return ls_text(psprintf("%.*s:" INT64_FORMAT, epoch.length, epoch.data, version));
 }
 
 /* The version of a cursor of that epoch; false for one of another history, or anything else. */
 bool
-ls_cursor_parse(LsText text, LsText epoch, int64 *version)
+ls_event_cursor_read(LsText text, LsText epoch, int64 *version)
 {
 	int64 number = 0;
 	int start = epoch.length + 1;
@@ -45,8 +45,8 @@ ls_put_cursor(const LsPut *put)
 	int64 held = LS_FIRST_VERSION;
 	bool holds_all;
 
-	if (put->since.data == NULL || !ls_cursor_parse(put->since, epoch, &held) || held > put->log.version)
-		return ls_cursor_text(epoch, LS_FIRST_VERSION);
+	if (put->since.data == NULL || !ls_event_cursor_read(put->since, epoch, &held) || held > put->log.version)
+		return ls_event_cursor(epoch, LS_FIRST_VERSION);
 	holds_all = held == put->log.version && put->naccepted > 0;
-	return ls_cursor_text(epoch, holds_all ? put->version : held);
+	return ls_event_cursor(epoch, holds_all ? put->version : held);
 }

@@ -30,7 +30,7 @@ start_version(const Get *get)
 {
 	int64 version;
 
-	if (get->since.length == 0 || !ls_cursor_parse(get->since, get->epoch, &version))
+	if (get->since.length == 0 || !ls_event_cursor_read(get->since, get->epoch, &version))
 		return LS_FIRST_VERSION;
 	return version <= get->log.version || RecoveryInProgress() ? version : LS_FIRST_VERSION;
 }
@@ -91,7 +91,7 @@ answer_get(Get *get)
 	else
 		get->events = ls_json_array();
 	ls_store_read_contents(get->learner, progress, false);
-	ls_json_put(&data, "cursor", ls_json_text(ls_cursor_text(get->epoch, get->cursor)));
+	ls_json_put(&data, "cursor", ls_json_text(ls_event_cursor(get->epoch, get->cursor)));
 	ls_json_put(&data, "events", get->events);
 	ls_json_put(&data, "hasMore", ls_json_bool(get->has_more));
 	ls_json_put(&data, "snapshot", ls_progress_snapshot(progress));

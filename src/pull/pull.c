@@ -8,234 +8,257 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
-#include "sync.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
+#include "pull/pull.h"
 #include "utils/memutils.h"
 
-#define DEFAULT_LIMIT 500
+#define DEFAULT_LIMIT 500 /* for clients that store cursors; the pages of others end by bytes alone */
 #define ROWS_PER_LOOKUP 16 /* resources that are read one after the other in the time in which one is looked up */
 #define LOG_ROWS_PER_CHANGE 20 /* how many outdated log entries a page may read before the resources are cheaper */
+#define ROWS_AT_A_TIME 100
 
-static bool
-is_text_array(const JsonbValue *value)
+/* How many changes a page may have; 0 where the client does not say. */
+static int64
+read_limit(const JsonbValue *request)
 {
-	if (!ls_json_is_array(value))
-		return false;
-	for (int i = 0; i < ls_json_count(value); i++)
-	{
-		if (getIthJsonbValueFromContainer(value->val.binary.data, i)->type != jbvString)
-			return false;
-	}
-	return true;
+	JsonbValue limit;
+	int64 wanted;
+
+	if (!ls_json_get(request, "limit", &limit) || limit.type == jbvNull)
+		return 0;
+	if (!ls_json_integer(&limit, &wanted) || wanted < 1)
+		ls_request_refuse("limit", "must be a positive integer");
+	return Min(wanted, (int64) learnsync_max_pull_limit);
 }
 
-static void
-read_selection(LsPull *pull, const JsonbValue *request)
-{
-	JsonbIterator *walk;
-	JsonbIteratorToken token;
-	JsonbValue value;
-
-	if (!ls_json_get(request, "resourceTypes", &pull->types))
-		pull->types = ls_json_null();
-	if (pull->types.type != jbvNull && !is_text_array(&pull->types))
-		ls_request_refuse("resourceTypes", "must be an array of strings");
-	if (!ls_json_get(request, "scope", &pull->scope))
-		pull->scope = ls_json_null();
-	if (pull->scope.type == jbvNull)
-		return;
-	if (!ls_json_is_object(&pull->scope))
-		ls_request_refuse("scope", "must be an object");
-	walk = JsonbIteratorInit(pull->scope.val.binary.data);
-	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_VALUE && !ls_json_is_array(&value))
-			ls_request_refuse("scope", "must give an array of values for each field");
-	}
-}
-
+/* A client that says a version counts versions, unless it sends a cursor; who says neither holds nothing in either way. */
 static void
 read_pull(LsPull *pull, Jsonb *json)
 {
 	JsonbValue request;
-	JsonbValue limit;
-	int64 wanted = DEFAULT_LIMIT;
+	int64 version;
+	int64 limit;
 
 	ls_request_open(json, &request);
 	pull->device = ls_request_text(&request, "deviceId", true);
-	pull->cursor = Max(ls_request_cursor(&request, "lastSyncVersion"), LS_FIRST_VERSION);
+	pull->cursor = ls_cursor_read(&request);
+	version = ls_request_cursor(&request, "lastSyncVersion");
 	pull->from = ls_request_cursor(&request, "from");
-	if (pull->from == 0)
-		pull->from = LS_FIRST_VERSION;
 	pull->epoch = ls_request_text(&request, "epoch", false);
-	if (ls_json_get(&request, "limit", &limit) && limit.type != jbvNull &&
-		(!ls_json_integer(&limit, &wanted) || wanted < 1))
-		ls_request_refuse("limit", "must be a positive integer");
-	pull->limit = (int) Min(wanted, (int64) learnsync_max_pull_limit);
-	pull->room = 16;
-	pull->changes = palloc(sizeof(LsPulled) * pull->room);
-	read_selection(pull, &request);
+	pull->by_version = !pull->cursor.given && (version >= 0 || pull->from >= 0 || pull->epoch.data != NULL);
+	pull->after = Max(version, LS_FIRST_VERSION);
+	pull->wants_count = ls_request_bool(&request, "count");
+	limit = read_limit(&request);
+	pull->limit = limit > 0 ? limit : pull->cursor.given ? DEFAULT_LIMIT : PG_INT64_MAX;
+	ls_select_read(&pull->selection, &request);
 }
 
+/* Whether the log is the shorter way to the page: each of its changes is looked up, while all resources are read in a row. */
 static bool
-contains(const JsonbValue *list, const JsonbValue *wanted)
+prefers_log(const LsPull *pull, int64 lookups)
 {
-	for (int i = 0; i < ls_json_count(list); i++)
-	{
-		JsonbValue *value = getIthJsonbValueFromContainer(list->val.binary.data, i);
-
-		if (ls_json_compare(value, wanted) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Whether a document has, for each field of the scope, one of the listed values. */
-static bool
-in_scope(const JsonbValue *scope, Jsonb *data)
-{
-	JsonbIterator *walk = JsonbIteratorInit(scope->val.binary.data);
-	JsonbIteratorToken token;
-	JsonbValue document;
-	JsonbValue value;
-	JsonbValue field;
-	LsText name = {NULL, 0};
-
-	ls_json_root(data, &document);
-	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			name = ls_text_of(&value);
-		else if (token == WJB_VALUE && (!ls_json_get_text(&document, name, &field) || !contains(&value, &field)))
-			return false;
-	}
-	return true;
-}
-
-/* Whether the client wants this change. A deletion has no document to judge by, so it goes to every scope. */
-static bool
-is_selected(const LsPull *pull, const LsPulled *change)
-{
-	JsonbValue type = ls_json_text(change->type);
-
-	if (pull->types.type != jbvNull && !contains(&pull->types, &type))
-		return false;
-	return pull->scope.type == jbvNull || change->data == NULL || in_scope(&pull->scope, change->data);
-}
-
-static void
-add_change(LsPull *pull, const LsPulled *change)
-{
-	if (pull->nchanges == pull->room)
-	{
-		pull->room *= 2;
-		pull->changes = repalloc_huge(pull->changes, sizeof(LsPulled) * pull->room);
-	}
-	pull->changes[pull->nchanges++] = *change;
-}
-
-/* A reset page carries everything up to the horizon at once: below it, the next page would be a reset again. */
-static bool
-is_full(const LsPull *pull, const LsPulled *change)
-{
-	if (pull->reset && change->version <= pull->start.tombstone_version)
-		return false;
-	return pull->nchanges >= pull->limit;
-}
-
-/* How many changes from the cursor on can be wanted: one more than fit tells that there are more. */
-static int64
-most_wanted(const LsPull *pull)
-{
-	if (pull->reset || pull->types.type != jbvNull || pull->scope.type != jbvNull)
-		return PG_INT64_MAX;
-	return pull->limit + 1;
-}
-
-/*
- * Whether the log is the shorter way to the page: each of its changes is looked up, while all resources, of which there
- * are no more than versions, are read in a row.
- */
-static bool
-prefers_log(const LsPull *pull)
-{
-	int64 lookups = Min((int64) pull->limit, pull->start.log_version - pull->cursor);
-
 	return lookups * ROWS_PER_LOOKUP < pull->start.version;
 }
 
-/* Fills the page from one of the two sources; false where the log cannot answer. */
-static bool
-fill_page(LsPull *pull, bool use_log)
+/* How many more changes can be wanted: one more than fit tells that there are more. */
+static int64
+most_wanted(const LsPull *pull)
 {
-	LsPullCursor *cursor = ls_store_open_pull(pull->learner, pull->cursor, use_log, most_wanted(pull));
-	int64 chained = pull->cursor;
-	int64 spare = (int64) pull->limit * LOG_ROWS_PER_CHANGE;
-	bool whole = true;
-	LsPulled change;
+	if (pull->uncut > LS_FIRST_VERSION || pull->selection.scoped || pull->limit == PG_INT64_MAX)
+		return PG_INT64_MAX;
+	return pull->limit - pull->page.counted + 1;
+}
 
-	pull->nchanges = 0;
-	while (!pull->has_more && whole && ls_store_next_pulled(cursor, &change))
+/* How far the rows that were read form a chain. */
+typedef struct Chain
+{
+	bool whole; /* there was no gap, and not too much that is out of date */
+	int64 end; /* of the newest row of the log */
+	int64 seen; /* no change up to here was missed */
+	int64 spare; /* rows that may still be read */
+} Chain;
+
+/*
+ * Whether a change belongs into the page. What is outside the scope may have been in it, and is told to have left, unless
+ * it was made since, or the client holds nothing yet. Was it deleted in between, or are its lists whole again because a
+ * person replaced them, it only seems to be made since.
+ */
+static bool
+is_wanted(const LsPull *pull, LsPulled *change)
+{
+	const LsType *type;
+
+	if (!change->current || change->version <= pull->after)
+		return false;
+	if (ls_select_has(&pull->selection, change))
+		return true;
+	if (pull->by_version || pull->after == LS_FIRST_VERSION)
+		return false;
+	type = ls_store_type(change->type);
+	change->left =
+		change->created_version <= pull->after || change->was_deleted || (type != NULL && type->rule->has_lists);
+	return change->left;
+}
+
+/* Brings the wanted ones among rows to the array's beginning; how many they are. */
+static int
+select_changes(const LsPull *pull, LsPulled *rows, int count, Chain *chain)
+{
+	int selected = 0;
+
+	for (int i = 0; i < count && chain->whole; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (use_log)
-		{
-			whole = change.prev_version <= chained && spare-- > 0;
-			chained = Max(chained, change.log_version);
-		}
-		if (!whole || !change.current || change.version <= pull->cursor || !is_selected(pull, &change))
-			continue;
-		if (is_full(pull, &change))
-			pull->has_more = true;
-		else
-			add_change(pull, &change);
+		chain->whole = rows[i].prev_version <= chain->end && chain->spare-- > 0;
+		if (!chain->whole)
+			break;
+		chain->end = Max(chain->end, rows[i].log_version);
+		chain->seen = Max(chain->seen, Max(rows[i].prev_version, rows[i].version));
+		if (is_wanted(pull, &rows[i]))
+			rows[selected++] = rows[i];
 	}
-	ls_store_close_pull(cursor);
-	return whole && (pull->has_more || !use_log || chained >= pull->start.log_version);
+	return selected;
 }
 
 /*
- * Whether the client must start anew: what it holds may contain what was deleted and forgotten since. A run that began
- * with nothing holds no such thing, and after the first page of a reset the cursor is past the horizon.
+ * Fills the page with changes after a version, from one of the two sources; how the chain of the log went. The rows are
+ * read a few at a time, and forgotten once they are printed.
  */
-static bool
-must_reset(const LsPull *pull)
+static Chain
+read_changes(LsPull *pull, int64 after, bool use_log, int64 spare)
 {
-	if (pull->epoch.data != NULL && !ls_text_equal(pull->epoch, pull->start.epoch))
-		return true;
-	if (pull->cursor > pull->start.version)
-		return !RecoveryInProgress();
-	return pull->cursor > LS_FIRST_VERSION && pull->from != LS_FIRST_VERSION &&
-		   pull->cursor < pull->start.tombstone_version;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext portion = AllocSetContextCreate(caller, "learnsync portion", ALLOCSET_DEFAULT_SIZES);
+	Chain chain = {true, after, after, spare};
+	LsPullSource *source = ls_store_open_pull(pull, after, use_log, most_wanted(pull));
+	LsPulled *rows;
+	int count;
+
+	MemoryContextSwitchTo(portion);
+	while (chain.whole && !pull->page.full &&
+		   (count = ls_store_fetch_pulled(source, (int) Min(most_wanted(pull), ROWS_AT_A_TIME), &rows)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ls_page_add(pull, rows, select_changes(pull, rows, count, &chain));
+		MemoryContextReset(portion);
+	}
+	MemoryContextSwitchTo(caller);
+	ls_store_close_pull(source);
+	MemoryContextDelete(portion);
+	return chain;
 }
 
 static void
-do_pull(LsPull *pull)
+fill_page(LsPull *pull)
 {
-	ls_store_read_pull_start(pull->learner, pull->device, &pull->start);
-	ls_device_check(&pull->start.device);
-	pull->reset = must_reset(pull);
-	if (pull->reset)
-		pull->cursor = LS_FIRST_VERSION;
-	if (pull->from > pull->cursor)
-		pull->from = LS_FIRST_VERSION; /* nobody holds more than he has seen */
-	if (pull->cursor < pull->start.version && (!prefers_log(pull) || !fill_page(pull, true)))
+	const LsPullStart *start = &pull->start;
+	int64 lookups = Min(pull->limit, start->log_version - pull->after);
+	Chain chain = {false, pull->after, pull->after, 0};
+
+	if (pull->uncut <= LS_FIRST_VERSION && prefers_log(pull, lookups))
+		chain = read_changes(pull, pull->after, true, lookups * LOG_ROWS_PER_CHANGE);
+	if (!pull->page.full && (!chain.whole || chain.end < start->log_version))
+		(void) read_changes(pull, chain.seen, false, PG_INT64_MAX);
+}
+
+/* How many changes the run will bring. */
+static int64
+count_changes(const LsPull *pull)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext portion;
+	LsPullSource *source;
+	LsPulled *rows;
+	int64 selected = 0;
+	int count;
+
+	if (!pull->selection.scoped)
+		return ls_store_count_changes(pull, pull->after);
+	portion = AllocSetContextCreate(caller, "learnsync portion", ALLOCSET_DEFAULT_SIZES);
+	source = ls_store_open_pull(pull, pull->after, false, PG_INT64_MAX);
+	MemoryContextSwitchTo(portion);
+	while ((count = ls_store_fetch_pulled(source, ROWS_AT_A_TIME, &rows)) > 0)
 	{
-		pull->has_more = false;
-		(void) fill_page(pull, false);
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < count; i++)
+			selected += is_wanted(pull, &rows[i]);
+		MemoryContextReset(portion);
+	}
+	MemoryContextSwitchTo(caller);
+	ls_store_close_pull(source);
+	MemoryContextDelete(portion);
+	return selected;
+}
+
+/* What the client is to store: where the page ended and, unless the run is over, the run. */
+static void
+move_cursor(LsPull *pull)
+{
+	LsCursor *cursor = &pull->cursor;
+
+	if (pull->idle)
+		return;
+	cursor->position = pull->page.full ? pull->page.last : Max(cursor->position, pull->start.version);
+	if (!pull->page.full && !pull->behind)
+		*cursor = ls_cursor_at(cursor, cursor->position, cursor->life);
+}
+
+/* The version up to which everything was delivered with this page. */
+static int64
+delivered_version(const LsPull *pull)
+{
+	if (!pull->by_version)
+		return pull->cursor.position;
+	if (pull->idle)
+		return pull->after;
+	return pull->page.full ? Max(pull->page.last, pull->uncut) : Max(pull->start.version, pull->after);
+}
+
+static void
+print_bool(StringInfo out, const char *name, bool value)
+{
+	appendStringInfo(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+/* What an answer has beside its changes. */
+static void
+print_frame(const LsPull *pull, StringInfo out)
+{
+	appendStringInfoString(out, ",\"syncVersion\":");
+	ls_json_print_int(out, delivered_version(pull));
+	appendStringInfoString(out, ",\"epoch\":");
+	ls_json_print_text(out, pull->start.epoch);
+	if (!pull->by_version)
+	{
+		appendStringInfoString(out, ",\"cursor\":");
+		ls_json_print_text(out, ls_cursor_print(&pull->cursor));
+	}
+	print_bool(out, "hasMore", pull->page.full);
+	print_bool(out, "reset", pull->reset);
+	if (pull->behind && !pull->page.full)
+		print_bool(out, "behind", true);
+	if (pull->wants_count && (pull->by_version || pull->begins))
+	{
+		appendStringInfoString(out, ",\"count\":");
+		ls_json_print_int(out, count_changes(pull));
 	}
 }
 
-static Jsonb *
+static Datum
 pull_work(LsCall *call)
 {
 	LsPull pull = {.learner = call->learner};
 
 	read_pull(&pull, call->request);
-	do_pull(&pull);
-	return ls_pull_answer(&pull);
+	ls_store_read_pull_start(pull.learner, pull.device, &pull.start);
+	ls_device_check(&pull.start.device);
+	ls_pull_start(&pull);
+	ls_page_open(&pull.page, call->outside);
+	if (!pull.idle && pull.after < pull.start.version)
+		fill_page(&pull);
+	move_cursor(&pull);
+	ls_page_end_changes(&pull.page);
+	print_frame(&pull, pull.page.text);
+	return ls_page_close(&pull.page);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_pull);

@@ -4,47 +4,84 @@
  */
 #include "postgres.h"
 
+#include "pull/pull.h"
 #include "store/store.h"
 #include "utils/builtins.h"
 
-#define FETCH_ROWS 100 /* rows taken at a time: a page rarely needs many more than its limit */
+#define MANY_CHANGES 10000 /* more than what is sorted in memory as it is */
 
-struct LsPullCursor
+struct LsPullSource
 {
 	Portal portal;
 	LsText learner;
-	bool use_log;
-	uint64 next;
-	uint64 count;
+	SPITupleTable *rows; /* those fetched last; NULL before */
 };
 
-static LsStatement read_start = {"SELECT l.version, l.log_version, l.tombstone_version, d.is_active::pg_catalog.int4,"
-								 " l.epoch::pg_catalog.text"
-								 " FROM learnsync_data.learner l LEFT JOIN learnsync_data.device d"
-								 " ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2 WHERE l.learner_id" EQ "$1",
-								 {"pg_catalog.text", "pg_catalog.text", NULL}};
+static LsStatement read_start = {
+	"SELECT l.version, l.log_version, l.tombstone_version, d.is_active::pg_catalog.int4, l.epoch::pg_catalog.text"
+	" FROM learnsync_data.learner l LEFT JOIN learnsync_data.device d ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
+	" WHERE l.learner_id" EQ "$1",
+	{"pg_catalog.text", "pg_catalog.text", NULL}};
 
-/* Each row of the log stands for as many versions as it has entries, the last being its own. */
+/* What both sources take: learner, version after which, types or NULL for all, how many at most or NULL. */
+#define ARGUMENTS                                                                                                    \
+	{                                                                                                                \
+		"pg_catalog.text", "pg_catalog.int8", "pg_catalog.text[]", "pg_catalog.int8", NULL                           \
+	}
+#define RESOURCE_COLUMNS "s.version, s.created_version, s.updated_at, s.at, s.deleted_at, s.data, s.book"
+
+/*
+ * Each row of the log stands for as many versions as it has entries, the last being its own. Only entries of the wanted
+ * types are looked up; a row without such is there still, as one of the chain.
+ */
 static LsStatement read_log = {
-	"SELECT p.prev_version, p.version, p.version OPERATOR(pg_catalog.-) p.entries OPERATOR(pg_catalog.+) e.n,"
-	" e.resource_type, e.resource_id, r.version, r.created_version, r.updated_at, r.at, r.data, r.book"
+	"SELECT p.prev_version, p.version, e.version, e.resource_type, e.resource_id, r.version, r.created_version,"
+	" r.updated_at, r.at, r.deleted_at, r.data, r.book"
 	" FROM (SELECT q.prev_version, q.version, q.resource_types, q.resource_ids,"
 	"  pg_catalog.cardinality(q.resource_types) AS entries FROM learnsync_data.push q"
 	"  WHERE q.learner_id" EQ "$1 AND q.version" GT "$2 ORDER BY q.version, q.push_no) p"
-	" LEFT JOIN LATERAL unnest(p.resource_types, p.resource_ids) WITH ORDINALITY"
-	"  AS e (resource_type, resource_id, n) ON true"
-	" LEFT JOIN LATERAL (SELECT s.version, s.created_version, s.updated_at, s.at, s.data, s.book"
-	"  FROM learnsync_data.resource s WHERE s.learner_id" EQ "$1 AND s.resource_type" EQ "e.resource_type"
-	"  AND s.resource_id" EQ "e.resource_id LIMIT 1) r ON true",
-	{"pg_catalog.text", "pg_catalog.int8", NULL}};
+	" LEFT JOIN LATERAL (SELECT x.resource_type, x.resource_id,"
+	"  p.version OPERATOR(pg_catalog.-) p.entries OPERATOR(pg_catalog.+) x.n AS version"
+	"  FROM unnest(p.resource_types, p.resource_ids) WITH ORDINALITY AS x (resource_type, resource_id, n)"
+	"  WHERE $3 IS NULL OR x.resource_type" EQ "ANY (SELECT t.name FROM pg_catalog.unnest($3) t (name))) e ON true"
+	" LEFT JOIN LATERAL (SELECT " RESOURCE_COLUMNS " FROM learnsync_data.resource s WHERE s.learner_id" EQ "$1"
+	"  AND s.resource_type" EQ "e.resource_type AND s.resource_id" EQ "e.resource_id LIMIT 1) r ON true LIMIT $4",
+	ARGUMENTS};
 
-static LsStatement read_all = {
-	"SELECT NULL::pg_catalog.int8, NULL::pg_catalog.int8, s.version, s.resource_type, s.resource_id, s.version,"
-	" s.created_version, s.updated_at, s.at, s.data, s.book FROM learnsync_data.resource s"
-	" WHERE s.learner_id" EQ "$1 AND s.version" GT "$2 ORDER BY s.version LIMIT $3",
-	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", NULL}};
+/* What the resources themselves say: of all types, or of the wanted ones. */
+#define ALL_CHANGES(columns)                                                                                         \
+	"SELECT " columns " FROM learnsync_data.resource y WHERE y.learner_id" EQ "$1 AND y.version" GT "$2"             \
+	" AND $3 IS NULL"
+#define SOME_CHANGES(columns)                                                                                        \
+	"SELECT z.* FROM pg_catalog.unnest($3) t (name) CROSS JOIN LATERAL (SELECT " columns                             \
+	" FROM learnsync_data.resource y WHERE y.learner_id" EQ "$1 AND y.resource_type" EQ "t.name"                     \
+	" AND y.version" GT "$2 OFFSET 0) z"
 
-/* A learner who never pushed is at the first version. */
+#define IN_ORDER(changes)                                                                                               \
+	"SELECT NULL::pg_catalog.int8, NULL::pg_catalog.int8, s.version, s.resource_type, s.resource_id, " RESOURCE_COLUMNS \
+	" FROM (" changes ") s ORDER BY s.version LIMIT $4"
+
+/*
+ * Where they may be many only their places are sorted, and those on the page read, some at a time. Found there, the
+ * learner is compared in a form that no index serves.
+ */
+#define BY_PLACE(changes)                                                                                               \
+	"SELECT NULL::pg_catalog.int8, NULL::pg_catalog.int8, s.version, s.resource_type, s.resource_id, " RESOURCE_COLUMNS \
+	" FROM (SELECT pg_catalog.array_agg(n.place) AS places"                                                             \
+	"  FROM (SELECT k.place, pg_catalog.row_number() OVER () OPERATOR(pg_catalog./) 100 AS portion"                     \
+	"   FROM (" changes " ORDER BY version LIMIT $4) k) n GROUP BY n.portion ORDER BY n.portion) p"                     \
+	" CROSS JOIN LATERAL (SELECT * FROM learnsync_data.resource x WHERE x.ctid" EQ "ANY (p.places)"                     \
+	"  AND (x.learner_id" EQ "$1) IS TRUE ORDER BY x.version) s"
+
+static LsStatement read_all = {IN_ORDER(ALL_CHANGES("y.*")), ARGUMENTS};
+static LsStatement read_some = {IN_ORDER(SOME_CHANGES("y.*")), ARGUMENTS};
+static LsStatement read_all_by_place = {BY_PLACE(ALL_CHANGES("y.ctid AS place, y.version")), ARGUMENTS};
+static LsStatement read_some_by_place = {BY_PLACE(SOME_CHANGES("y.ctid AS place, y.version")), ARGUMENTS};
+
+static LsStatement count_all = {"SELECT pg_catalog.count(*) FROM (" ALL_CHANGES("y.version") ") c", ARGUMENTS};
+static LsStatement count_some = {"SELECT pg_catalog.count(*) FROM (" SOME_CHANGES("y.version") ") c", ARGUMENTS};
+
+/* Reads learner and device; as of one who never came where there is none. */
 void
 ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start)
 {
@@ -63,66 +100,110 @@ ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start)
 	start->epoch = ls_learner_epoch(ls_store_text(0, 5));
 }
 
-/* The changes after a version, from the log or from the resources; of these not more than limit. */
-LsPullCursor *
-ls_store_open_pull(LsText learner, int64 after, bool use_log, int64 limit)
+static LsStatement *
+source_of(const LsPull *pull, int64 after, bool use_log)
 {
-	LsPullCursor *cursor = palloc0(sizeof(LsPullCursor));
-	Datum values[] = {ls_text_to_datum(learner), Int64GetDatum(after), Int64GetDatum(limit)};
+	bool by_type = pull->selection.by_type;
 
-	cursor->learner = learner;
-	cursor->use_log = use_log;
-	cursor->portal = ls_store_cursor(use_log ? &read_log : &read_all, values);
-	return cursor;
+	if (use_log)
+		return &read_log;
+	if (pull->start.version - after > MANY_CHANGES)
+		return by_type ? &read_some_by_place : &read_all_by_place;
+	return by_type ? &read_some : &read_all;
+}
+
+/* The changes of the wanted types after a version, from the log or from the resources; of these not more than limit. */
+LsPullSource *
+ls_store_open_pull(const LsPull *pull, int64 after, bool use_log, int64 limit)
+{
+	LsPullSource *source = palloc0(sizeof(LsPullSource));
+	Datum values[] = {ls_text_to_datum(pull->learner), Int64GetDatum(after), pull->selection.type_array,
+					  Int64GetDatum(limit)};
+	char nulls[] = "    ";
+
+	if (!pull->selection.by_type)
+		nulls[2] = 'n';
+	if (use_log || limit == PG_INT64_MAX)
+		nulls[3] = 'n';
+	source->learner = pull->learner;
+	source->portal = ls_store_cursor(source_of(pull, after, use_log), values, nulls, false);
+	return source;
 }
 
 /* The document and its notes, each NULL where there is none. */
 static void
-take_document(const LsPullCursor *cursor, uint64 row, LsPulled *change)
+take_document(const LsPullSource *source, uint64 row, LsPulled *change)
 {
-	LsRowKey key = {"resource", {cursor->learner, change->type, change->id}};
+	LsRowKey key = {"resource", {source->learner, change->type, change->id}};
 	bool no_data;
 	bool no_book;
-	Datum data = ls_store_value(row, 10, &no_data);
-	Datum book = ls_store_value(row, 11, &no_book);
+	Datum data = ls_store_value(row, 11, &no_data);
+	Datum book = ls_store_value(row, 12, &no_book);
 
 	change->data = no_data ? NULL : ls_store_document(&key, data);
 	change->book = no_book ? NULL : ls_store_object(&key, "book", book);
 }
 
-/* The next row; false at the end. What it points to lives until the store is closed. */
-bool
-ls_store_next_pulled(LsPullCursor *cursor, LsPulled *change)
+static void
+take_change(const LsPullSource *source, uint64 row, LsPulled *change)
 {
-	uint64 row;
+	bool isnull;
 
-	if (cursor->next == cursor->count)
-	{
-		MemoryContext caller = CurrentMemoryContext;
-
-		SPI_cursor_fetch(cursor->portal, true, FETCH_ROWS);
-		MemoryContextSwitchTo(caller);
-		cursor->next = 0;
-		cursor->count = SPI_processed;
-		if (cursor->count == 0)
-			return false;
-	}
-	row = cursor->next++;
-	change->prev_version = ls_store_int(row, 1);
-	change->log_version = ls_store_int(row, 2);
-	change->version = ls_store_int(row, 3);
-	change->type = ls_store_text(row, 4);
-	change->id = ls_store_text(row, 5);
+	*change = (LsPulled){.prev_version = ls_store_int(row, 1),
+						 .log_version = ls_store_int(row, 2),
+						 .version = ls_store_int(row, 3),
+						 .type = ls_store_text(row, 4),
+						 .id = ls_store_text(row, 5)};
 	change->current = change->type.data != NULL && ls_store_int(row, 6) == change->version;
+	if (!change->current)
+		return;
 	change->created_version = ls_store_int(row, 7);
 	change->updated_at = ls_store_time(row, 8);
 	change->at = ls_store_time(row, 9);
-	take_document(cursor, row, change);
-	return true;
+	(void) ls_store_value(row, 10, &isnull);
+	change->was_deleted = !isnull;
+	take_document(source, row, change);
+}
+
+static void
+forget_rows(LsPullSource *source)
+{
+	if (source->rows != NULL)
+		SPI_freetuptable(source->rows);
+	source->rows = NULL;
+}
+
+/* The next rows, at most so many; how many, 0 at the end. What they point to stays until the next are fetched. */
+int
+ls_store_fetch_pulled(LsPullSource *source, int count, LsPulled **changes)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	forget_rows(source);
+	SPI_cursor_fetch(source->portal, true, count);
+	MemoryContextSwitchTo(caller);
+	source->rows = SPI_tuptable;
+	count = (int) SPI_processed;
+	*changes = palloc(sizeof(LsPulled) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		take_change(source, i, &(*changes)[i]);
+	return count;
 }
 
 void
-ls_store_close_pull(LsPullCursor *cursor)
+ls_store_close_pull(LsPullSource *source)
 {
-	SPI_cursor_close(cursor->portal);
+	forget_rows(source);
+	SPI_cursor_close(source->portal);
+}
+
+/* How many resources of the wanted types changed after a version. */
+int64
+ls_store_count_changes(const LsPull *pull, int64 after)
+{
+	Datum values[] = {ls_text_to_datum(pull->learner), Int64GetDatum(after), pull->selection.type_array, (Datum) 0};
+	bool by_type = pull->selection.by_type;
+
+	(void) ls_store_read(by_type ? &count_some : &count_all, values, by_type ? "   n" : "  nn");
+	return ls_store_int(0, 1);
 }

@@ -23,7 +23,7 @@ static LsStatement find_members = {
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
 
 /*
- * In the order of the resources asked for; $5 is how many rows at most. The index by version serves both the condition
+ * In the order of the resources asked for. The index by version serves both the condition
  * that it states itself and the order, so that no plan reads the members that are not wanted.
  */
 static LsStatement read_members = {
@@ -31,8 +31,8 @@ static LsStatement read_members = {
 	" FROM unnest($2, $3, $4) WITH ORDINALITY AS k (resource_type, resource_id, after, n)"
 	" CROSS JOIN LATERAL (SELECT s.field, s.member_id, s.at, s.value FROM learnsync_data.member s"
 	"  WHERE s.learner_id" EQ "$1 AND s.resource_type" EQ "k.resource_type AND s.resource_id" EQ "k.resource_id"
-	"  AND s.version" GT "k.after AND s.version" GT "0 ORDER BY s.version) m LIMIT $5",
-	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.int8[]", "pg_catalog.int8", NULL}};
+	"  AND s.version" GT "k.after AND s.version" GT "0 ORDER BY s.version) m",
+	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.int8[]", NULL}};
 
 /* A member that an item brings again, or a total that it raises, for the stored field that may have it. */
 typedef struct Wanted
@@ -239,13 +239,13 @@ ls_store_find_members(LsPush *push)
 	MemoryContextDelete(context);
 }
 
-static uint64
-query_members(LsText learner, const LsListed *listed, int count, int64 limit, bool fresh)
+static Portal
+open_members(LsText learner, const LsListed *listed, int count, bool fresh)
 {
 	Datum *types = palloc(sizeof(Datum) * count);
 	Datum *ids = palloc(sizeof(Datum) * count);
 	Datum *after = palloc(sizeof(Datum) * count);
-	Datum values[5] = {ls_text_to_datum(learner)};
+	Datum values[4] = {ls_text_to_datum(learner)};
 
 	for (int i = 0; i < count; i++)
 	{
@@ -257,67 +257,111 @@ query_members(LsText learner, const LsListed *listed, int count, int64 limit, bo
 	values[2] = ls_store_texts(ids, count);
 	values[3] =
 		PointerGetDatum(construct_array(after, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[4] = Int64GetDatum(limit);
-	return (fresh ? ls_store_run : ls_store_read)(&read_members, values, limit == 0 ? "    n" : NULL);
+	return ls_store_cursor(&read_members, values, NULL, fresh);
 }
 
-/* Adds the rows of one resource, up to but not including end, to one of its lists. */
-static void
-complete_list(LsField *field, uint64 row, uint64 end)
+static bool
+is_list(const LsField *field)
 {
-	LsField list = *field;
-	JsonbValue value;
-	bool isnull;
-
-	ls_member_start(&list, field->nmembers + (int) (end - row));
-	for (int i = 0; i < field->nmembers; i++)
-		ls_member_append(&list, field->members[i].id, &field->members[i].value.json, field->members[i].value.at);
-	for (; row < end; row++)
-	{
-		if (!ls_text_equal(ls_store_text(row, 2), field->name))
-			continue;
-		ls_json_root(DatumGetJsonbP(ls_store_value(row, 5, &isnull)), &value);
-		ls_member_append(&list, ls_store_text(row, 3), &value, DatumGetTimestampTz(ls_store_value(row, 4, &isnull)));
-	}
-	ls_member_sort(&list);
-	*field = list;
+	return field->rule->shape == LS_SHAPE_LIST && field->members != NULL;
 }
 
+/* Gives a state's lists arrays of their own, to which members can be added. */
 static void
-complete_state(LsState *state, uint64 row, uint64 end)
+start_lists(LsState *state)
 {
 	for (int i = 0; i < state->nfields; i++)
 	{
-		if (state->fields[i].rule->shape == LS_SHAPE_LIST && state->fields[i].members != NULL)
-			complete_list(&state->fields[i], row, end);
+		LsField *field = &state->fields[i];
+		LsField list = *field;
+
+		if (!is_list(field))
+			continue;
+		ls_member_start(&list, field->nmembers);
+		for (int j = 0; j < field->nmembers; j++)
+			ls_member_append(&list, field->members[j].id, &field->members[j].value.json, field->members[j].value.at);
+		*field = list;
+	}
+}
+
+static void
+sort_lists(LsState *state)
+{
+	for (int i = 0; i < state->nfields; i++)
+	{
+		if (is_list(&state->fields[i]))
+			ls_member_sort(&state->fields[i]);
+	}
+}
+
+/* Adds a row to the list that it belongs to, if there is one; answers its size. What it points to is copied. */
+static int64
+add_listed(LsState *state, uint64 row)
+{
+	LsField *field = ls_state_field(state, ls_store_text(row, 2));
+	JsonbValue value;
+	Jsonb *json;
+	bool isnull;
+
+	if (field == NULL || !is_list(field))
+		return 0;
+	json = DatumGetJsonbPCopy(ls_store_value(row, 5, &isnull));
+	ls_json_root(json, &value);
+	ls_member_append(field, ls_text_datum(ls_text_to_datum(ls_store_text(row, 3))), &value,
+					 DatumGetTimestampTz(ls_store_value(row, 4, &isnull)));
+	return VARSIZE(json);
+}
+
+/* Lists on their way into their states. */
+typedef struct Listing
+{
+	LsListed *listed;
+	int place; /* the state that the rows belong to; -1 before the first */
+	LsListRoom room; /* what is left of it */
+	bool full; /* that state has more than there is room for */
+} Listing;
+
+static void
+add_rows(Listing *listing, uint64 count)
+{
+	for (uint64 row = 0; row < count && !listing->full; row++)
+	{
+		int place = (int) ls_store_int(row, 1) - 1;
+
+		CHECK_FOR_INTERRUPTS();
+		if (place != listing->place)
+		{
+			if (listing->place >= 0)
+				sort_lists(listing->listed[listing->place].state);
+			start_lists(listing->listed[place].state);
+			listing->place = place;
+		}
+		listing->room.members--;
+		listing->room.bytes -= add_listed(listing->listed[place].state, row);
+		listing->full = place >= listing->room.at_least && (listing->room.members < 0 || listing->room.bytes < 0);
 	}
 }
 
 /*
  * Completes the lists of states with the stored members of versions after the wanted ones, as the calling statement
- * sees them or, fresh, as they are now. Answers how many states are complete: all where limit is 0, else as many as
- * have at most so many members together, and at least the first.
+ * sees them or, fresh, as they are now. Answers how many states are complete: as many as there is room for.
  */
 int
-ls_store_complete_lists(LsText learner, LsListed *listed, int count, int64 limit, bool fresh)
+ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, bool fresh)
 {
-	uint64 rows = query_members(learner, listed, count, limit == 0 ? 0 : limit + 1, fresh);
-	uint64 start = 0;
+	MemoryContext caller = CurrentMemoryContext;
+	Portal portal = open_members(learner, listed, count, fresh);
+	Listing listing = {.listed = listed, .place = -1, .room = room};
 
-	if (limit > 0 && rows > limit)
+	do
 	{
-		count = (int) ls_store_int(rows - 1, 1) - 1;
-		if (count == 0)
-			return ls_store_complete_lists(learner, listed, 1, 0, fresh);
-	}
-	for (int i = 0; i < count; i++)
-	{
-		uint64 end = start;
-
-		while (end < rows && ls_store_int(end, 1) == i + 1)
-			end++;
-		complete_state(listed[i].state, start, end);
-		start = end;
-	}
-	return count;
+		SPI_cursor_fetch(portal, true, LS_MEMBER_PORTION);
+		MemoryContextSwitchTo(caller);
+		add_rows(&listing, SPI_processed);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0 && !listing.full);
+	SPI_cursor_close(portal);
+	if (listing.place >= 0 && !listing.full)
+		sort_lists(listing.listed[listing.place].state);
+	return listing.full ? listing.place : count;
 }

@@ -239,16 +239,16 @@ push_events(LsCall *call, const LsChannel *channel)
 	return ls_json_encode(&answer);
 }
 
-static Jsonb *
+static Datum
 progress_work(LsCall *call)
 {
-	return push_events(call, &progress_channel);
+	return JsonbPGetDatum(push_events(call, &progress_channel));
 }
 
-static Jsonb *
+static Datum
 completion_work(LsCall *call)
 {
-	return push_events(call, &completion_channel);
+	return JsonbPGetDatum(push_events(call, &completion_channel));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_progress);

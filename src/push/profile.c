@@ -81,7 +81,7 @@ push_activities(LsCall *call, const JsonbValue *request)
 }
 
 /* A batch by a backend, which names the learner; the request may name the profile again. */
-static Jsonb *
+static Datum
 service_work(LsCall *call)
 {
 	JsonbValue request;
@@ -91,11 +91,11 @@ service_work(LsCall *call)
 	profile = ls_request_text(&request, "profile_id", false);
 	if (profile.data != NULL && !ls_text_equal(profile, call->learner))
 		ls_request_refuse("profile_id", "must be the learner");
-	return push_activities(call, &request);
+	return JsonbPGetDatum(push_activities(call, &request));
 }
 
 /* A batch by a learner, for themselves or for a profile of theirs. */
-static Jsonb *
+static Datum
 learner_work(LsCall *call)
 {
 	JsonbValue request;
@@ -107,7 +107,7 @@ learner_work(LsCall *call)
 		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("profile not found"),
 						errdetail("The caller has no profile \"%s\".", ls_text_string(profile))));
 	call->learner = profile;
-	return push_activities(call, &request);
+	return JsonbPGetDatum(push_activities(call, &request));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_progress_batch);

@@ -38,6 +38,9 @@ read_envelope(LsPush *push, Jsonb *json)
 	push->device_name = ls_request_text(&request, "deviceName", false);
 	push->cursor = ls_request_cursor(&request, "lastSyncVersion");
 	push->epoch = ls_request_text(&request, "epoch", false);
+	push->bookmark = ls_cursor_read(&request);
+	if (push->bookmark.given)
+		push->cursor = push->bookmark.position;
 	push->dry_run = ls_request_bool(&request, "dryRun");
 	push->atomic = ls_request_bool(&request, "atomic");
 	if (!ls_json_get(&request, "metadata", &push->metadata))
@@ -130,17 +133,17 @@ answer_push(LsCall *call, bool retry)
 	return ls_push_answer(&push);
 }
 
-static Jsonb *
+static Datum
 push_work(LsCall *call)
 {
-	return answer_push(call, false);
+	return JsonbPGetDatum(answer_push(call, false));
 }
 
 /* The work of a push that the server makes itself. */
-Jsonb *
+Datum
 ls_push_retry(LsCall *call)
 {
-	return answer_push(call, true);
+	return JsonbPGetDatum(answer_push(call, true));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_push);

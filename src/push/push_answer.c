@@ -97,7 +97,18 @@ complete_conflicts(LsPush *push)
 			listed[count++] = (LsListed){resource->type->name, resource->id, 0, &resource->state};
 	}
 	if (count > 0)
-		(void) ls_store_complete_lists(push->learner.id, listed, count, 0, true);
+		(void) ls_store_complete_lists(push->learner.id, listed, count, LS_ALL_LISTS, true);
+}
+
+/* What the device is to store in place of its cursor. */
+static LsText
+new_cursor(const LsPush *push)
+{
+	LsCursor cursor = push->bookmark;
+
+	if (push->safe_version != cursor.position || ls_push_is_foreign(push))
+		cursor = ls_cursor_at(&cursor, push->safe_version, ls_cursor_life(push->learner.id, push->learner.epoch));
+	return ls_cursor_print(&cursor);
 }
 
 Jsonb *
@@ -129,6 +140,8 @@ ls_push_answer(LsPush *push)
 	if (ls_push_is_foreign(push))
 		ls_json_put(&answer, "reset", ls_json_bool(true));
 	ls_json_put(&answer, "syncVersion", ls_json_int(push->safe_version));
+	if (push->bookmark.given)
+		ls_json_put(&answer, "cursor", ls_json_text(new_cursor(push)));
 	ls_json_put(&answer, "syncedItems", synced);
 	ls_json_put(&answer, "serverTimestamp", ls_json_stamp(push->now));
 	return ls_json_encode(&answer);

@@ -254,13 +254,16 @@ abort_others(LsPush *push)
 bool
 ls_push_is_foreign(const LsPush *push)
 {
+	if (push->bookmark.given)
+		return push->bookmark.life != ls_cursor_life(push->learner.id, push->learner.epoch) ||
+			   ls_cursor_is_ahead(&push->bookmark, push->learner.version);
 	return push->cursor > push->learner.version ||
 		   (push->epoch.data != NULL && !ls_text_equal(push->epoch, push->learner.epoch));
 }
 
 /*
  * What the device may store as its pull cursor without skipping anything: all of this push where it had seen all
- * before, else what it had seen; nothing where it does not say, as its name proves nothing. Versions since the newest
+ * before, and is in no run of pages, else what it had seen; nothing where it does not say, as its name proves nothing. Versions since the newest
  * push are those of events, which no pull delivers.
  */
 static int64
@@ -268,7 +271,9 @@ safe_version(const LsPush *push)
 {
 	if (push->cursor < 0 || ls_push_is_foreign(push))
 		return LS_FIRST_VERSION;
-	return push->cursor >= push->learner.log_version && !push->dry_run ? push->version : push->cursor;
+	if (push->cursor < push->learner.log_version || push->dry_run || push->bookmark.newest > 0)
+		return push->cursor;
+	return push->version;
 }
 
 /* Decides the first so many items from the stored states on; can be called again after more were refused. */

@@ -104,7 +104,7 @@ void
 ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *result)
 {
 	Datum values[] = {ls_text_to_datum(learner), TimestampTzGetDatum(since)};
-	Portal portal = ls_store_cursor(&export_statements, values);
+	Portal portal = ls_store_cursor(&export_statements, values, NULL, false);
 	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "learnsync export", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller;
 	bool nulls[1] = {false};

@@ -259,14 +259,14 @@ do_resolve(Resolve *resolve)
 	return answer_resolve(resolve, resource);
 }
 
-static Jsonb *
+static Datum
 resolve_work(LsCall *call)
 {
 	Resolve resolve = {.force = false};
 
 	ls_push_start(&resolve.push, call, &ls_push_channel);
 	read_request(&resolve, call->request);
-	return do_resolve(&resolve);
+	return JsonbPGetDatum(do_resolve(&resolve));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_resolve);

@@ -133,16 +133,16 @@ set_active(const LsCall *call, bool active)
 	return ls_json_encode(&answer);
 }
 
-static Jsonb *
+static Datum
 activate(LsCall *call)
 {
-	return set_active(call, true);
+	return JsonbPGetDatum(set_active(call, true));
 }
 
-static Jsonb *
+static Datum
 deactivate(LsCall *call)
 {
-	return set_active(call, false);
+	return JsonbPGetDatum(set_active(call, false));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_sync_devices);

@@ -124,7 +124,7 @@ server_documents(LsText learner, uint64 count)
 			listed[nlisted++] = (LsListed){type->name, ls_store_text(i, 4), 0, &states[i]};
 	}
 	if (nlisted > 0)
-		(void) ls_store_complete_lists(learner, listed, nlisted, 0, false);
+		(void) ls_store_complete_lists(learner, listed, nlisted, LS_ALL_LISTS, false);
 	SPI_tuptable = conflicts;
 	for (uint64 i = 0; i < count; i++)
 	{

@@ -412,13 +412,16 @@ ls_store_run_latest(LsStatement *statement, const Datum *values)
 	return run_latest(statement, values, false);
 }
 
-/* A cursor over a reader's query, for results of which only the beginning may be wanted. */
+/*
+ * A cursor over a query of which only the beginning may be wanted, or not all at once: with the calling statement's
+ * snapshot or, fresh, with one of its own.
+ */
 Portal
-ls_store_cursor(LsStatement *statement, const Datum *values)
+ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, bool fresh)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	int level = begin_planning(statement);
-	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, NULL, true);
+	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, nulls, !fresh);
 
 	end_planning(statement, level);
 	MemoryContextSwitchTo(caller);

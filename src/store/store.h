@@ -40,7 +40,7 @@ extern uint64 ls_store_run(LsStatement *statement, const Datum *values, const ch
 extern uint64 ls_store_read(LsStatement *statement, const Datum *values, const char *nulls);
 extern uint64 ls_store_read_latest(LsStatement *statement, const Datum *values);
 extern uint64 ls_store_run_latest(LsStatement *statement, const Datum *values);
-extern Portal ls_store_cursor(LsStatement *statement, const Datum *values);
+extern Portal ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, bool fresh);
 extern Datum ls_store_value(uint64 row, int column, bool *isnull);
 extern int64 ls_store_int(uint64 row, int column);
 extern TimestampTz ls_store_time(uint64 row, int column);

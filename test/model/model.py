@@ -8,7 +8,6 @@ from merge import BUILT_IN, Refused, State, apply, document
 from values import ANY, order
 
 MAX_CLOCK_SKEW = 5 * 60 * 1_000_000
-PAGE = 500
 
 
 @dataclass
@@ -59,6 +58,7 @@ class Receipt:
 @dataclass
 class Learner:
     version: int = 1
+    horizon: int = 1  # the greatest version of what was deleted and is forgotten
     resources: dict = field(default_factory=dict)  # (type, id) -> Resource
     ledger: dict = field(default_factory=dict)     # identity -> Receipt
     failed: dict = field(default_factory=dict)     # identity -> (code, retry_count)
@@ -90,6 +90,8 @@ class Server:
     def __init__(self, types=()):
         self.types = {**BUILT_IN, **dict(types)}
         self.learners = {}
+        self.cursors = {}  # text -> what it stands for
+        self.epochs = {}  # learner -> the epoch of the learner's cursors, as the server named it
         self.tokens = {}
 
     def token(self, kind, identity):
@@ -110,10 +112,12 @@ class Server:
         if not dry_run:
             self.learners[learner_id] = learner
         after = before if dry_run else learner.version
-        safe = self.safe_version(request, before, after)
+        foreign = self.is_foreign(learner_id, request, before)
+        safe = 1 if foreign else self.safe_version(request, before, after)
         if not dry_run:
             learner.devices[request["deviceId"]] = max(safe, learner.devices.get(request["deviceId"], 1))
-        return push_answer(entries, learner, safe, request.get("lastSyncVersion", 0) > before)
+        answer = push_answer(entries, learner, safe, self.epochs.get(learner_id), foreign)
+        return {**answer, "cursor": ANY} if request.get("cursor") is not None else answer
 
     def push_flat(self, learner_id, channel, request, now):
         """A request of another kind: each of its runs is a push."""
@@ -170,29 +174,32 @@ class Server:
 
     def safe_version(self, request, before, after):
         """What the device may take as its cursor; nothing where it sent none, as its name proves nothing."""
+        sent = self.cursors.get(request.get("cursor"))
+        if sent is not None:
+            return after if sent.position == before and sent.run is None else sent.position
         cursor = max(int(request.get("lastSyncVersion", 1)), 1)
-        if "lastSyncVersion" not in request:
-            return 1
-        if cursor == before:
-            return after
-        return cursor if cursor < before else 1
+        return after if cursor == before and "lastSyncVersion" in request else cursor
 
-    # pull
+    def is_foreign(self, learner_id, request, before):
+        """Whether the cursor that a push sent is of another life, or of another history."""
+        epoch = self.epochs.get(learner_id)
+        sent = self.cursors.get(request.get("cursor"))
+        if sent is not None:
+            return sent.life != (learner_id, epoch) or sent.position > before
+        return int(request.get("lastSyncVersion", 0)) > before or request.get("epoch", epoch) != epoch
 
-    def pull(self, learner_id, request):
-        learner = self.learners.get(learner_id) or Learner()
-        cursor = max(int(request["lastSyncVersion"]), 1)
-        known = max(int(request["from"]), 1) if "from" in request else None
-        known = 1 if known is not None and known > cursor else known
-        types = request.get("resourceTypes")
-        matching = sorted((resource for resource in learner.resources.values()
-                           if resource.version > cursor and (types is None or resource.type in types)),
-                          key=lambda resource: resource.version)
-        page = matching[:int(request.get("limit", PAGE))]
-        more = len(matching) > len(page)
-        return {"changes": [pulled_change(resource, cursor, known) for resource in page],
-                "syncVersion": page[-1].version if more else learner.version,
-                "epoch": ANY, "hasMore": more, "reset": False}
+    # what happens to a learner beside pushes
+
+    def forget_tombstones(self, learner_id):
+        """What was deleted is forgotten; cursors up to the last of it are no good any more."""
+        learner = self.learners.setdefault(learner_id, Learner())
+        for key, resource in list(learner.resources.items()):
+            if not resource.state.exists:
+                learner.horizon = max(learner.horizon, resource.version)
+                del learner.resources[key]
+
+    def start_anew(self, learner_id):
+        self.learners[learner_id] = Learner()
 
 
 def change_resource(learner, resource, change, before):
@@ -221,14 +228,14 @@ def abort(learner, entries):
             entry.failure, entry.duplicate = Refused("aborted", ANY, retryable=True), False
 
 
-def push_answer(entries, learner, safe, reset):
+def push_answer(entries, learner, safe, epoch, reset):
     return {
         **({"reset": True} if reset else {}),
         "syncedItems": [entry.id for entry in entries if entry.status() == "synced"],
         "failedItems": [failed_item(entry) for entry in entries if entry.failure],
         "conflicts": [conflict(entry, learner) for entry in entries if entry.status() == "conflict"],
         "results": [result(entry, learner) for entry in entries],
-        "syncVersion": safe, "epoch": ANY, "serverTimestamp": ANY}
+        "syncVersion": safe, "epoch": epoch or ANY, "serverTimestamp": ANY}
 
 
 def failed_item(entry):
@@ -237,8 +244,9 @@ def failed_item(entry):
 
 
 def current(entry, learner):
+    """The item's resource as it is now; one without a version where it is forgotten."""
     resource = entry.receipt.resource
-    return learner.resources[resource.type, resource.id]
+    return learner.resources.get((resource.type, resource.id)) or Resource(resource.type, resource.id, resource.rule)
 
 
 def conflict(entry, learner):
@@ -255,7 +263,7 @@ def result(entry, learner):
     resource = current(entry, learner)
     answer = {"id": entry.id, "status": entry.status(), "duplicate": entry.duplicate, "resourceType": resource.type,
               "resourceId": resource.id, "version": entry.receipt.version}
-    if entry.duplicate and resource.version != entry.receipt.version:
+    if entry.duplicate and resource.version > entry.receipt.version:
         answer["serverVersion"] = resource.version
     return answer
 
@@ -265,15 +273,3 @@ def lists_of(rule):
     if rule["policy"] != "merge":
         return []
     return [name for name, spec in rule.get("fields", {}).items() if spec.get("merge") == "union"]
-
-
-def pulled_change(resource, cursor, known):
-    """One change of a pull for a device that holds all up to known, None where it does not say."""
-    shown = resource.document()
-    change = {"resourceType": resource.type, "resourceId": resource.id, "version": resource.version, "serverTimestamp": ANY,
-              "operation": "create" if resource.created > (cursor if known is None else known) else "update", "data": shown}
-    if shown is None:
-        change.update(operation="delete", data={})
-    elif known is not None and resource.created <= known and resource.lists():
-        change.update(data=resource.delta(known), delta=True)
-    return change

@@ -78,8 +78,15 @@ class Psql:
 
     def call(self, function, learner, request):
         """The answer of learnsync.FUNCTION(learner, request)."""
-        lines = self.ask(f"SELECT learnsync.{function}({quote(learner)}, {quote(dump(request))}::jsonb);")
-        return parse("\n".join(lines))
+        return parse(self.text(function, learner, request))
+
+    def text(self, function, learner, request, max_answer_bytes=None):
+        """The same as it is printed."""
+        call = f"SELECT learnsync.{function}({quote(learner)}, {quote(dump(request))}::jsonb);"
+        if max_answer_bytes is not None:
+            name = "learnsync.max_answer_bytes"
+            call = f"SET {name} = {max_answer_bytes}; {call} RESET {name};"
+        return "\n".join(self.ask(call))
 
     def rows(self, query):
         """The rows of a query that gives one jsonb column."""

@@ -12,6 +12,7 @@ import custom  # noqa: E402, F401
 from items import DECK, ORDER_FREE, USER_TYPES  # noqa: E402
 from merge import LESSON_PROGRESS, Change, State, apply, document  # noqa: E402
 from model import Server  # noqa: E402
+from pages import page  # noqa: E402
 from values import dump, order, parse, parse_stamp, same, show_stamp  # noqa: E402
 from workload import Workload  # noqa: E402
 
@@ -31,7 +32,7 @@ class Case(unittest.TestCase):
         return self.server.push("l", {"deviceId": device, "items": list(items), **more}, NOW)
 
     def pull(self, cursor=1, **more):
-        return self.server.pull("l", {"deviceId": "d1", "lastSyncVersion": cursor, **more})
+        return page(self.server, "l", {"deviceId": "d1", "lastSyncVersion": cursor, **more})[0]
 
     def statuses(self, answer):
         return [(r["status"], r["version"]) for r in answer["results"]]
@@ -127,6 +128,19 @@ class Case(unittest.TestCase):
         rest = self.pull(5, **{"from": 2})
         self.assertEqual([(c["resourceId"], c["operation"]) for c in rest["changes"]], [("5", "create"), ("1", "update")])
         self.assertEqual((rest["syncVersion"], rest["hasMore"]), (7, False))
+
+    def test_below_the_horizon_a_page_starts_anew_and_reaches_it(self):
+        self.push(*(item("mastery", hour, {"competencyId": str(hour)}) for hour in range(1, 5)))
+        self.push(item("mastery", 8, {"competencyId": "2"}, operation="delete"))
+        self.push(item("mastery", 9, {"competencyId": "9"}), item("mastery", 10, {"competencyId": "10"}))
+        self.server.forget_tombstones("l")
+        for cursor in (1, 2, 5):
+            answer = self.pull(cursor, limit=1, **{"from": cursor})
+            self.assertEqual([c["resourceId"] for c in answer["changes"]], ["1", "3", "4", "9"], cursor)
+            self.assertEqual((answer["reset"], answer["syncVersion"], answer["hasMore"]), (True, 7, True))
+        answer = self.pull(7, limit=1, **{"from": 5})
+        self.assertEqual([(c["resourceId"], c["operation"]) for c in answer["changes"]], [("10", "create")])
+        self.assertFalse(answer["reset"])
 
     def test_merging_is_order_free(self):
         rng = random.Random(1)

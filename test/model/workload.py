@@ -4,6 +4,7 @@ import copy
 from decimal import Decimal
 
 from channels import Requests
+from devices import Device
 from items import BAD_FIELDS, DELETED, KEYS, ORDER_FREE, TYPES, Items
 from values import show_stamp
 
@@ -15,23 +16,11 @@ BAD_TIMES = (None, "", "now", "infinity", "2026-01-08", "2026-01-08T10:30:00", 1
              "10000-01-01T00:00:00Z", " 2026-01-08T10:30:00Z", "2026-01-08T10:30:00Zulu", "2026-01-08T10:30:00+25:00", {})
 
 
-class Device:
-    def __init__(self, name):
-        self.name = name
-        self.cursor = 0    # up to where it has seen everything
-        self.finished = 0  # the cursor at which it last finished a run of pages
-        self.batches = []
-        self.items = []
-        self.next_id = 0
-        self.documents = {}  # (type, id) -> what it holds
-        self.sent = {}  # function -> what it sent in other requests than pushes
-
-
 class Workload(Items, Requests):
     def __init__(self, rng, now):
         self.rng = rng
-        self.devices = [Device(f"phone-{n}") for n in range(3)]
-        self.reader = Device("reader")  # only pulls
+        self.devices = [Device(f"phone-{n}", rng) for n in range(3)]
+        self.reader = Device("reader", rng)  # only pulls
         start = now - 30 * DAY
         self.instants = [start + rng.randrange(20 * 24 * 60) * MINUTE + rng.randrange(3) * 1000 for _ in range(25)]
         self.instants += [instant + rng.choice((1, 400, 1001)) for instant in self.instants[:5]]
@@ -184,6 +173,10 @@ class Workload(Items, Requests):
         cursor = self.rng.choice([device.cursor] * 6 + [None, None, 0, self.rng.randint(0, int(device.cursor)), 10**6])
         if cursor is not None:
             request["lastSyncVersion"] = cursor
+        if device.habit == "cursor" and device.text is not None and self.chance(60):
+            request["cursor"] = device.text
+        if device.epoch is not None and device.habit != "careless" and self.chance(50):
+            request["epoch"] = device.epoch
         if self.chance(10):
             request.update(deviceName="Pixel 6", metadata={"appVersion": "1.2"})
         if self.chance(6):
@@ -210,30 +203,31 @@ class Workload(Items, Requests):
         return request
 
     def pull(self, device):
-        """(request, whether it belongs to the device's run of pages)."""
-        request = {"deviceId": device.name, "lastSyncVersion": device.cursor}
+        """(request, whether it belongs to the device's run of pages). Limits change from page to page."""
+        request = {"deviceId": device.name, **device.about_cursor()}
         if self.chance(60):
-            request["limit"] = self.rng.randrange(1, 6)
-        if self.chance(70):
-            request["from"] = device.finished
-            return request, True
-        if self.chance(50):
+            request["limit"] = self.rng.choice((1, 1, 2, 3, 5, 10**9))
+        if device.habit == "cursor":
+            return self.pull_on(device, request), True
+        if self.chance(80):
             return request, True
         request["lastSyncVersion"] = self.rng.randint(0, int(device.cursor))
         request["resourceTypes"] = self.rng.sample(TYPES, self.rng.randrange(1, 4))
         return request, False
 
-    def pulled(self, device, answer):
-        device.cursor = answer["syncVersion"]
-        if not answer["hasMore"]:
-            device.finished = device.cursor
+    def pull_on(self, device, request):
+        """The next page of a device that stores cursors, which at times changes what it wants to see."""
+        if self.chance(8):
+            device.selection = self.rng.choice((
+                {}, {"resourceTypes": self.rng.sample(TYPES, 3)}, {"scope": {"courseId": ["c1", "c2"]}}, {"scope": {"courseId": [None, "c1"]}},
+                {"scope": {}}, {"scope": {"courseId": ["c2"]}, "resourceTypes": ["lesson_progress", "conversation", "deck"]}))
+            request = {name: value for name, value in request.items() if name not in ("resourceTypes", "scope")}
+        if self.chance(30):
+            request["count"] = True
+        return {**request, **device.selection}
 
-    def pushed(self, device, answer):
-        """Takes over what the device learnt; an answer that lags behind its cursor teaches nothing."""
-        if answer["syncVersion"] > device.cursor:
-            if device.finished == device.cursor:
-                device.finished = answer["syncVersion"]
-            device.cursor = answer["syncVersion"]
+    def note_derived(self, answer):
+        """Remembers the ids that the server gave to conversations, to write to them again."""
         for result in answer["results"]:
             if result["status"] != "failed" and result["resourceType"] == "conversation" and len(result["resourceId"]) == 36:
                 self.derived = (self.derived + [result["resourceId"]])[-3:]

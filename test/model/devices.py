@@ -1,0 +1,78 @@
+"""Devices as clients are: how each keeps its cursor, what it sends, and what it does with pages and answers."""
+
+# How a device keeps its cursor. All of these must get to the end of a run, and hold then what the server holds.
+HABITS = {
+    "cursor": 12,    # the opaque cursor, as the docs say
+    "loop": 10,      # versions, with from and epoch
+    "cautious": 4,   # no from, so that lists come whole
+    "trusting": 4,   # no from either, and takes the cursor of every push, be it lower than its own
+    "careless": 3,   # no epoch: a second life it cannot tell from its first
+    "stubborn": 3}   # keeps its from over a reset: its lists may lack members then
+FAITHFUL = ("cursor", "loop", "cautious", "trusting")
+
+
+class Device:
+    def __init__(self, name, rng):
+        self.name = name
+        self.habit = rng.choices(list(HABITS), HABITS.values())[0]
+        self.cursor = 0    # up to where it has seen everything
+        self.text = None   # the opaque cursor
+        self.selection = {}  # what it wants to see
+        self.finished = 0  # the cursor at which it last finished a run of pages
+        self.epoch = None  # of its cursor, as pulls tell it
+        self.lives = 1     # of its learner, as long as it does not say which one it knows
+        self.batches = []
+        self.items = []
+        self.next_id = 0
+        self.documents = {}  # (type, id) -> what it holds
+        self.sent = {}  # function -> what it sent in other requests than pushes
+
+    def is_faithful(self):
+        return self.habit in FAITHFUL or (self.habit == "careless" and self.lives == 1)
+
+    def about_cursor(self):
+        """What it says of its cursor."""
+        if self.habit == "cursor":
+            return {**self.selection, **({"cursor": self.text} if self.text else {})}
+        said = {"lastSyncVersion": self.cursor}
+        if self.habit in ("loop", "careless", "stubborn"):
+            said["from"] = self.finished
+        if self.epoch is not None and self.habit != "careless":
+            said["epoch"] = self.epoch
+        return said
+
+    def takes_push(self, answer):
+        """Whether it looks at the cursor that the answer to a push gives."""
+        return self.habit != "cursor" or "cursor" in answer
+
+    def wants(self, type, document):
+        """Whether it wants to see a document."""
+        types, scope = self.selection.get("resourceTypes"), self.selection.get("scope") or {}
+        if types is not None and type not in types:
+            return False
+        return all(name in document and document[name] in values for name, values in scope.items())
+
+    def take_page(self, answer):
+        """Moves on by a page; what it held goes where that starts anew."""
+        self.text = answer.get("cursor")
+        if answer["reset"]:
+            self.documents.clear()
+        self.epoch = answer["epoch"]
+        self.cursor = answer["syncVersion"]
+        if answer["reset"] and self.habit != "stubborn":
+            self.finished = 1
+        if not answer["hasMore"]:
+            self.finished = self.cursor
+
+    def take_push(self, answer):
+        """Takes the cursor of a push; those who count versions mostly take none that lags behind their own."""
+        if self.habit == "cursor":
+            if answer.get("reset"):
+                self.documents.clear()
+            self.text = answer["cursor"]
+            self.cursor = answer["syncVersion"]
+        elif answer["syncVersion"] > self.cursor or self.habit == "trusting":
+            if self.finished == self.cursor:
+                self.finished = answer["syncVersion"]
+            self.cursor = answer["syncVersion"]
+            self.epoch = self.epoch or answer["epoch"]  # where it has none yet; another one would hide a reset
