@@ -72,6 +72,15 @@ SELECT pg_temp.push('edge', pg_temp.lesson('4', 'c', 7), pg_temp.lesson('5', 'd'
 SELECT pg_temp.forget_tombstones('edge');
 SELECT is(pg_temp.run('edge', '{"lastSyncVersion": 2, "limit": 1}'), '{"2 =5+!","1 =6"}', 'at the edge of the horizon');
 
+-- What comes next may be larger than a page.
+SELECT pg_temp.push('wide', pg_temp.lesson('1', 'a', 5), pg_temp.lesson('2', 'b', 5));
+SELECT pg_temp.push('wide', pg_temp.lesson('3', 'b', 6, operation => 'delete'));
+SELECT pg_temp.push('wide', pg_temp.lesson('4', 'c', 7, jsonb_build_object('note', repeat('x', 5000))));
+SELECT pg_temp.forget_tombstones('wide');
+SET LOCAL learnsync.max_answer_bytes = 2048;
+SELECT is(pg_temp.run('wide', '{"lastSyncVersion": 3}'), '{"1 =4+!","1 =5"}', 'with a change beyond the horizon that has no room');
+RESET learnsync.max_answer_bytes;
+
 -- A first run that was interrupted for months: what it brought may be deleted and forgotten.
 SELECT pg_temp.push('pause', pg_temp.lesson('1', 'x', 5), pg_temp.lesson('2', 'y', 5));
 SELECT is(pg_temp.pull('pause', '{"lastSyncVersion": 1, "from": 1, "limit": 1}') #>> '{changes,0,resourceId}', 'x', 'its first page');
