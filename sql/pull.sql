@@ -7,7 +7,7 @@ SELECT learnsync.setup('regress_learnsync_owner');
 
 -- The answer a line per change, without what changes from run to run.
 CREATE FUNCTION pg_temp.pull(request jsonb) RETURNS SETOF jsonb LANGUAGE sql STABLE AS $$
-    WITH answer AS MATERIALIZED (SELECT learnsync.sync_pull('ann', request)::jsonb - 'epoch' AS answer)
+    WITH answer AS MATERIALIZED (SELECT learnsync.sync_pull('ann', request)::jsonb - '{cursor,epoch}'::text[] AS answer)
     SELECT change - 'serverTimestamp' FROM answer, jsonb_array_elements(answer -> 'changes') change
     UNION ALL SELECT answer - 'changes' FROM answer $$;
 

@@ -120,13 +120,13 @@ ls_json_get_text(const JsonbValue *object, LsText key, JsonbValue *value)
 	return getKeyJsonValueFromContainer(object->val.binary.data, key.data, key.length, value) != NULL;
 }
 
-/* What a string says, or a number in its shortest spelling: ids may be either. Without data for others. */
+/* What a string says, or a number that fits in its shortest spelling: ids may be either. Without data for others. */
 LsText
 ls_json_name(const JsonbValue *value)
 {
 	if (value->type == jbvString)
 		return ls_text_of(value);
-	if (value->type == jbvNumeric)
+	if (value->type == jbvNumeric && ls_number_fits(value->val.numeric))
 		return ls_text(ls_number_text(value->val.numeric));
 	return (LsText){NULL, 0};
 }

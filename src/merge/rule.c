@@ -125,8 +125,6 @@ read_fields(LsRule *rule, const JsonbValue *json)
 		rule->fields[rule->nfields++] = (LsRuleField){.name = rule->keys[i]};
 		qsort(rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
 	}
-	if (ls_rule_field(rule, ls_text(LS_PACKED_MEMBER)) != NULL)
-		ls_rule_refuse("rule", "\"%s\" is the server's own, no field of a document", LS_PACKED_MEMBER);
 }
 
 /*
