@@ -40,6 +40,13 @@ class Item:
         return Change(self.delete, at, self.data, self.key, device)
 
 
+def named(item, name):
+    """The item, its id as the text that stands for a number."""
+    if not isinstance(item, dict) or not is_number(item.get(name)):
+        return item
+    return {**item, name: format((item[name] + 0).normalize(), "f")}
+
+
 def identity(device, item):
     """What makes two items the same item: the device's id for it, however long, else the content."""
     if not isinstance(item, dict):

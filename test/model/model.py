@@ -139,6 +139,7 @@ class Server:
 
     def take(self, learner, device, item, now, before, channel):
         """Judges one item and applies it. The channel says what identifies an item and when it is good."""
+        item = check.named(item, getattr(channel, "id", "id"))
         who = channel.identity(device, item)
         entry = Entry(item, who, self.shown_id(item, who))
         payload = channel.payload(item)
