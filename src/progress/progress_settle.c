@@ -77,7 +77,7 @@ ls_progress_sort_scores(LsContent *content)
 
 	if (content->nsorted == count)
 		return;
-	qsort(scores, count, sizeof(LsKept), compare_kept_scores);
+	ls_sort(scores, count, sizeof(LsKept), compare_kept_scores);
 	for (int i = count - 1; i >= 0; i--)
 	{
 		if (first == count ||

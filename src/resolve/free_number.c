@@ -59,7 +59,7 @@ ls_free_number(const LsRuleField *field, int64 *taken, int count, int64 *number)
 	Numbers numbers = {&field->bounds, taken, count};
 
 	if (count > 1)
-		qsort(taken, count, sizeof(int64), compare_numbers);
+		ls_sort(taken, count, sizeof(int64), compare_numbers);
 	*number = count == 0 ? 1 : taken[count - 1] == PG_INT64_MAX ? 0 : taken[count - 1] + 1;
 	if (is_free(&numbers, *number))
 		return true;

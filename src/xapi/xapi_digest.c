@@ -58,7 +58,7 @@ take_members(LsDigest *digest, const JsonbValue *list)
 	ls_json_walk(&walk, list);
 	for (int i = 0; ls_json_walk_next(&walk, NULL, &member); i++)
 		members[i] = digest_actor(&member);
-	qsort(members, count, sizeof(pg_uuid_t), compare_digests);
+	ls_sort(members, count, sizeof(pg_uuid_t), compare_digests);
 	ls_digest_text(digest, (LsText){NULL, 0});
 	ls_digest_json(digest, &number, NULL);
 	for (int i = 0; i < count; i++)
