@@ -58,5 +58,56 @@ SELECT is(pg_temp.error_of(format('SELECT learnsync.sync_resolve(%L, %L)', 'memo
     (jsonb_build_object('t', pg_temp.deep(64)), '54000 | mergedData is nested deeper than 64 | The request is wrong at "mergedData". | Limits are learnsync.max_item_bytes, learnsync.max_depth, and numbers of 400 digits that a double can hold.'),
     ('{"t": 1e131071}', '22023 | the number is beyond what a double can hold, or longer than 400 digits | The request is wrong at "mergedData.t". | Limits are learnsync.max_item_bytes, learnsync.max_depth, and numbers of 400 digits that a double can hold.')) v (merged, answer) WHERE learner_id = 'memo';
 
+-- Documents.
+CREATE FUNCTION pg_temp.size_of(learner text) RETURNS int LANGUAGE sql AS $$ SELECT max(pg_column_size(data || '{}'))::int FROM learnsync_data.resource WHERE learner_id = learner $$;
+CREATE FUNCTION pg_temp.verdicts(answer jsonb) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(COALESCE((SELECT f ->> 'code' || ' ' || (f ->> 'path') FROM jsonb_array_elements(answer -> 'failedItems') f WHERE f ->> 'id' = r ->> 'id'), r ->> 'status'), ', ' ORDER BY n) FROM jsonb_array_elements(answer -> 'results') WITH ORDINALITY x (r, n) $$;
+SELECT learnsync.define_resource_type('limits_doc', '{"key": ["k"], "stale": "ignore", "fields": {"map": {"merge": "map_latest"}, "list": {"merge": "union", "id": "id"}, "taps": {"merge": "counter"}}}');
+SELECT learnsync.define_resource_type('limits_whole', '{"key": ["k"], "policy": "client_wins"}');
+CREATE FUNCTION limits_twice(jsonb, jsonb, timestamptz, timestamptz) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('k', $1 -> 'k', 't', repeat('x', ($2 ->> 'n')::int)) $$;
+CREATE ROLE limits_team;
+ALTER FUNCTION limits_twice OWNER TO limits_team;
+SELECT learnsync.define_resource_type('limits_own', jsonb_build_object('key', '["k"]'::jsonb, 'policy', 'custom', 'function', current_schema() || '.limits_twice'));
+SET LOCAL learnsync.max_document_bytes = 10000;
+SELECT is(pg_temp.verdicts(pg_temp.push('doc', VARIADIC ARRAY(SELECT pg_temp.item(n::text, 'limits_doc', jsonb_build_object('k', 'a', 'f' || n, repeat('x', 3000))) FROM generate_series(1, 5) n))), 'synced, synced, synced, too_large data, too_large data', 'what would make the document too large fails');
+SELECT is(pg_temp.verdicts(pg_temp.push('doc', pg_temp.item('6', 'limits_doc', '{"k": "a", "f6": 6}'), pg_temp.item('7', 'limits_doc', jsonb_build_object('k', 'a', 'f7', repeat('x', 1000))), pg_temp.item('8', 'limits_doc', jsonb_build_object('k', 'b', 'f1', repeat('x', 9000))))), 'synced, too_large data, synced', 'what fits in it is taken, and so are other documents');
+SELECT cmp_ok(pg_temp.size_of('doc'), '<=', 10000, 'it stays that small');
+SELECT is((SELECT string_agg(key, ',' ORDER BY key) FROM learnsync_data.resource, jsonb_object_keys(data) key WHERE learner_id = 'doc' AND resource_id = 'a'), 'f1,f2,f3,f6,k', 'and nothing of what failed is in it');
+SELECT is((SELECT count(*) FROM learnsync_data.failed WHERE learner_id = 'doc' AND code = 'too_large' AND item IS NOT NULL), 3::bigint, 'which is recorded');
+SELECT is(pg_temp.verdicts(pg_temp.push('doc', pg_temp.item('9', 'limits_doc', jsonb_build_object('k', 'a', 'f1', repeat('y', 3000)), '{"clientTimestamp": "2026-01-08T11:00:00Z"}'))), 'synced', 'a value in the place of another');
+-- Exactly as much as there is room for, one item at a time and all at once: a map, what it loses, devices' totals.
+CREATE TEMP TABLE growth AS SELECT name, array_agg(item ORDER BY n) AS items FROM (
+    SELECT 'map' AS name, n, pg_temp.item('m' || n, 'limits_doc', jsonb_build_object('k', 'a', 'map', jsonb_build_object('big' || n % 40, repeat('x', n * 10), 'key' || n, n))) AS item FROM generate_series(1, 60) n
+    UNION ALL SELECT 'lost', n, pg_temp.item('l' || n, 'limits_doc', jsonb_build_object('k', 'a', 'map', (SELECT jsonb_object_agg('key' || i, NULL) FROM generate_series(n * 50, n * 50 + 70) i))) FROM generate_series(1, 20) n
+    UNION ALL SELECT 'whole', n, pg_temp.item('w' || n, 'limits_whole', jsonb_build_object('k', 'a', 'f', repeat('x', 900 * (12 - n)))) FROM generate_series(0, 10) n) g GROUP BY name;
+CREATE FUNCTION pg_temp.one_by_one(learner text, items jsonb[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE each jsonb; said text[];
+BEGIN
+    FOREACH each IN ARRAY items LOOP
+        said := said || pg_temp.verdicts(pg_temp.push(learner, each));
+    END LOOP;
+    RETURN array_to_string(said, ', ');
+END $$;
+CREATE TEMP TABLE grown AS SELECT name, pg_temp.verdicts(pg_temp.push(name || ' at once', VARIADIC items)) AS at_once, pg_temp.one_by_one(name || ' one by one', items) AS one_by_one FROM growth;
+SELECT is(at_once, one_by_one, name || ': at once or one by one') FROM grown;
+SELECT is(a.data::text || a.book::text, b.data::text || b.book::text, name || ': the same document') FROM grown JOIN learnsync_data.resource a ON a.learner_id = name || ' at once' JOIN learnsync_data.resource b ON b.learner_id = name || ' one by one';
+SELECT ok(at_once LIKE '%synced, too_large data%' OR at_once LIKE 'too_large data, %synced', name || ': some fit and some do not') FROM grown;
+SELECT cmp_ok(pg_temp.size_of(name || ' at once'), '<=', 10000, name || ': small enough') FROM grown;
+SELECT cmp_ok((SELECT max(pg_column_size(book || '{}')) FROM learnsync_data.resource WHERE learner_id = 'lost at once'), '<=', 40000, 'what a map lost takes its place');
+SELECT is(pg_temp.verdicts(pg_temp.push('device', pg_temp.item('1', 'limits_doc', '{"k": "a", "taps": 1}'))), 'synced', 'a total');
+SELECT is((SELECT string_agg(DISTINCT pg_temp.verdicts(learnsync.sync_push('device', jsonb_build_object('deviceId', repeat('x', 190) || n, 'items', jsonb_build_array(pg_temp.item('1', 'limits_doc', '{"k": "a", "taps": 1}'))))), '; ') FROM generate_series(1, 60) n), 'synced; too_large data', 'totals of ever new devices end as well');
+SELECT is(pg_temp.verdicts(pg_temp.push('list', VARIADIC ARRAY(SELECT pg_temp.item(n::text, 'limits_doc', jsonb_build_object('k', 'a', 'list', jsonb_build_array(jsonb_build_object('id', n, 't', repeat('x', 5000))))) FROM generate_series(1, 5) n))), 'synced, synced, synced, synced, synced', 'members of lists do not count');
+-- Other ways to a large document.
+SELECT pg_temp.push('own', pg_temp.item('1', 'limits_own', '{"k": "a"}'));
+SELECT is(pg_temp.verdicts(pg_temp.push('own', VARIADIC ARRAY(SELECT pg_temp.item('n' || n, 'limits_own', jsonb_build_object('k', 'a', 'n', n)) FROM unnest('{5000,12000,9000}'::int[]) n))), 'synced, too_large data, synced', 'a merge function');
+SELECT pg_temp.push('merged', VARIADIC ARRAY(SELECT pg_temp.item(n::text, 'limits_memo', jsonb_build_object('k', 'm', 't', n)) FROM generate_series(1, 2) n));
+SELECT is(pg_temp.error_of(format('SELECT learnsync.sync_resolve(%L, %L)', 'merged', jsonb_build_object('conflictId', conflict_id, 'resolution', 'use_merged', 'mergedData', jsonb_build_object('t', repeat('x', 10000))))), '54000 | the document would be larger than 10000 bytes | The document is wrong at "data".', 'use_merged') FROM learnsync_data.conflict WHERE learner_id = 'merged';
+SELECT is(learnsync.sync_progress('module', jsonb_build_object('events', jsonb_build_array(jsonb_build_object('idempotencyKey', 'k', 'deviceId', 'd', 'moduleId', 'm', 'progressPercent', 1, 'syncVersion', 1, 'clientTimestamp', '2026-01-08T10:00:00Z', 'note', repeat('x', 10000))))) #>> '{data,results,0,reason}', 'the document would be larger than 10000 bytes', 'a module event');
+SELECT is(learnsync.progress_batch('module', jsonb_build_object('items', jsonb_build_array(jsonb_build_object('idempotency_key', 'k', 'activity_type', 'game', 'content_id', 'c', 'meta_data', jsonb_build_object('t', repeat('x', 10000)))))) #>> '{results,0,error}', 'the document would be larger than 10000 bytes', 'an activity');
+-- One that is larger, since the limit was another, is read, and may shrink.
+SET LOCAL learnsync.max_document_bytes = 5000;
+SELECT is(octet_length(learnsync.sync_pull('doc', '{"deviceId": "z"}') #>> '{changes,1,data}') > 9000 OR octet_length(learnsync.sync_pull('doc', '{"deviceId": "z"}') #>> '{changes,0,data}') > 9000, true, 'a document that is larger already is pulled');
+SELECT is(pg_temp.verdicts(pg_temp.push('doc', pg_temp.item('10', 'limits_doc', '{"k": "a", "more": 1}', '{"clientTimestamp": "2026-01-08T12:00:00Z"}'), pg_temp.item('11', 'limits_doc', '{"k": "a", "f1": "y"}', '{"clientTimestamp": "2026-01-08T12:00:00Z"}'), pg_temp.item('12', 'limits_doc', '{"k": "a", "more": 1}', '{"clientTimestamp": "2026-01-08T12:00:00Z"}'))), 'too_large data, synced, too_large data', 'and may shrink');
+RESET learnsync.max_document_bytes;
+
 SELECT finish();
 ROLLBACK;

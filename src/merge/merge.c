@@ -72,6 +72,7 @@ replace(LsState *state, const LsState *document)
 	state->deleted_at = old.deleted_at;
 	state->at = Max(old.at, document->at);
 	state->gathers = old.gathers;
+	state->limited = old.limited;
 }
 
 static LsMerged
@@ -147,7 +148,8 @@ check_custom(const LsRule *rule, Jsonb *json, LsFailure *failure)
 	JsonbValue document;
 
 	ls_json_root(json, &document);
-	if (ls_check_document(rule, &document, &wrong))
+	if (ls_limit_check(&document, NULL, "the whole", PG_INT32_MAX, "", &wrong) &&
+		ls_check_document(rule, &document, &wrong))
 		return true;
 	return ls_fail(failure, "error", "", "merge function %s made a document in which %s",
 				   ls_text_string(rule->function), wrong.message);
@@ -203,6 +205,8 @@ take_custom(const LsRule *rule, LsState *state, const LsState *incoming, LsFailu
 		return (LsMerged){LS_SERVER_WINS, false};
 	if (kept && incoming->at <= state->at)
 		return (LsMerged){LS_SYNCED, false};
+	if (!ls_state_fits(state, &document, failure))
+		return (LsMerged){LS_FAILED, false};
 	document.at = incoming->at;
 	replace(state, &document);
 	return (LsMerged){LS_SYNCED, true};
@@ -210,10 +214,12 @@ take_custom(const LsRule *rule, LsState *state, const LsState *incoming, LsFailu
 
 /* Joins a whole document to a stored one. */
 static LsMerged
-merge_documents(const LsRule *rule, LsState *state, const LsState *document, LsFailure *failure)
+merge_documents(const LsRule *rule, LsState *state, LsState *document, LsFailure *failure)
 {
 	int content;
 
+	if (!ls_state_fits(state, document, failure))
+		return (LsMerged){LS_FAILED, false};
 	if (!state->exists)
 	{
 		replace(state, document);
@@ -266,7 +272,8 @@ apply_delete(LsState *state, const LsChange *change)
 {
 	if (state->exists && change->at < state->at)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
-	*state = (LsState){.gathers = state->gathers, .at = change->at, .deleted_at = change->at};
+	*state =
+		(LsState){.gathers = state->gathers, .limited = state->limited, .at = change->at, .deleted_at = change->at};
 	return (LsMerged){LS_SYNCED, true};
 }
 

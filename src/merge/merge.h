@@ -142,6 +142,8 @@ typedef struct LsMember
 	ItemPointerData place; /* where the row of a member or total is stored; unused where there is none */
 } LsMember;
 
+#define LS_STATE_ROOM 2 /* so many times what a part of jsonb takes is more than it can take in another place */
+
 /* One field of a state. */
 typedef struct LsField
 {
@@ -161,6 +163,8 @@ typedef struct LsState
 	bool exists; /* there is a document; false for absent and deleted ones */
 	bool shared; /* its fields belong to another state, which must stay as it is */
 	bool gathers; /* joins add to lists and maps, and ls_state_settle sorts these once for all */
+	bool limited; /* joins make no document that is larger than learnsync.max_document_bytes */
+	int64 bytes; /* more than the document takes, lists' members apart; nothing while there is none */
 	TimestampTz at; /* the greatest order instant merged in */
 	TimestampTz deleted_at; /* items up to here are deleted; LS_NO_TIME if never */
 	int nfields; /* in jsonb's key order */
@@ -281,6 +285,9 @@ extern LsState ls_state_lift(const LsRule *rule, const LsChange *change);
 extern bool ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure) pg_attribute_nonnull(4);
 extern bool ls_state_is_bounded(const LsState *state, LsFailure *failure) pg_attribute_nonnull(2);
 extern void ls_state_settle(LsState *state);
+
+/* state_size.c */
+extern bool ls_state_fits(const LsState *before, LsState *after, LsFailure *failure) pg_attribute_nonnull(3);
 
 /* merge.c */
 extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)

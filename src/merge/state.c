@@ -63,6 +63,7 @@ ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book)
 	ls_json_root(document, &json);
 	if (book != NULL)
 		ls_json_root(book, &notes);
+	state->bytes = ((int64) VARSIZE(document) + (book != NULL ? VARSIZE(book) : 0)) * LS_STATE_ROOM;
 	load_fields(rule, state, &json, book != NULL ? &notes : NULL, false);
 }
 
@@ -160,10 +161,20 @@ ls_state_pack(const LsState *state)
 LsField *
 ls_state_field(const LsState *state, LsText name)
 {
-	for (int i = 0; i < state->nfields; i++)
+	int low = 0;
+	int high = state->nfields;
+
+	while (low < high)
 	{
-		if (ls_text_equal(state->fields[i].name, name))
-			return &state->fields[i];
+		int middle = (low + high) / 2;
+		int order = ls_text_compare_keys(name, state->fields[middle].name);
+
+		if (order == 0)
+			return &state->fields[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
 	}
 	return NULL;
 }

@@ -6,7 +6,10 @@
 
 #include "merge/merge.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
+
+#define COMPUTED_BYTES 48 /* more than a field takes that the server fills in */
 
 /* Walks an item's data in key order. */
 typedef struct Incoming
@@ -109,11 +112,22 @@ set_stored(const LsRule *rule, LsState *state, const LsChange *change)
 		qsort(state->fields, state->nfields, sizeof(LsField), compare_fields);
 }
 
+/* More than what an item says can take: its data, its keys, and what the server computes. */
+static int64
+most_bytes(const LsRule *rule, const LsChange *change)
+{
+	int64 bytes = ls_json_bytes(&change->data) + (rule->nfields + 2) * COMPUTED_BYTES;
+
+	for (int i = 0; i < rule->nkeys; i++)
+		bytes += change->keys[i].length;
+	return bytes * LS_STATE_ROOM;
+}
+
 /* What a valid item says, as a state of its own. Rule and item are walked side by side, both being in key order. */
 LsState
 ls_state_lift(const LsRule *rule, const LsChange *change)
 {
-	LsState state = {.exists = true, .at = change->at, .deleted_at = LS_NO_TIME};
+	LsState state = {.exists = true, .at = change->at, .deleted_at = LS_NO_TIME, .bytes = most_bytes(rule, change)};
 	Incoming incoming = {JsonbIteratorInit(change->data.val.binary.data)};
 	int r = 0;
 
@@ -257,6 +271,47 @@ drop_joined(LsState *joined, const LsState *state)
 	pfree(joined->fields);
 }
 
+/* The map that two come to, beside them. */
+static void
+join_aside(LsField *field, const LsField *other)
+{
+	if (field->members == NULL)
+		*field = *other;
+	else
+		(void) ls_member_join(field, other);
+}
+
+/*
+ * Whether the document that a join comes to is small enough. What is gathered, and is still as it was, is joined aside
+ * for that.
+ */
+static bool
+fits(LsState *joined, const LsState *state, const LsState *other, LsFailure *failure)
+{
+	MemoryContext aside = AllocSetContextCreate(CurrentMemoryContext, "learnsync join", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(aside);
+	LsState whole = *joined;
+	bool fit;
+
+	whole.fields = palloc(sizeof(LsField) * Max(joined->nfields, 1));
+	for (int i = 0; i < joined->nfields; i++)
+	{
+		LsField *field = &whole.fields[i];
+		const LsField *new = NULL;
+
+		*field = joined->fields[i];
+		if (field->rule->shape == LS_SHAPE_MAP)
+			new = ls_state_field(other, field->name);
+		if (new != NULL &&new->members != NULL &&new->members != field->members)
+			join_aside(field, new);
+	}
+	MemoryContextSwitchTo(caller);
+	fit = ls_state_fits(state, &whole, failure);
+	joined->bytes = whole.bytes;
+	MemoryContextDelete(aside);
+	return fit;
+}
+
 /* Sorts what joins have gathered. */
 void
 ls_state_settle(LsState *state)
@@ -276,9 +331,14 @@ bool
 ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure)
 {
 	LsState joined = *state;
+	bool is_near; /* to the limit: what a join comes to must be known before anything is joined in place */
 
+	joined.bytes += other->bytes;
+	is_near = state->limited && joined.bytes > learnsync_max_document_bytes;
+	if (is_near)
+		ls_state_settle(state);
 	*changed = false;
-	if (!join_fields(&joined, state, other, changed, failure))
+	if (!join_fields(&joined, state, other, changed, failure) || (is_near && !fits(&joined, state, other, failure)))
 	{
 		drop_joined(&joined, state);
 		return false;

@@ -184,6 +184,7 @@ start_over(LsPush *push)
 	{
 		push->resources[i]->state = push->resources[i]->stored;
 		push->resources[i]->state.shared = push->resources[i]->state.gathers = true;
+		push->resources[i]->state.limited = true;
 		push->resources[i]->new_version = 0;
 	}
 	for (int i = 0; i < push->nitems; i++)

@@ -65,7 +65,7 @@ find_conflict(Resolve *resolve)
 static void
 refuse_data(const LsFailure *failure)
 {
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", failure->message),
+	ereport(ERROR, (errcode(ls_fail_sqlstate(failure)), errmsg("%s", failure->message),
 					errdetail("The document is wrong at \"%s\".", failure->path)));
 }
 
@@ -177,7 +177,7 @@ decide(Resolve *resolve, LsResource *resource)
 	bool changed;
 
 	*state = resource->stored;
-	state->shared = true;
+	state->shared = state->limited = true;
 	if (resolve->resolution == USE_MERGED || change->is_delete)
 		change->at = Max(change->at, state->at);
 	if (change->is_delete)
@@ -193,7 +193,7 @@ decide(Resolve *resolve, LsResource *resource)
 		return;
 	}
 	lifted = replacement(rule, &resource->stored, change);
-	if (!ls_state_is_bounded(&lifted, &failure))
+	if (!ls_state_is_bounded(&lifted, &failure) || !ls_state_fits(state, &lifted, &failure))
 		refuse_data(&failure);
 	lifted.at = Max(lifted.at, state->at);
 	*state = lifted;

@@ -1,0 +1,65 @@
+/*
+ * state_size.c
+ *		How large the document of a state is, and whether a push may make it so large.
+ */
+#include "postgres.h"
+
+#include "merge/merge.h"
+#include "miscadmin.h"
+
+#define PADDING 3 /* what a value is moved by to be aligned, at most */
+#define HEADER ((int64) sizeof(uint32)) /* of a container */
+
+static int64
+entry_bytes(LsText key, const JsonbValue *value)
+{
+	return 2 * (int64) sizeof(JEntry) + key.length + ls_json_bytes(value) + PADDING;
+}
+
+/* What a field takes; members of lists do not count, as they are stored apart. */
+static int64
+field_bytes(const LsField *field)
+{
+	JsonbValue container = ls_json_null();
+	int64 bytes;
+
+	if (field->members == NULL)
+		return entry_bytes(field->name, &field->value.json);
+	bytes = entry_bytes(field->name, &container) + HEADER;
+	for (int i = 0; field->rule->shape != LS_SHAPE_LIST && i < field->nmembers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		bytes += entry_bytes(field->members[i].id, &field->members[i].value.json);
+	}
+	return bytes;
+}
+
+/*
+ * What the document of a settled state takes at most as jsonb. What a map has lost and the totals of devices count as
+ * well: they are kept beside the document for as long as it is.
+ */
+static int64
+state_bytes(const LsState *state)
+{
+	int64 bytes = VARHDRSZ + HEADER;
+
+	for (int i = 0; i < state->nfields; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		bytes += field_bytes(&state->fields[i]);
+	}
+	return bytes;
+}
+
+/* Whether the document may take the place of the one before: where it is too large, only if it grows no further. */
+bool
+ls_state_fits(const LsState *before, LsState *after, LsFailure *failure)
+{
+	if (!before->limited || after->bytes <= learnsync_max_document_bytes)
+		return true;
+	after->bytes = state_bytes(after);
+	if (after->bytes <= learnsync_max_document_bytes || (before->exists && after->bytes <= state_bytes(before)))
+		return true;
+	return ls_fail(failure, "too_large", "data", "the document would be larger than %d bytes",
+				   learnsync_max_document_bytes);
+}
