@@ -16,28 +16,41 @@ entry_bytes(LsText key, const JsonbValue *value)
 	return 2 * (int64) sizeof(JEntry) + key.length + ls_json_bytes(value) + PADDING;
 }
 
-/* What a field takes; members of lists do not count, as they are stored apart. */
+/* A map, with what it has lost: that is kept beside the document for as long as it is. */
 static int64
-field_bytes(const LsField *field)
+map_bytes(const LsField *map)
 {
-	JsonbValue container = ls_json_null();
-	int64 bytes;
+	int64 bytes = HEADER;
 
-	if (field->members == NULL)
-		return entry_bytes(field->name, &field->value.json);
-	bytes = entry_bytes(field->name, &container) + HEADER;
-	for (int i = 0; field->rule->shape != LS_SHAPE_LIST && i < field->nmembers; i++)
+	for (int i = 0; i < map->nmembers; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		bytes += entry_bytes(field->members[i].id, &field->members[i].value.json);
+		bytes += entry_bytes(map->members[i].id, &map->members[i].value.json);
 	}
 	return bytes;
 }
 
-/*
- * What the document of a settled state takes at most as jsonb. What a map has lost and the totals of devices count as
- * well: they are kept beside the document for as long as it is.
- */
+/* What a field takes; members of lists do not count, as they are stored apart, nor do totals but for their sum. */
+static int64
+field_bytes(const LsField *field)
+{
+	JsonbValue value = ls_json_null();
+
+	if (field->members == NULL)
+		return entry_bytes(field->name, &field->value.json);
+	switch (field->rule->shape)
+	{
+		case LS_SHAPE_LIST:
+			return entry_bytes(field->name, &value) + HEADER;
+		case LS_SHAPE_MAP:
+			return entry_bytes(field->name, &value) + map_bytes(field);
+		default:
+			value = ls_field_show(field);
+			return entry_bytes(field->name, &value);
+	}
+}
+
+/* What the document of a settled state takes at most as jsonb. */
 static int64
 state_bytes(const LsState *state)
 {

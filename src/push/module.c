@@ -130,7 +130,8 @@ result_of(const LsPush *push, const LsItem *item, JsonbValue *best)
 	if (reason != NULL)
 		ls_json_put(&result, "reason", ls_json_string(pstrdup(reason)));
 	ls_json_put(&result, "status", ls_json_string(rejected ? "rejected" : reason != NULL ? "skipped" : "applied"));
-	ls_json_put(&result, "idempotencyKey", ls_json_text(item->id));
+	ls_json_put(&result, "idempotencyKey",
+				item->id.data == NULL ? ls_json_null() : ls_json_string(ls_text_string(item->id)));
 	return result;
 }
 
