@@ -186,9 +186,9 @@ export async function run(port, cases) {
   for (const [name, call, status, body, headers] of cases) {
     const answer = await request(port, typeof call === 'function' ? call() : call);
     const wrong = differs(answer.status, status) ? `status ${answer.status}, not ${status}: ${answer.text.slice(0, 300)}`
-      : body === null ? (answer.text && `${answer.text} is not empty`)
-      : body instanceof RegExp ? differs(answer.text, body)
-      : (body !== undefined && differs(answer.body, body)) || (headers && differs(answer.headers, headers));
+      : (body === null ? answer.text && `${answer.text} is not empty`
+        : body instanceof RegExp ? differs(answer.text, body)
+        : body !== undefined && differs(answer.body, body)) || (headers && differs(answer.headers, headers));
     ok(!wrong, name, wrong);
   }
 }
