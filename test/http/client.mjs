@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 export class App {
   /** api: a PostgrestClient that is signed in as the learner. A real app keeps all of this in its local database. */
   constructor(api, deviceId) {
-    Object.assign(this, { api, deviceId, queue: [], documents: new Map(), failed: [], conflicts: [], cursor: 1, from: 1, epoch: null });
+    Object.assign(this, { api, deviceId, queue: [], documents: new Map(), failed: [], conflicts: [], cursor: null });
   }
 
   /** Something happened. The item gets its id here, once, and keeps it until it is answered. */
@@ -60,15 +60,11 @@ export class App {
   async pull(limit = 500) {
     let page;
     do {
-      page = await this.call('sync_pull', { deviceId: this.deviceId, lastSyncVersion: this.cursor, from: this.from, epoch: this.epoch, limit });
-      if (page.reset) { // drop what was synced, keep the queue
-        this.documents.clear();
-        this.from = 1;
-      }
+      page = await this.call('sync_pull', { deviceId: this.deviceId, cursor: this.cursor, limit });
+      if (page.reset) this.documents.clear(); // drop what was synced, keep the queue
       for (const change of page.changes) this.store(change, change.operation === 'delete' ? null : this.joined(change));
-      Object.assign(this, { cursor: page.syncVersion, epoch: page.epoch }); // in one local transaction with the page
+      this.cursor = page.cursor; // in one local transaction with the page
     } while (page.hasMore);
-    this.from = this.cursor; // only now: from stays the same for all pages of a run
   }
 
   /** A change marked delta carries only the new members of its lists; order them by what they say themselves. */
