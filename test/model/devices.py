@@ -8,6 +8,7 @@ HABITS = {
     "trusting": 4,   # no from either, and takes the cursor of every push, be it lower than its own
     "careless": 3,   # no epoch: a second life it cannot tell from its first
     "stubborn": 3}   # keeps its from over a reset: its lists may lack members then
+AHEAD = 10**6    # a version that no learner reaches here
 FAITHFUL = ("cursor", "loop", "cautious", "trusting")
 
 
@@ -51,6 +52,13 @@ class Device:
         if types is not None and type not in types:
             return False
         return all(name in document and document[name] in values for name, values in scope.items())
+
+    def stands_by(self, request):
+        """Whether a push claims what the device holds by now: one from before a reset, sent again as it was, may not."""
+        if self.habit == "cursor":
+            return request.get("cursor", self.text) == self.text
+        claimed = request.get("lastSyncVersion", 0)
+        return claimed <= self.cursor or claimed == AHEAD
 
     def take_page(self, answer):
         """Moves on by a page; what it held goes where that starts anew."""

@@ -4,7 +4,7 @@ import copy
 from decimal import Decimal
 
 from channels import Requests
-from devices import Device
+from devices import AHEAD, Device
 from items import BAD_FIELDS, DELETED, KEYS, ORDER_FREE, TYPES, Items
 from values import show_stamp
 
@@ -170,7 +170,7 @@ class Workload(Items, Requests):
 
     def envelope(self, device, items):
         request = {"deviceId": device.name, "items": items}
-        cursor = self.rng.choice([device.cursor] * 6 + [None, None, 0, self.rng.randint(0, int(device.cursor)), 10**6])
+        cursor = self.rng.choice([device.cursor] * 6 + [None, None, 0, self.rng.randint(0, int(device.cursor)), AHEAD])
         if cursor is not None:
             request["lastSyncVersion"] = cursor
         if device.habit == "cursor" and device.text is not None and self.chance(60):
