@@ -29,6 +29,11 @@
 #define LS_NO_TIME DT_NOBEGIN
 #define LS_PACKED_MEMBER "_learnsync" /* where a state in one object keeps what its document does not say */
 
+/* SQLSTATEs that PostgREST answers with the HTTP status that they name */
+#define LS_NOT_FOUND MAKE_SQLSTATE('P', 'T', '4', '0', '4')
+#define LS_MOVED_ON MAKE_SQLSTATE('P', 'T', '4', '0', '9') /* the resource has changed since the conflict */
+#define LS_ERASED MAKE_SQLSTATE('P', 'T', '4', '1', '0')
+
 /* A slice of text that is not zero-terminated; data is NULL where there is none. */
 typedef struct LsText
 {
@@ -191,7 +196,6 @@ extern bool ls_number_fits(Numeric number);
 extern char *ls_number_text(Numeric number);
 
 /* limit.c */
-extern LsExtent ls_limit_measure(const JsonbValue *value);
 extern bool ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes,
 						   const char *path, LsFailure *failure) pg_attribute_nonnull(6);
 
@@ -252,9 +256,7 @@ extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
 
 /* header.c */
 extern char *ls_header_find(const char *name);
-extern LsText ls_header_id(void);
 extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
-extern LsText ls_header_query(const char *name);
 extern LsText ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_app);
 extern int ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app);
 

@@ -31,8 +31,8 @@ measure(LsExtent *extent, const JsonbValue *json, int depth)
 	}
 }
 
-LsExtent
-ls_limit_measure(const JsonbValue *value)
+static LsExtent
+extent_of(const JsonbValue *value)
 {
 	LsExtent extent = {0};
 
@@ -95,7 +95,7 @@ ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what
 
 	if (ls_json_bytes(value) > max_bytes)
 		return ls_fail(failure, "too_large", path, "%s is larger than %d bytes", what, max_bytes);
-	measured = extent != NULL ? *extent : ls_limit_measure(value);
+	measured = extent != NULL ? *extent : extent_of(value);
 	if (measured.depth > learnsync_max_depth)
 		return ls_fail(failure, "too_large", path, "%s is nested deeper than %d", what, learnsync_max_depth);
 	return !measured.has_bad_number || refuse_number(value, path, failure);

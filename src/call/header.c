@@ -60,8 +60,8 @@ decode(char *text, bool is_form)
 }
 
 /* The id in the request's path; without data where there is none. */
-LsText
-ls_header_id(void)
+static LsText
+id_of_path(void)
 {
 	char *sent = ls_header_find("learnsync-id");
 	LsText id;
@@ -80,7 +80,7 @@ ls_header_id(void)
 LsText
 ls_header_or_body_id(const JsonbValue *request, const char *key)
 {
-	LsText path = ls_header_id();
+	LsText path = id_of_path();
 	LsText body = ls_request_text(request, key, path.data == NULL);
 
 	if (path.data == NULL)
@@ -91,8 +91,8 @@ ls_header_or_body_id(const JsonbValue *request, const char *key)
 }
 
 /* A member of the request's query; without data where it has none of that name. */
-LsText
-ls_header_query(const char *name)
+static LsText
+member_of_query(const char *name)
 {
 	char *query = ls_header_find("learnsync-query");
 	char *value;
@@ -118,14 +118,14 @@ ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_
 {
 	if (!PG_ARGISNULL(argument))
 		return ls_text_datum(PG_GETARG_DATUM(argument));
-	return of_app ? ls_header_query(name) : (LsText){NULL, 0};
+	return of_app ? member_of_query(name) : (LsText){NULL, 0};
 }
 
 /* The limit of a page: the query's, else the argument's; without either there is none. */
 int
 ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app)
 {
-	LsText sent = of_app ? ls_header_query("limit") : (LsText){NULL, 0};
+	LsText sent = of_app ? member_of_query("limit") : (LsText){NULL, 0};
 	char *end = NULL;
 	long limit = sent.data == NULL ? 0 : strtol(sent.data, &end, 10);
 
@@ -144,7 +144,7 @@ PG_FUNCTION_INFO_V1(learnsync_path_id);
 Datum
 learnsync_path_id(PG_FUNCTION_ARGS)
 {
-	LsText id = ls_header_id();
+	LsText id = id_of_path();
 
 	if (id.data == NULL)
 		PG_RETURN_NULL();

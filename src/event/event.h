@@ -63,7 +63,6 @@ extern int ls_put_failed_copies(const LsPut *put, const LsPutEvent *event);
 
 /* event_write.c */
 extern void ls_put_write(LsPut *put);
-extern void ls_event_log_add(LsEventLog *log, int64 version);
 extern LsProgress *ls_event_reduce(LsText learner, LsEventLog *log, bool live);
 
 /* event_cursor.c */

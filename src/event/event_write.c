@@ -12,8 +12,8 @@
 #define EVENTS_AT_A_TIME 1000
 
 /* Notes an event as the newest of the log. */
-void
-ls_event_log_add(LsEventLog *log, int64 version)
+static void
+note_in_log(LsEventLog *log, int64 version)
 {
 	log->events++;
 	log->version = Max(log->version, version);
@@ -35,7 +35,7 @@ add_stored(LsText learner, LsProgress *progress, LsEventLog *log, const LsStored
 		ls_store_damaged(&key, "event", psprintf("an event that can be taken (%s)", failure.message));
 	ls_event_set_time(&event, stored->at, ls_text_of(&sent));
 	ls_progress_add(progress, &event);
-	ls_event_log_add(log, stored->version);
+	note_in_log(log, stored->version);
 }
 
 /* The state of a learner from the log alone. live: with our own writes, under the learner's lock. */
@@ -102,7 +102,7 @@ fold_events(const LsPut *put, LsEventLog *log)
 		if (!put->events[i].accepted)
 			continue;
 		ls_progress_add(progress, &put->events[i].event);
-		ls_event_log_add(log, put->events[i].version);
+		note_in_log(log, put->events[i].version);
 	}
 	return progress;
 }

@@ -104,7 +104,7 @@ learner_work(LsCall *call)
 	ls_request_open(call->request, &request);
 	profile = ls_request_text(&request, "profile_id", true);
 	if (!ls_text_equal(profile, call->learner) && !ls_store_owns_profile(profile, call->learner))
-		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("profile not found"),
+		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("profile not found"),
 						errdetail("The caller has no profile \"%s\".", ls_text_string(profile))));
 	call->learner = profile;
 	return JsonbPGetDatum(push_activities(call, &request));

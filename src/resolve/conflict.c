@@ -57,7 +57,7 @@ static void
 find_conflict(Resolve *resolve)
 {
 	if (!ls_store_read_conflict(resolve->push.learner.id, resolve->conflict_id, &resolve->conflict))
-		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("conflict not found"),
+		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("conflict not found"),
 						errhint("It may be closed already; sync_status lists the open ones.")));
 }
 
@@ -141,8 +141,7 @@ static void
 check_version(const Resolve *resolve, const LsResource *resource)
 {
 	if (!resolve->force && resource->version != resolve->conflict.resource_version)
-		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '9')),
-						errmsg("the resource has changed since the conflict"),
+		ereport(ERROR, (errcode(LS_MOVED_ON), errmsg("the resource has changed since the conflict"),
 						errdetail("It has version " INT64_FORMAT ", the conflict is about version " INT64_FORMAT ".",
 								  resource->version, resolve->conflict.resource_version),
 						errhint("Look at the document again, then send \"force\": true.")));

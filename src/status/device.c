@@ -126,7 +126,7 @@ set_active(const LsCall *call, bool active)
 	device.device = ls_header_or_body_id(&request, "deviceId");
 	ls_wait(call->of_app, write_active, &device);
 	if (!device.found)
-		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("device not found"),
+		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("device not found"),
 						errdetail("There is no device \"%s\".", ls_text_string(device.device))));
 	ls_json_put(&answer, "message",
 				ls_json_string(active ? "Device activated successfully" : "Device deactivated successfully"));

@@ -142,7 +142,7 @@ conflict_id(Datum learner, LsText id)
 	Datum values[] = {learner, DirectFunctionCall1(uuid_in, CStringGetDatum(ls_text_string(id)))};
 
 	if (ls_store_read(&find_conflict, values, NULL) == 0)
-		ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '4')), errmsg("conflict not found"),
+		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("conflict not found"),
 						errdetail("There is no conflict \"%s\".", ls_text_string(id))));
 	return values[1];
 }

@@ -94,8 +94,6 @@ extern void ls_xapi_report(LsXapiCheck *check, const LsXapiPlace *place, const c
 /* xapi_shape.c */
 extern bool ls_xapi_expect(LsXapiCheck *check, const LsXapiPlace *place, bool holds, const char *requirement,
 						   const char *wanted);
-extern bool ls_xapi_choose(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value,
-						   const char *requirement, const char *const *names, int *choice);
 extern bool ls_xapi_type(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *object,
 						 const char *requirement, const char *const *names, int *choice);
 extern uint32 ls_xapi_walk(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *object,

@@ -30,9 +30,9 @@ list_names(const char *const *names)
 }
 
 /* Finds a string in a list of names, or reports it. */
-bool
-ls_xapi_choose(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const char *requirement,
-			   const char *const *names, int *choice)
+static bool
+choose(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const char *requirement,
+	   const char *const *names, int *choice)
 {
 	LsText text;
 
@@ -65,7 +65,7 @@ ls_xapi_type(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *obj
 	if (!ls_json_get(object, "objectType", &type))
 		return true;
 	return ls_xapi_expect(check, &here, type.type == jbvString || type.type == jbvNull, "XAPI-00032", "a string") &&
-		   ls_xapi_choose(check, &here, &type, requirement, names, choice);
+		   choose(check, &here, &type, requirement, names, choice);
 }
 
 static void
@@ -169,7 +169,7 @@ ls_xapi_constant(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue 
 {
 	int choice;
 
-	ls_xapi_choose(check, place, value, property->requirement, property->argument, &choice);
+	choose(check, place, value, property->requirement, property->argument, &choice);
 }
 
 void
