@@ -129,9 +129,9 @@ async function beside() {
   writeFileSync(`${folder}/page.txt`, 'a page '.repeat(500));
   const theirs = await startEcho();
   const blocks = ours => ({
-    beside: `proxy_cache_path ${folder}/cache keys_zone=theirs:1m; error_page 404 /page.txt; gzip_types text/css; map $host $theirs { default 1; }`,
-    server: `client_max_body_size 1k; proxy_http_version 1.0; proxy_method GET; proxy_set_header X-Theirs 1; proxy_cache theirs; proxy_cache_valid any 1m; proxy_intercept_errors on; proxy_read_timeout 2s; gzip off; add_header X-Theirs 1; etag off; root ${folder};
-      ${ours ? `include ${ROOT}/http/learnsync.conf;` : ''}
+    beside: `proxy_cache_path "${folder}/cache" keys_zone=theirs:1m; error_page 404 /page.txt; gzip_types text/css; map $host $theirs { default 1; }`,
+    server: `client_max_body_size 1k; proxy_http_version 1.0; proxy_method GET; proxy_set_header X-Theirs 1; proxy_cache theirs; proxy_cache_valid any 1m; proxy_intercept_errors on; proxy_read_timeout 2s; gzip off; add_header X-Theirs 1; etag off; root "${folder}";
+      ${ours ? `include "${ROOT}/http/learnsync.conf";` : ''}
       location = /four { return 400; } location = /five { return 405; } location /theirs/ { proxy_pass http://127.0.0.1:${theirs.port}; } location /api/ { proxy_pass http://127.0.0.1:${theirs.port}; }`,
   });
   const echo = await startEcho();

@@ -100,7 +100,7 @@ export async function startPostgrest(settings = {}) {
   return { port, output: child.output };
 }
 
-const ALONE = `include ${ROOT}/http/learnsync.conf; error_page 400 414 /learnsync/error; error_page 494 =400 /learnsync/error;`;
+const ALONE = `include "${ROOT}/http/learnsync.conf"; error_page 400 414 /learnsync/error; error_page 494 =400 /learnsync/error;`;
 
 /**
  * The shipped nginx files before a server on a port. server: what stands in its block, beside: what else in the http
@@ -111,13 +111,13 @@ export async function startNginx(upstream, { server = ALONE, beside = '', edit }
   const folder = `${TMP}/nginx-${port}`;
   const packed = `${TMP}/nginx/usr/sbin/nginx`;
   mkdirSync(folder, { recursive: true });
-  writeFileSync(`${folder}/nginx.conf`, `daemon off; ${process.getuid() === 0 ? 'user root;' : ''} pid ${folder}/pid; error_log stderr warn;
+  writeFileSync(`${folder}/nginx.conf`, `daemon off; ${process.getuid() === 0 ? 'user root;' : ''} pid "${folder}/pid"; error_log stderr warn;
     events {}
     http {
       access_log off;
-      ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${folder}/${name};`).join(' ')}
+      ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path "${folder}/${name}";`).join(' ')}
       ${beside}
-      include ${ROOT}/http/learnsync-http.conf;
+      include "${ROOT}/http/learnsync-http.conf";
       upstream learnsync { server 127.0.0.1:${upstream}; keepalive 16; }
       server { listen 127.0.0.1:${port}; ${server} }
     }`);
