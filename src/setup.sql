@@ -143,6 +143,18 @@ $$;
 COMMENT ON FUNCTION learnsync.see_to_policy_as_owner(text, text, text) IS
     'Opens those rows of a table to readers for which a condition holds, and no others. Internal.';
 
+-- COMMENT ON waits for VACUUM, and ANALYZE waits for the end of whoever has granted rights on the table: where the
+-- comment is there already, nobody may wait.
+CREATE OR REPLACE FUNCTION learnsync.see_to_comment_as_owner(name text, comment text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF obj_description(format('learnsync_data.%I', name)::regclass, 'pg_class') IS DISTINCT FROM comment THEN
+        EXECUTE format('COMMENT ON TABLE learnsync_data.%I IS %L', name, comment);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION learnsync.see_to_comment_as_owner(text, text) IS 'Describes a table. Internal.';
+
 -- Answers the release that the tables were of; NULL where there were none. They may have triggers and be anything, so
 -- nothing of them is touched before this runs as their owner.
 CREATE OR REPLACE FUNCTION learnsync.setup_tables_as_owner() RETURNS text
@@ -163,8 +175,8 @@ BEGIN
         swept_at timestamptz,
         cleaned_at timestamptz,
         cleaned_items bigint NOT NULL DEFAULT 0);
-    COMMENT ON TABLE learnsync_data.instance IS
-        'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever removed. For nobody but the owner, whatever is granted.';
+    PERFORM learnsync.see_to_comment_as_owner('instance',
+        'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever removed. For nobody but the owner, whatever is granted.');
     -- Without a policy: a right to read all tables of the schema does not open this one.
     PERFORM learnsync.see_to_row_security_as_owner('instance');
     SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
@@ -177,8 +189,8 @@ BEGIN
         name text COLLATE "C" PRIMARY KEY,
         rule jsonb NOT NULL,
         defined_by text COLLATE "C" NOT NULL DEFAULT current_user);
-    COMMENT ON TABLE learnsync_data.resource_type IS
-        'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every session. defined_by: the role that did, by its name; a merge function is called only while that role has the rights of the function''s owner.';
+    PERFORM learnsync.see_to_comment_as_owner('resource_type',
+        'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every session. defined_by: the role that did, by its name; a merge function is called only while that role has the rights of the function''s owner.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.learner (
         learner_id text COLLATE "C" PRIMARY KEY,
@@ -192,8 +204,8 @@ BEGIN
         rate_at timestamptz,
         epoch uuid
     ) WITH (fillfactor = 50);
-    COMMENT ON TABLE learnsync_data.learner IS
-        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in again has a life of their own.';
+    PERFORM learnsync.see_to_comment_as_owner('learner',
+        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in again has a life of their own.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,
@@ -208,8 +220,8 @@ BEGIN
         skew_ms bigint,
         PRIMARY KEY (learner_id, device_id)
     ) WITH (fillfactor = 70);
-    COMMENT ON TABLE learnsync_data.device IS
-        'Installations of the app; version is the one up to which the device is known to hold everything. synced_resources: when items of each type were last accepted; skew_ms: how far the newest of them was ahead of the server''s clock.';
+    PERFORM learnsync.see_to_comment_as_owner('device',
+        'Installations of the app; version is the one up to which the device is known to hold everything. synced_resources: when items of each type were last accepted; skew_ms: how far the newest of them was ahead of the server''s clock.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource (
         learner_id text COLLATE "C" NOT NULL,
@@ -224,8 +236,8 @@ BEGIN
         book jsonb,
         PRIMARY KEY (learner_id, resource_type, resource_id)
     ) WITH (fillfactor = 70);
-    COMMENT ON TABLE learnsync_data.resource IS
-        'The merged state of each thing. data is the document without computed fields and members of lists, NULL once deleted; at its order instant, deleted_at the latest delete, updated_at the server''s time, book what merging needs to remember. One insert or update per new version: the place for AFTER triggers. No index on version: updates stay HOT, and pull reads the change log.';
+    PERFORM learnsync.see_to_comment_as_owner('resource',
+        'The merged state of each thing. data is the document without computed fields and members of lists, NULL once deleted; at its order instant, deleted_at the latest delete, updated_at the server''s time, book what merging needs to remember. One insert or update per new version: the place for AFTER triggers. No index on version: updates stay HOT, and pull reads the change log.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.member (
         learner_id text COLLATE "C" NOT NULL,
@@ -237,8 +249,8 @@ BEGIN
         at timestamptz NOT NULL,
         value jsonb NOT NULL,
         PRIMARY KEY (learner_id, resource_type, resource_id, field, member_id));
-    COMMENT ON TABLE learnsync_data.member IS
-        'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content. And the totals of devices in counter fields, of which resource.data holds the sum: member_id is the device, version 0.';
+    PERFORM learnsync.see_to_comment_as_owner('member',
+        'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content. And the totals of devices in counter fields, of which resource.data holds the sum: member_id is the device, version 0.');
     -- Partial, so that it serves those only who ask for versions: a member is looked up by its key.
     PERFORM learnsync.see_to_index_as_owner('member_version', 'member (learner_id, resource_type, resource_id, version) WHERE version > 0');
 
@@ -254,8 +266,8 @@ BEGIN
         registration text COLLATE "C",
         voids text COLLATE "C",
         PRIMARY KEY (learner_id, resource_type, resource_id));
-    COMMENT ON TABLE learnsync_data.xapi_statement IS
-        'What xAPI statements are found by: a row for each resource that is one. voids is the id of the statement that it voids.';
+    PERFORM learnsync.see_to_comment_as_owner('xapi_statement',
+        'What xAPI statements are found by: a row for each resource that is one. voids is the id of the statement that it voids.');
     PERFORM learnsync.see_to_index_as_owner('xapi_statement_stored', 'xapi_statement (learner_id, stored)');
     PERFORM learnsync.see_to_index_as_owner('xapi_statement_agent', 'xapi_statement (learner_id, agent, stored)');
     PERFORM learnsync.see_to_index_as_owner('xapi_statement_verb', 'xapi_statement (learner_id, verb, stored)');
@@ -271,8 +283,8 @@ BEGIN
         at timestamptz NOT NULL,
         verdict "char" NOT NULL,
         PRIMARY KEY (learner_id, key));
-    COMMENT ON TABLE learnsync_data.ledger IS
-        'Receipts: digest of the identity and of the payload of each accepted item, and its verdict: s synced, c conflict that the server won, w that the client won, m manual. at is the later of server and client time.';
+    PERFORM learnsync.see_to_comment_as_owner('ledger',
+        'Receipts: digest of the identity and of the payload of each accepted item, and its verdict: s synced, c conflict that the server won, w that the client won, m manual. at is the later of server and client time.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.push (
         learner_id text COLLATE "C" NOT NULL,
@@ -288,8 +300,8 @@ BEGIN
         items jsonb,
         PRIMARY KEY (learner_id, version, push_no, slot)
     ) PARTITION BY LIST (slot);
-    COMMENT ON TABLE learnsync_data.push IS
-        'One row per push: its accepted items as sent, and the change log. The resources it changed have the versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull sees a gap.';
+    PERFORM learnsync.see_to_comment_as_owner('push',
+        'One row per push: its accepted items as sent, and the change log. The resources it changed have the versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull sees a gap.');
     FOR slot IN 0..7 LOOP
         -- Without a policy: who reads a partition by its own name would go round the policy of the whole.
         CONTINUE WHEN to_regclass(format('learnsync_data.push_%s', slot)) IS NOT NULL;
@@ -320,8 +332,8 @@ BEGIN
         closed_at timestamptz,
         closed_by text,
         PRIMARY KEY (learner_id, conflict_id));
-    COMMENT ON TABLE learnsync_data.conflict IS
-        'Items whose content did not become part of the state; open while closed_at is NULL. resource_version is the resource''s version that the item met.';
+    PERFORM learnsync.see_to_comment_as_owner('conflict',
+        'Items whose content did not become part of the state; open while closed_at is NULL. resource_version is the resource''s version that the item met.');
     PERFORM learnsync.see_to_index_as_owner('conflict_open', 'conflict (learner_id, created_at, conflict_id) WHERE closed_at IS NULL');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.failed (
@@ -341,15 +353,15 @@ BEGIN
         item_bytes integer NOT NULL,
         fingerprint bigint NOT NULL,
         PRIMARY KEY (learner_id, key));
-    COMMENT ON TABLE learnsync_data.failed IS
-        'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. channel is the function they came through, device_id empty where they came without; item is NULL where it was too large.';
+    PERFORM learnsync.see_to_comment_as_owner('failed',
+        'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. channel is the function they came through, device_id empty where they came without; item is NULL where it was too large.');
     PERFORM learnsync.see_to_index_as_owner('failed_retryable', 'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4 AND channel = ''sync_push''');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.forgotten (
         learner_hash bytea PRIMARY KEY,
         forgotten_at timestamptz NOT NULL);
-    COMMENT ON TABLE learnsync_data.forgotten IS
-        'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring them back.';
+    PERFORM learnsync.see_to_comment_as_owner('forgotten',
+        'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring them back.');
     PERFORM learnsync.see_to_row_security_as_owner('forgotten');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.event (
@@ -360,8 +372,8 @@ BEGIN
         received_at timestamptz NOT NULL,
         event jsonb NOT NULL,
         PRIMARY KEY (learner_id, event_id));
-    COMMENT ON TABLE learnsync_data.event IS
-        'The event log, for ever: event as it was sent, version of its arrival, at its order instant. The primary key is the receipt. One insert per new event: the place for AFTER triggers.';
+    PERFORM learnsync.see_to_comment_as_owner('event',
+        'The event log, for ever: event as it was sent, version of its arrival, at its order instant. The primary key is the receipt. One insert per new event: the place for AFTER triggers.');
     PERFORM learnsync.see_to_index_as_owner('event_arrival', 'event (learner_id, version)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress (
@@ -381,8 +393,8 @@ BEGIN
         active_path text,
         PRIMARY KEY (learner_id)
     ) WITH (fillfactor = 50);
-    COMMENT ON TABLE learnsync_data.progress IS
-        'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. _sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() makes it from the log.';
+    PERFORM learnsync.see_to_comment_as_owner('progress',
+        'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. _sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() makes it from the log.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress_content (
         learner_id text COLLATE "C" NOT NULL,
@@ -400,8 +412,8 @@ BEGIN
         version_id text COLLATE "C",
         PRIMARY KEY (learner_id, content_id)
     ) WITH (fillfactor = 70);
-    COMMENT ON TABLE learnsync_data.progress_content IS
-        'What the events of a learner reduce to, per content, since the last reset: status, greatest score, the last event, the first completing one, the last contentVersion. Streaks follow from completed_at. Derived from the log.';
+    PERFORM learnsync.see_to_comment_as_owner('progress_content',
+        'What the events of a learner reduce to, per content, since the last reset: status, greatest score, the last event, the first completing one, the last contentVersion. Streaks follow from completed_at. Derived from the log.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress_interaction (
         learner_id text COLLATE "C" NOT NULL,
@@ -412,8 +424,8 @@ BEGIN
         state jsonb,
         PRIMARY KEY (learner_id, content_id, interaction_id)
     ) WITH (fillfactor = 70);
-    COMMENT ON TABLE learnsync_data.progress_interaction IS
-        'The last state of each interaction and the event that set it; NULL where that removed it. Derived from the log.';
+    PERFORM learnsync.see_to_comment_as_owner('progress_interaction',
+        'The last state of each interaction and the event that set it; NULL where that removed it. Derived from the log.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.content (
         content_id text COLLATE "C" PRIMARY KEY,
@@ -422,15 +434,15 @@ BEGIN
         kind text COLLATE "C" NOT NULL,
         retired boolean NOT NULL,
         data jsonb NOT NULL);
-    COMMENT ON TABLE learnsync_data.content IS
-        'The content catalog, filled by learnsync.register_content: what there is to learn, in which course, as a part of what. retired: no longer offered; progress of it stays. data: whatever else was given.';
+    PERFORM learnsync.see_to_comment_as_owner('content',
+        'The content catalog, filled by learnsync.register_content: what there is to learn, in which course, as a part of what. retired: no longer offered; progress of it stays. data: whatever else was given.');
     PERFORM learnsync.see_to_index_as_owner('content_course', 'content (course_id, content_id)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.interaction (
         interaction_id text COLLATE "C" PRIMARY KEY,
         content_id text COLLATE "C" NOT NULL);
-    COMMENT ON TABLE learnsync_data.interaction IS
-        'Interactions of the contents in the catalog; each id is there once.';
+    PERFORM learnsync.see_to_comment_as_owner('interaction',
+        'Interactions of the contents in the catalog; each id is there once.');
     PERFORM learnsync.see_to_index_as_owner('interaction_content', 'interaction (content_id)');
     PERFORM learnsync.see_to_row_security_as_owner('interaction');
 
@@ -438,8 +450,8 @@ BEGIN
         learner_id text COLLATE "C" PRIMARY KEY,
         owner text COLLATE "C",
         created_at timestamptz NOT NULL);
-    COMMENT ON TABLE learnsync_data.profile IS
-        'Learners for whom another learner, the owner, sends activities and reads them; NULL once remove_profile took it away.';
+    PERFORM learnsync.see_to_comment_as_owner('profile',
+        'Learners for whom another learner, the owner, sends activities and reads them; NULL once remove_profile took it away.');
     PERFORM learnsync.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
     FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed',
