@@ -73,11 +73,11 @@ bench:
 
 # Dump and restore, a replica, a point-in-time restore: three more servers, half a minute.
 test-recovery:
-	SCRATCH_NEEDS=python3 test/scratch test/recovery/run </dev/null
+	SCRATCH_NEEDS=python3 test/scratch test/scenario/recovery </dev/null
 
 # pg_cron has no shorter schedule than a minute, so this takes two.
 test-cron:
-	SCRATCH_CONF=test/cron/server.conf SCRATCH_NEEDS=cron test/scratch test/cron/run </dev/null
+	SCRATCH_CONF=test/scenario/cron.conf SCRATCH_NEEDS=cron test/scratch test/scenario/cron </dev/null
 
 # Through PostgREST and nginx; brings these from npm and Debian.
 test-http:
@@ -94,17 +94,17 @@ test-versions:
 
 # What our own code costs in a push, in instructions: the same in every run.
 test-instructions:
-	SCRATCH_NEEDS='python3 valgrind' test/scratch test/instructions </dev/null
+	SCRATCH_NEEDS='python3 valgrind' test/scratch test/bench/instructions </dev/null
 
 # The SQL tests, models and fuzz with a library that says where it does what C leaves undefined; two minutes.
 test-ubsan:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
 
 model-long:
-	SCRATCH_NEEDS=python3 test/scratch python3 test/model/run --seeds 20000 </dev/null
+	SCRATCH_NEEDS=python3 test/scratch python3 test/model/lives --seeds 20000 </dev/null
 
 progress-long:
-	SCRATCH_NEEDS=python3 test/scratch python3 test/progress/run --logs 20000 </dev/null
+	SCRATCH_NEEDS=python3 test/scratch python3 test/model/event_logs --logs 20000 </dev/null
 
 .PHONY: FORCE demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-versions bench \
 	bench-http model-long progress-long
