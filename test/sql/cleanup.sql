@@ -2,16 +2,24 @@
 BEGIN;
 SELECT no_plan();
 
-CREATE FUNCTION pg_temp.item(id text, n int, at text DEFAULT '2026-01-08T10:00:00Z', lesson text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'lesson_progress', 'clientTimestamp', at, 'data', jsonb_build_object('lessonId', COALESCE(lesson, id), 'timeSpent', n)) $$;
+CREATE FUNCTION pg_temp.item(id text, n int, at text DEFAULT '2026-01-08T10:00:00Z', lesson text DEFAULT NULL)
+    RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'lesson_progress',
+        'clientTimestamp', at, 'data', jsonb_build_object('lessonId', COALESCE(lesson, id), 'timeSpent', n)) $$;
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))) $$;
 CREATE FUNCTION pg_temp.verdicts(answer jsonb) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg((r ->> 'id') || ':' || left(r ->> 'status', 1) || CASE WHEN (r ->> 'duplicate')::boolean THEN '*' ELSE '' END, ' ' ORDER BY n)
-        || COALESCE((SELECT string_agg(' ' || (f ->> 'code'), '') FROM jsonb_array_elements(answer -> 'failedItems') f), '')
+    SELECT string_agg((r ->> 'id') || ':' || left(r ->> 'status', 1)
+            || CASE WHEN (r ->> 'duplicate')::boolean THEN '*' ELSE '' END,
+        ' ' ORDER BY n)
+        || COALESCE((SELECT string_agg(' ' || (f ->> 'code'), '')
+                     FROM jsonb_array_elements(answer -> 'failedItems') f),
+            '')
     FROM jsonb_array_elements(answer -> 'results') WITH ORDINALITY AS x (r, n) $$;
 CREATE FUNCTION pg_temp.resources(learner text) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(resource_id || COALESCE('=' || (data ->> 'timeSpent'), ''), ' ' ORDER BY resource_type, resource_id) FROM learnsync_data.resource WHERE learner_id = learner $$;
+    SELECT string_agg(resource_id || COALESCE('=' || (data ->> 'timeSpent'), ''), ' ' ORDER BY resource_type,
+        resource_id)
+    FROM learnsync_data.resource WHERE learner_id = learner $$;
 CREATE FUNCTION pg_temp.sqlstate_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE statement;
@@ -19,7 +27,8 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE;
 END $$;
-CREATE FUNCTION pg_temp.cleanup(request jsonb) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN learnsync_api.sync_cleanup(request) -> 'deletedCount'; END $$;
+CREATE FUNCTION pg_temp.cleanup(request jsonb)
+    RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN learnsync_api.sync_cleanup(request) -> 'deletedCount'; END $$;
 -- A maintain() in this transaction.
 CREATE FUNCTION pg_temp.maintain(days int DEFAULT 30) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -29,37 +38,71 @@ BEGIN
     LOOP
         work := learnsync.maintain_step(days, work);
         EXIT WHEN work IS NULL;
-        steps := concat_ws(' ', steps, (SELECT string_agg(t ->> 0, ' ' ORDER BY n) FROM jsonb_array_elements(work -> 'tasks') WITH ORDINALITY AS x (t, n) WHERE steps = ''));
+        steps := concat_ws(' ', steps,
+            (SELECT string_agg(t ->> 0, ' ' ORDER BY n)
+             FROM jsonb_array_elements(work -> 'tasks') WITH ORDINALITY AS x (t, n) WHERE steps = ''));
     END LOOP;
     RETURN ltrim(steps);
 END $$;
-CREATE FUNCTION pg_temp.weeks_ago(at timestamptz) RETURNS int LANGUAGE sql AS $$ SELECT floor(extract(epoch FROM clock_timestamp() - '2000-01-01Z') / 604800)::int - floor(extract(epoch FROM at - '2000-01-01Z') / 604800)::int $$;
+CREATE FUNCTION pg_temp.weeks_ago(at timestamptz)
+    RETURNS int LANGUAGE sql AS $$
+    SELECT floor(extract(epoch FROM clock_timestamp() - '2000-01-01Z') / 604800)::int - floor(
+        extract(epoch FROM at - '2000-01-01Z') / 604800)::int $$;
 -- Makes a learner's pushes look as if they had been made so many days ago, in the slot where they would be then.
 CREATE FUNCTION pg_temp.age(learner text, days int) RETURNS void LANGUAGE sql AS $$
     UPDATE learnsync_data.push SET pushed_at = clock_timestamp() - days * interval '24 hours',
-        slot = (floor(extract(epoch FROM clock_timestamp() - days * interval '24 hours' - '2000-01-01Z') / 604800)::bigint % 8) WHERE learner_id = learner;
-    UPDATE learnsync_data.conflict SET created_at = created_at - days * interval '24 hours', closed_at = closed_at - days * interval '24 hours' WHERE learner_id = learner;
+        slot = (floor(extract(epoch
+        FROM clock_timestamp() - days * interval '24 hours' - '2000-01-01Z') / 604800)::bigint % 8)
+        WHERE learner_id = learner;
+    UPDATE learnsync_data.conflict
+        SET created_at = created_at - days * interval '24 hours', closed_at = closed_at - days * interval '24 hours'
+    WHERE learner_id = learner;
     UPDATE learnsync_data.failed SET failed_at = failed_at - days * interval '24 hours' WHERE learner_id = learner;
     UPDATE learnsync_data.resource SET updated_at = updated_at - days * interval '24 hours' WHERE learner_id = learner;
     UPDATE learnsync_data.ledger SET at = at - days * interval '24 hours' WHERE learner_id = learner;
     UPDATE learnsync_data.instance SET payloads_from = '-infinity', swept_at = NULL $$;
 CREATE FUNCTION pg_temp.kept(learner text) RETURNS text LANGUAGE sql AS $$
-    SELECT format('%s pushes, %s conflicts, %s copies, %s failed, %s receipts', (SELECT count(*) FROM learnsync_data.push WHERE learner_id = learner), (SELECT count(*) FROM learnsync_data.conflict WHERE learner_id = learner),
-        (SELECT count(client_data) FROM learnsync_data.conflict WHERE learner_id = learner), (SELECT count(*) FROM learnsync_data.failed WHERE learner_id = learner), (SELECT count(*) FROM learnsync_data.ledger WHERE learner_id = learner)) $$;
+    SELECT format('%s pushes, %s conflicts, %s copies, %s failed, %s receipts',
+        (SELECT count(*) FROM learnsync_data.push WHERE learner_id = learner),
+        (SELECT count(*) FROM learnsync_data.conflict WHERE learner_id = learner),
+        (SELECT count(client_data) FROM learnsync_data.conflict WHERE learner_id = learner),
+        (SELECT count(*) FROM learnsync_data.failed WHERE learner_id = learner),
+        (SELECT count(*) FROM learnsync_data.ledger WHERE learner_id = learner)) $$;
 
 -- The request.
-SELECT is(pg_temp.sqlstate_of(format('SELECT learnsync_api.sync_cleanup(%L)', request)), state, 'cleanup ' || COALESCE(request, 'NULL')) FROM (VALUES
-    ('{}', '00000'), ('{"daysOld": 0}', '00000'), ('{"daysOld": null}', '00000'), ('{"daysOld": 30.0}', '00000'), ('{"daysOld": 36500}', '00000'), (NULL, '22023'), ('[]', '22023'), ('{"daysOld": -1}', '22023'),
-    ('{"daysOld": 1.5}', '22023'), ('{"daysOld": "30"}', '22023'), ('{"daysOld": 36501}', '22023'), ('{"daysOld": 1e30}', '22023')) v (request, state);
-SELECT is(learnsync_api.sync_cleanup('{}'), '{"message": "Cleanup completed successfully", "deletedCount": 0}', 'the answer of the original');
+SELECT is(
+    pg_temp.sqlstate_of(format('SELECT learnsync_api.sync_cleanup(%L)', request)),
+    state,
+    'cleanup ' || COALESCE(request, 'NULL'))
+FROM (VALUES
+    ('{}', '00000'),
+    ('{"daysOld": 0}', '00000'),
+    ('{"daysOld": null}', '00000'),
+    ('{"daysOld": 30.0}', '00000'),
+    ('{"daysOld": 36500}', '00000'),
+    (NULL, '22023'),
+    ('[]', '22023'),
+    ('{"daysOld": -1}', '22023'),
+    ('{"daysOld": 1.5}', '22023'),
+    ('{"daysOld": "30"}', '22023'),
+    ('{"daysOld": 36501}', '22023'),
+    ('{"daysOld": 1e30}', '22023')) v (request, state);
+SELECT is(
+    learnsync_api.sync_cleanup('{}'),
+    '{"message": "Cleanup completed successfully", "deletedCount": 0}',
+    'the answer of the original');
 
--- What goes and what stays: 30 days are the default; failed items and open conflicts are kept, receipts and resources too.
+-- What goes and what stays: 30 days are the default; failed items and open conflicts are kept, receipts and resources
+-- too.
 CREATE FUNCTION pg_temp.fill(learner text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_temp.push(learner, pg_temp.item('a', 1), pg_temp.item('b', 2), pg_temp.item('bad', -1));
     PERFORM pg_temp.push(learner, pg_temp.item('late', 4, '2026-01-07T10:00:00Z', 'a'));
-    PERFORM learnsync.sync_push(learner, '{"deviceId": "d", "items": [{"id": "q1", "operation": "create", "resourceType": "quiz_attempt", "clientTimestamp": "2026-01-08T10:00:00Z", "data": {"quizId": "q", "attemptNumber": 1}},
-        {"id": "q2", "operation": "create", "resourceType": "quiz_attempt", "clientTimestamp": "2026-01-08T10:00:00Z", "data": {"quizId": "q", "attemptNumber": 1, "x": 1}}]}');
+    PERFORM learnsync.sync_push(learner, '{"deviceId": "d", "items": [
+        {"id": "q1", "operation": "create", "resourceType": "quiz_attempt", "clientTimestamp": "2026-01-08T10:00:00Z",
+            "data": {"quizId": "q", "attemptNumber": 1}},
+        {"id": "q2", "operation": "create", "resourceType": "quiz_attempt", "clientTimestamp": "2026-01-08T10:00:00Z",
+            "data": {"quizId": "q", "attemptNumber": 1, "x": 1}}]}');
 END $$;
 SELECT pg_temp.fill('ann');
 SELECT is(pg_temp.kept('ann'), '3 pushes, 2 conflicts, 2 copies, 1 failed, 5 receipts', 'before');
@@ -71,31 +114,60 @@ SELECT pg_temp.fill('bob');
 SELECT pg_temp.age('ann', 31);
 SELECT is(pg_temp.cleanup('{}'), 5::bigint, 'items are counted, each once');
 SELECT is(pg_temp.cleanup('{}'), 0::bigint, 'and go once');
-SELECT is(pg_temp.kept('ann'), '0 pushes, 1 conflicts, 1 copies, 1 failed, 5 receipts', 'payloads and closed conflicts are gone');
+SELECT is(
+    pg_temp.kept('ann'),
+    '0 pushes, 1 conflicts, 1 copies, 1 failed, 5 receipts',
+    'payloads and closed conflicts are gone');
 SELECT is(pg_temp.kept('bob'), '3 pushes, 2 conflicts, 2 copies, 1 failed, 5 receipts', 'those of another stay');
 SELECT is(pg_temp.resources('ann'), 'a=5 b=2 ["q",1]', 'resources stay');
 SELECT is(learnsync.sync_status('ann') -> 'conflictCount', '1'::jsonb, 'open conflicts stay');
 SELECT is(pg_temp.cleanup('{"daysOld": 0}'), 5::bigint, 'with 0 days everything goes');
-UPDATE learnsync_data.conflict SET closed_at = clock_timestamp() - interval '40 days', closed_by = 'use_server' WHERE learner_id = 'ann';
+UPDATE learnsync_data.conflict SET closed_at = clock_timestamp() - interval '40 days', closed_by = 'use_server'
+WHERE learner_id = 'ann';
 SELECT pg_temp.cleanup('{}');
-SELECT is(pg_temp.kept('ann'), '0 pushes, 1 conflicts, 0 copies, 1 failed, 5 receipts', 'what a person decided stays as a record without the copy');
+SELECT is(
+    pg_temp.kept('ann'),
+    '0 pushes, 1 conflicts, 0 copies, 1 failed, 5 receipts',
+    'what a person decided stays as a record without the copy');
 
 -- Pushing again counts nothing twice; pull answers as before.
 SELECT learnsync.sync_pull('bob', '{"deviceId": "e"}')::jsonb AS before \gset
-SELECT is(pg_temp.verdicts(pg_temp.push('bob', pg_temp.item('a', 1), pg_temp.item('b', 2), pg_temp.item('late', 4, '2026-01-07T10:00:00Z', 'a'))), 'a:s* b:s* late:c*', 'receipts answer retries');
+SELECT is(
+    pg_temp.verdicts(pg_temp.push('bob', pg_temp.item('a', 1), pg_temp.item('b', 2),
+        pg_temp.item('late', 4, '2026-01-07T10:00:00Z', 'a'))),
+    'a:s* b:s* late:c*',
+    'receipts answer retries');
 SELECT is(pg_temp.verdicts(pg_temp.push('bob', pg_temp.item('a', 2))), 'a:f id_reused', 'and know another payload');
 SELECT is(pg_temp.resources('bob'), 'a=5 b=2 ["q",1]', 'nothing counts twice');
 SELECT is(learnsync.sync_pull('bob', '{"deviceId": "e"}')::jsonb, :'before'::jsonb, 'pull goes without the log');
-SELECT is(jsonb_path_query_array(learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v))::jsonb, '$.changes[*].version')::text || (learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v)) ->> 'reset'),
-    (SELECT COALESCE(jsonb_agg(version ORDER BY version), '[]')::text || 'false' FROM learnsync_data.resource WHERE learner_id = 'bob' AND version > v), 'from any cursor: ' || v) FROM generate_series(1, 5) v;
+SELECT is(
+    jsonb_path_query_array(
+        learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v))::jsonb,
+        '$.changes[*].version')::text
+        || (learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v)) ->> 'reset'),
+    (SELECT COALESCE(jsonb_agg(version ORDER BY version), '[]')::text || 'false' FROM learnsync_data.resource
+     WHERE learner_id = 'bob' AND version > v),
+    'from any cursor: ' || v)
+FROM generate_series(1, 5) v;
 SELECT is(pg_temp.verdicts(pg_temp.push('bob', pg_temp.item('c', 1))), 'c:s', 'what comes then');
-SELECT is(jsonb_path_query_array(learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v))::jsonb, '$.changes[*].version')::text,
-    (SELECT COALESCE(jsonb_agg(version ORDER BY version), '[]')::text FROM learnsync_data.resource WHERE learner_id = 'bob' AND version > v), 'is pulled with the rest: ' || v) FROM generate_series(1, 6) v;
+SELECT is(
+    jsonb_path_query_array(
+        learnsync.sync_pull('bob', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', v))::jsonb,
+        '$.changes[*].version')::text,
+    (SELECT COALESCE(jsonb_agg(version ORDER BY version), '[]')::text FROM learnsync_data.resource
+     WHERE learner_id = 'bob' AND version > v),
+    'is pulled with the rest: ' || v)
+FROM generate_series(1, 6) v;
 
 -- Any hole in the log: whatever rows are missing, in whatever order they went, pull gives the same.
-SELECT pg_temp.push('gap', pg_temp.item('l' || n % 4, 1, lesson => 'l' || n % 4) || jsonb_build_object('id', n)) FROM generate_series(1, 12) n;
+SELECT pg_temp.push('gap', pg_temp.item('l' || n % 4, 1, lesson => 'l' || n % 4) || jsonb_build_object('id', n))
+FROM generate_series(1, 12) n;
 CREATE TEMP TABLE saved AS SELECT * FROM learnsync_data.push WHERE learner_id = 'gap';
-CREATE FUNCTION pg_temp.pulled(cursor int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (learnsync.sync_pull('gap', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', cursor, 'limit', 2))::jsonb - 'epoch')::text; END $$;
+CREATE FUNCTION pg_temp.pulled(cursor int)
+    RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN RETURN (learnsync.sync_pull('gap', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', cursor,
+        'limit', 2))::jsonb - 'epoch')::text;
+    END $$;
 CREATE TEMP TABLE truth AS SELECT c, pg_temp.pulled(c) AS answer FROM generate_series(1, 13) c;
 CREATE FUNCTION pg_temp.differ(mask int) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
@@ -103,13 +175,19 @@ BEGIN
     INSERT INTO learnsync_data.push SELECT * FROM saved WHERE mask & (1 << (version - 2)::int) = 0;
     RETURN (SELECT count(*) FROM truth WHERE answer <> pg_temp.pulled(c));
 END $$;
-SELECT is((SELECT sum(pg_temp.differ(m * 37 % 4096)) FROM generate_series(0, 300) m), 0::numeric, 'whatever is missing of the log');
+SELECT is(
+    (SELECT sum(pg_temp.differ(m * 37 % 4096)) FROM generate_series(0, 300) m),
+    0::numeric,
+    'whatever is missing of the log');
 
 -- What passes the limit between two cleanings, within one week, goes with the second.
 SELECT pg_temp.cleanup('{"daysOld": 0}');
 UPDATE learnsync_data.instance SET payloads_from = '-infinity';
 SELECT pg_temp.push('pat', pg_temp.item('a', 1));
-UPDATE learnsync_data.push SET pushed_at = now() - interval '815 hours', slot = floor(extract(epoch FROM now() - interval '815 hours' - '2000-01-01Z') / 604800)::bigint % 8 WHERE learner_id = 'pat';
+UPDATE learnsync_data.push
+    SET pushed_at = now() - interval '815 hours',
+        slot = floor(extract(epoch FROM now() - interval '815 hours' - '2000-01-01Z') / 604800)::bigint % 8
+WHERE learner_id = 'pat';
 SELECT is(pg_temp.cleanup('{"daysOld": 34}'), 0::bigint, 'an hour too young');
 SELECT is(pg_temp.cleanup('{"daysOld": 33}'), 1::bigint, 'old enough');
 
@@ -120,18 +198,35 @@ SELECT pg_temp.age('cat', 45);
 UPDATE learnsync_data.instance SET payloads_from = now() - interval '48 days';
 SELECT pg_temp.fill('dan');
 SELECT is(pg_temp.maintain(), 'empty conflict failed learner resource', 'a slot, and a round through the tables');
-SELECT is(pg_temp.kept('cat'), '0 pushes, 1 conflicts, 1 copies, 1 failed, 5 receipts', 'payloads and closed conflicts went');
+SELECT is(
+    pg_temp.kept('cat'),
+    '0 pushes, 1 conflicts, 1 copies, 1 failed, 5 receipts',
+    'payloads and closed conflicts went');
 SELECT is(pg_temp.kept('dan'), '3 pushes, 2 conflicts, 2 copies, 1 failed, 5 receipts', 'the young ones did not');
 SELECT is(pg_temp.maintain(), '', 'the next one has nothing to do');
-SELECT is((SELECT count(*) FROM learnsync_data.instance WHERE cleaned_at IS NOT NULL AND swept_at IS NOT NULL AND cleaned_items > 0), 1::bigint, 'when it ended is noted');
+SELECT is(
+    (SELECT count(*) FROM learnsync_data.instance
+     WHERE cleaned_at IS NOT NULL AND swept_at IS NOT NULL AND cleaned_items > 0),
+    1::bigint,
+    'when it ended is noted');
 UPDATE learnsync_data.instance SET swept_at = clock_timestamp() - interval '1 day';
 SELECT is(pg_temp.maintain(), 'conflict failed learner resource', 'a day later');
 -- Slots that were taken up again before anyone cleaned hold two ages.
 SELECT pg_temp.age('cat', 0) , pg_temp.fill('old');
 SELECT pg_temp.age('old', 56);
-SELECT is((SELECT count(DISTINCT slot) FROM learnsync_data.push WHERE learner_id IN ('old', 'dan')), 1::bigint, 'one slot');
-SELECT is(pg_temp.maintain(), 'push_' || (SELECT DISTINCT slot FROM learnsync_data.push WHERE learner_id = 'dan') || ' conflict failed learner resource', 'is gone through by rows');
-SELECT is(pg_temp.kept('old') || '; ' || pg_temp.kept('dan'), '0 pushes, 1 conflicts, 1 copies, 1 failed, 5 receipts; 3 pushes, 2 conflicts, 2 copies, 1 failed, 5 receipts', 'only the old ones go');
+SELECT is(
+    (SELECT count(DISTINCT slot) FROM learnsync_data.push WHERE learner_id IN ('old', 'dan')),
+    1::bigint,
+    'one slot');
+SELECT is(
+    pg_temp.maintain(),
+    'push_' || (SELECT DISTINCT slot FROM learnsync_data.push WHERE learner_id = 'dan')
+        || ' conflict failed learner resource',
+    'is gone through by rows');
+SELECT is(
+    pg_temp.kept('old') || '; ' || pg_temp.kept('dan'),
+    '0 pushes, 1 conflicts, 1 copies, 1 failed, 5 receipts; 3 pushes, 2 conflicts, 2 copies, 1 failed, 5 receipts',
+    'only the old ones go');
 SELECT is(pg_temp.maintain(), '', 'once');
 -- Every age, in days, against the rule.
 CREATE FUNCTION pg_temp.ages(days_old int) RETURNS text LANGUAGE plpgsql AS $$
@@ -142,10 +237,16 @@ BEGIN
         PERFORM pg_temp.age('age ' || age, age);
     END LOOP;
     PERFORM pg_temp.maintain(days_old);
-    RETURN (SELECT string_agg(learner_id, ',') FROM learnsync_data.push WHERE pushed_at < date_bin('168 hours', clock_timestamp() - days_old * interval '24 hours', '2000-01-01Z'))
-        || (SELECT count(*) FROM generate_series(0, 120) a WHERE clock_timestamp() - a * interval '24 hours' > date_bin('168 hours', clock_timestamp() - days_old * interval '24 hours', '2000-01-01Z')) - (SELECT count(*) FROM learnsync_data.push);
+    RETURN (SELECT string_agg(learner_id, ',') FROM learnsync_data.push
+            WHERE pushed_at
+                < date_bin('168 hours', clock_timestamp() - days_old * interval '24 hours', '2000-01-01Z'))
+        || (SELECT count(*) FROM generate_series(0, 120) a
+            WHERE clock_timestamp() - a * interval '24 hours'
+                > date_bin('168 hours', clock_timestamp() - days_old * interval '24 hours', '2000-01-01Z')) -
+            (SELECT count(*) FROM learnsync_data.push);
 END $$;
-SELECT is(COALESCE(pg_temp.ages(d), '0'), '0', 'maintain keeps what is younger than ' || d || ' days, by weeks') FROM (VALUES (0), (7), (30), (49), (56), (90)) v (d);
+SELECT is(COALESCE(pg_temp.ages(d), '0'), '0', 'maintain keeps what is younger than ' || d || ' days, by weeks')
+FROM (VALUES (0), (7), (30), (49), (56), (90)) v (d);
 SELECT is(pg_temp.sqlstate_of('SELECT learnsync.maintain_step(-1, NULL)'), '22023', 'days must be at least 0');
 SELECT is(pg_temp.sqlstate_of('CALL learnsync.maintain()'), '2D000', 'not within a transaction block');
 
@@ -153,60 +254,134 @@ SELECT is(pg_temp.sqlstate_of('CALL learnsync.maintain()'), '2D000', 'not within
 SELECT pg_temp.push('eve', pg_temp.item('bad', -1)), pg_temp.push('fay', pg_temp.item('bad', -1));
 SELECT pg_temp.age('eve', 91), pg_temp.age('fay', 89);
 SELECT pg_temp.maintain();
-SELECT is((SELECT string_agg(learner_id || ' ' || has_failed, ', ' ORDER BY learner_id) FROM learnsync_data.learner WHERE learner_id IN ('eve', 'fay')), 'eve false, fay true', 'has_failed goes with the last one');
-SELECT is((SELECT string_agg(learner_id, ',') FROM learnsync_data.failed WHERE learner_id IN ('eve', 'fay')), 'fay', '90 days');
-SELECT is(pg_temp.verdicts(pg_temp.push('eve', pg_temp.item('bad', -1))), 'bad:f out_of_range', 'a copy is judged anew');
-SELECT is((SELECT retry_count::text || l.has_failed FROM learnsync_data.failed JOIN learnsync_data.learner l USING (learner_id) WHERE learner_id = 'eve'), '0true', 'and recorded anew');
+SELECT is(
+    (SELECT string_agg(learner_id || ' ' || has_failed, ', ' ORDER BY learner_id) FROM learnsync_data.learner
+     WHERE learner_id IN ('eve', 'fay')),
+    'eve false, fay true',
+    'has_failed goes with the last one');
+SELECT is(
+    (SELECT string_agg(learner_id, ',') FROM learnsync_data.failed WHERE learner_id IN ('eve', 'fay')),
+    'fay',
+    '90 days');
+SELECT is(
+    pg_temp.verdicts(pg_temp.push('eve', pg_temp.item('bad', -1))),
+    'bad:f out_of_range',
+    'a copy is judged anew');
+SELECT is(
+    (SELECT retry_count::text || l.has_failed FROM learnsync_data.failed
+     JOIN learnsync_data.learner l USING (learner_id) WHERE learner_id = 'eve'),
+    '0true',
+    'and recorded anew');
 
 -- Tombstones: below the horizon a pull starts anew, above it nothing is lost.
 SELECT pg_temp.push('tom', pg_temp.item('a', 1), pg_temp.item('b', 1));
-SELECT pg_temp.push('tom', '{"id": "del", "operation": "delete", "resourceType": "lesson_progress", "resourceId": "a", "clientTimestamp": "2026-01-09T10:00:00Z"}');
+SELECT pg_temp.push('tom', '{"id": "del", "operation": "delete", "resourceType": "lesson_progress", "resourceId": "a",
+    "clientTimestamp": "2026-01-09T10:00:00Z"}');
 SELECT pg_temp.push('tom', pg_temp.item('c', 1));
 SELECT pg_temp.age('tom', 179);
 SELECT pg_temp.maintain();
-SELECT is(learnsync.sync_pull('tom', '{"deviceId": "e", "lastSyncVersion": 3}') #>> '{changes,0,operation}', 'delete', '179 days: still told');
+SELECT is(
+    learnsync.sync_pull('tom', '{"deviceId": "e", "lastSyncVersion": 3}') #>> '{changes,0,operation}',
+    'delete',
+    '179 days: still told');
 SELECT pg_temp.age('tom', 2);
 SELECT pg_temp.maintain();
-SELECT is((SELECT string_agg(resource_id, '') FROM learnsync_data.resource WHERE learner_id = 'tom'), 'bc', '181 days: forgotten');
-SELECT is(format('%s %s', p -> 'reset', jsonb_path_query_array(p, '$.changes[*].resourceId')), wanted, 'cursor ' || c) FROM (VALUES (1, 'true ["b", "c"]'), (2, 'true ["b", "c"]'), (3, 'true ["b", "c"]'), (4, 'false ["c"]'), (5, 'false []')) v (c, wanted),
+SELECT is(
+    (SELECT string_agg(resource_id, '') FROM learnsync_data.resource WHERE learner_id = 'tom'),
+    'bc',
+    '181 days: forgotten');
+SELECT is(format('%s %s', p -> 'reset', jsonb_path_query_array(p, '$.changes[*].resourceId')), wanted, 'cursor ' || c)
+FROM (VALUES
+    (1, 'true ["b", "c"]'),
+    (2, 'true ["b", "c"]'),
+    (3, 'true ["b", "c"]'),
+    (4, 'false ["c"]'),
+    (5, 'false []')) v (c, wanted),
     LATERAL (SELECT learnsync.sync_pull('tom', jsonb_build_object('deviceId', 'e', 'lastSyncVersion', c))::jsonb) x (p);
 SELECT is(learnsync.sync_pull('tom', '{"deviceId": "e", "lastSyncVersion": 3, "from": 1}') ->> 'reset', 'true',
     'a first run that was interrupted for so long starts anew: it may have brought what is deleted now');
-SELECT is(pg_temp.verdicts(pg_temp.push('tom', pg_temp.item('a', 1), pg_temp.item('a2', 5, lesson => 'a'))), 'a:s* a2:s', 'retries are known after the tombstone went');
+SELECT is(
+    pg_temp.verdicts(pg_temp.push('tom', pg_temp.item('a', 1), pg_temp.item('a2', 5, lesson => 'a'))),
+    'a:s* a2:s',
+    'retries are known after the tombstone went');
 SELECT is(pg_temp.resources('tom'), 'a=5 b=1 c=1', 'and nothing comes back');
 SET learnsync.tombstone_days = 1;
-SELECT pg_temp.push('tom', '{"id": "del2", "operation": "delete", "resourceType": "lesson_progress", "resourceId": "b", "clientTimestamp": "2026-01-09T10:00:00Z"}');
+SELECT pg_temp.push('tom', '{"id": "del2", "operation": "delete", "resourceType": "lesson_progress",
+    "resourceId": "b", "clientTimestamp": "2026-01-09T10:00:00Z"}');
 SELECT pg_temp.age('tom', 2);
 SELECT pg_temp.maintain();
-SELECT is((SELECT tombstone_version FROM learnsync_data.learner WHERE learner_id = 'tom'), 7::bigint, 'the horizon moves on');
+SELECT is(
+    (SELECT tombstone_version FROM learnsync_data.learner WHERE learner_id = 'tom'),
+    7::bigint,
+    'the horizon moves on');
 RESET learnsync.tombstone_days;
 
 -- Receipts: for ever, unless a number of days is set; then what is older and unknown is refused.
-CREATE FUNCTION pg_temp.ago(what interval) RETURNS text LANGUAGE sql AS $$ SELECT to_char((now() - what) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
-SELECT pg_temp.push('rex', pg_temp.item('old', 1, pg_temp.ago('400 days')), pg_temp.item('new', 2, pg_temp.ago('10 days')));
+CREATE FUNCTION pg_temp.ago(what interval)
+    RETURNS text LANGUAGE sql AS $$
+    SELECT to_char((now() - what) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
+SELECT pg_temp.push('rex', pg_temp.item('old', 1, pg_temp.ago('400 days')), pg_temp.item('new', 2,
+    pg_temp.ago('10 days')));
 SELECT pg_temp.age('rex', 500);
 SELECT pg_temp.maintain();
 SELECT is(pg_temp.kept('rex'), '0 pushes, 0 conflicts, 0 copies, 0 failed, 2 receipts', 'receipts stay for ever');
 SET learnsync.receipt_days = 365;
-SELECT is(pg_temp.verdicts(pg_temp.push('rex', pg_temp.item('other', 1, pg_temp.ago('1000 days')))), 'other:s', 'while no receipt is gone, old is welcome');
+SELECT is(
+    pg_temp.verdicts(pg_temp.push('rex', pg_temp.item('other', 1, pg_temp.ago('1000 days')))),
+    'other:s',
+    'while no receipt is gone, old is welcome');
 -- at is the later of server time and client time; a receipt goes only when both are old.
-UPDATE learnsync_data.ledger SET at = now() - CASE WHEN version = 2 THEN interval '366 days' ELSE interval '364 days' END WHERE learner_id = 'rex';
+UPDATE learnsync_data.ledger
+    SET at = now() - CASE WHEN version = 2 THEN interval '366 days' ELSE interval '364 days' END
+WHERE learner_id = 'rex';
 UPDATE learnsync_data.instance SET swept_at = NULL;
 SELECT is(pg_temp.maintain(), 'conflict failed learner resource ledger', 'receipts are gone through');
 SELECT is(pg_temp.kept('rex'), '1 pushes, 0 conflicts, 0 copies, 0 failed, 2 receipts', 'one went');
-SELECT is(pg_temp.verdicts(pg_temp.push('rex', pg_temp.item('old', 1, pg_temp.ago('400 days')), pg_temp.item('new', 2, pg_temp.ago('10 days')), pg_temp.item('other', 1, pg_temp.ago('1000 days')), pg_temp.item('x', 1, pg_temp.ago('366 days')), pg_temp.item('y', 1, pg_temp.ago('364 days')))),
-    'old:f new:s* other:s* x:f y:s expired expired', 'old and unknown is refused, never guessed at');
+SELECT is(
+    pg_temp.verdicts(pg_temp.push('rex',
+        pg_temp.item('old', 1, pg_temp.ago('400 days')),
+        pg_temp.item('new', 2, pg_temp.ago('10 days')),
+        pg_temp.item('other', 1, pg_temp.ago('1000 days')),
+        pg_temp.item('x', 1, pg_temp.ago('366 days')),
+        pg_temp.item('y', 1, pg_temp.ago('364 days')))),
+    'old:f new:s* other:s* x:f y:s expired expired',
+    'old and unknown is refused, never guessed at');
 SELECT is(pg_temp.resources('rex'), 'new=2 old=1 other=1 y=1', 'nothing counts twice');
 -- The horizon itself, to the microsecond.
-SELECT is((SELECT receipt_horizon BETWEEN clock_timestamp() - interval '365 days 1 minute' AND clock_timestamp() - interval '365 days' FROM learnsync_data.learner WHERE learner_id = 'rex'), true, 'the horizon is remembered');
-SELECT is(pg_temp.verdicts(pg_temp.push('rex', pg_temp.item('h' || i, 1, to_char((SELECT receipt_horizon + i * interval '1 microsecond' FROM learnsync_data.learner WHERE learner_id = 'rex') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))),
-    wanted, 'horizon ' || i) FROM (VALUES (-1, 'h-1:f expired'), (0, 'h0:s'), (1, 'h1:s')) v (i, wanted);
-SELECT is((SELECT string_agg(item_id || code || retryable, ' ' ORDER BY item_id) FROM learnsync_data.failed WHERE learner_id = 'rex'), 'h-1expiredfalse oldexpiredfalse xexpiredfalse', 'they are recorded');
+SELECT is(
+    (SELECT receipt_horizon BETWEEN clock_timestamp() - interval '365 days 1 minute'
+         AND clock_timestamp() - interval '365 days'
+     FROM learnsync_data.learner WHERE learner_id = 'rex'),
+    true,
+    'the horizon is remembered');
+SELECT is(
+    pg_temp.verdicts(pg_temp.push('rex', pg_temp.item('h' || i, 1, to_char(
+        (SELECT receipt_horizon + i * interval '1 microsecond' FROM learnsync_data.learner
+         WHERE learner_id = 'rex') AT TIME ZONE 'UTC',
+        'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))),
+    wanted,
+    'horizon ' || i)
+FROM (VALUES (-1, 'h-1:f expired'), (0, 'h0:s'), (1, 'h1:s')) v (i, wanted);
+SELECT is(
+    (SELECT string_agg(item_id || code || retryable, ' ' ORDER BY item_id) FROM learnsync_data.failed
+     WHERE learner_id = 'rex'),
+    'h-1expiredfalse oldexpiredfalse xexpiredfalse',
+    'they are recorded');
 -- It holds whatever the setting says later.
 RESET learnsync.receipt_days;
-SELECT is(pg_temp.verdicts(pg_temp.push('rex', pg_temp.item('old', 1, pg_temp.ago('400 days')))), 'old:f expired', 'a receipt that is gone does not come back');
-SELECT is(pg_temp.verdicts(learnsync.sync_push('rex', jsonb_build_object('deviceId', 'd', 'dryRun', true, 'items', jsonb_build_array(pg_temp.item('old', 1, pg_temp.ago('400 days')))))), 'old:f expired', 'a dry run says so too');
-SELECT is(pg_temp.verdicts(pg_temp.push('roy', pg_temp.item('old', 1, pg_temp.ago('4000 days')))), 'old:s', 'a learner of whom no receipt went');
+SELECT is(
+    pg_temp.verdicts(pg_temp.push('rex', pg_temp.item('old', 1, pg_temp.ago('400 days')))),
+    'old:f expired',
+    'a receipt that is gone does not come back');
+SELECT is(
+    pg_temp.verdicts(learnsync.sync_push('rex', jsonb_build_object('deviceId', 'd', 'dryRun', true,
+        'items', jsonb_build_array(pg_temp.item('old', 1, pg_temp.ago('400 days')))))),
+    'old:f expired',
+    'a dry run says so too');
+SELECT is(
+    pg_temp.verdicts(pg_temp.push('roy', pg_temp.item('old', 1, pg_temp.ago('4000 days')))),
+    'old:s',
+    'a learner of whom no receipt went');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,4 +1,5 @@
--- The laws that strategies declare, over random items and states: whatever learnsync.merge_strategies() lists is tested.
+-- The laws that strategies declare, over random items and states: whatever learnsync.merge_strategies() lists is
+-- tested.
 BEGIN;
 SELECT * FROM no_plan();
 SELECT setseed(0.42);
@@ -7,12 +8,15 @@ CREATE FUNCTION pg_temp.one_of(VARIADIC jsonb[]) RETURNS jsonb LANGUAGE sql AS
 $$ SELECT $1[1 + floor(random() * cardinality($1))::int] $$;
 
 CREATE FUNCTION pg_temp.scalar() RETURNS jsonb LANGUAGE sql AS $$
-SELECT pg_temp.one_of('null', 'true', 'false', '0', '1', '1.0', '-2.5', '1e3', '""', '"a"', '"B"', '"ä"', '"日本"', '[]', '{}', '[1]', '{"a": 1}')
+SELECT pg_temp.one_of('null', 'true', 'false', '0', '1', '1.0', '-2.5', '1e3', '""', '"a"', '"B"', '"ä"', '"日本"',
+    '[]', '{}', '[1]', '{"a": 1}')
 $$;
 
 CREATE FUNCTION pg_temp.list() RETURNS jsonb LANGUAGE sql AS $$
 SELECT coalesce(jsonb_agg(CASE WHEN random() < 0.2 THEN pg_temp.scalar()
-    ELSE jsonb_build_object('id', pg_temp.one_of('"m1"', '"m2"', '"m3"', '7', '""', 'null'), 't', pg_temp.scalar()) END), '[]')
+        ELSE jsonb_build_object('id', pg_temp.one_of('"m1"', '"m2"', '"m3"', '7', '""', 'null'),
+            't', pg_temp.scalar()) END),
+    '[]')
 FROM generate_series(1, floor(random() * 4)::int)
 $$;
 
@@ -36,8 +40,12 @@ $$;
 
 CREATE TEMP TABLE law AS
 SELECT s.strategy AS name, s.value_type, s.commutative, s.associative, s.idempotent,
-    jsonb_build_object('policy', 'merge', 'fields', jsonb_build_object('f', jsonb_build_object('merge', s.strategy)
-        || CASE s.strategy WHEN 'rank' THEN '{"values": ["low", 2, "high"]}' WHEN 'union' THEN '{"id": "id"}' ELSE '{}' END::jsonb)) AS rule
+    jsonb_build_object('policy', 'merge',
+        'fields', jsonb_build_object('f', jsonb_build_object('merge', s.strategy)
+                || CASE s.strategy
+                    WHEN 'rank' THEN '{"values": ["low", 2, "high"]}'
+                    WHEN 'union' THEN '{"id": "id"}'
+                    ELSE '{}' END::jsonb)) AS rule
 FROM learnsync.merge_strategies() s
 UNION ALL
 SELECT 'policy ' || policy, 'any', true, true, true, jsonb_build_object('policy', policy)
@@ -64,46 +72,98 @@ END
 $$;
 
 CREATE TEMP TABLE state AS
-SELECT i.name, i.part, l.rule::learnsync.merge_rule, learnsync.merge_agg(l.rule::learnsync.merge_rule, i.data, i.at, i.device) AS agg,
-    pg_temp.fold(l.rule::learnsync.merge_rule, array_agg(i ORDER BY i.at, CASE WHEN l.name ~ '^policy (latest|client)' THEN i.data END, i.data)) AS folded
+SELECT i.name, i.part, l.rule::learnsync.merge_rule,
+    learnsync.merge_agg(l.rule::learnsync.merge_rule, i.data, i.at, i.device) AS agg,
+    pg_temp.fold(l.rule::learnsync.merge_rule, array_agg(i ORDER BY i.at,
+        CASE WHEN l.name ~ '^policy (latest|client)' THEN i.data END, i.data)) AS folded
 FROM item i JOIN law l USING (name) GROUP BY i.name, i.part, l.rule, l.name;
 
 SELECT cmp_ok((SELECT count(*)::int FROM law), '>=', 20, 'strategies and policies');
-SELECT cmp_ok(count(DISTINCT agg)::int, '>', 20, name || ': the states differ from each other') FROM state GROUP BY name ORDER BY name;
+SELECT cmp_ok(count(DISTINCT agg)::int, '>', 20, name || ': the states differ from each other') FROM state
+GROUP BY name ORDER BY name;
 
 CREATE TEMP TABLE triple AS
-SELECT a.name, a.rule, a.agg AS a, b.agg AS b, c.agg AS c FROM state a JOIN state b USING (name) JOIN state c USING (name)
+SELECT a.name, a.rule, a.agg AS a, b.agg AS b, c.agg AS c FROM state a JOIN state b USING (name)
+JOIN state c USING (name)
 WHERE b.part = (a.part * 7 + 3) % 120 AND c.part = (a.part * 11 + 5) % 120;
 
-SELECT is((SELECT count(*) FROM triple t WHERE t.name = law.name AND learnsync.merge_states(rule, a, b) IS DISTINCT FROM learnsync.merge_states(rule, b, a)), 0::bigint, name || ' is commutative') FROM law WHERE commutative ORDER BY name;
-SELECT is((SELECT count(*) FROM triple t WHERE t.name = law.name AND learnsync.merge_states(rule, learnsync.merge_states(rule, a, b), c) IS DISTINCT FROM learnsync.merge_states(rule, a, learnsync.merge_states(rule, b, c))), 0::bigint, name || ' is associative') FROM law WHERE associative ORDER BY name;
-SELECT is((SELECT count(*) FROM triple t WHERE t.name = law.name AND learnsync.merge_states(rule, a, a) IS DISTINCT FROM a), 0::bigint, name || ' is idempotent') FROM law WHERE idempotent ORDER BY name;
-SELECT cmp_ok((SELECT count(*)::int FROM triple t WHERE t.name = law.name AND learnsync.merge_states(rule, a, a) IS DISTINCT FROM a), '>', 0, name || ' does not claim to be idempotent, and is not') FROM law WHERE NOT idempotent ORDER BY name;
+SELECT is(
+    (SELECT count(*) FROM triple t
+     WHERE t.name = law.name
+         AND learnsync.merge_states(rule, a, b) IS DISTINCT FROM learnsync.merge_states(rule, b, a)),
+    0::bigint,
+    name || ' is commutative')
+FROM law WHERE commutative ORDER BY name;
+SELECT is(
+    (SELECT count(*) FROM triple t
+     WHERE t.name = law.name AND learnsync.merge_states(rule, learnsync.merge_states(rule, a, b), c)
+         IS DISTINCT FROM learnsync.merge_states(rule, a, learnsync.merge_states(rule, b, c))),
+    0::bigint,
+    name || ' is associative')
+FROM law WHERE associative ORDER BY name;
+SELECT is(
+    (SELECT count(*) FROM triple t WHERE t.name = law.name AND learnsync.merge_states(rule, a, a) IS DISTINCT FROM a),
+    0::bigint,
+    name || ' is idempotent')
+FROM law WHERE idempotent ORDER BY name;
+SELECT cmp_ok(
+    (SELECT count(*)::int FROM triple t
+     WHERE t.name = law.name AND learnsync.merge_states(rule, a, a) IS DISTINCT FROM a),
+    '>',
+    0,
+    name || ' does not claim to be idempotent, and is not')
+FROM law WHERE NOT idempotent ORDER BY name;
 
 -- A state says all there is to say: it goes on from where it was, and an older item finds its place.
-SELECT is((SELECT count(*) FROM triple t WHERE t.name = law.name AND learnsync.merge_states(rule, NULL, a) IS DISTINCT FROM a), 0::bigint, name || ': nothing and a state is the state') FROM law ORDER BY name;
+SELECT is(
+    (SELECT count(*) FROM triple t
+     WHERE t.name = law.name AND learnsync.merge_states(rule, NULL, a) IS DISTINCT FROM a),
+    0::bigint,
+    name || ': nothing and a state is the state')
+FROM law ORDER BY name;
 
 -- The aggregate: as if merged in the order of the instants, alone or in parallel, and in any order of rows.
-SELECT is((SELECT count(*) FROM state s WHERE s.name = law.name AND s.agg IS DISTINCT FROM s.folded), 0::bigint, name || ': the aggregate is the fold') FROM law ORDER BY name;
-SELECT is((SELECT count(*) FROM (SELECT learnsync.merge_agg(law.rule::learnsync.merge_rule, i.data, i.at, i.device ORDER BY i.n DESC) AS agg, i.part FROM item i WHERE i.name = law.name GROUP BY i.part) r JOIN state s ON s.name = law.name AND s.part = r.part WHERE r.agg <> s.agg), 0::bigint, name || ': in any order') FROM law ORDER BY name;
+SELECT is(
+    (SELECT count(*) FROM state s WHERE s.name = law.name AND s.agg IS DISTINCT FROM s.folded),
+    0::bigint,
+    name || ': the aggregate is the fold')
+FROM law ORDER BY name;
+SELECT is(
+    (SELECT count(*)
+     FROM (SELECT learnsync.merge_agg(law.rule::learnsync.merge_rule, i.data, i.at,
+               i.device ORDER BY i.n DESC) AS agg,
+               i.part
+           FROM item i WHERE i.name = law.name GROUP BY i.part) r
+     JOIN state s ON s.name = law.name AND s.part = r.part WHERE r.agg <> s.agg),
+    0::bigint,
+    name || ': in any order')
+FROM law ORDER BY name;
 
-CREATE TABLE public.law_item AS SELECT i.*, l.rule::learnsync.merge_rule FROM item i JOIN law l USING (name), generate_series(1, 20);
+CREATE TABLE public.law_item AS
+SELECT i.*, l.rule::learnsync.merge_rule FROM item i JOIN law l USING (name), generate_series(1, 20);
 ANALYZE public.law_item;
-SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL max_parallel_workers_per_gather = 2;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+SET LOCAL max_parallel_workers_per_gather = 2;
 CREATE TEMP TABLE plan (line text);
 DO $$
 DECLARE line text;
 BEGIN
-    FOR line IN EXPLAIN (COSTS OFF) SELECT name, learnsync.merge_agg(rule, data, at, device) FROM public.law_item GROUP BY name LOOP
+    FOR line IN EXPLAIN (COSTS OFF)
+    SELECT name, learnsync.merge_agg(rule, data, at, device) FROM public.law_item GROUP BY name LOOP
         INSERT INTO plan VALUES (line);
     END LOOP;
 END
 $$;
 SELECT isnt_empty($$SELECT FROM plan WHERE line ~ 'Partial .*Aggregate'$$, 'the aggregate runs in parallel');
-CREATE TEMP TABLE parallel_fold AS SELECT name, learnsync.merge_agg(rule, data, at, device) AS agg FROM public.law_item GROUP BY name;
+CREATE TEMP TABLE parallel_fold AS
+SELECT name, learnsync.merge_agg(rule, data, at, device) AS agg FROM public.law_item GROUP BY name;
 SET LOCAL max_parallel_workers_per_gather = 0;
-CREATE TEMP TABLE serial_fold AS SELECT name, learnsync.merge_agg(rule, data, at, device) AS agg FROM public.law_item GROUP BY name;
-SELECT is(p.agg, s.agg, p.name || ': parallel as serial') FROM parallel_fold p JOIN serial_fold s USING (name) ORDER BY name;
+CREATE TEMP TABLE serial_fold AS
+SELECT name, learnsync.merge_agg(rule, data, at, device) AS agg FROM public.law_item GROUP BY name;
+SELECT is(p.agg, s.agg, p.name || ': parallel as serial') FROM parallel_fold p JOIN serial_fold s USING (name)
+ORDER BY name;
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -6,35 +6,79 @@ SELECT no_plan();
 SET LOCAL search_path = public, learnsync;
 
 CREATE TEMP TABLE theirs (learner text, id text, sent text, at timestamptz, type text, payload jsonb);
-INSERT INTO theirs SELECT v.learner, v.id, v.sent, v.sent::timestamptz, v.type, v.payload::jsonb FROM (VALUES
-    ('a', 'e1', '2026-01-08T10:00:00.000Z', 'content.progressed', '{"contentId": "c", "status": "completed", "score": 7.50, "interaction": {"interactionId": "q", "state": {"n": 1}}}'),
+INSERT INTO theirs
+SELECT v.learner, v.id, v.sent, v.sent::timestamptz, v.type, v.payload::jsonb
+FROM (VALUES
+    ('a', 'e1', '2026-01-08T10:00:00.000Z', 'content.progressed', '{"contentId": "c", "status": "completed",
+        "score": 7.50, "interaction": {"interactionId": "q", "state": {"n": 1}}}'),
     ('a', 'e2', '2026-01-08T11:00:00+01:00', 'content.progressed', '{"contentId": "c", "status": "passed"}'),
-    ('a', 'e3', '2026-01-09T10:00:00.123456Z', 'content.progressed', '{"contentId": "d", "status": "passed", "contentVersion": "v2"}'),
+    ('a', 'e3', '2026-01-09T10:00:00.123456Z', 'content.progressed', '{"contentId": "d", "status": "passed",
+        "contentVersion": "v2"}'),
     ('b', 'e1', '2026-01-08T10:00:00Z', 'onboarding.completed', '{"pathId": "p", "relatedPaths": ["q"]}'),
-    ('b', 'e2', '2026-01-08T12:00:00Z', 'progress.reset', NULL), ('c', NULL, NULL, NULL, NULL)) AS v (learner, id, sent, type, payload);
+    ('b', 'e2', '2026-01-08T12:00:00Z', 'progress.reset', NULL),
+    ('c', NULL, NULL, NULL, NULL)) AS v (learner, id, sent, type, payload);
 CREATE TEMP TABLE reduced AS SELECT learner, progress_agg(id, sent, type, payload) AS p FROM theirs GROUP BY 1;
 
-SELECT is((SELECT p::jsonb FROM reduced WHERE learner = 'a'), '{"version": 1, "onboarding": {"pathId": null, "relatedPaths": [], "completedAt": null}, "activePathId": null,
-    "content": {"c": {"contentId": "c", "status": "passed", "score": 7.5, "contentVersion": "v1", "interactions": {"q": {"n": 1}}, "completedAt": "2026-01-08T10:00:00.000Z", "lastAttemptAt": "2026-01-08T11:00:00+01:00"},
-        "d": {"contentId": "d", "status": "passed", "contentVersion": "v2", "completedAt": "2026-01-09T10:00:00.123456Z", "lastAttemptAt": "2026-01-09T10:00:00.123456Z"}},
-    "streak": {"currentStreak": 2, "longestStreak": 2, "lastActivityDate": "2026-01-09"}, "lastUpdated": "2026-01-09T10:00:00.123456Z"}', 'times that are text are shown as sent');
-SELECT is((SELECT progress_agg(id, at, type, payload)::jsonb #>> '{content,c,lastAttemptAt}' FROM theirs WHERE learner = 'a'), '2026-01-08T10:00:00.000Z', 'timestamps are shown in UTC');
-SELECT is((SELECT progress_agg(id, at, type, payload)::jsonb #>> '{content,d,lastAttemptAt}' FROM theirs WHERE learner = 'a'), '2026-01-09T10:00:00.123456Z', 'with microseconds where milliseconds do not do');
+SELECT is(
+    (SELECT p::jsonb FROM reduced WHERE learner = 'a'),
+    '{"version": 1, "onboarding": {"pathId": null, "relatedPaths": [], "completedAt": null}, "activePathId": null,
+        "content": {"c": {"contentId": "c", "status": "passed", "score": 7.5, "contentVersion": "v1",
+                "interactions": {"q": {"n": 1}}, "completedAt": "2026-01-08T10:00:00.000Z",
+                "lastAttemptAt": "2026-01-08T11:00:00+01:00"},
+            "d": {"contentId": "d", "status": "passed", "contentVersion": "v2",
+                "completedAt": "2026-01-09T10:00:00.123456Z", "lastAttemptAt": "2026-01-09T10:00:00.123456Z"}},
+        "streak": {"currentStreak": 2, "longestStreak": 2, "lastActivityDate": "2026-01-09"},
+        "lastUpdated": "2026-01-09T10:00:00.123456Z"}',
+    'times that are text are shown as sent');
+SELECT is(
+    (SELECT progress_agg(id, at, type, payload)::jsonb #>> '{content,c,lastAttemptAt}' FROM theirs
+     WHERE learner = 'a'),
+    '2026-01-08T10:00:00.000Z',
+    'timestamps are shown in UTC');
+SELECT is(
+    (SELECT progress_agg(id, at, type, payload)::jsonb #>> '{content,d,lastAttemptAt}' FROM theirs
+     WHERE learner = 'a'),
+    '2026-01-09T10:00:00.123456Z',
+    'with microseconds where milliseconds do not do');
 SET LOCAL timezone = 'Asia/Kathmandu';
-SELECT is((SELECT progress_agg(id, at, type, payload)::jsonb #>> '{content,c,lastAttemptAt}' FROM theirs WHERE learner = 'a'), '2026-01-08T10:00:00.000Z', 'whatever TimeZone says');
-SELECT is((SELECT p::jsonb ->> 'lastUpdated' || (p::jsonb -> 'onboarding') FROM reduced WHERE learner = 'b'), '2026-01-08T12:00:00Z{"pathId": null, "completedAt": null, "relatedPaths": []}', 'a reset');
+SELECT is(
+    (SELECT progress_agg(id, at, type, payload)::jsonb #>> '{content,c,lastAttemptAt}' FROM theirs
+     WHERE learner = 'a'),
+    '2026-01-08T10:00:00.000Z',
+    'whatever TimeZone says');
+SELECT is(
+    (SELECT p::jsonb ->> 'lastUpdated' || (p::jsonb -> 'onboarding') FROM reduced WHERE learner = 'b'),
+    '2026-01-08T12:00:00Z{"pathId": null, "completedAt": null, "relatedPaths": []}',
+    'a reset');
 SELECT is((SELECT p FROM reduced WHERE learner = 'c'), NULL, 'no events, no state');
 
 -- Combining: any parts, which may overlap, in any order.
-SELECT is((SELECT count(*) FROM theirs x, theirs y, LATERAL (SELECT progress_agg(id, sent, type, payload) p FROM theirs WHERE learner = 'a' AND id IN (x.id, y.id)) one,
-    LATERAL (SELECT progress_agg(id, sent, type, payload) p FROM theirs WHERE learner = 'a' AND id <> x.id) two WHERE x.learner = 'a' AND y.learner = 'a'
-    AND (one.p || two.p <> (SELECT p FROM reduced WHERE learner = 'a') OR one.p || two.p <> two.p || one.p)), 0::bigint, '|| takes parts together');
+SELECT is(
+    (SELECT count(*)
+     FROM theirs x, theirs y,
+         LATERAL (SELECT progress_agg(id, sent, type, payload) p FROM theirs
+                  WHERE learner = 'a' AND id IN (x.id, y.id)) one,
+         LATERAL (SELECT progress_agg(id, sent, type, payload) p FROM theirs WHERE learner = 'a' AND id <> x.id) two
+     WHERE x.learner = 'a' AND y.learner = 'a'
+         AND (one.p || two.p <> (SELECT p FROM reduced WHERE learner = 'a') OR one.p || two.p <> two.p || one.p)),
+    0::bigint,
+    '|| takes parts together');
 SELECT is((SELECT p || p = p FROM reduced WHERE learner = 'a'), true, 'twice the same is the same');
-SELECT is((SELECT count(DISTINCT p::text) || ' ' || bool_or(x.p = y.p) FROM reduced x JOIN reduced y USING (learner, p)), '2 true', 'equality, by hash too');
-SELECT is((SELECT bool_or(x.p = y.p) || ' ' || bool_and(x.p <> y.p) FROM reduced x, reduced y WHERE x.learner < y.learner), 'false true', 'and inequality');
+SELECT is(
+    (SELECT count(DISTINCT p::text) || ' ' || bool_or(x.p = y.p) FROM reduced x JOIN reduced y USING (learner, p)),
+    '2 true',
+    'equality, by hash too');
+SELECT is(
+    (SELECT bool_or(x.p = y.p) || ' ' || bool_and(x.p <> y.p) FROM reduced x, reduced y WHERE x.learner < y.learner),
+    'false true',
+    'and inequality');
 
 -- In and out.
-SELECT is((SELECT count(*) FROM reduced WHERE p::text::progress = p AND p::bytea::progress = p AND (p::text)::jsonb - 'state' = p::jsonb), 2::bigint, 'text and bytea are read back');
+SELECT is(
+    (SELECT count(*) FROM reduced
+     WHERE p::text::progress = p AND p::bytea::progress = p AND (p::text)::jsonb - 'state' = p::jsonb),
+    2::bigint,
+    'text and bytea are read back');
 \copy (SELECT learner, p FROM reduced) TO 'tmp/progress.copy' WITH (FORMAT binary)
 CREATE TEMP TABLE copied (learner text, p progress);
 \copy copied FROM 'tmp/progress.copy' WITH (FORMAT binary)
@@ -46,13 +90,31 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE;
 END $$;
-SELECT is(pg_temp.refused(input), state, 'text ' || left(input, 40)) FROM (
-    SELECT * FROM (VALUES ('', '22P02'), ('{', '22P02'), ('5', '22P02'), ('{}', '22P02'), ('{"state": 5}', '22P02'), ('{"state": "xyz"}', '22023'), ('{"state": "00"}', '22P03')) AS v (input, state)
-    UNION ALL SELECT (p::jsonb)::text, '22P02' FROM reduced WHERE learner = 'a' UNION ALL SELECT jsonb_set(p::text::jsonb, '{content,c,score}', '100')::text, '22P02' FROM reduced WHERE learner = 'a') v;
+SELECT is(pg_temp.refused(input), state, 'text ' || left(input, 40))
+FROM (SELECT *
+      FROM (VALUES
+          ('', '22P02'),
+          ('{', '22P02'),
+          ('5', '22P02'),
+          ('{}', '22P02'),
+          ('{"state": 5}', '22P02'),
+          ('{"state": "xyz"}', '22023'),
+          ('{"state": "00"}', '22P03')) AS v (input, state)
+      UNION ALL SELECT (p::jsonb)::text, '22P02' FROM reduced WHERE learner = 'a'
+      UNION ALL SELECT jsonb_set(p::text::jsonb, '{content,c,score}', '100')::text, '22P02' FROM reduced
+      WHERE learner = 'a') v;
 
 -- Bytes that somebody changed make no state that events could not, and crash nothing.
-SELECT is((SELECT count(*) FROM (SELECT pg_temp.refused(set_byte(b, n % length(b), get_byte(b, n % length(b)) # (1 << (n * 7 % 8)))::text, 'bytea') AS answer FROM (SELECT p::bytea AS b FROM reduced WHERE p IS NOT NULL) x, generate_series(0, 700) n
-    UNION ALL SELECT pg_temp.refused(substr(b, 1, n)::text, 'bytea') FROM (SELECT p::bytea AS b FROM reduced WHERE p IS NOT NULL) x, generate_series(0, length(b) - 1) n) y
-    WHERE answer NOT IN ('fine', '22P03', '22021', '22P02', '54000')), 0::bigint, 'changed and shortened bytes');
+SELECT is(
+    (SELECT count(*)
+     FROM (SELECT pg_temp.refused(
+               set_byte(b, n % length(b), get_byte(b, n % length(b)) # (1 << (n * 7 % 8)))::text,
+               'bytea') AS answer
+           FROM (SELECT p::bytea AS b FROM reduced WHERE p IS NOT NULL) x, generate_series(0, 700) n
+           UNION ALL SELECT pg_temp.refused(substr(b, 1, n)::text, 'bytea')
+           FROM (SELECT p::bytea AS b FROM reduced WHERE p IS NOT NULL) x, generate_series(0, length(b) - 1) n) y
+     WHERE answer NOT IN ('fine', '22P03', '22021', '22P02', '54000')),
+    0::bigint,
+    'changed and shortened bytes');
 SELECT * FROM finish();
 ROLLBACK;

@@ -12,13 +12,19 @@ SELECT learnsync.setup();
 SELECT no_plan();
 
 CREATE FUNCTION pg_temp.item(id text, n int, lesson text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'lesson_progress', 'clientTimestamp', '2026-01-08T10:00:00Z', 'data', jsonb_build_object('lessonId', COALESCE(lesson, id), 'timeSpent', n)) $$;
+    SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'lesson_progress',
+        'clientTimestamp', '2026-01-08T10:00:00Z',
+        'data', jsonb_build_object('lessonId', COALESCE(lesson, id), 'timeSpent', n)) $$;
 CREATE FUNCTION pg_temp.push(learner text, more jsonb, VARIADIC items jsonb[]) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(r ->> 'status' || CASE WHEN (r ->> 'duplicate')::boolean THEN '*' ELSE '' END, ' ' ORDER BY n)
-    FROM jsonb_array_elements(learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)) || more) -> 'results') WITH ORDINALITY AS x (r, n) $$;
+    FROM jsonb_array_elements(learnsync.sync_push(learner,
+        jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))
+            || more) -> 'results') WITH ORDINALITY AS x (r, n) $$;
 CREATE FUNCTION pg_temp.failed(learner text) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(format('%s %s %s', item_id, code, retry_count), ', ' ORDER BY item_id) FROM learnsync_data.failed WHERE learner_id = learner $$;
-CREATE PROCEDURE pg_temp.pass(learner text, seconds int) LANGUAGE sql AS $$ UPDATE learnsync_data.failed SET failed_at = failed_at - seconds * interval '1 s' WHERE learner_id = learner $$;
+    SELECT string_agg(format('%s %s %s', item_id, code, retry_count), ', ' ORDER BY item_id)
+    FROM learnsync_data.failed WHERE learner_id = learner $$;
+CREATE PROCEDURE pg_temp.pass(learner text, seconds int) LANGUAGE sql AS $$
+    UPDATE learnsync_data.failed SET failed_at = failed_at - seconds * interval '1 s' WHERE learner_id = learner $$;
 
 -- The team counts each insert and update of a resource, and gives points for the first completion of a lesson, once.
 CREATE SCHEMA retry_team;
@@ -29,24 +35,36 @@ GRANT ALL ON ALL TABLES IN SCHEMA retry_team TO learnsync_owner;
 CREATE FUNCTION retry_team.see() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO retry_team.seen VALUES (NEW.learner_id, NEW.resource_id, NEW.version);
-    IF NEW.resource_type = 'lesson_progress' AND NEW.data ? 'completedAt' AND (TG_OP = 'INSERT' OR NOT COALESCE(OLD.data ? 'completedAt', false)) THEN
+    IF NEW.resource_type = 'lesson_progress' AND NEW.data ? 'completedAt'
+        AND (TG_OP = 'INSERT' OR NOT COALESCE(OLD.data ? 'completedAt', false)) THEN
         INSERT INTO retry_team.points VALUES (NEW.learner_id, NEW.resource_id, 10);
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER retry_team AFTER INSERT OR UPDATE ON learnsync_data.resource FOR EACH ROW EXECUTE FUNCTION retry_team.see();
+CREATE TRIGGER retry_team AFTER INSERT
+    OR UPDATE ON learnsync_data.resource FOR EACH ROW EXECUTE FUNCTION retry_team.see();
 ALTER TABLE learnsync_data.resource ADD CONSTRAINT retry_team CHECK ((data ->> 'timeSpent')::int < 100);
 CREATE FUNCTION pg_temp.seen(who text) RETURNS text LANGUAGE sql AS $$
-    SELECT count(*) || CASE WHEN count(*) = count(DISTINCT version) AND count(*) = (SELECT version - 1 FROM learnsync_data.learner WHERE learner_id = who) THEN ' each once' ELSE ' not once' END FROM retry_team.seen WHERE learner_id = who $$;
+    SELECT count(*) || CASE WHEN count(*) = count(DISTINCT version)
+            AND count(*) = (SELECT version - 1 FROM learnsync_data.learner WHERE learner_id = who) THEN ' each once'
+        ELSE ' not once' END
+    FROM retry_team.seen WHERE learner_id = who $$;
 
 -- Backoff: 1, 5, 15, 60 seconds after the last failure, four times.
-SELECT is(pg_temp.push('ann', '{"deviceName": "Phone"}', pg_temp.item('a', 1), pg_temp.item('b', 100), pg_temp.item('bad', -1)), 'synced failed failed', 'one item is refused by the team, one by us');
+SELECT is(
+    pg_temp.push('ann', '{"deviceName": "Phone"}', pg_temp.item('a', 1), pg_temp.item('b', 100),
+        pg_temp.item('bad', -1)),
+    'synced failed failed',
+    'one item is refused by the team, one by us');
 UPDATE learnsync_data.device SET last_sync_at = '2026-01-01Z' WHERE learner_id = 'ann';
 CALL learnsync.retry_failed();
 SELECT is(pg_temp.failed('ann'), 'b error 0, bad out_of_range 0', 'not at once');
 CALL pg_temp.pass('ann', 1);
 CALL learnsync.retry_failed();
-SELECT is(pg_temp.failed('ann'), 'b error 1, bad out_of_range 0', 'after a second; what is wrong for ever is never tried again');
+SELECT is(
+    pg_temp.failed('ann'),
+    'b error 1, bad out_of_range 0',
+    'after a second; what is wrong for ever is never tried again');
 CALL learnsync.retry_failed();
 SELECT is(pg_temp.failed('ann'), 'b error 1, bad out_of_range 0', 'not at once again');
 CALL pg_temp.pass('ann', 4);
@@ -74,20 +92,43 @@ SELECT is(last_sync_at, '2026-01-01Z', 'the device was not here') FROM learnsync
 SELECT is(pg_temp.seen('ann'), '1 each once', 'the hook saw what was accepted');
 
 -- What has become possible is taken, under its own identity: the device's copy is a duplicate then.
-SELECT is(pg_temp.push('bob', '{"deviceId": "d1"}', pg_temp.item('a', 1), pg_temp.item('b', 100), pg_temp.item('c', 200), pg_temp.item('c2', 1, 'c')), 'synced failed failed synced', 'two refused');
-SELECT is(pg_temp.push('bob', '{"deviceId": "d2"}', pg_temp.item('b', 300), pg_temp.item('e', 5) - 'id'), 'failed synced', 'and one of another device');
+SELECT is(
+    pg_temp.push('bob', '{"deviceId": "d1"}', pg_temp.item('a', 1), pg_temp.item('b', 100), pg_temp.item('c', 200),
+        pg_temp.item('c2', 1, 'c')),
+    'synced failed failed synced',
+    'two refused');
+SELECT is(
+    pg_temp.push('bob', '{"deviceId": "d2"}', pg_temp.item('b', 300), pg_temp.item('e', 5) - 'id'),
+    'failed synced',
+    'and one of another device');
 SELECT is(pg_temp.push('bob', '{"deviceId": "d2"}', pg_temp.item('e', 400) - 'id'), 'failed', 'one without an id');
-SELECT is(pg_temp.push('bob', '{"deviceId": "d3"}', pg_temp.item('z', 400)), 'failed', 'one of a device that is turned away');
+SELECT is(
+    pg_temp.push('bob', '{"deviceId": "d3"}', pg_temp.item('z', 400)),
+    'failed',
+    'one of a device that is turned away');
 SELECT learnsync.sync_deactivate_device('bob', '{"deviceId": "d3"}');
 SELECT is(learnsync.sync_status('bob') -> 'pendingCount', '5'::jsonb, 'five are pending');
 ALTER TABLE learnsync_data.resource DROP CONSTRAINT retry_team;
 CALL pg_temp.pass('bob', 1);
 CALL learnsync.retry_failed();
 SELECT is(pg_temp.failed('bob'), 'z error 0', 'all are taken but that of the device');
-SELECT is((SELECT string_agg(resource_id || '=' || (data ->> 'timeSpent'), ' ' ORDER BY resource_id) FROM learnsync_data.resource WHERE learner_id = 'bob'), 'a=1 b=400 c=201 e=405', 'and merged');
-SELECT is(pg_temp.push('bob', '{"deviceId": "d1"}', pg_temp.item('b', 100), pg_temp.item('c', 200)), 'synced* synced*', 'the device''s copies are duplicates');
-SELECT is(pg_temp.push('bob', '{"deviceId": "d2"}', pg_temp.item('b', 300), pg_temp.item('e', 400) - 'id'), 'synced* synced*', 'the other''s too');
-SELECT is(pg_temp.seen('bob'), (SELECT version - 1 FROM learnsync_data.learner WHERE learner_id = 'bob') || ' each once', 'each version was seen once');
+SELECT is(
+    (SELECT string_agg(resource_id || '=' || (data ->> 'timeSpent'), ' ' ORDER BY resource_id)
+     FROM learnsync_data.resource WHERE learner_id = 'bob'),
+    'a=1 b=400 c=201 e=405',
+    'and merged');
+SELECT is(
+    pg_temp.push('bob', '{"deviceId": "d1"}', pg_temp.item('b', 100), pg_temp.item('c', 200)),
+    'synced* synced*',
+    'the device''s copies are duplicates');
+SELECT is(
+    pg_temp.push('bob', '{"deviceId": "d2"}', pg_temp.item('b', 300), pg_temp.item('e', 400) - 'id'),
+    'synced* synced*',
+    'the other''s too');
+SELECT is(
+    pg_temp.seen('bob'),
+    (SELECT version - 1 FROM learnsync_data.learner WHERE learner_id = 'bob') || ' each once',
+    'each version was seen once');
 SELECT learnsync.sync_activate_device('bob', '{"deviceId": "d3"}');
 CALL learnsync.retry_failed();
 SELECT is(pg_temp.failed('bob'), NULL, 'let in again, its item is taken');
@@ -97,14 +138,19 @@ SELECT pg_temp.push('cat', '{}', pg_temp.item('a', 100));
 SELECT is(pg_temp.push('cat', '{}', pg_temp.item('a', 99)), 'synced', 'corrected');
 ALTER TABLE learnsync_data.resource DROP CONSTRAINT retry_team;
 CALL learnsync.retry_failed();
-SELECT is((SELECT string_agg(data ->> 'timeSpent', ' ') FROM learnsync_data.resource WHERE learner_id = 'cat') || COALESCE(pg_temp.failed('cat'), ''), '99', 'it stands, and nothing is recorded');
+SELECT is(
+    (SELECT string_agg(data ->> 'timeSpent', ' ') FROM learnsync_data.resource WHERE learner_id = 'cat')
+        || COALESCE(pg_temp.failed('cat'), ''),
+    '99',
+    'it stands, and nothing is recorded');
 
 -- A learner whose retry ends in an error of the server is put off, and holds up nobody.
 ALTER TABLE learnsync_data.resource ADD CONSTRAINT retry_team CHECK (false) NOT VALID;
 SELECT pg_temp.push('dan', '{}', pg_temp.item('a', 1)), pg_temp.push('eve', '{}', pg_temp.item('a', 1));
 ALTER TABLE learnsync_data.resource DROP CONSTRAINT retry_team;
 CREATE FUNCTION retry_team.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE deadlock_detected; END $$;
-CREATE TRIGGER retry_fail BEFORE INSERT ON learnsync_data.resource FOR EACH ROW WHEN (NEW.learner_id = 'dan') EXECUTE FUNCTION retry_team.fail();
+CREATE TRIGGER retry_fail BEFORE INSERT ON learnsync_data.resource FOR EACH ROW WHEN (
+    NEW.learner_id = 'dan') EXECUTE FUNCTION retry_team.fail();
 CALL pg_temp.pass('dan', 1);
 CALL pg_temp.pass('eve', 1);
 SET client_min_messages = error;
@@ -116,18 +162,35 @@ DROP TRIGGER retry_fail ON learnsync_data.resource;
 
 -- Hooks: duplicates, dry runs, what is aborted, and the fallback item by item.
 ALTER TABLE learnsync_data.resource ADD CONSTRAINT retry_team CHECK ((data ->> 'timeSpent')::int < 100) NOT VALID;
-CREATE FUNCTION pg_temp.done(id text, lesson text, n int DEFAULT 1) RETURNS jsonb LANGUAGE sql AS $$ SELECT pg_temp.item(id, n, lesson) || jsonb_build_object('data', jsonb_build_object('lessonId', lesson, 'timeSpent', n, 'completionPercentage', 100)) $$;
+CREATE FUNCTION pg_temp.done(id text, lesson text, n int DEFAULT 1)
+    RETURNS jsonb LANGUAGE sql AS $$
+    SELECT pg_temp.item(id, n, lesson)
+        || jsonb_build_object(
+            'data', jsonb_build_object('lessonId', lesson, 'timeSpent', n, 'completionPercentage', 100)) $$;
 SELECT is(pg_temp.push('fay', '{"dryRun": true}', pg_temp.done('1', 'x')), 'synced', 'a dry run');
-SELECT is(pg_temp.push('fay', '{"atomic": true}', pg_temp.done('1', 'x'), pg_temp.item('bad', -1)), 'failed failed', 'an aborted one');
-SELECT is(pg_temp.push('fay', '{}', pg_temp.item('0', 1, 'x'), pg_temp.done('1', 'x'), pg_temp.done('1', 'x'), pg_temp.done('2', 'y', 500), pg_temp.done('3', 'z'), pg_temp.done('4', 'w', 100)), 'synced synced synced* failed synced failed', 'with two culprits');
+SELECT is(
+    pg_temp.push('fay', '{"atomic": true}', pg_temp.done('1', 'x'), pg_temp.item('bad', -1)),
+    'failed failed',
+    'an aborted one');
+SELECT is(
+    pg_temp.push('fay', '{}', pg_temp.item('0', 1, 'x'), pg_temp.done('1', 'x'), pg_temp.done('1', 'x'),
+        pg_temp.done('2', 'y', 500), pg_temp.done('3', 'z'), pg_temp.done('4', 'w', 100)),
+    'synced synced synced* failed synced failed',
+    'with two culprits');
 SELECT is(pg_temp.push('fay', '{}', pg_temp.done('1', 'x'), pg_temp.done('3', 'z')), 'synced* synced*', 'a retry');
 SELECT is(pg_temp.push('fay', '{}', pg_temp.done('5', 'x')), 'synced', 'completed once more');
 SELECT is(pg_temp.seen('fay'), '3 each once', 'every version once');
-SELECT is((SELECT string_agg(lesson_id || points, ' ' ORDER BY lesson_id) FROM retry_team.points WHERE learner_id = 'fay'), 'x10 z10', 'points for each first completion, once');
+SELECT is(
+    (SELECT string_agg(lesson_id || points, ' ' ORDER BY lesson_id) FROM retry_team.points WHERE learner_id = 'fay'),
+    'x10 z10',
+    'points for each first completion, once');
 ALTER TABLE learnsync_data.resource DROP CONSTRAINT retry_team;
 CALL pg_temp.pass('fay', 1);
 CALL learnsync.retry_failed();
-SELECT is((SELECT string_agg(lesson_id || points, ' ' ORDER BY lesson_id) FROM retry_team.points WHERE learner_id = 'fay'), 'w10 x10 y10 z10', 'and for what the server tried again');
+SELECT is(
+    (SELECT string_agg(lesson_id || points, ' ' ORDER BY lesson_id) FROM retry_team.points WHERE learner_id = 'fay'),
+    'w10 x10 y10 z10',
+    'and for what the server tried again');
 SELECT is(pg_temp.seen('fay'), '5 each once', 'still once');
 
 -- maintain() at every isolation level, by an administrator.
