@@ -25,10 +25,24 @@ typedef struct LsCall
 	Jsonb *request;
 	bool of_app; /* it came through learnsync_api: its connection is not to be held for long */
 	MemoryContext outside; /* what lies there outlives the call */
+	const struct LsService *service;
+	JsonbValue ignored; /* names of members that the service does not know; jbvNull where there are none */
+	JsonbValue meant; /* what some of them are called */
 } LsCall;
 
 /* What a call does: from its request to its answer, a varlena, in a context that is emptied afterwards, or in outside. */
 typedef Datum (*LsWork)(LsCall *call);
+
+/* What apps can call. */
+typedef struct LsService
+{
+	LsWork work;
+	const char *const *members; /* of its envelope, beside learnerId, ends with NULL; NULL where no app sends one */
+	bool writes;
+	bool prints; /* the answer is text of JSON, not jsonb */
+} LsService;
+
+#define LS_MEMBERS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* What a client's cursor says. */
 typedef struct LsCursor
@@ -173,9 +187,13 @@ typedef struct LsPush
 } LsPush;
 
 /* call.c */
-extern Datum ls_call(LsCall call, LsWork work);
-extern Datum ls_call_for(FunctionCallInfo fcinfo, LsWork work);
-extern Datum ls_call_api(FunctionCallInfo fcinfo, LsWork work);
+extern Datum ls_call(LsCall call);
+extern Datum ls_call_for(FunctionCallInfo fcinfo, const LsService *service);
+extern Datum ls_call_api(FunctionCallInfo fcinfo, const LsService *service);
+
+/* envelope.c */
+extern void ls_envelope_open(LsCall *call);
+extern Datum ls_envelope_tell(const LsCall *call, Datum answer);
 
 /* cursor.c */
 extern LsCursor ls_cursor_read(const JsonbValue *request);
@@ -189,7 +207,7 @@ extern void ls_device_check(const LsDevice *device);
 extern int ls_push_count_items(const JsonbValue *request, const char *key, JsonbValue *items);
 extern void ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel);
 extern void ls_push_run(LsPush *push);
-extern Datum ls_push_retry(LsCall *call);
+extern const LsService ls_push_retry;
 
 /* push_item.c */
 extern const LsChannel ls_push_channel;

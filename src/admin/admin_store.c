@@ -167,10 +167,10 @@ days_old(Jsonb *json)
 	return (int) days;
 }
 
-Datum
-learnsync_api_sync_cleanup(PG_FUNCTION_ARGS)
+static Datum
+cleanup_work(LsCall *call)
 {
-	Datum days = Int32GetDatum(days_old(ls_request_argument(fcinfo, 0)));
+	Datum days = Int32GetDatum(days_old(call->request));
 	JsonbValue answer = ls_json_object();
 	bool isnull;
 	int64 deleted = DatumGetInt64(answer_of(&cleanup, &days, NULL, &isnull));
@@ -178,4 +178,13 @@ learnsync_api_sync_cleanup(PG_FUNCTION_ARGS)
 	ls_json_put(&answer, "message", ls_json_string("Cleanup completed successfully"));
 	ls_json_put(&answer, "deletedCount", ls_json_int(deleted));
 	return JsonbPGetDatum(ls_json_encode(&answer));
+}
+
+static const LsService cleanup_service = {.work = cleanup_work, .members = LS_MEMBERS("daysOld"), .writes = true};
+
+/* For all learners, whoever asks. */
+Datum
+learnsync_api_sync_cleanup(PG_FUNCTION_ARGS)
+{
+	return ls_call((LsCall){.request = ls_request_argument(fcinfo, 0), .service = &cleanup_service});
 }

@@ -133,7 +133,7 @@ learnsync_retry_learner(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < count; i++)
 	{
-		(void) ls_call((LsCall){.learner = learner, .request = due[i].request}, ls_push_retry);
+		(void) ls_call((LsCall){.learner = learner, .request = due[i].request, .service = &ls_push_retry});
 		restore(learner, &due[i]);
 	}
 	PG_RETURN_VOID();

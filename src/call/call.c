@@ -43,7 +43,7 @@ give_back_context(MemoryContext context)
 
 /* Works on a request with the store open; only the answer outlives it. */
 Datum
-ls_call(LsCall call, LsWork work)
+ls_call(LsCall call)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = take_context(caller);
@@ -53,7 +53,8 @@ ls_call(LsCall call, LsWork work)
 	MemoryContextSwitchTo(context);
 	ls_store_open(&call.store);
 	MemoryContextSwitchTo(context);
-	answer = work(&call);
+	ls_envelope_open(&call);
+	answer = ls_envelope_tell(&call, call.service->work(&call));
 	ls_store_close(&call.store);
 	MemoryContextSwitchTo(caller);
 	if (GetMemoryChunkContext(DatumGetPointer(answer)) != caller)
@@ -64,18 +65,18 @@ ls_call(LsCall call, LsWork work)
 
 /* The same for a function of schema learnsync: (learner_id, request). */
 Datum
-ls_call_for(FunctionCallInfo fcinfo, LsWork work)
+ls_call_for(FunctionCallInfo fcinfo, const LsService *service)
 {
-	LsCall call = {.learner = ls_learner_served(fcinfo, 0), .request = ls_request_argument(fcinfo, 1)};
-
-	return ls_call(call, work);
+	return ls_call((LsCall){
+		.learner = ls_learner_served(fcinfo, 0), .request = ls_request_argument(fcinfo, 1), .service = service});
 }
 
 /* The same for a function of schema learnsync_api: (request), by whoever is signed in. */
 Datum
-ls_call_api(FunctionCallInfo fcinfo, LsWork work)
+ls_call_api(FunctionCallInfo fcinfo, const LsService *service)
 {
-	LsCall call = {.learner = ls_learner_current(), .request = ls_request_argument(fcinfo, 0), .of_app = true};
-
-	return ls_call(call, work);
+	return ls_call((LsCall){.learner = ls_learner_current(),
+							.request = ls_request_argument(fcinfo, 0),
+							.of_app = true,
+							.service = service});
 }

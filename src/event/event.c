@@ -181,17 +181,20 @@ put_work(LsCall *call)
 	return JsonbPGetDatum(answer_put(&put));
 }
 
+static const LsService service = {
+	.work = put_work, .members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events"), .writes = true};
+
 PG_FUNCTION_INFO_V1(learnsync_progress_put);
 PG_FUNCTION_INFO_V1(learnsync_api_progress_put);
 
 Datum
 learnsync_progress_put(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, put_work);
+	return ls_call_for(fcinfo, &service);
 }
 
 Datum
 learnsync_api_progress_put(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, put_work);
+	return ls_call_api(fcinfo, &service);
 }

@@ -14,12 +14,12 @@ CREATE TYPE learnsync.interaction_row AS (
 CREATE OR REPLACE FUNCTION learnsync.progress_put(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_progress_put';
 COMMENT ON FUNCTION learnsync.progress_put(text, jsonb) IS
-    'Adds events to a learner''s log, each once by its eventId. request: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, since?, deviceId?}; type is content.progressed, onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, code, message}], cursor}}. Errors: 22023 malformed envelope, 54000 too many events, 42501 deactivated device.';
+    'Adds events to a learner''s log, each once by its eventId. request: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, since?, deviceId?, learnerId?}; type is content.progressed, onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, code, message}], cursor}}. Errors: 22023 malformed envelope, 54000 too many events, 42501 deactivated device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.progress_put(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_progress_put';
 COMMENT ON FUNCTION learnsync_api.progress_put(jsonb) IS
-    'Add events to my log. Body: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, since?, deviceId?}; type is content.progressed, onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, code, message}], cursor}}. Repeating a put is safe. Store cursor if you sent yours as since.';
+    'Add events to my log. Body: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, since?, deviceId?, learnerId?}; type is content.progressed, onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, code, message}], cursor}}. Repeating a put is safe. Store cursor if you sent yours as since.';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_get(learner_id text, "since" text DEFAULT NULL, "limit" integer DEFAULT NULL)
     RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_progress_get';

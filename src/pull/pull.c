@@ -261,17 +261,22 @@ pull_work(LsCall *call)
 	return ls_page_close(&pull.page);
 }
 
+static const LsService service = {.work = pull_work,
+								  .members = LS_MEMBERS("deviceId", "cursor", "resourceTypes", "scope", "limit",
+														"count", "lastSyncVersion", "from", "epoch"),
+								  .prints = true};
+
 PG_FUNCTION_INFO_V1(learnsync_sync_pull);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_pull);
 
 Datum
 learnsync_sync_pull(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, pull_work);
+	return ls_call_for(fcinfo, &service);
 }
 
 Datum
 learnsync_api_sync_pull(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, pull_work);
+	return ls_call_api(fcinfo, &service);
 }

@@ -252,6 +252,10 @@ completion_work(LsCall *call)
 	return JsonbPGetDatum(push_events(call, &completion_channel));
 }
 
+static const LsService progress_service = {.work = progress_work, .members = LS_MEMBERS("events"), .writes = true};
+static const LsService completion_service = {
+	.work = completion_work, .members = LS_MEMBERS("events"), .writes = true};
+
 PG_FUNCTION_INFO_V1(learnsync_sync_progress);
 PG_FUNCTION_INFO_V1(learnsync_sync_completions);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_progress);
@@ -260,23 +264,23 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_completions);
 Datum
 learnsync_sync_progress(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, progress_work);
+	return ls_call_for(fcinfo, &progress_service);
 }
 
 Datum
 learnsync_sync_completions(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, completion_work);
+	return ls_call_for(fcinfo, &completion_service);
 }
 
 Datum
 learnsync_api_sync_progress(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, progress_work);
+	return ls_call_api(fcinfo, &progress_service);
 }
 
 Datum
 learnsync_api_sync_completions(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, completion_work);
+	return ls_call_api(fcinfo, &completion_service);
 }

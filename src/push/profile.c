@@ -110,17 +110,22 @@ learner_work(LsCall *call)
 	return JsonbPGetDatum(push_activities(call, &request));
 }
 
+#define MEMBERS LS_MEMBERS("profile_id", "items")
+
+static const LsService service = {.work = service_work, .members = MEMBERS, .writes = true};
+static const LsService api_service = {.work = learner_work, .members = MEMBERS, .writes = true};
+
 PG_FUNCTION_INFO_V1(learnsync_progress_batch);
 PG_FUNCTION_INFO_V1(learnsync_api_progress_batch);
 
 Datum
 learnsync_progress_batch(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, service_work);
+	return ls_call_for(fcinfo, &service);
 }
 
 Datum
 learnsync_api_progress_batch(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, learner_work);
+	return ls_call_api(fcinfo, &api_service);
 }

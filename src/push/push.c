@@ -139,12 +139,19 @@ push_work(LsCall *call)
 	return JsonbPGetDatum(answer_push(call, false));
 }
 
-/* The work of a push that the server makes itself. */
-Datum
-ls_push_retry(LsCall *call)
+static Datum
+retry_work(LsCall *call)
 {
 	return JsonbPGetDatum(answer_push(call, true));
 }
+
+/* A push that the server makes itself. */
+const LsService ls_push_retry = {.work = retry_work};
+
+static const LsService service = {.work = push_work,
+								  .members = LS_MEMBERS("deviceId", "deviceName", "items", "metadata", "cursor",
+														"lastSyncVersion", "epoch", "dryRun", "atomic"),
+								  .writes = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_push);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_push);
@@ -152,11 +159,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_push);
 Datum
 learnsync_sync_push(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, push_work);
+	return ls_call_for(fcinfo, &service);
 }
 
 Datum
 learnsync_api_sync_push(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, push_work);
+	return ls_call_api(fcinfo, &service);
 }

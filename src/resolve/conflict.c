@@ -268,17 +268,20 @@ resolve_work(LsCall *call)
 	return JsonbPGetDatum(do_resolve(&resolve));
 }
 
+static const LsService service = {
+	.work = resolve_work, .members = LS_MEMBERS("conflictId", "resolution", "mergedData", "force"), .writes = true};
+
 PG_FUNCTION_INFO_V1(learnsync_sync_resolve);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_resolve);
 
 Datum
 learnsync_sync_resolve(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, resolve_work);
+	return ls_call_for(fcinfo, &service);
 }
 
 Datum
 learnsync_api_sync_resolve(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, resolve_work);
+	return ls_call_api(fcinfo, &service);
 }

@@ -145,6 +145,9 @@ deactivate(LsCall *call)
 	return JsonbPGetDatum(set_active(call, false));
 }
 
+static const LsService activation = {.work = activate, .members = LS_MEMBERS("deviceId"), .writes = true};
+static const LsService deactivation = {.work = deactivate, .members = LS_MEMBERS("deviceId"), .writes = true};
+
 PG_FUNCTION_INFO_V1(learnsync_sync_devices);
 PG_FUNCTION_INFO_V1(learnsync_sync_status);
 PG_FUNCTION_INFO_V1(learnsync_sync_deactivate_device);
@@ -171,13 +174,13 @@ learnsync_sync_status(PG_FUNCTION_ARGS)
 Datum
 learnsync_sync_deactivate_device(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, deactivate);
+	return ls_call_for(fcinfo, &deactivation);
 }
 
 Datum
 learnsync_sync_activate_device(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, activate);
+	return ls_call_for(fcinfo, &activation);
 }
 
 Datum
@@ -197,11 +200,11 @@ learnsync_api_sync_status(PG_FUNCTION_ARGS)
 Datum
 learnsync_api_sync_deactivate_device(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, deactivate);
+	return ls_call_api(fcinfo, &deactivation);
 }
 
 Datum
 learnsync_api_sync_activate_device(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, activate);
+	return ls_call_api(fcinfo, &activation);
 }

@@ -22,22 +22,22 @@ COMMENT ON FUNCTION learnsync_api.sync_status(text, text, integer) IS
 CREATE OR REPLACE FUNCTION learnsync.sync_deactivate_device(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_deactivate_device';
 COMMENT ON FUNCTION learnsync.sync_deactivate_device(text, jsonb) IS
-    'Turns away a device of the learner: {deviceId}. Its pushes and pulls are refused (42501) from the next statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Turns away a device of the learner: {deviceId, learnerId?}. Its pushes and pulls are refused (42501) from the next statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_activate_device(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_activate_device';
 COMMENT ON FUNCTION learnsync.sync_activate_device(text, jsonb) IS
-    'Lets in a device of the learner that was turned away: {deviceId}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Lets in a device of the learner that was turned away: {deviceId, learnerId?}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_deactivate_device(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_deactivate_device';
 COMMENT ON FUNCTION learnsync_api.sync_deactivate_device(jsonb) IS
-    'Turns away one of my devices: {deviceId}. Its pushes and pulls are refused (42501) from the next statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Turns away one of my devices: {deviceId, learnerId?}. Its pushes and pulls are refused (42501) from the next statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_activate_device(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_activate_device';
 COMMENT ON FUNCTION learnsync_api.sync_activate_device(jsonb) IS
-    'Lets in one of my devices that was turned away: {deviceId}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Lets in one of my devices that was turned away: {deviceId, learnerId?}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync.unseen_devices_as_owner(days integer, max_devices integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
