@@ -14,16 +14,26 @@ CREATE FUNCTION pg_temp.pull(request jsonb) RETURNS SETOF jsonb LANGUAGE sql STA
 -- A learner whom nobody knows.
 SELECT pg_temp.pull('{"deviceId": "phone"}');
 
-SELECT learnsync.sync_push('ann', '{"deviceId": "phone", "deviceName": "Phone", "metadata": {"platform": "ios"}, "items": [
-    {"id": "1", "operation": "update", "resourceType": "lesson_progress", "data": {"lessonId": "l1", "courseId": "c1", "completionPercentage": 100, "timeSpent": 60}, "clientTimestamp": "2026-01-08T10:00:00Z"},
-    {"id": "2", "operation": "create", "resourceType": "quiz_attempt", "data": {"quizId": "q1", "attemptNumber": 1, "score": 80}, "clientTimestamp": "2026-01-08T10:01:00Z"},
-    {"id": "3", "operation": "create", "resourceType": "mastery", "data": {"competencyId": "m1", "level": 1}, "clientTimestamp": "2026-01-08T10:02:00Z"}]}') -> 'syncVersion';
+SELECT learnsync.sync_push('ann', '{"deviceId": "phone", "deviceName": "Phone", "metadata": {"platform": "ios"},
+    "items": [
+        {"id": "1", "operation": "update", "resourceType": "lesson_progress",
+            "data": {"lessonId": "l1", "courseId": "c1", "completionPercentage": 100, "timeSpent": 60},
+            "clientTimestamp": "2026-01-08T10:00:00Z"},
+        {"id": "2", "operation": "create", "resourceType": "quiz_attempt",
+            "data": {"quizId": "q1", "attemptNumber": 1, "score": 80}, "clientTimestamp": "2026-01-08T10:01:00Z"},
+        {"id": "3", "operation": "create", "resourceType": "mastery", "data": {"competencyId": "m1", "level": 1},
+            "clientTimestamp": "2026-01-08T10:02:00Z"}]}') -> 'syncVersion';
 SELECT learnsync.sync_push('ann', '{"deviceId": "tablet", "items": [
-    {"id": "1", "operation": "update", "resourceType": "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 40}, "clientTimestamp": "2026-01-09T10:00:00Z"},
-    {"id": "2", "operation": "create", "resourceType": "conversation", "resourceId": "chat", "data": {"messages": [{"id": "a", "text": "Hi"}]}, "clientTimestamp": "2026-01-09T10:01:00Z"},
-    {"id": "3", "operation": "delete", "resourceType": "mastery", "resourceId": "m1", "clientTimestamp": "2026-01-09T10:02:00Z"},
-    {"id": "4", "operation": "create", "resourceType": "quiz_attempt", "data": {"quizId": "q1", "attemptNumber": 1, "score": 95}, "clientTimestamp": "2026-01-09T10:03:00Z"},
-    {"id": "5", "operation": "create", "resourceType": "badge", "data": {}, "clientTimestamp": "2026-01-09T10:04:00Z"}]}') -> 'syncVersion';
+    {"id": "1", "operation": "update", "resourceType": "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 40},
+        "clientTimestamp": "2026-01-09T10:00:00Z"},
+    {"id": "2", "operation": "create", "resourceType": "conversation", "resourceId": "chat",
+        "data": {"messages": [{"id": "a", "text": "Hi"}]}, "clientTimestamp": "2026-01-09T10:01:00Z"},
+    {"id": "3", "operation": "delete", "resourceType": "mastery", "resourceId": "m1",
+        "clientTimestamp": "2026-01-09T10:02:00Z"},
+    {"id": "4", "operation": "create", "resourceType": "quiz_attempt",
+        "data": {"quizId": "q1", "attemptNumber": 1, "score": 95}, "clientTimestamp": "2026-01-09T10:03:00Z"},
+    {"id": "5", "operation": "create", "resourceType": "badge", "data": {},
+        "clientTimestamp": "2026-01-09T10:04:00Z"}]}') -> 'syncVersion';
 
 -- Everything; what changed since a cursor; a page; nothing new.
 SELECT pg_temp.pull('{"deviceId": "phone"}');
@@ -35,9 +45,11 @@ SELECT pg_temp.pull('{"deviceId": "phone", "resourceTypes": ["quiz_attempt", "co
 SELECT pg_temp.pull('{"deviceId": "phone", "scope": {"courseId": ["c1", "c2"]}}');
 -- A cursor of another history.
 SELECT pg_temp.pull('{"deviceId": "phone", "lastSyncVersion": 8, "limit": 1}');
-SELECT pg_temp.pull('{"deviceId": "phone", "lastSyncVersion": 6, "epoch": "00000000-0000-0000-0000-000000000000", "limit": 1}');
+SELECT pg_temp.pull('{"deviceId": "phone", "lastSyncVersion": 6, "epoch": "00000000-0000-0000-0000-000000000000",
+    "limit": 1}');
 
-SELECT answer ->> 'epoch' = (SELECT epoch::text FROM learnsync_data.instance), answer #>> '{changes,0,serverTimestamp}' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$'
+SELECT answer ->> 'epoch' = (SELECT epoch::text FROM learnsync_data.instance),
+    answer #>> '{changes,0,serverTimestamp}' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$'
 FROM learnsync.sync_pull('ann', '{"deviceId": "phone"}') answer;
 
 -- Status and devices.
@@ -50,7 +62,8 @@ SELECT pg_temp.status(learnsync.sync_status('ann', 'phone'));
 SELECT pg_temp.status(learnsync.sync_status('ann', "deviceId" => 'no such device'));
 SELECT pg_temp.status(learnsync.sync_devices('ann'));
 SELECT pg_temp.status(learnsync.sync_devices('nobody'));
-SELECT learnsync.sync_status('ann') #>> '{conflicts,0,id}' = (SELECT conflict_id::text FROM learnsync_data.conflict WHERE closed_at IS NULL);
+SELECT learnsync.sync_status('ann') #>> '{conflicts,0,id}'
+    = (SELECT conflict_id::text FROM learnsync_data.conflict WHERE closed_at IS NULL);
 
 -- Readers write nothing.
 BEGIN READ ONLY;

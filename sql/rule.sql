@@ -46,9 +46,20 @@ SELECT rule || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule',
     (''), ('x'), ('{"key": ['), ('1'), ('"merge"'), ('null'), ('[]'), ('[{}]'),
     ('{"polici": "merge"}'),
     ('{"policy": "newest"}'), ('{"policy": 1}'), ('{"policy": null}'), ('{"policy": ["merge"]}'),
-    ('{"stale": "newest"}'), ('{"stale": true}'), ('{"other": "x"}'), ('{"other": {}}'), ('{"format": "xml"}'), ('{"format": 1}'),
+    ('{"stale": "newest"}'),
+    ('{"stale": true}'),
+    ('{"other": "x"}'),
+    ('{"other": {}}'),
+    ('{"format": "xml"}'),
+    ('{"format": 1}'),
     ('{"delete": "no"}'), ('{"delete": null}'), ('{"generateKey": 1}'),
-    ('{"key": "a"}'), ('{"key": null}'), ('{"key": {}}'), ('{"key": [1]}'), ('{"key": ["a", ""]}'), ('{"key": [["a"]]}'), ('{"key": ["a", "b", "a"]}'),
+    ('{"key": "a"}'),
+    ('{"key": null}'),
+    ('{"key": {}}'),
+    ('{"key": [1]}'),
+    ('{"key": ["a", ""]}'),
+    ('{"key": [["a"]]}'),
+    ('{"key": ["a", "b", "a"]}'),
     ('{"key": ["1", "2", "3", "4", "5", "6", "7", "8", "9"]}'),
     ('{"key": ["a", "b"], "generateKey": true}'),
     ('{"policy": "latest", "stale": "merge"}'), ('{"policy": "insert_only", "stale": "discard"}'),
@@ -58,25 +69,48 @@ SELECT rule || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule',
     ('{"fields": []}'), ('{"fields": null}'), ('{"fields": "f"}'),
     ('{"fields": {"f": "max"}}'), ('{"fields": {"f": null}}'), ('{"fields": {"f": []}}'),
     ('{"fields": {"f": {"mrege": "max"}}}'),
-    ('{"fields": {"f": {"merge": "biggest"}}}'), ('{"fields": {"f": {"merge": 1}}}'), ('{"fields": {"f": {"merge": ""}}}'), ('{"fields": {"f": {"merge": "derive"}}}'),
+    ('{"fields": {"f": {"merge": "biggest"}}}'),
+    ('{"fields": {"f": {"merge": 1}}}'),
+    ('{"fields": {"f": {"merge": ""}}}'),
+    ('{"fields": {"f": {"merge": "derive"}}}'),
     ('{"fields": {"f": {"type": "text"}}}'), ('{"fields": {"f": {"type": 1}}}'),
-    ('{"fields": {"f": {"merge": "sum", "type": "string"}}}'), ('{"fields": {"f": {"merge": "max", "type": "boolean"}}}'),
-    ('{"fields": {"f": {"merge": "min", "type": "array"}}}'), ('{"fields": {"f": {"merge": "union", "type": "object"}}}'),
+    ('{"fields": {"f": {"merge": "sum", "type": "string"}}}'),
+    ('{"fields": {"f": {"merge": "max", "type": "boolean"}}}'),
+    ('{"fields": {"f": {"merge": "min", "type": "array"}}}'),
+    ('{"fields": {"f": {"merge": "union", "type": "object"}}}'),
     ('{"fields": {"f": {"min": "0"}}}'), ('{"fields": {"f": {"max": null}}}'),
-    ('{"fields": {"f": {"maxLength": 0}}}'), ('{"fields": {"f": {"maxLength": 1.5}}}'), ('{"fields": {"f": {"maxLength": "9"}}}'), ('{"fields": {"f": {"maxLength": 3000000000}}}'),
+    ('{"fields": {"f": {"maxLength": 0}}}'),
+    ('{"fields": {"f": {"maxLength": 1.5}}}'),
+    ('{"fields": {"f": {"maxLength": "9"}}}'),
+    ('{"fields": {"f": {"maxLength": 3000000000}}}'),
     ('{"fields": {"f": {"required": "yes"}}}'),
     ('{"fields": {"f": {"merge": "max", "derive": "n", "steps": [{"value": 1}]}}}'),
-    ('{"fields": {"f": {"derive": "n"}}}'), ('{"fields": {"f": {"derive": "n", "steps": []}}}'), ('{"fields": {"f": {"derive": "n", "steps": {}}}}'), ('{"fields": {"f": {"derive": 1, "steps": [{"value": 1}]}}}'),
-    ('{"fields": {"f": {"derive": "n", "steps": [1]}}}'), ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1}, {"from": 1}]}}}'),
-    ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1, "form": 1}]}}}'), ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1, "from": "1"}]}}}'),
+    ('{"fields": {"f": {"derive": "n"}}}'),
+    ('{"fields": {"f": {"derive": "n", "steps": []}}}'),
+    ('{"fields": {"f": {"derive": "n", "steps": {}}}}'),
+    ('{"fields": {"f": {"derive": 1, "steps": [{"value": 1}]}}}'),
+    ('{"fields": {"f": {"derive": "n", "steps": [1]}}}'),
+    ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1}, {"from": 1}]}}}'),
+    ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1, "form": 1}]}}}'),
+    ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1, "from": "1"}]}}}'),
     ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1, "from": 1, "above": 1}]}}}'),
-    ('{"fields": {"f": {"merge": "rank"}}}'), ('{"fields": {"f": {"merge": "rank", "values": []}}}'), ('{"fields": {"f": {"merge": "rank", "values": "low"}}}'),
-    ('{"fields": {"f": {"merge": "union", "id": 1}}}'), ('{"fields": {"f": {"merge": "union", "id": ["id", null]}}}'), ('{"fields": {"f": {"merge": "union", "id": {}}}}'),
-    ('{"fields": {"f": {"merge": "first_time", "when": 1}}}'), ('{"fields": {"f": {"merge": "first_time", "when": {}}}}'), ('{"fields": {"f": {"merge": "first_time", "when": {"a": {}, "b": {}}}}}'),
-    ('{"fields": {"f": {"merge": "first_time", "when": {"n": 100}}}}'), ('{"fields": {"f": {"merge": "first_time", "when": {"n": {"form": 1}}}}}'),
+    ('{"fields": {"f": {"merge": "rank"}}}'),
+    ('{"fields": {"f": {"merge": "rank", "values": []}}}'),
+    ('{"fields": {"f": {"merge": "rank", "values": "low"}}}'),
+    ('{"fields": {"f": {"merge": "union", "id": 1}}}'),
+    ('{"fields": {"f": {"merge": "union", "id": ["id", null]}}}'),
+    ('{"fields": {"f": {"merge": "union", "id": {}}}}'),
+    ('{"fields": {"f": {"merge": "first_time", "when": 1}}}'),
+    ('{"fields": {"f": {"merge": "first_time", "when": {}}}}'),
+    ('{"fields": {"f": {"merge": "first_time", "when": {"a": {}, "b": {}}}}}'),
+    ('{"fields": {"f": {"merge": "first_time", "when": {"n": 100}}}}'),
+    ('{"fields": {"f": {"merge": "first_time", "when": {"n": {"form": 1}}}}}'),
     ('{"fields": {"f": {"merge": "last_time", "when": {"n": {"to": "x"}}}}}'),
     -- Options that mean nothing to the strategy.
-    ('{"fields": {"f": {"values": [1]}}}'), ('{"fields": {"f": {"merge": "max", "id": "id"}}}'), ('{"fields": {"f": {"merge": "sum", "when": {"n": {"from": 1}}}}}'), ('{"fields": {"f": {"merge": "union", "steps": [{"value": 1}]}}}'),
+    ('{"fields": {"f": {"values": [1]}}}'),
+    ('{"fields": {"f": {"merge": "max", "id": "id"}}}'),
+    ('{"fields": {"f": {"merge": "sum", "when": {"n": {"from": 1}}}}}'),
+    ('{"fields": {"f": {"merge": "union", "steps": [{"value": 1}]}}}'),
     ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1}], "values": [1]}}}')) AS v (rule);
 
 -- As a type of columns and casts.
@@ -86,17 +120,32 @@ SELECT rule::jsonb -> 'key' FROM t;
 SELECT pg_temp.try($$INSERT INTO t VALUES ('{"policy": 1}'::jsonb)$$);
 SELECT learnsync.merge_rule('{"fields": {"b": {}, "a": {}}}');
 SELECT encode(learnsync.merge_rule_send('{"key": ["a"]}'), 'escape');
-SELECT n || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule', jsonb_build_object('fields', jsonb_build_object(repeat('é', n), '{}'::jsonb)))) FROM unnest('{200,201}'::int[]) n;
+SELECT n || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule',
+    jsonb_build_object('fields', jsonb_build_object(repeat('é', n), '{}'::jsonb))))
+FROM unnest('{200,201}'::int[]) n;
 
 -- Resource types.
 SELECT name FROM learnsync_data.resource_type WHERE rule::learnsync.merge_rule IS NOT NULL ORDER BY name;
-SELECT quote_nullable(name) || '  =>  ' || pg_temp.try(format('SELECT learnsync.define_resource_type(%L, ''{}'')', name))
-FROM (VALUES ('note'), ('n0te_2'), ('_x'), (''), ('Note'), ('no te'), ('no-te'), ('1note'), ('nöte'), (repeat('n', 63)), (repeat('n', 64))) AS v (name);
+SELECT quote_nullable(name) || '  =>  '
+    || pg_temp.try(format('SELECT learnsync.define_resource_type(%L, ''{}'')', name))
+FROM (VALUES
+    ('note'),
+    ('n0te_2'),
+    ('_x'),
+    (''),
+    ('Note'),
+    ('no te'),
+    ('no-te'),
+    ('1note'),
+    ('nöte'),
+    (repeat('n', 63)),
+    (repeat('n', 64))) AS v (name);
 SELECT step || '  =>  ' || pg_temp.try(step) FROM unnest(ARRAY[
     'SELECT learnsync.define_resource_type(''note'', ''{"policy": "newest"}'')',
     'SELECT learnsync.define_resource_type(''note'', ''{"key": ["n"]}'')',
     'SELECT learnsync.define_resource_type(''note'', ''{"key": ["n"], "policy": "latest"}'')',
-    'SELECT learnsync.sync_push(''ann'', ''{"deviceId": "d", "items": [{"id": "1", "operation": "create", "resourceType": "note",
+    'SELECT learnsync.sync_push(''ann'', ''{"deviceId": "d", "items": [{"id": "1", '
+    '"operation": "create", "resourceType": "note",
         "data": {"n": "1"}, "clientTimestamp": "2026-01-08T10:00:00Z"}]}'')',
     'SELECT learnsync.define_resource_type(''note'', ''{"policy": "latest", "key": ["n"]}'')',
     'SELECT learnsync.define_resource_type(''note'', ''{"key": ["m"]}'')',
@@ -107,21 +156,58 @@ SELECT step || '  =>  ' || pg_temp.try(step) FROM unnest(ARRAY[
 SELECT rule FROM learnsync_data.resource_type WHERE name = 'note';
 
 -- A type with data takes further fields and looser validation, and nothing else.
-CREATE TEMP TABLE change AS SELECT row_number() OVER () AS n, c.* FROM (VALUES
-    ('', '{"key": ["l"]}'), ('', '{"policy": "latest"}'), ('', '{"stale": "discard"}'), ('', '{"delete": false}'), ('', '{"generateKey": true}'),
-    ('{fields,a,merge}', '"min"'), ('{fields,a,max}', '9'), ('{fields,a,min}', '1'), ('{fields,r,values}', '["lo"]'), ('{fields,r,values}', '["hi", "lo"]'),
-    ('{fields,s,type}', '"boolean"'), ('{fields,s,maxLength}', '4'), ('{fields,u,id}', '"_id"'), ('{fields,d,steps}', '[{"value": 2}]'), ('{fields,a,required}', 'true'), ('{fields,u}', ''), ('{fields,new}', '{"required": true}'),
-    ('{fields,new}', '{"merge": "sum", "min": 0}'), ('{fields,a,type}', '"number"'), ('{fields,a,min}', '-1'), ('{fields,a,max}', ''), ('{fields,r,values}', '["lo", "mid", "hi", "top"]'), ('{fields,s,maxLength}', '6'), ('{fields,s,required}', 'false'), ('{fields,s,type}', ''), ('', '{"other": "latest"}')) c (path, change);
-SELECT learnsync.define_resource_type('used_' || n, '{"key": ["k"], "other": "refuse", "fields": {"a": {"merge": "max", "type": "integer", "min": 0, "max": 10}, "r": {"merge": "rank", "values": ["lo", "hi"]}, "s": {"type": "string", "maxLength": 5, "required": true}, "u": {"merge": "union", "id": "id"}, "d": {"derive": "a", "steps": [{"value": 1}]}}}') FROM change;
-SELECT learnsync.sync_push('eve', jsonb_build_object('deviceId', 'd', 'items', jsonb_agg(jsonb_build_object('id', n::text, 'operation', 'create', 'resourceType', 'used_' || n, 'resourceId', '1', 'data', '{"s": "x", "a": 5}'::jsonb, 'clientTimestamp', '2026-01-08T10:00:00Z')))) ->> 'failedItems' AS failed FROM change;
-SELECT path || ' ' || change || '  =>  ' || pg_temp.try(format('SELECT learnsync.define_resource_type(%L, %L)', name, CASE WHEN path = '' THEN rule || change::jsonb WHEN change = '' THEN rule #- path::text[] ELSE jsonb_set(rule, path::text[], change::jsonb) END))
+CREATE TEMP TABLE change AS
+SELECT row_number() OVER () AS n, c.*
+FROM (VALUES
+    ('', '{"key": ["l"]}'),
+    ('', '{"policy": "latest"}'),
+    ('', '{"stale": "discard"}'),
+    ('', '{"delete": false}'),
+    ('', '{"generateKey": true}'),
+    ('{fields,a,merge}', '"min"'),
+    ('{fields,a,max}', '9'),
+    ('{fields,a,min}', '1'),
+    ('{fields,r,values}', '["lo"]'),
+    ('{fields,r,values}', '["hi", "lo"]'),
+    ('{fields,s,type}', '"boolean"'),
+    ('{fields,s,maxLength}', '4'),
+    ('{fields,u,id}', '"_id"'),
+    ('{fields,d,steps}', '[{"value": 2}]'),
+    ('{fields,a,required}', 'true'),
+    ('{fields,u}', ''),
+    ('{fields,new}', '{"required": true}'),
+    ('{fields,new}', '{"merge": "sum", "min": 0}'),
+    ('{fields,a,type}', '"number"'),
+    ('{fields,a,min}', '-1'),
+    ('{fields,a,max}', ''),
+    ('{fields,r,values}', '["lo", "mid", "hi", "top"]'),
+    ('{fields,s,maxLength}', '6'),
+    ('{fields,s,required}', 'false'),
+    ('{fields,s,type}', ''),
+    ('', '{"other": "latest"}')) c (path, change);
+SELECT learnsync.define_resource_type('used_' || n, '{"key": ["k"], "other": "refuse",
+    "fields": {"a": {"merge": "max", "type": "integer", "min": 0, "max": 10},
+        "r": {"merge": "rank", "values": ["lo", "hi"]}, "s": {"type": "string", "maxLength": 5, "required": true},
+        "u": {"merge": "union", "id": "id"}, "d": {"derive": "a", "steps": [{"value": 1}]}}}')
+FROM change;
+SELECT learnsync.sync_push('eve', jsonb_build_object('deviceId', 'd',
+    'items', jsonb_agg(jsonb_build_object('id', n::text, 'operation', 'create', 'resourceType', 'used_' || n,
+        'resourceId', '1', 'data', '{"s": "x", "a": 5}'::jsonb,
+        'clientTimestamp', '2026-01-08T10:00:00Z')))) ->> 'failedItems' AS failed
+FROM change;
+SELECT path || ' ' || change || '  =>  ' || pg_temp.try(format('SELECT learnsync.define_resource_type(%L, %L)', name,
+    CASE WHEN path = '' THEN rule || change::jsonb
+        WHEN change = '' THEN rule #- path::text[]
+        ELSE jsonb_set(rule, path::text[], change::jsonb) END))
 FROM change JOIN learnsync_data.resource_type ON name = 'used_' || n ORDER BY n;
 DELETE FROM learnsync_data.resource;
 SELECT learnsync.define_resource_type('used_1', '{"key": ["l"]}');
 SELECT learnsync.define_resource_type('mastery', '{"policy": "merge"}');
 SELECT learnsync.reset_resource_type('mastery');
-SELECT rule = (SELECT b.rule FROM learnsync.builtin_resource_types() b WHERE b.name = 'mastery') AS reset FROM learnsync_data.resource_type WHERE name = 'mastery';
-SELECT pg_temp.try('SELECT learnsync.reset_resource_type(''used_1'')'), pg_temp.try('SELECT learnsync.reset_resource_type(NULL)');
+SELECT rule = (SELECT b.rule FROM learnsync.builtin_resource_types() b WHERE b.name = 'mastery') AS reset
+FROM learnsync_data.resource_type WHERE name = 'mastery';
+SELECT pg_temp.try('SELECT learnsync.reset_resource_type(''used_1'')'),
+    pg_temp.try('SELECT learnsync.reset_resource_type(NULL)');
 
 DROP TABLE t;
 DROP EXTENSION learnsync CASCADE;

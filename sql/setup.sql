@@ -107,7 +107,8 @@ SELECT current_user = session_user AS still_me;
 SELECT epoch, secret FROM learnsync_data.instance \gset before_
 DELETE FROM learnsync_data.resource_type WHERE name = 'mastery';
 SELECT learnsync.setup('regress_learnsync_owner');
-SELECT count(*) AS rows, bool_and(epoch = :'before_epoch' AND secret = :'before_secret') AS same FROM learnsync_data.instance;
+SELECT count(*) AS rows, bool_and(epoch = :'before_epoch' AND secret = :'before_secret') AS same
+FROM learnsync_data.instance;
 SELECT name FROM learnsync_data.resource_type ORDER BY name;
 SELECT learnsync.setup('regress_learnsync_other');
 \echo :SQLSTATE
@@ -120,7 +121,8 @@ SELECT relname, relkind, pg_get_userbyid(relowner) AS owner, relrowsecurity AS s
 FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1;
 \pset format unaligned
 SELECT p.oid::regprocedure AS function, pg_get_function_result(p.oid) AS result, provolatile AS v, proparallel AS p
-FROM pg_proc p WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) ORDER BY p.oid::regprocedure::text COLLATE "C";
+FROM pg_proc p WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
+ORDER BY p.oid::regprocedure::text COLLATE "C";
 \pset format aligned
 
 -- One function per name and schema; each one that is called by name and each table is described.
@@ -128,13 +130,15 @@ SELECT pronamespace::regnamespace, proname FROM pg_proc
 WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) GROUP BY 1, 2 HAVING count(*) > 1;
 SELECT oid::regprocedure FROM pg_proc
 WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
-    AND proname !~ '_(in|out|recv|send|eq|ne|hash|from_jsonb|add|step|combine|serialize|deserialize|final)$' AND obj_description(oid, 'pg_proc') IS NULL;
+    AND proname !~ '_(in|out|recv|send|eq|ne|hash|from_jsonb|add|step|combine|serialize|deserialize|final)$'
+        AND obj_description(oid, 'pg_proc') IS NULL;
 SELECT relname FROM pg_class
 WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
     AND obj_description(oid, 'pg_class') IS NULL;
 
 -- Nothing is granted to PUBLIC.
-SELECT 'schema' AS kind, nspname::text AS name FROM pg_namespace, aclexplode(COALESCE(nspacl, acldefault('n', nspowner)))
+SELECT 'schema' AS kind, nspname::text AS name
+FROM pg_namespace, aclexplode(COALESCE(nspacl, acldefault('n', nspowner)))
 WHERE nspname LIKE 'learnsync%' AND grantee = 0
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text FROM pg_proc p, aclexplode(COALESCE(proacl, acldefault('f', proowner)))
@@ -147,11 +151,13 @@ UNION ALL
 SELECT 'table', c.oid::regclass::text FROM pg_class c, aclexplode(COALESCE(relacl, acldefault('r', relowner)))
 WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND grantee = 0;
 
--- Learner first in every key and in every unique index, but for what belongs to no learner; no sequences, no foreign keys,
--- no types of ours in the tables.
+-- Learner first in every key and in every unique index, but for what belongs to no learner; no sequences, no foreign
+-- keys, no types of ours in the tables.
 SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relname NOT IN ('instance', 'resource_type', 'forgotten', 'content', 'interaction')
-    AND i.indisunique AND (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) <> 'learner_id';
+WHERE c.relnamespace = 'learnsync_data'::regnamespace
+    AND c.relname NOT IN ('instance', 'resource_type', 'forgotten', 'content', 'interaction')
+    AND i.indisunique
+        AND (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) <> 'learner_id';
 SELECT relname FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind = 'S';
 SELECT conname FROM pg_constraint WHERE connamespace = 'learnsync_data'::regnamespace AND contype = 'f';
 SELECT attrelid::regclass, attname, atttypid::regtype FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
@@ -160,8 +166,9 @@ WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AN
     AND (typnamespace <> 'pg_catalog'::regnamespace OR typname LIKE 'reg%');
 
 -- Dropping the extension takes no row; row security stays closed until setup() opens it again.
-SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": [{"id": "i1", "operation": "update", "resourceType":
-    "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 7}, "clientTimestamp": "2026-01-08T10:00:00Z"}]}') -> 'syncedItems' AS synced;
+SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": [{"id": "i1", "operation": "update",
+    "resourceType": "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 7},
+    "clientTimestamp": "2026-01-08T10:00:00Z"}]}') -> 'syncedItems' AS synced;
 GRANT USAGE ON SCHEMA learnsync_data, learnsync TO regress_learnsync_other;
 GRANT SELECT ON learnsync_data.resource TO regress_learnsync_other;
 SELECT learnsync.grant_access('regress_learnsync_other', 'service');
@@ -184,8 +191,9 @@ SET ROLE regress_learnsync_other;
 SELECT data FROM learnsync_data.resource;
 RESET ROLE;
 SELECT epoch = :'before_epoch' AS same_epoch FROM learnsync_data.instance;
-SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": [{"id": "i1", "operation": "update", "resourceType":
-    "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 7}, "clientTimestamp": "2026-01-08T10:00:00Z"}]}') #> '{results,0,duplicate}' AS duplicate;
+SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": [{"id": "i1", "operation": "update",
+    "resourceType": "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 7},
+    "clientTimestamp": "2026-01-08T10:00:00Z"}]}') #> '{results,0,duplicate}' AS duplicate;
 
 -- The layout of another release.
 UPDATE learnsync_data.instance SET schema_version = 0, release = '0.5';

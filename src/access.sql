@@ -90,11 +90,13 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Run SELECT learnsync.setup(); as a superuser.';
     END IF;
     IF role IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
-        RAISE EXCEPTION 'role % does not exist', COALESCE('"' || role || '"', 'NULL') USING ERRCODE = 'undefined_object';
+        RAISE EXCEPTION 'role % does not exist', COALESCE('"' || role || '"', 'NULL')
+            USING ERRCODE = 'undefined_object';
     END IF;
     IF role = owner THEN
         RAISE EXCEPTION 'role "%" owns the tables', role
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'It has the rights that it needs; grant access to other roles.';
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'It has the rights that it needs; grant access to other roles.';
     END IF;
     RETURN owner;
 END
@@ -120,9 +122,9 @@ $$;
 COMMENT ON FUNCTION learnsync.access_relations() IS
     'What a learner may read: the views of learnsync_api and the tables below them. Internal.';
 
--- Readers filter with conditions of their own, over HTTP with regular expressions, which can be made to run for ever. The
--- limit goes to the role and not to one database of it, as PostgREST looks there. One that the role has, or that holds for
--- all roles here, stays.
+-- Readers filter with conditions of their own, over HTTP with regular expressions, which can be made to run for ever.
+-- The limit goes to the role and not to one database of it, as PostgREST looks there. One that the role has, or that
+-- holds for all roles here, stays.
 CREATE OR REPLACE FUNCTION learnsync.limit_statements(role text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -130,9 +132,11 @@ DECLARE
 BEGIN
     SELECT split_part(o, '=', 2) INTO present
     FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) o
-    WHERE o LIKE 'statement\_timeout=%' AND (s.setrole = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role) AND s.setdatabase = 0
-        OR s.setrole = 0 AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
-            AND split_part(o, '=', 2) <> '0')
+    WHERE o LIKE 'statement\_timeout=%'
+        AND (s.setrole = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role) AND s.setdatabase = 0
+            OR s.setrole = 0
+                AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+                AND split_part(o, '=', 2) <> '0')
     ORDER BY s.setrole DESC, s.setdatabase DESC LIMIT 1;
     IF present IS NULL THEN
         SELECT f.setting INTO present FROM pg_file_settings f
@@ -163,7 +167,8 @@ BEGIN
                                     AND (r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, owner, 'USAGE'))) THEN
         RAISE EXCEPTION 'role "%" would read the rows of all learners', role
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Row security does not hold for superusers, for roles with BYPASSRLS and for members of the tables'' owner.';
+                  HINT = 'Row security does not hold for superusers, for roles with BYPASSRLS and for members of the '
+                         'tables'' owner.';
     END IF;
     FOR granted IN
         SELECT 'EXECUTE ON ROUTINE ' || l.routine AS what FROM learnsync.access_list() l
@@ -185,7 +190,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself), service (the functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, cleanup, retries, devices of all, erasure, epochs). Answers what it did. As learner a role for which no statement_timeout is set gets one of 5 seconds. Repeat it after an update. Errors: 42704 no such role, 22023 another kind, or a role for whom row security does not hold as learner, 55000 before setup().';
+    'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself), service (the '
+    'functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, '
+    'cleanup, retries, devices of all, erasure, epochs). Answers what it did. As learner a role for which no '
+    'statement_timeout is set gets one of 5 seconds. Repeat it after an update. Errors: 42704 no such role, 22023 '
+    'another kind, or a role for whom row security does not hold as learner, 55000 before setup().';
 
 CREATE OR REPLACE FUNCTION learnsync.revoke_access(role text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -203,7 +212,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION learnsync.revoke_access(text) IS
-    'Takes back from a role all that grant_access gave it, of every kind. What it has as a member of other roles stays, and its statement_timeout. Errors: 42704 no such role, 55000 before setup().';
+    'Takes back from a role all that grant_access gave it, of every kind. What it has as a member of other roles '
+    'stays, and its statement_timeout. Errors: 42704 no such role, 55000 before setup().';
 
 DO $$
 DECLARE
@@ -211,7 +221,8 @@ DECLARE
 BEGIN
     FOR member IN
         SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
-        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+        JOIN pg_catalog.pg_extension e
+            ON e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
         WHERE e.extname = 'learnsync' AND d.deptype = 'e'
     LOOP
         IF member.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass THEN

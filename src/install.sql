@@ -2,11 +2,13 @@
 -- somebody else had made it before, that somebody could replace our functions.
 DO $$
 BEGIN
-    -- What devices send is Unicode. Other encodings cannot hold all of it; SQL_ASCII holds what no client can read again.
+    -- What devices send is Unicode. Other encodings cannot hold all of it; SQL_ASCII holds what no client can read
+    -- again.
     IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
         RAISE EXCEPTION 'the encoding of this database is %, learnsync needs UTF8', pg_catalog.getdatabaseencoding()
             USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Make one with CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0, with LOCALE ''C.UTF-8'' or ''C'' where the server''s own locale does not go with it.';
+                  HINT = 'Make one with CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0, with LOCALE '
+                         '''C.UTF-8'' or ''C'' where the server''s own locale does not go with it.';
     END IF;
     IF (SELECT nspowner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
         FROM pg_catalog.pg_namespace WHERE nspname = 'learnsync') THEN
@@ -25,16 +27,20 @@ BEGIN
                    AND (d.defaclobjtype = 'n' OR a.grantee <> 0)) THEN
         RAISE EXCEPTION 'default privileges would give the functions or schemas of learnsync to other roles'
             USING ERRCODE = 'insufficient_privilege',
-                  HINT = pg_catalog.format('Take them back with ALTER DEFAULT PRIVILEGES FOR ROLE %I REVOKE, or install as another superuser.', current_user);
+                  HINT = pg_catalog.format('Take them back with ALTER DEFAULT PRIVILEGES FOR ROLE %I REVOKE, or '
+                                           'install as another superuser.',
+                      current_user);
     END IF;
 END
 $$;
 
 CREATE SCHEMA learnsync_api;
 COMMENT ON SCHEMA learnsync_api IS
-    'Offline sync for learning apps: push what a device collected, pull what other devices did. For apps; expose this one.';
+    'Offline sync for learning apps: push what a device collected, pull what other devices did. For apps; expose '
+    'this one.';
 COMMENT ON SCHEMA learnsync IS
-    'learnsync: functions with the learner as first argument, for backends and administrators. Never expose it over HTTP.';
+    'learnsync: functions with the learner as first argument, for backends and administrators. Never expose it over '
+    'HTTP.';
 
 -- Rows on their way from C into a statement. Internal.
 CREATE TYPE learnsync.ledger_row AS (

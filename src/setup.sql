@@ -1,13 +1,16 @@
 -- setup(): the tables. They belong to an ordinary role and use built-in types only, so that pg_dump dumps them whole
 -- and dropping the extension takes no row. Keys are ordered by bytes: faster, and no collation update breaks an index.
 
--- What a role is or has that the owner of the tables should not: triggers run with its rights, and whoever has its rights
--- writes the tables. What else it owns matters where it is new to us; later it is what a team has made beside the tables.
+-- What a role is or has that the owner of the tables should not: triggers run with its rights, and whoever has its
+-- rights writes the tables. What else it owns matters where it is new to us; later it is what a team has made beside
+-- the tables.
 CREATE OR REPLACE FUNCTION learnsync.owner_risks(owner text, is_new boolean) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 SELECT NULLIF(concat_ws(' ',
-    'It has ' || NULLIF(concat_ws(', ', CASE WHEN r.rolcanlogin THEN 'LOGIN' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
-        CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END), '') || '.',
+    'It has ' || NULLIF(
+        concat_ws(', ', CASE WHEN r.rolcanlogin THEN 'LOGIN' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
+            CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END),
+        '') || '.',
     'It has members: ' || (SELECT string_agg(quote_ident(m.rolname), ', ' ORDER BY m.rolname) FROM pg_roles m
         WHERE m.oid <> r.oid AND NOT m.rolsuper AND pg_has_role(m.oid, r.oid, 'MEMBER')) || '.',
     'It is a member of ' || (SELECT string_agg(quote_ident(m.rolname), ', ' ORDER BY m.rolname) FROM pg_roles m
@@ -15,8 +18,10 @@ SELECT NULLIF(concat_ws(' ',
     CASE WHEN EXISTS (SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
                       WHERE d.defaclrole = r.oid AND d.defaclobjtype = 'r' AND a.grantee <> r.oid)
         THEN 'Its default privileges give its tables to others.' END,
-    CASE WHEN is_new AND EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
-                      AND d.deptype = 'o' AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
+    CASE WHEN is_new AND EXISTS (SELECT FROM pg_shdepend d
+                                 WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o'
+                                     AND d.dbid IN (0,
+                                         (SELECT oid FROM pg_database WHERE datname = current_database())))
         THEN 'It owns other things.' END), '')
 FROM pg_roles r WHERE r.rolname = owner
 $$;
@@ -54,10 +59,14 @@ BEGIN
     IF risks IS NOT NULL AND allow IS NOT TRUE THEN
         RAISE EXCEPTION 'role "%" is more than an owner of tables', owner
             USING ERRCODE = 'invalid_parameter_value', DETAIL = risks,
-                  HINT = format('Triggers on the tables run with its rights, and whoever has these can write them. Choose a role of its own, or run SELECT learnsync.setup(%L, allow => true);', owner);
+                  HINT = format('Triggers on the tables run with its rights, and whoever has these can write them. '
+                                'Choose a role of its own, or run SELECT learnsync.setup(%L, allow => true);',
+                      owner);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA learnsync TO %I', owner);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners(), learnsync.builtin_resource_types(), learnsync.run_patiently(text) TO %I', owner);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners(), '
+                   'learnsync.builtin_resource_types(), learnsync.run_patiently(text) TO %I',
+        owner);
     FOR name IN SELECT p.oid::regprocedure FROM pg_proc p
         WHERE p.pronamespace = 'learnsync'::regnamespace AND p.proname LIKE '%\_as\_owner' LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', name, owner);
@@ -67,7 +76,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION learnsync.setup_owner(text, boolean) IS
-    'Makes the owner of the tables where it is missing, or refuses it, and gives it what it needs. Part of setup(). Internal.';
+    'Makes the owner of the tables where it is missing, or refuses it, and gives it what it needs. Part of setup(). '
+    'Internal.';
 
 -- Runs a statement that waits for open calls: a tenth of a second at a time, so that nobody waits behind it for longer.
 CREATE OR REPLACE FUNCTION learnsync.run_patiently(statement text) RETURNS void
@@ -88,15 +98,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION learnsync.run_patiently(text) IS
-    'Runs a statement again and again until it gets its locks within a tenth of a second; 55P03 after 8 seconds. Internal.';
+    'Runs a statement again and again until it gets its locks within a tenth of a second; 55P03 after 8 seconds. '
+    'Internal.';
 
--- All tables are locked before the first is changed: whoever holds one of them and wants another would wait for us, and we
--- for them.
+-- All tables are locked before the first is changed: whoever holds one of them and wants another would wait for us, and
+-- we for them.
 CREATE OR REPLACE FUNCTION learnsync.change_tables_as_owner(statement text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM learnsync.run_patiently((
-        SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(format('learnsync_data.%I', c.relname), ', ' ORDER BY c.relname))
+        SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE',
+            string_agg(format('learnsync_data.%I', c.relname), ', ' ORDER BY c.relname))
         FROM pg_class c WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relkind IN ('r', 'p')
             AND NOT c.relispartition AND c.relowner = current_user::regrole));
     EXECUTE statement;
@@ -119,7 +131,8 @@ CREATE OR REPLACE FUNCTION learnsync.see_to_row_security_as_owner(name text) RET
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = format('learnsync_data.%I', name)::regclass) THEN
-        PERFORM learnsync.change_tables_as_owner(format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name));
+        PERFORM learnsync.change_tables_as_owner(format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY',
+            name));
     END IF;
 END
 $$;
@@ -133,7 +146,8 @@ DECLARE
     relation constant regclass := format('learnsync_data.%I', name);
 BEGIN
     PERFORM learnsync.see_to_row_security_as_owner(name);
-    IF NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = relation AND p.polname = policy AND p.polcmd = 'r' AND p.polpermissive
+    IF NOT EXISTS (SELECT FROM pg_policy p
+                   WHERE p.polrelid = relation AND p.polname = policy AND p.polcmd = 'r' AND p.polpermissive
                        AND p.polroles = '{0}' AND pg_get_expr(p.polqual, p.polrelid) = condition) THEN
         PERFORM learnsync.change_tables_as_owner(format('DROP POLICY IF EXISTS %I ON %s', policy, relation));
         EXECUTE format('CREATE POLICY %I ON %s FOR SELECT USING (%s)', policy, relation, condition);
@@ -176,7 +190,10 @@ BEGIN
         cleaned_at timestamptz,
         cleaned_items bigint NOT NULL DEFAULT 0);
     PERFORM learnsync.see_to_comment_as_owner('instance',
-        'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever removed. For nobody but the owner, whatever is granted.');
+        'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every '
+        'device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() '
+        'last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever '
+        'removed. For nobody but the owner, whatever is granted.');
     -- Without a policy: a right to read all tables of the schema does not open this one.
     PERFORM learnsync.see_to_row_security_as_owner('instance');
     SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
@@ -190,7 +207,9 @@ BEGIN
         rule jsonb NOT NULL,
         defined_by text COLLATE "C" NOT NULL DEFAULT current_user);
     PERFORM learnsync.see_to_comment_as_owner('resource_type',
-        'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every session. defined_by: the role that did, by its name; a merge function is called only while that role has the rights of the function''s owner.');
+        'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every '
+        'session. defined_by: the role that did, by its name; a merge function is called only while that role has '
+        'the rights of the function''s owner.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.learner (
         learner_id text COLLATE "C" PRIMARY KEY,
@@ -205,7 +224,11 @@ BEGIN
         epoch uuid
     ) WITH (fillfactor = 50);
     PERFORM learnsync.see_to_comment_as_owner('learner',
-        'The lock and the counters of each learner: version, version of the newest row of push, version up to which tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in again has a life of their own.');
+        'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
+        'tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of '
+        'items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. '
+        'epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in '
+        'again has a life of their own.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,
@@ -221,7 +244,9 @@ BEGIN
         PRIMARY KEY (learner_id, device_id)
     ) WITH (fillfactor = 70);
     PERFORM learnsync.see_to_comment_as_owner('device',
-        'Installations of the app; version is the one up to which the device is known to hold everything. synced_resources: when items of each type were last accepted; skew_ms: how far the newest of them was ahead of the server''s clock.');
+        'Installations of the app; version is the one up to which the device is known to hold everything. '
+        'synced_resources: when items of each type were last accepted; skew_ms: how far the newest of them was ahead '
+        'of the server''s clock.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource (
         learner_id text COLLATE "C" NOT NULL,
@@ -237,7 +262,10 @@ BEGIN
         PRIMARY KEY (learner_id, resource_type, resource_id)
     ) WITH (fillfactor = 70);
     PERFORM learnsync.see_to_comment_as_owner('resource',
-        'The merged state of each thing. data is the document without computed fields and members of lists, NULL once deleted; at its order instant, deleted_at the latest delete, updated_at the server''s time, book what merging needs to remember. One insert or update per new version: the place for AFTER triggers. No index on version: updates stay HOT, and pull reads the change log.');
+        'The merged state of each thing. data is the document without computed fields and members of lists, NULL '
+        'once deleted; at its order instant, deleted_at the latest delete, updated_at the server''s time, book what '
+        'merging needs to remember. One insert or update per new version: the place for AFTER triggers. No index on '
+        'version: updates stay HOT, and pull reads the change log.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.member (
         learner_id text COLLATE "C" NOT NULL,
@@ -250,9 +278,12 @@ BEGIN
         value jsonb NOT NULL,
         PRIMARY KEY (learner_id, resource_type, resource_id, field, member_id));
     PERFORM learnsync.see_to_comment_as_owner('member',
-        'Members of the resources'' union fields, for which resource.data holds an empty array; version is the resource''s that brought this content. And the totals of devices in counter fields, of which resource.data holds the sum: member_id is the device, version 0.');
+        'Members of the resources'' union fields, for which resource.data holds an empty array; version is the '
+        'resource''s that brought this content. And the totals of devices in counter fields, of which resource.data '
+        'holds the sum: member_id is the device, version 0.');
     -- Partial, so that it serves those only who ask for versions: a member is looked up by its key.
-    PERFORM learnsync.see_to_index_as_owner('member_version', 'member (learner_id, resource_type, resource_id, version) WHERE version > 0');
+    PERFORM learnsync.see_to_index_as_owner('member_version',
+        'member (learner_id, resource_type, resource_id, version) WHERE version > 0');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.xapi_statement (
         learner_id text COLLATE "C" NOT NULL,
@@ -267,13 +298,17 @@ BEGIN
         voids text COLLATE "C",
         PRIMARY KEY (learner_id, resource_type, resource_id));
     PERFORM learnsync.see_to_comment_as_owner('xapi_statement',
-        'What xAPI statements are found by: a row for each resource that is one. voids is the id of the statement that it voids.');
+        'What xAPI statements are found by: a row for each resource that is one. voids is the id of the statement '
+        'that it voids.');
     PERFORM learnsync.see_to_index_as_owner('xapi_statement_stored', 'xapi_statement (learner_id, stored)');
     PERFORM learnsync.see_to_index_as_owner('xapi_statement_agent', 'xapi_statement (learner_id, agent, stored)');
     PERFORM learnsync.see_to_index_as_owner('xapi_statement_verb', 'xapi_statement (learner_id, verb, stored)');
     PERFORM learnsync.see_to_index_as_owner('xapi_statement_activity', 'xapi_statement (learner_id, activity, stored)');
-    PERFORM learnsync.see_to_index_as_owner('xapi_statement_registration', 'xapi_statement (learner_id, registration, stored) WHERE registration IS NOT NULL');
-    PERFORM learnsync.see_to_index_as_owner('xapi_statement_voids', 'xapi_statement (learner_id, voids) WHERE voids IS NOT NULL');
+    PERFORM learnsync.see_to_index_as_owner(
+        'xapi_statement_registration',
+        'xapi_statement (learner_id, registration, stored) WHERE registration IS NOT NULL');
+    PERFORM learnsync.see_to_index_as_owner('xapi_statement_voids',
+        'xapi_statement (learner_id, voids) WHERE voids IS NOT NULL');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.ledger (
         learner_id text COLLATE "C" NOT NULL,
@@ -284,7 +319,8 @@ BEGIN
         verdict "char" NOT NULL,
         PRIMARY KEY (learner_id, key));
     PERFORM learnsync.see_to_comment_as_owner('ledger',
-        'Receipts: digest of the identity and of the payload of each accepted item, and its verdict: s synced, c conflict that the server won, w that the client won, m manual. at is the later of server and client time.');
+        'Receipts: digest of the identity and of the payload of each accepted item, and its verdict: s synced, c '
+        'conflict that the server won, w that the client won, m manual. at is the later of server and client time.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.push (
         learner_id text COLLATE "C" NOT NULL,
@@ -301,7 +337,9 @@ BEGIN
         PRIMARY KEY (learner_id, version, push_no, slot)
     ) PARTITION BY LIST (slot);
     PERFORM learnsync.see_to_comment_as_owner('push',
-        'One row per push: its accepted items as sent, and the change log. The resources it changed have the versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull sees a gap.');
+        'One row per push: its accepted items as sent, and the change log. The resources it changed have the '
+        'versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull '
+        'sees a gap.');
     FOR slot IN 0..7 LOOP
         -- Without a policy: who reads a partition by its own name would go round the policy of the whole.
         CONTINUE WHEN to_regclass(format('learnsync_data.push_%s', slot)) IS NOT NULL;
@@ -333,8 +371,10 @@ BEGIN
         closed_by text,
         PRIMARY KEY (learner_id, conflict_id));
     PERFORM learnsync.see_to_comment_as_owner('conflict',
-        'Items whose content did not become part of the state; open while closed_at is NULL. resource_version is the resource''s version that the item met.');
-    PERFORM learnsync.see_to_index_as_owner('conflict_open', 'conflict (learner_id, created_at, conflict_id) WHERE closed_at IS NULL');
+        'Items whose content did not become part of the state; open while closed_at is NULL. resource_version is the '
+        'resource''s version that the item met.');
+    PERFORM learnsync.see_to_index_as_owner('conflict_open',
+        'conflict (learner_id, created_at, conflict_id) WHERE closed_at IS NULL');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.failed (
         learner_id text COLLATE "C" NOT NULL,
@@ -354,14 +394,18 @@ BEGIN
         fingerprint bigint NOT NULL,
         PRIMARY KEY (learner_id, key));
     PERFORM learnsync.see_to_comment_as_owner('failed',
-        'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. channel is the function they came through, device_id empty where they came without; item is NULL where it was too large.');
-    PERFORM learnsync.see_to_index_as_owner('failed_retryable', 'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4 AND channel = ''sync_push''');
+        'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. '
+        'channel is the function they came through, device_id empty where they came without; item is NULL where it '
+        'was too large.');
+    PERFORM learnsync.see_to_index_as_owner('failed_retryable',
+        'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4 AND channel = ''sync_push''');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.forgotten (
         learner_hash bytea PRIMARY KEY,
         forgotten_at timestamptz NOT NULL);
     PERFORM learnsync.see_to_comment_as_owner('forgotten',
-        'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring them back.');
+        'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring '
+        'them back.');
     PERFORM learnsync.see_to_row_security_as_owner('forgotten');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.event (
@@ -373,7 +417,8 @@ BEGIN
         event jsonb NOT NULL,
         PRIMARY KEY (learner_id, event_id));
     PERFORM learnsync.see_to_comment_as_owner('event',
-        'The event log, for ever: event as it was sent, version of its arrival, at its order instant. The primary key is the receipt. One insert per new event: the place for AFTER triggers.');
+        'The event log, for ever: event as it was sent, version of its arrival, at its order instant. The primary '
+        'key is the receipt. One insert per new event: the place for AFTER triggers.');
     PERFORM learnsync.see_to_index_as_owner('event_arrival', 'event (learner_id, version)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress (
@@ -394,7 +439,10 @@ BEGIN
         PRIMARY KEY (learner_id)
     ) WITH (fillfactor = 50);
     PERFORM learnsync.see_to_comment_as_owner('progress',
-        'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. _sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() makes it from the log.');
+        'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the '
+        'last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. '
+        '_sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() '
+        'makes it from the log.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress_content (
         learner_id text COLLATE "C" NOT NULL,
@@ -413,7 +461,9 @@ BEGIN
         PRIMARY KEY (learner_id, content_id)
     ) WITH (fillfactor = 70);
     PERFORM learnsync.see_to_comment_as_owner('progress_content',
-        'What the events of a learner reduce to, per content, since the last reset: status, greatest score, the last event, the first completing one, the last contentVersion. Streaks follow from completed_at. Derived from the log.');
+        'What the events of a learner reduce to, per content, since the last reset: status, greatest score, the last '
+        'event, the first completing one, the last contentVersion. Streaks follow from completed_at. Derived from '
+        'the log.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress_interaction (
         learner_id text COLLATE "C" NOT NULL,
@@ -425,7 +475,8 @@ BEGIN
         PRIMARY KEY (learner_id, content_id, interaction_id)
     ) WITH (fillfactor = 70);
     PERFORM learnsync.see_to_comment_as_owner('progress_interaction',
-        'The last state of each interaction and the event that set it; NULL where that removed it. Derived from the log.');
+        'The last state of each interaction and the event that set it; NULL where that removed it. Derived from the '
+        'log.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.content (
         content_id text COLLATE "C" PRIMARY KEY,
@@ -435,7 +486,8 @@ BEGIN
         retired boolean NOT NULL,
         data jsonb NOT NULL);
     PERFORM learnsync.see_to_comment_as_owner('content',
-        'The content catalog, filled by learnsync.register_content: what there is to learn, in which course, as a part of what. retired: no longer offered; progress of it stays. data: whatever else was given.');
+        'The content catalog, filled by learnsync.register_content: what there is to learn, in which course, as a '
+        'part of what. retired: no longer offered; progress of it stays. data: whatever else was given.');
     PERFORM learnsync.see_to_index_as_owner('content_course', 'content (course_id, content_id)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.interaction (
@@ -451,15 +503,19 @@ BEGIN
         owner text COLLATE "C",
         created_at timestamptz NOT NULL);
     PERFORM learnsync.see_to_comment_as_owner('profile',
-        'Learners for whom another learner, the owner, sends activities and reads them; NULL once remove_profile took it away.');
+        'Learners for whom another learner, the owner, sends activities and reads them; NULL once remove_profile '
+        'took it away.');
     PERFORM learnsync.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
     FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed',
         'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
-        PERFORM learnsync.see_to_policy_as_owner('own_rows', name, '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
+        PERFORM learnsync.see_to_policy_as_owner('own_rows', name,
+            '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
     END LOOP;
-    PERFORM learnsync.see_to_policy_as_owner('own_rows', 'resource', '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
-    PERFORM learnsync.see_to_policy_as_owner('own_rows', 'profile', '(owner = ( SELECT learnsync.current_learner() AS current_learner))');
+    PERFORM learnsync.see_to_policy_as_owner('own_rows', 'resource',
+        '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
+    PERFORM learnsync.see_to_policy_as_owner('own_rows', 'profile',
+        '(owner = ( SELECT learnsync.current_learner() AS current_learner))');
     PERFORM learnsync.see_to_policy_as_owner('all_rows', 'content', 'true');
 
     INSERT INTO learnsync_data.resource_type (name, rule)
@@ -470,14 +526,16 @@ BEGIN
 END
 $setup$;
 COMMENT ON FUNCTION learnsync.setup_tables_as_owner() IS
-    'Makes the tables, or brings those of an older release up to date; the release that they were of. Part of setup(). Internal.';
+    'Makes the tables, or brings those of an older release up to date; the release that they were of. Part of '
+    'setup(). Internal.';
 
 CREATE OR REPLACE FUNCTION learnsync.setup_tables(owner text) RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_setup_tables';
 COMMENT ON FUNCTION learnsync.setup_tables(text) IS
     'Runs setup_tables_as_owner() as a role, of whose own code nothing gets back to the caller''s rights. Internal.';
 
-CREATE OR REPLACE FUNCTION learnsync.setup(owner text DEFAULT 'learnsync_owner', allow boolean DEFAULT false) RETURNS text
+CREATE OR REPLACE FUNCTION learnsync.setup(owner text DEFAULT 'learnsync_owner', allow boolean DEFAULT false)
+    RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 DECLARE
     release constant text := (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'learnsync');
@@ -495,4 +553,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION learnsync.setup(text, boolean) IS
-    'Makes the tables in schema learnsync_data for the role owner (made as NOLOGIN where missing), or brings those of an older release up to date, and answers what it did. Can be called again at any time: where nothing is missing, pushes do not wait for it; where something is, it waits for open transactions, at most 8 seconds. A superuser is refused as owner; so is, but for allow => true, a role that can log in, has CREATEROLE, REPLICATION or BYPASSRLS, has members or is one, owns other things at the first call, or gives its tables to others by default. Errors: 22023 such an owner, 42501 schema learnsync_data belongs to another role, 55P03 open transactions use the tables, 55000 the tables are of a newer release.';
+    'Makes the tables in schema learnsync_data for the role owner (made as NOLOGIN where missing), or brings those '
+    'of an older release up to date, and answers what it did. Can be called again at any time: where nothing is '
+    'missing, pushes do not wait for it; where something is, it waits for open transactions, at most 8 seconds. A '
+    'superuser is refused as owner; so is, but for allow => true, a role that can log in, has CREATEROLE, '
+    'REPLICATION or BYPASSRLS, has members or is one, owns other things at the first call, or gives its tables to '
+    'others by default. Errors: 22023 such an owner, 42501 schema learnsync_data belongs to another role, 55P03 open '
+    'transactions use the tables, 55000 the tables are of a newer release.';

@@ -19,9 +19,11 @@ BEGIN
         (r.data ->> 'lastAccessedAt')::timestamptz AS last_accessed_at,
         r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'lesson_progress' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'lesson_progress'
+        AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.lesson_progress IS
-        'My lessons: completion_percentage 0 to 100, time_spent in ms, status not-started, in-progress or completed, the first and last client times, data the document without what is computed.';
+        'My lessons: completion_percentage 0 to 100, time_spent in ms, status not-started, in-progress or completed, '
+        'the first and last client times, data the document without what is computed.';
 
     CREATE OR REPLACE VIEW learnsync_api.quiz_attempt WITH (security_invoker = true) AS
     SELECT r.learner_id || '' AS learner_id, r.data ->> 'quizId' AS quiz_id,
@@ -29,47 +31,57 @@ BEGIN
         r.data -> 'score' AS score, r.data -> 'responses' AS responses,
         r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'quiz_attempt'
+        AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.quiz_attempt IS
         'My quiz attempts, at the client time at; score and responses as the app sent them, data the whole document.';
 
     CREATE OR REPLACE VIEW learnsync_api.mastery WITH (security_invoker = true) AS
-    SELECT r.learner_id || '' AS learner_id, r.resource_id AS competency_id, r.data -> 'level' AS level, r.at, r.version, r.updated_at, r.data
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS competency_id, r.data -> 'level' AS level, r.at,
+        r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
     WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'mastery' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.mastery IS
-        'My competencies, at the client time of the latest document; level as the app sent it, data the whole document.';
+        'My competencies, at the client time of the latest document; level as the app sent it, data the whole '
+        'document.';
 
     CREATE OR REPLACE VIEW learnsync_api.conversation WITH (security_invoker = true) AS
-    SELECT r.learner_id || '' AS learner_id, r.resource_id AS conversation_id, r.at, r.version, r.updated_at, r.data - 'messages' AS data
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS conversation_id, r.at, r.version, r.updated_at,
+        r.data - 'messages' AS data
     FROM learnsync_data.resource r
-    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'conversation' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'conversation'
+        AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.conversation IS
         'My conversations, at the client time of the latest change; data the document without its messages.';
 
     CREATE OR REPLACE VIEW learnsync_api.message WITH (security_invoker = true) AS
-    SELECT m.learner_id || '' AS learner_id, m.resource_id AS conversation_id, m.member_id AS message_id, m.at, m.version,
-        m.value AS data
+    SELECT m.learner_id || '' AS learner_id, m.resource_id AS conversation_id, m.member_id AS message_id, m.at,
+        m.version, m.value AS data
     FROM learnsync_data.member m
     WHERE m.resource_type = 'conversation' AND m.field = 'messages';
     COMMENT ON VIEW learnsync_api.message IS
         'The messages of my conversations, at the client time of the first item that brought them; data the message.';
 
     CREATE OR REPLACE VIEW learnsync_api.xapi_statement WITH (security_invoker = true) AS
-    SELECT x.learner_id || '' AS learner_id, x.resource_id AS id, x.verb, x.agent, x.activity, x.registration, x."timestamp",
-        x.stored, x.voids IS NULL AND EXISTS (
-            SELECT FROM learnsync_data.xapi_statement v WHERE v.learner_id = x.learner_id AND v.voids = x.resource_id) AS voided,
+    SELECT x.learner_id || '' AS learner_id, x.resource_id AS id, x.verb, x.agent, x.activity, x.registration,
+        x."timestamp", x.stored,
+        x.voids IS NULL AND EXISTS (SELECT FROM learnsync_data.xapi_statement v
+                                    WHERE v.learner_id = x.learner_id AND v.voids = x.resource_id) AS voided,
         x.voids, r.data AS statement
     FROM learnsync_data.xapi_statement x JOIN learnsync_data.resource r USING (learner_id, resource_type, resource_id)
     WHERE x.resource_type = 'xapi_statement' AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.xapi_statement IS
-        'My xAPI statements. agent is the identifier of the actor (homePage|name of an account), activity the id of the object, timestamp the statement''s or else when it was stored; voided where another statement voids it, voids the id of the one that it voids.';
+        'My xAPI statements. agent is the identifier of the actor (homePage|name of an account), activity the id of '
+        'the object, timestamp the statement''s or else when it was stored; voided where another statement voids it, '
+        'voids the id of the one that it voids.';
 
     CREATE OR REPLACE VIEW learnsync_api.module_progress WITH (security_invoker = true) AS
-    SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id, (r.data ->> 'progressPercent')::numeric AS progress_percent,
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id,
+        (r.data ->> 'progressPercent')::numeric AS progress_percent,
         trim_scale((r.data ->> 'syncVersion')::numeric) AS sync_version, r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'module_progress' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'module_progress'
+        AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.module_progress IS
         'My modules: progress_percent 0 to 100 as of sync_version, at the client time at.';
 
@@ -77,20 +89,25 @@ BEGIN
     SELECT r.learner_id || '' AS learner_id, r.resource_id AS module_id, (r.data ->> 'score')::numeric AS score,
         (r.data ->> 'completedAt')::timestamptz AS completed_at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
-    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'module_completion' AND r.data IS NOT NULL;
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'module_completion'
+        AND r.data IS NOT NULL;
     COMMENT ON VIEW learnsync_api.module_completion IS
         'Modules that I completed: the best score, 0 to 100, and the first time.';
 
     CREATE OR REPLACE VIEW learnsync_api.activity WITH (security_invoker = true) AS
-    SELECT r.learner_id || '' AS learner_id, r.resource_id AS idempotency_key, r.data ->> 'activity_type' AS activity_type,
-        r.data ->> 'content_id' AS content_id, jsonb_path_query_first(r.data, '$.score ? (@.type() == "number")')::numeric AS score,
-        jsonb_path_query_first(r.data, '$.duration_seconds ? (@.type() == "number")')::numeric AS duration_seconds, r.data -> 'meta_data' AS meta_data,
+    SELECT r.learner_id || '' AS learner_id, r.resource_id AS idempotency_key,
+        r.data ->> 'activity_type' AS activity_type,
+        r.data ->> 'content_id' AS content_id,
+        jsonb_path_query_first(r.data, '$.score ? (@.type() == "number")')::numeric AS score,
+        jsonb_path_query_first(r.data, '$.duration_seconds ? (@.type() == "number")')::numeric AS duration_seconds,
+        r.data -> 'meta_data' AS meta_data,
         r.data -> 'completed' AS completed, r.at, r.version, r.updated_at, r.data
     FROM learnsync_data.resource r
     WHERE r.resource_type = 'activity' AND r.data IS NOT NULL
     ORDER BY r.at DESC, r.resource_id;
     COMMENT ON VIEW learnsync_api.activity IS
-        'My activities and those of my profiles (learner_id), newest first, at the client time at; data the whole record.';
+        'My activities and those of my profiles (learner_id), newest first, at the client time at; data the whole '
+        'record.';
 
     CREATE OR REPLACE VIEW learnsync_api.profile WITH (security_invoker = true) AS
     SELECT p.learner_id || '' AS learner_id, p.owner, p.created_at
@@ -104,7 +121,8 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT count(*) AS activities, COALESCE(sum(a.score), 0) AS total_score, avg(a.score) AS average_score,
             COALESCE(sum(a.duration), 0) AS duration_seconds,
-            count(DISTINCT a.content_id) FILTER (WHERE a.score >= 80) AS completed_contents, max(a.at) AS last_activity_at
+            count(DISTINCT a.content_id) FILTER (WHERE a.score >= 80) AS completed_contents,
+            max(a.at) AS last_activity_at
         FROM (SELECT r.at, r.data ->> 'content_id' AS content_id,
                   jsonb_path_query_first(r.data, '$.score ? (@ > -1e15 && @ < 1e15)')::numeric AS score,
                   jsonb_path_query_first(r.data, '$.duration_seconds ? (@ > -1e15 && @ < 1e15)')::numeric AS duration
@@ -112,7 +130,9 @@ BEGIN
               WHERE r.learner_id = p.learner_id AND r.resource_type = 'activity' AND r.data IS NOT NULL) a) s
     WHERE p.learner_id IS NOT NULL;
     COMMENT ON VIEW learnsync_api.profile_stats IS
-        'What my activities and those of each of my profiles (learner_id) sum up to: total and average score, duration_seconds, completed_contents the number of different contents with a score of 80 or more. Scores and seconds from 1e15 on are left out of sums.';
+        'What my activities and those of each of my profiles (learner_id) sum up to: total and average score, '
+        'duration_seconds, completed_contents the number of different contents with a score of 80 or more. Scores '
+        'and seconds from 1e15 on are left out of sums.';
 
     CREATE OR REPLACE VIEW learnsync_api.learner_stats WITH (security_invoker = true) AS
     SELECT l.learner_id || '' AS learner_id, lesson.lessons_started, lesson.lessons_completed, lesson.time_spent,
@@ -125,14 +145,18 @@ BEGIN
             COALESCE(sum((r.data ->> 'timeSpent')::numeric), 0) AS time_spent
         FROM learnsync_data.resource r
         WHERE r.learner_id = l.learner_id AND r.resource_type = 'lesson_progress' AND r.data IS NOT NULL) lesson
-    CROSS JOIN LATERAL (
-        SELECT count(DISTINCT a.quiz_id) AS quizzes, count(*) AS quiz_attempts,
-            avg(COALESCE(a.score, 100 * a.raw / a.max)) AS average_score
-        FROM (SELECT r.data ->> 'quizId' AS quiz_id, jsonb_path_query_first(r.data, '$.score ? (@ > -1e15 && @ < 1e15)')::numeric AS score,
-                  jsonb_path_query_first(r.data, '$.score.raw ? (@ > -1e15 && @ < 1e15)')::numeric AS raw,
-                  jsonb_path_query_first(r.data, '$.score.max ? (@ > 1e-15 && @ < 1e15)')::numeric AS max
-              FROM learnsync_data.resource r
-              WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL) a) quiz
+    CROSS JOIN LATERAL (SELECT count(DISTINCT a.quiz_id) AS quizzes, count(*) AS quiz_attempts,
+                            avg(COALESCE(a.score, 100 * a.raw / a.max)) AS average_score
+                        FROM (SELECT r.data ->> 'quizId' AS quiz_id,
+                                  jsonb_path_query_first(r.data,
+                                      '$.score ? (@ > -1e15 && @ < 1e15)')::numeric AS score,
+                                  jsonb_path_query_first(r.data,
+                                      '$.score.raw ? (@ > -1e15 && @ < 1e15)')::numeric AS raw,
+                                  jsonb_path_query_first(r.data,
+                                      '$.score.max ? (@ > 1e-15 && @ < 1e15)')::numeric AS max
+                              FROM learnsync_data.resource r
+                              WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt'
+                                  AND r.data IS NOT NULL) a) quiz
     CROSS JOIN LATERAL (
         SELECT COALESCE((array_agg(run.days ORDER BY run.until DESC))[1], 0) AS current_streak,
             COALESCE(max(run.days), 0) AS longest_streak, max(run.until) AS last_activity_date
@@ -140,7 +164,8 @@ BEGIN
               FROM (SELECT d.day, d.day - row_number() OVER (ORDER BY d.day)::integer AS start
                     FROM (SELECT (timezone('UTC', (r.data ->> 'completedAt')::timestamptz))::date AS day
                           FROM learnsync_data.resource r
-                          WHERE r.learner_id = l.learner_id AND r.resource_type IN ('lesson_progress', 'module_completion')
+                          WHERE r.learner_id = l.learner_id
+                              AND r.resource_type IN ('lesson_progress', 'module_completion')
                           UNION SELECT (timezone('UTC', r.at))::date FROM learnsync_data.resource r
                           WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL
                           UNION SELECT (timezone('UTC', c.completed_at))::date FROM learnsync_data.progress_content c
@@ -149,7 +174,10 @@ BEGIN
               GROUP BY n.start) run) streak
     WHERE l.learner_id IS NOT NULL;
     COMMENT ON VIEW learnsync_api.learner_stats IS
-        'One row of what I did: lessons started and completed, time_spent on them in ms, quizzes, their attempts and the average score (a number as it is, {raw, max} in percent), and streaks in days: UTC days on which a lesson, a module or a content of the event log was completed first or a quiz taken; the current one is the one that ends on last_activity_date.';
+        'One row of what I did: lessons started and completed, time_spent on them in ms, quizzes, their attempts and '
+        'the average score (a number as it is, {raw, max} in percent), and streaks in days: UTC days on which a '
+        'lesson, a module or a content of the event log was completed first or a quiz taken; the current one is the '
+        'one that ends on last_activity_date.';
 
     CREATE OR REPLACE VIEW learnsync_api.course_progress WITH (security_invoker = true) AS
     SELECT p.learner_id || '' AS learner_id, p.course_id,
@@ -169,22 +197,27 @@ BEGIN
                         WHERE l.course_id = p.course_id AND l.kind = 'lesson' AND NOT l.retired) c
     WHERE p.course_id IS NOT NULL;
     COMMENT ON VIEW learnsync_api.course_progress IS
-        'My courses: lessons_completed of the lessons that the content catalog has for the course and that are not retired (lessons is NULL where it has none; all that I completed count then), time_spent in ms, the last client time. A lesson is in the course that the catalog says, else its documents.';
+        'My courses: lessons_completed of the lessons that the content catalog has for the course and that are not '
+        'retired (lessons is NULL where it has none; all that I completed count then), time_spent in ms, the last '
+        'client time. A lesson is in the course that the catalog says, else its documents.';
 
     CREATE OR REPLACE VIEW learnsync_api.device WITH (security_invoker = true) AS
-    SELECT d.learner_id || '' AS learner_id, d.device_id, d.device_name, d.last_sync_at, d.version AS last_sync_version, d.is_active,
+    SELECT d.learner_id || '' AS learner_id, d.device_id, d.device_name, d.last_sync_at,
+        d.version AS last_sync_version, d.is_active,
         d.created_at, d.metadata
     FROM learnsync_data.device d;
     COMMENT ON VIEW learnsync_api.device IS
         'My devices: last_sync_version is the version up to which a device is known to hold everything.';
 
     CREATE OR REPLACE VIEW learnsync_api.conflict WITH (security_invoker = true) AS
-    SELECT c.learner_id || '' AS learner_id, c.conflict_id, c.device_id, c.item_id, c.resource_type, c.resource_id, c.operation,
+    SELECT c.learner_id || '' AS learner_id, c.conflict_id, c.device_id, c.item_id, c.resource_type, c.resource_id,
+        c.operation,
         c.client_data, c.at, c.resource_version, c.resolution, c.closed_at IS NULL AS is_open, c.created_at,
         c.closed_at, c.closed_by
     FROM learnsync_data.conflict c;
     COMMENT ON VIEW learnsync_api.conflict IS
-        'My items whose content did not become part of the state; is_open where a person must decide. resource_version is the version that the item met, at its client time.';
+        'My items whose content did not become part of the state; is_open where a person must decide. '
+        'resource_version is the version that the item met, at its client time.';
     PERFORM pg_notify('pgrst', 'reload schema');
 END
 $views$;

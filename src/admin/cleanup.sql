@@ -28,7 +28,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION learnsync.slots_as_owner(timestamptz) IS 'Slots of push that hold payloads from before a time. Internal.';
+COMMENT ON FUNCTION learnsync.slots_as_owner(timestamptz) IS
+    'Slots of push that hold payloads from before a time. Internal.';
 
 -- Empties a slot of push and answers how many items it held; NULL where readers did not let go of it in time. Pulls
 -- wait behind us no longer than lock_timeout; pushes write to another slot.
@@ -44,7 +45,8 @@ EXCEPTION WHEN lock_not_available THEN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION learnsync.empty_slot_as_owner(integer) IS 'Truncates one slot of push; the items it held. Internal.';
+COMMENT ON FUNCTION learnsync.empty_slot_as_owner(integer) IS
+    'Truncates one slot of push; the items it held. Internal.';
 
 -- Locks those of the learners who are not being pushed for, without waiting, so that no deadlock can come about.
 CREATE OR REPLACE FUNCTION learnsync.lock_learners_as_owner(learners text[]) RETURNS text[]
@@ -58,7 +60,8 @@ COMMENT ON FUNCTION learnsync.lock_learners_as_owner(text[]) IS 'Locks the learn
 
 -- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows. What
 -- is known of a learner moves on with it, under the learner's lock, so that the next push and pull know what is gone.
-CREATE OR REPLACE FUNCTION learnsync.clean_pages_as_owner(task text, from_page bigint, to_page bigint, cutoff timestamptz)
+CREATE OR REPLACE FUNCTION learnsync.clean_pages_as_owner(task text, from_page bigint, to_page bigint,
+    cutoff timestamptz)
     RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -104,7 +107,8 @@ BEGIN
         SELECT count(*) INTO removed FROM gone;
     WHEN 'ledger' THEN
         -- The lock is needed once per learner: where the horizon has moved, receipts from before it serve no more.
-        SELECT array_agg(l.learner_id), array_agg(l.learner_id) FILTER (WHERE l.receipt_horizon IS NULL OR l.receipt_horizon < cutoff)
+        SELECT array_agg(l.learner_id),
+            array_agg(l.learner_id) FILTER (WHERE l.receipt_horizon IS NULL OR l.receipt_horizon < cutoff)
         INTO learners, behind
         FROM (SELECT DISTINCT g.learner_id FROM learnsync_data.ledger g
               WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff) o
@@ -120,7 +124,8 @@ BEGIN
         GET DIAGNOSTICS removed = ROW_COUNT;
     ELSE
         EXECUTE format('WITH gone AS (DELETE FROM learnsync_data.%I p WHERE p.ctid >= $1 AND p.ctid < $2'
-                       ' AND p.pushed_at < $3 RETURNING p.item_count) SELECT COALESCE(sum(item_count), 0) FROM gone', task)
+                ' AND p.pushed_at < $3 RETURNING p.item_count) SELECT COALESCE(sum(item_count), 0) FROM gone',
+            task)
         INTO removed USING low, high, cutoff;
     END CASE;
     RETURN removed;
@@ -133,7 +138,8 @@ CREATE OR REPLACE FUNCTION learnsync.days_ago_as_owner(days integer) RETURNS tim
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF days IS NULL OR days NOT BETWEEN 0 AND 36500 THEN
-        RAISE EXCEPTION 'the number of days must be an integer from 0 to 36500' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'the number of days must be an integer from 0 to 36500'
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN clock_timestamp() - days * interval '24 hours';
 END
@@ -160,7 +166,8 @@ BEGIN
     RETURN items;
 END
 $$;
-COMMENT ON FUNCTION learnsync.cleanup_as_owner(integer) IS 'What sync_cleanup does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync.cleanup_as_owner(integer) IS
+    'What sync_cleanup does, as the owner of the tables. Internal.';
 
 -- Before when a task may remove: what is left to do comes back from an administrator, who is not to have it otherwise.
 CREATE OR REPLACE FUNCTION learnsync.task_limit_as_owner(task text, days_old integer) RETURNS timestamptz
@@ -189,7 +196,9 @@ DECLARE
     tasks jsonb := '[]';
     sweep boolean;
 BEGIN
-    SELECT COALESCE(jsonb_agg(jsonb_build_array(CASE WHEN whole THEN 'empty' ELSE 'push_' || slot END, CASE WHEN whole THEN slot ELSE 0 END, cutoff)), '[]')
+    SELECT COALESCE(jsonb_agg(jsonb_build_array(CASE WHEN whole THEN 'empty' ELSE 'push_' || slot END,
+            CASE WHEN whole THEN slot ELSE 0 END, cutoff)),
+        '[]')
     INTO tasks FROM learnsync.slots_as_owner(cutoff);
     SELECT i.swept_at IS NULL OR i.swept_at < clock_timestamp() - interval '23 hours 30 minutes' INTO STRICT sweep
     FROM learnsync_data.instance i;
@@ -236,7 +245,8 @@ BEGIN
     ELSE
         removed := learnsync.clean_pages_as_owner(task, place, place + piece,
             least(limit_at, (work #>> '{tasks,0,2}')::timestamptz));
-        IF (place + piece) * current_setting('block_size')::integer < pg_relation_size(format('learnsync_data.%I', task)) THEN
+        IF (place + piece) * current_setting('block_size')::integer
+            < pg_relation_size(format('learnsync_data.%I', task)) THEN
             work := jsonb_set(work, '{tasks,0,1}', to_jsonb(place + piece));
         ELSE
             work := work #- '{tasks,0}';
@@ -248,7 +258,8 @@ BEGIN
     RETURN jsonb_set(work, '{items}', to_jsonb((work ->> 'items')::bigint + COALESCE(removed, 0)));
 END
 $$;
-COMMENT ON FUNCTION learnsync.maintain_as_owner(integer, jsonb) IS 'What maintain_step does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync.maintain_as_owner(integer, jsonb) IS
+    'What maintain_step does, as the owner of the tables. Internal.';
 
 CREATE OR REPLACE FUNCTION learnsync.maintain_step(days_old integer, work jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_maintain_step';
@@ -269,9 +280,14 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE learnsync.maintain(integer) IS
-    'Removes what is past its time, in short transactions; call it from cron, each minute if you like. days_old: payloads of accepted items and copies of closed conflicts older than that go (default 30; payloads by whole weeks). Once a day also failed items after 90 days, tombstones after learnsync.tombstone_days, receipts after learnsync.receipt_days. Cannot run inside a transaction block (2D000).';
+    'Removes what is past its time, in short transactions; call it from cron, each minute if you like. days_old: '
+    'payloads of accepted items and copies of closed conflicts older than that go (default 30; payloads by whole '
+    'weeks). Once a day also failed items after 90 days, tombstones after learnsync.tombstone_days, receipts after '
+    'learnsync.receipt_days. Cannot run inside a transaction block (2D000).';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_cleanup(jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_cleanup';
 COMMENT ON FUNCTION learnsync_api.sync_cleanup(jsonb) IS
-    'For administrators: removes payloads of accepted items and copies of closed conflicts, of all learners. Body: {daysOld? (30, at least 0)}. Answer: {message, deletedCount (items)}. Failed items, open conflicts, receipts, resources and events stay. Errors: 22023 malformed request, 42501 no administrator.';
+    'For administrators: removes payloads of accepted items and copies of closed conflicts, of all learners. Body: '
+    '{daysOld? (30, at least 0)}. Answer: {message, deletedCount (items)}. Failed items, open conflicts, receipts, '
+    'resources and events stay. Errors: 22023 malformed request, 42501 no administrator.';

@@ -28,20 +28,25 @@ BEGIN
         SELECT e.n, 0::bigint AS i, e.place || m.member AS path, 'invalid' AS code, e.content_id AS id, m.message
         FROM entry e CROSS JOIN LATERAL (VALUES
             ('', jsonb_typeof(e.entry) = 'object', 'a content must be an object'),
-            ('.contentId', COALESCE(jsonb_typeof(e.entry -> 'contentId') = 'string' AND learnsync.is_id_as_owner(e.entry -> 'contentId'), false),
+            ('.contentId', COALESCE(jsonb_typeof(e.entry -> 'contentId') = 'string'
+                AND learnsync.is_id_as_owner(e.entry -> 'contentId'), false),
                 'contentId must be a string of 1 to 200 characters'),
-            ('.courseId', learnsync.is_id_as_owner(e.entry -> 'courseId'), 'courseId must be a string of 1 to 200 characters'),
-            ('.parentId', learnsync.is_id_as_owner(e.entry -> 'parentId'), 'parentId must be a string of 1 to 200 characters'),
+            ('.courseId', learnsync.is_id_as_owner(e.entry -> 'courseId'),
+                'courseId must be a string of 1 to 200 characters'),
+            ('.parentId', learnsync.is_id_as_owner(e.entry -> 'parentId'),
+                'parentId must be a string of 1 to 200 characters'),
             ('.kind', learnsync.is_id_as_owner(e.entry -> 'kind'), 'kind must be a string of 1 to 200 characters'),
             ('.retired', jsonb_typeof(e.entry -> 'retired') IN ('boolean', 'null'), 'retired must be true or false'),
             ('.interactionIds', jsonb_typeof(e.entry -> 'interactionIds') IN ('array', 'null'),
                 'interactionIds must be an array of strings')) m (member, fine, message)
         WHERE NOT m.fine AND (m.member = '' OR jsonb_typeof(e.entry) = 'object')
         UNION ALL
-        SELECT i.n, i.i, i.place, 'invalid', i.interaction_id, 'an interaction id must be a string of 1 to 200 characters'
+        SELECT i.n, i.i, i.place, 'invalid', i.interaction_id,
+            'an interaction id must be a string of 1 to 200 characters'
         FROM interaction i WHERE NOT learnsync.is_id_as_owner(i.value) OR jsonb_typeof(i.value) = 'null'
         UNION ALL
-        SELECT d.n, 0, d.place || '.contentId', 'duplicate_content', d.content_id, format('contentId is that of %s, too', d.first)
+        SELECT d.n, 0, d.place || '.contentId', 'duplicate_content', d.content_id,
+            format('contentId is that of %s, too', d.first)
         FROM (SELECT e.*, first_value(e.place) OVER w AS first, row_number() OVER w AS copy FROM entry e
               WHERE e.content_id IS NOT NULL WINDOW w AS (PARTITION BY e.content_id ORDER BY e.n)) d
         WHERE d.copy > 1
@@ -54,13 +59,15 @@ BEGIN
         SELECT e.n, 0, e.place || '.parentId', 'unknown_content', e.content_id,
             format('parentId is neither in the catalog nor among the contents: %s', to_json(e.entry ->> 'parentId'))
         FROM entry e
-        WHERE jsonb_typeof(e.entry -> 'parentId') = 'string' AND e.entry ->> 'parentId' NOT IN (SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL)
+        WHERE jsonb_typeof(e.entry -> 'parentId') = 'string'
+            AND e.entry ->> 'parentId' NOT IN (SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL)
             AND NOT EXISTS (SELECT FROM learnsync_data.content c WHERE c.content_id = e.entry ->> 'parentId')
         UNION ALL
         SELECT e.n, 0, e.place || '.parentId', 'invalid', e.content_id, 'parentId is the content itself'
         FROM entry e WHERE e.entry ->> 'parentId' = e.content_id
         UNION ALL
-        SELECT d.n, d.i, d.place, 'duplicate_interaction', d.interaction_id, format('the interaction id is that of %s, too', d.first)
+        SELECT d.n, d.i, d.place, 'duplicate_interaction', d.interaction_id,
+            format('the interaction id is that of %s, too', d.first)
         FROM (SELECT i.*, first_value(i.place) OVER w AS first, row_number() OVER w AS copy FROM interaction i
               WHERE i.interaction_id IS NOT NULL WINDOW w AS (PARTITION BY i.interaction_id ORDER BY i.n, i.i)) d
         WHERE d.copy > 1
@@ -70,7 +77,8 @@ BEGIN
             format('the interaction id is in the catalog for content %s', to_json(s.content_id))
         FROM interaction i JOIN learnsync_data.interaction s USING (interaction_id)
         WHERE s.content_id <> i.content_id AND s.content_id NOT IN (
-            SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL AND jsonb_typeof(o.entry -> 'interactionIds') = 'array'))
+            SELECT o.content_id FROM entry o
+            WHERE o.content_id IS NOT NULL AND jsonb_typeof(o.entry -> 'interactionIds') = 'array'))
     SELECT p.path, p.code, p.id, p.message FROM problem p ORDER BY p.n, p.i, p.path, p.message;
 END
 $$;
@@ -84,7 +92,8 @@ BEGIN
             FROM learnsync.content_problems_as_owner(catalog) p);
 END
 $$;
-COMMENT ON FUNCTION learnsync.validate_content_as_owner(jsonb) IS 'What validate_content does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync.validate_content_as_owner(jsonb) IS
+    'What validate_content does, as the owner of the tables. Internal.';
 
 -- The lock keeps others from registering the same ids between the check and the write; readers go on.
 CREATE OR REPLACE FUNCTION learnsync.register_content_as_owner(catalog jsonb) RETURNS jsonb
@@ -96,7 +105,8 @@ DECLARE
     changed text[];
 BEGIN
     LOCK TABLE learnsync_data.content IN SHARE ROW EXCLUSIVE MODE;
-    SELECT array_agg(format('%s: %s', p.path, p.message)) INTO problems FROM learnsync.content_problems_as_owner(catalog) p;
+    SELECT array_agg(format('%s: %s', p.path, p.message)) INTO problems
+    FROM learnsync.content_problems_as_owner(catalog) p;
     IF problems IS NOT NULL THEN
         RAISE EXCEPTION 'the catalog is refused, as % of its entries or references are wrong', cardinality(problems)
             USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(problems[1:10], E'\n'),
@@ -135,18 +145,25 @@ BEGIN
             CROSS JOIN LATERAL jsonb_array_elements_text(COALESCE(NULLIF(e -> 'interactionIds', 'null'), '[]')) a (id)
         ON CONFLICT (interaction_id) DO NOTHING RETURNING i.content_id)
     SELECT changed || array_agg(a.content_id) INTO changed FROM assigned a;
-    RETURN jsonb_build_object('contents', jsonb_array_length(catalog -> 'contents'), 'added', COALESCE(cardinality(added), 0),
+    RETURN jsonb_build_object('contents', jsonb_array_length(catalog -> 'contents'),
+        'added', COALESCE(cardinality(added), 0),
         'changed', (SELECT count(DISTINCT c) FROM unnest(changed) c WHERE c <> ALL (COALESCE(added, '{}'))));
 END
 $$;
-COMMENT ON FUNCTION learnsync.register_content_as_owner(jsonb) IS 'What register_content does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync.register_content_as_owner(jsonb) IS
+    'What register_content does, as the owner of the tables. Internal.';
 
 CREATE OR REPLACE FUNCTION learnsync.register_content(catalog jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_register_content';
 COMMENT ON FUNCTION learnsync.register_content(jsonb) IS
-    'Adds contents to the catalog, or changes those that it has. catalog: {contents: [{contentId, courseId?, parentId?, kind? (default lesson), interactionIds?, retired?, ...}], move?}. A member that is absent stays as it is stored, other members are kept. Ids of contents and of interactions are unique in the whole catalog; a content changes its course only with move: true. Answer: {contents, added, changed}: how many were given, were new, were not what was stored. Errors: 22023 something is wrong, then nothing is written.';
+    'Adds contents to the catalog, or changes those that it has. catalog: {contents: [{contentId, courseId?, '
+    'parentId?, kind? (default lesson), interactionIds?, retired?, ...}], move?}. A member that is absent stays as '
+    'it is stored, other members are kept. Ids of contents and of interactions are unique in the whole catalog; a '
+    'content changes its course only with move: true. Answer: {contents, added, changed}: how many were given, were '
+    'new, were not what was stored. Errors: 22023 something is wrong, then nothing is written.';
 
 CREATE OR REPLACE FUNCTION learnsync.validate_content(catalog jsonb) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_validate_content';
 COMMENT ON FUNCTION learnsync.validate_content(jsonb) IS
-    'Checks a catalog as register_content would, writing nothing. Answer: {valid, problems: [{path, code: invalid|duplicate_content|duplicate_interaction|unknown_content, id, message}]}. Errors: 22023 not a catalog.';
+    'Checks a catalog as register_content would, writing nothing. Answer: {valid, problems: [{path, code: '
+    'invalid|duplicate_content|duplicate_interaction|unknown_content, id, message}]}. Errors: 22023 not a catalog.';

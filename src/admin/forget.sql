@@ -2,7 +2,8 @@
 CREATE OR REPLACE FUNCTION learnsync.forgotten_hash_as_owner(learner_id text) RETURNS bytea
     LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN (SELECT sha256(i.secret || sha256(i.secret || convert_to(learner_id, 'UTF8'))) FROM learnsync_data.instance i);
+    RETURN (SELECT sha256(i.secret || sha256(i.secret || convert_to(learner_id, 'UTF8')))
+            FROM learnsync_data.instance i);
 END
 $$;
 COMMENT ON FUNCTION learnsync.forgotten_hash_as_owner(text) IS
@@ -35,7 +36,8 @@ BEGIN
     RETURN total - 1;
 END
 $$;
-COMMENT ON FUNCTION learnsync.forget_as_owner(text) IS 'What forget_learner does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync.forget_as_owner(text) IS
+    'What forget_learner does, as the owner of the tables. Internal.';
 
 CREATE OR REPLACE FUNCTION learnsync.remember_as_owner(learner_id text) RETURNS boolean
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -51,7 +53,8 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION learnsync.remember_as_owner(text) IS 'What remember_learner does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync.remember_as_owner(text) IS
+    'What remember_learner does, as the owner of the tables. Internal.';
 
 CREATE OR REPLACE FUNCTION learnsync.new_epoch_as_owner() RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -68,14 +71,20 @@ COMMENT ON FUNCTION learnsync.new_epoch_as_owner() IS 'What new_epoch does, as t
 CREATE OR REPLACE FUNCTION learnsync.forget_learner(learner_id text) RETURNS bigint
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_forget_learner';
 COMMENT ON FUNCTION learnsync.forget_learner(text) IS
-    'Erases a learner: every row of theirs in learnsync_data goes, in this transaction. A keyed hash stays, so that a late push is refused (PT410). Answers how many rows went, not counting the learner''s own. Errors: 22023 no learner id.';
+    'Erases a learner: every row of theirs in learnsync_data goes, in this transaction. A keyed hash stays, so that '
+    'a late push is refused (PT410). Answers how many rows went, not counting the learner''s own. Errors: 22023 no '
+    'learner id.';
 
 CREATE OR REPLACE FUNCTION learnsync.remember_learner(learner_id text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_remember_learner';
 COMMENT ON FUNCTION learnsync.remember_learner(text) IS
-    'Lets an erased learner start anew, with nothing; whether that learner had been erased. The new life has an epoch of its own, so that cursors of the old one reset. Devices that still hold old items push them as new ones then.';
+    'Lets an erased learner start anew, with nothing; whether that learner had been erased. The new life has an '
+    'epoch of its own, so that cursors of the old one reset. Devices that still hold old items push them as new ones '
+    'then.';
 
 CREATE OR REPLACE FUNCTION learnsync.new_epoch() RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_new_epoch';
 COMMENT ON FUNCTION learnsync.new_epoch() IS
-    'Starts a new epoch and answers it: every device drops what it pulled and starts anew at its next pull. Call it after the database went back to an earlier state, before apps connect. All sessions use it once this transaction has committed.';
+    'Starts a new epoch and answers it: every device drops what it pulled and starts anew at its next pull. Call it '
+    'after the database went back to an earlier state, before apps connect. All sessions use it once this '
+    'transaction has committed.';

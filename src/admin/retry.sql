@@ -2,7 +2,8 @@
 CREATE OR REPLACE FUNCTION learnsync.next_to_retry(after text) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_next_to_retry';
 COMMENT ON FUNCTION learnsync.next_to_retry(text) IS
-    'The first learner after the given one who has failed items that are due to be tried again; NULL where there is none. Internal.';
+    'The first learner after the given one who has failed items that are due to be tried again; NULL where there is '
+    'none. Internal.';
 
 CREATE OR REPLACE FUNCTION learnsync.retry_learner(learner_id text) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_retry_learner';
@@ -34,4 +35,6 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE learnsync.retry_failed() IS
-    'Tries again the failed items that are retryable: 1, 5, 15 and 60 seconds after they failed last, at most 4 times, one learner per transaction. Each goes through the ordinary push under its own id; those of deactivated devices wait. Call it from cron. Cannot run inside a transaction block (2D000).';
+    'Tries again the failed items that are retryable: 1, 5, 15 and 60 seconds after they failed last, at most 4 '
+    'times, one learner per transaction. Each goes through the ordinary push under its own id; those of deactivated '
+    'devices wait. Call it from cron. Cannot run inside a transaction block (2D000).';

@@ -14,32 +14,48 @@ CREATE TYPE learnsync.interaction_row AS (
 CREATE OR REPLACE FUNCTION learnsync.progress_put(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_progress_put';
 COMMENT ON FUNCTION learnsync.progress_put(text, jsonb) IS
-    'Adds events to a learner''s log, each once by its eventId. request: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, since?, deviceId?, learnerId?}; type is content.progressed, onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, code, message}], cursor}}. Errors: 22023 malformed envelope, 54000 too many events, 42501 deactivated device.';
+    'Adds events to a learner''s log, each once by its eventId. request: {events: [{eventId, occurredAt, clientId, '
+    'type, payload}], clientUpdatedAt?, since?, deviceId?, learnerId?}; type is content.progressed, '
+    'onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, '
+    'duplicates, failedEvents: [{eventId, code, message}], cursor}}. Errors: 22023 malformed envelope, 54000 too '
+    'many events, 42501 deactivated device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.progress_put(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_progress_put';
 COMMENT ON FUNCTION learnsync_api.progress_put(jsonb) IS
-    'Add events to my log. Body: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, since?, deviceId?, learnerId?}; type is content.progressed, onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, code, message}], cursor}}. Repeating a put is safe. Store cursor if you sent yours as since.';
+    'Add events to my log. Body: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, '
+    'since?, deviceId?, learnerId?}; type is content.progressed, onboarding.completed, onboarding.reset, '
+    'activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, '
+    'code, message}], cursor}}. Repeating a put is safe. Store cursor if you sent yours as since.';
 
-CREATE OR REPLACE FUNCTION learnsync.progress_get(learner_id text, "since" text DEFAULT NULL, "limit" integer DEFAULT NULL)
+CREATE OR REPLACE FUNCTION learnsync.progress_get(learner_id text, "since" text DEFAULT NULL,
+    "limit" integer DEFAULT NULL)
     RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_progress_get';
 COMMENT ON FUNCTION learnsync.progress_get(text, text, integer) IS
-    'A learner''s snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or with one of another history. limit: events per page, at most learnsync.max_pull_limit; without it all come at once, up to 64 MB. Answer: {ok: true, data: {snapshot, events, cursor, hasMore}}. Errors: 22023 limit below 1.';
+    'A learner''s snapshot, and the events that arrived after the cursor since, as they were sent; all of them '
+    'without one or with one of another history. limit: events per page, at most learnsync.max_pull_limit; without '
+    'it all come at once, up to 64 MB. Answer: {ok: true, data: {snapshot, events, cursor, hasMore}}. Errors: 22023 '
+    'limit below 1.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.progress_get("since" text DEFAULT NULL, "limit" integer DEFAULT NULL)
     RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_progress_get';
 COMMENT ON FUNCTION learnsync_api.progress_get(text, integer) IS
-    'My snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or with one of another history. limit: events per page. Answer: {ok: true, data: {snapshot: {version, onboarding, activePathId, content, streak, lastUpdated}, events, cursor, hasMore}}. Store cursor and call again while hasMore. By GET the answer has an ETag; with that as If-None-Match it is 304 while nothing has changed.';
+    'My snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or '
+    'with one of another history. limit: events per page. Answer: {ok: true, data: {snapshot: {version, onboarding, '
+    'activePathId, content, streak, lastUpdated}, events, cursor, hasMore}}. Store cursor and call again while '
+    'hasMore. By GET the answer has an ETag; with that as If-None-Match it is 304 while nothing has changed.';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_verify(OUT learner_id text, OUT damage text) RETURNS SETOF record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_progress_verify';
 COMMENT ON FUNCTION learnsync.progress_verify() IS
-    'The learners whose stored snapshot is not what their events reduce to; damage names the row that cannot be read, where that is why. None, unless somebody wrote the tables. Reads every event.';
+    'The learners whose stored snapshot is not what their events reduce to; damage names the row that cannot be '
+    'read, where that is why. None, unless somebody wrote the tables. Reads every event.';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_rebuild_next(INOUT after text, INOUT done bigint, INOUT total bigint)
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_progress_rebuild_next';
 COMMENT ON FUNCTION learnsync.progress_rebuild_next(text, bigint, bigint) IS
-    'A step of progress_rebuild: looks at learners after a learner id, up to the first whose stored snapshot differs, and derives that one again. Internal.';
+    'A step of progress_rebuild: looks at learners after a learner id, up to the first whose stored snapshot '
+    'differs, and derives that one again. Internal.';
 
 -- It commits, so it can have no SET clause; every name and operator is qualified instead.
 CREATE OR REPLACE PROCEDURE learnsync.progress_rebuild() LANGUAGE plpgsql AS $$
@@ -55,8 +71,9 @@ BEGIN
         SELECT s.after, s.done, s.total INTO step
         FROM learnsync.progress_rebuild_next(step.after, step.done, step.total) s;
         COMMIT;
-        percent := CASE WHEN step.total OPERATOR(pg_catalog.=) 0 OR step.done OPERATOR(pg_catalog.>=) step.total THEN 100
-                        ELSE step.done OPERATOR(pg_catalog.*) 100 OPERATOR(pg_catalog./) step.total END;
+        percent := CASE
+            WHEN step.total OPERATOR(pg_catalog.=) 0 OR step.done OPERATOR(pg_catalog.>=) step.total THEN 100
+            ELSE step.done OPERATOR(pg_catalog.*) 100 OPERATOR(pg_catalog./) step.total END;
         IF percent OPERATOR(pg_catalog.<>) shown THEN
             RAISE NOTICE '% %%', percent;
             shown := percent;
@@ -65,4 +82,6 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE learnsync.progress_rebuild() IS
-    'Derives stored snapshots again from the log where they differ from it, one learner per transaction, and reports its progress as notices with a percentage. A learner whose log cannot be read is left, with a warning that names the event. Puts go on meanwhile; only the learner at hand waits.';
+    'Derives stored snapshots again from the log where they differ from it, one learner per transaction, and reports '
+    'its progress as notices with a percentage. A learner whose log cannot be read is left, with a warning that '
+    'names the event. Puts go on meanwhile; only the learner at hand waits.';

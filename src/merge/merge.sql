@@ -3,12 +3,17 @@ CREATE OR REPLACE FUNCTION learnsync.merge(
     rule learnsync.merge_rule, state jsonb, data jsonb, at timestamptz, device_id text DEFAULT NULL) RETURNS jsonb
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge';
 COMMENT ON FUNCTION learnsync.merge(learnsync.merge_rule, jsonb, jsonb, timestamptz, text) IS
-    'The state after an item, as a push would leave it. state: what an earlier call returned, a bare document, or NULL for none; data: the item''s object, NULL says nothing; at: its order instant; device_id: whose running total a counter takes. Keys may be absent. The state is the whole document and, under "_learnsync", what merging needs to remember. Errors: 22023 data that the rule refuses, 22003 a number out of its range, 0A000 policy custom.';
+    'The state after an item, as a push would leave it. state: what an earlier call returned, a bare document, or '
+    'NULL for none; data: the item''s object, NULL says nothing; at: its order instant; device_id: whose running '
+    'total a counter takes. Keys may be absent. The state is the whole document and, under "_learnsync", what '
+    'merging needs to remember. Errors: 22023 data that the rule refuses, 22003 a number out of its range, 0A000 '
+    'policy custom.';
 
 CREATE OR REPLACE FUNCTION learnsync.merge_states(rule learnsync.merge_rule, a jsonb, b jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_states';
 COMMENT ON FUNCTION learnsync.merge_states(learnsync.merge_rule, jsonb, jsonb) IS
-    'What two states come to that grew apart, as if their items had come in the order of their instants. NULL is no state. Errors: as learnsync.merge.';
+    'What two states come to that grew apart, as if their items had come in the order of their instants. NULL is no '
+    'state. Errors: as learnsync.merge.';
 
 CREATE OR REPLACE FUNCTION learnsync.document(rule learnsync.merge_rule, state jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_document';
@@ -32,4 +37,6 @@ CREATE OR REPLACE AGGREGATE learnsync.merge_agg(
     COMBINEFUNC = learnsync.merge_agg_combine, SERIALFUNC = learnsync.merge_agg_serialize,
     DESERIALFUNC = learnsync.merge_agg_deserialize, PARALLEL = SAFE);
 COMMENT ON AGGREGATE learnsync.merge_agg(learnsync.merge_rule, jsonb, timestamptz, text) IS
-    'The state of a group of items, whatever their order: as if they had been merged in the order of their instants, nothing being stale. Show it with learnsync.document. Rows whose data is NULL say nothing; NULL where no row says anything. Errors: as learnsync.merge; 22023 where rule differs within a group.';
+    'The state of a group of items, whatever their order: as if they had been merged in the order of their instants, '
+    'nothing being stale. Show it with learnsync.document. Rows whose data is NULL say nothing; NULL where no row '
+    'says anything. Errors: as learnsync.merge; 22023 where rule differs within a group.';

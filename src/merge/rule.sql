@@ -15,7 +15,10 @@ CREATE TYPE learnsync.merge_rule (
     RECEIVE = learnsync.merge_rule_recv, SEND = learnsync.merge_rule_send,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = extended);
 COMMENT ON TYPE learnsync.merge_rule IS
-    'How documents of one resource type are keyed, checked and merged, as JSON: {"key": [field], "policy": "merge|latest|insert_only|immutable|server_wins|client_wins|manual|custom", "stale": "merge|discard|ignore", "other": "latest|ignore|refuse", "fields": {field: {"merge": strategy, ...}}}. A bad rule is refused (22023) with the path of the mistake.';
+    'How documents of one resource type are keyed, checked and merged, as JSON: {"key": [field], "policy": '
+    '"merge|latest|insert_only|immutable|server_wins|client_wins|manual|custom", "stale": "merge|discard|ignore", '
+    '"other": "latest|ignore|refuse", "fields": {field: {"merge": strategy, ...}}}. A bad rule is refused (22023) '
+    'with the path of the mistake.';
 
 CREATE OR REPLACE FUNCTION learnsync.merge_rule(jsonb) RETURNS learnsync.merge_rule
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_rule_from_jsonb';
@@ -26,7 +29,11 @@ CREATE CAST (learnsync.merge_rule AS jsonb) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE OR REPLACE FUNCTION learnsync.define_resource_type(name text, rule jsonb) RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_define_resource_type';
 COMMENT ON FUNCTION learnsync.define_resource_type(text, jsonb) IS
-    'Adds a resource type, or gives it another rule, and answers which. A type that has data may get further fields and looser validation; anything else is refused (55006). name: lower-case letters, digits, underscores. Every session uses the new rule from its next call on. A merge function (policy custom) runs as its owner, of whom the caller must be a member, now and whenever it is called; one of a superuser or of the tables'' owner is refused (42501), one that does not exist is a warning.';
+    'Adds a resource type, or gives it another rule, and answers which. A type that has data may get further fields '
+    'and looser validation; anything else is refused (55006). name: lower-case letters, digits, underscores. Every '
+    'session uses the new rule from its next call on. A merge function (policy custom) runs as its owner, of whom '
+    'the caller must be a member, now and whenever it is called; one of a superuser or of the tables'' owner is '
+    'refused (42501), one that does not exist is a warning.';
 
 CREATE OR REPLACE FUNCTION learnsync.drop_resource_type(name text) RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_drop_resource_type';
@@ -37,4 +44,5 @@ CREATE OR REPLACE FUNCTION learnsync.merge_strategies(
     OUT strategy text, OUT value_type text, OUT commutative boolean, OUT associative boolean, OUT idempotent boolean)
     RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_strategies';
 COMMENT ON FUNCTION learnsync.merge_strategies() IS
-    'The field strategies that rules may name, what values they take (none: the item''s instant counts), and the laws their merging keeps, over values with their order instants.';
+    'The field strategies that rules may name, what values they take (none: the item''s instant counts), and the '
+    'laws their merging keeps, over values with their order instants.';

@@ -15,7 +15,9 @@ CREATE TYPE learnsync.progress (
     RECEIVE = learnsync.progress_recv, SEND = learnsync.progress_send,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = extended);
 COMMENT ON TYPE learnsync.progress IS
-    'The reduced state of any set of events of one learner. Cast to jsonb it is the snapshot: {version, onboarding, activePathId, content, streak, lastUpdated}. Text is the snapshot with one member more, state: the binary form in hexadecimal, which it is read back from (22P02 where it is missing or the rest was edited).';
+    'The reduced state of any set of events of one learner. Cast to jsonb it is the snapshot: {version, onboarding, '
+    'activePathId, content, streak, lastUpdated}. Text is the snapshot with one member more, state: the binary form '
+    'in hexadecimal, which it is read back from (22P02 where it is missing or the rest was edited).';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_to_jsonb(learnsync.progress) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_progress_to_jsonb';
@@ -40,15 +42,20 @@ CREATE OR REPLACE FUNCTION learnsync.progress_hash(learnsync.progress) RETURNS i
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_progress_hash';
 
 CREATE OPERATOR learnsync.|| (
-    LEFTARG = learnsync.progress, RIGHTARG = learnsync.progress, FUNCTION = learnsync.progress_concat, COMMUTATOR = OPERATOR(learnsync.||));
+    LEFTARG = learnsync.progress, RIGHTARG = learnsync.progress, FUNCTION = learnsync.progress_concat,
+    COMMUTATOR = OPERATOR(learnsync.||));
 CREATE OPERATOR learnsync.= (
-    LEFTARG = learnsync.progress, RIGHTARG = learnsync.progress, FUNCTION = learnsync.progress_eq, COMMUTATOR = OPERATOR(learnsync.=),
+    LEFTARG = learnsync.progress, RIGHTARG = learnsync.progress, FUNCTION = learnsync.progress_eq,
+    COMMUTATOR = OPERATOR(learnsync.=),
     NEGATOR = OPERATOR(learnsync.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES);
 CREATE OPERATOR learnsync.<> (
-    LEFTARG = learnsync.progress, RIGHTARG = learnsync.progress, FUNCTION = learnsync.progress_ne, COMMUTATOR = OPERATOR(learnsync.<>),
+    LEFTARG = learnsync.progress, RIGHTARG = learnsync.progress, FUNCTION = learnsync.progress_ne,
+    COMMUTATOR = OPERATOR(learnsync.<>),
     NEGATOR = OPERATOR(learnsync.=), RESTRICT = neqsel, JOIN = neqjoinsel);
-COMMENT ON OPERATOR learnsync.|| (learnsync.progress, learnsync.progress) IS 'the state of the events of both, which may overlap';
-COMMENT ON OPERATOR learnsync.= (learnsync.progress, learnsync.progress) IS 'whether both keep the same of their events, so that whatever is added to them they stay equal';
+COMMENT ON OPERATOR learnsync.|| (learnsync.progress, learnsync.progress) IS
+    'the state of the events of both, which may overlap';
+COMMENT ON OPERATOR learnsync.= (learnsync.progress, learnsync.progress) IS
+    'whether both keep the same of their events, so that whatever is added to them they stay equal';
 COMMENT ON OPERATOR learnsync.<> (learnsync.progress, learnsync.progress) IS 'not equal';
 CREATE OPERATOR CLASS learnsync.progress_ops DEFAULT FOR TYPE learnsync.progress USING hash AS
     OPERATOR 1 learnsync.= (learnsync.progress, learnsync.progress),
@@ -70,4 +77,7 @@ CREATE OR REPLACE AGGREGATE learnsync.progress_agg(event_id text, occurred_at an
     COMBINEFUNC = learnsync.progress_agg_combine, SERIALFUNC = learnsync.progress_agg_serialize,
     DESERIALFUNC = learnsync.progress_agg_deserialize, PARALLEL = SAFE);
 COMMENT ON AGGREGATE learnsync.progress_agg(text, anyelement, text, jsonb) IS
-    'Reduces events of one learner, in any order. occurred_at: text in RFC 3339 with offset, which the snapshot shows as sent, or timestamptz, shown in UTC. type: content.progressed, onboarding.completed, onboarding.reset, activePath.set, progress.reset. Rows without event_id, occurred_at or type are left out; another bad row is refused (22023, 22007, 22008) with its event_id.';
+    'Reduces events of one learner, in any order. occurred_at: text in RFC 3339 with offset, which the snapshot '
+    'shows as sent, or timestamptz, shown in UTC. type: content.progressed, onboarding.completed, onboarding.reset, '
+    'activePath.set, progress.reset. Rows without event_id, occurred_at or type are left out; another bad row is '
+    'refused (22023, 22007, 22008) with its event_id.';

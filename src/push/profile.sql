@@ -2,15 +2,21 @@
 CREATE OR REPLACE FUNCTION learnsync.progress_batch(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_progress_batch';
 COMMENT ON FUNCTION learnsync.progress_batch(text, jsonb) IS
-    'Takes in activities of a learner, who is the profile, each once by its idempotency_key. request: {profile_id?, items: [{idempotency_key, activity_type, content_id, score?, duration_seconds?, meta_data?, timestamp?, completed?}], learnerId?}. Answer: {results: [{idempotency_key, status: ok|duplicate|error, server_id?, error?}]}, in input order. Errors: 22023 malformed envelope, 54000 too many items.';
+    'Takes in activities of a learner, who is the profile, each once by its idempotency_key. request: {profile_id?, '
+    'items: [{idempotency_key, activity_type, content_id, score?, duration_seconds?, meta_data?, timestamp?, '
+    'completed?}], learnerId?}. Answer: {results: [{idempotency_key, status: ok|duplicate|error, server_id?, '
+    'error?}]}, in input order. Errors: 22023 malformed envelope, 54000 too many items.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.progress_batch(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_progress_batch';
 COMMENT ON FUNCTION learnsync_api.progress_batch(jsonb) IS
-    'Add activities of a profile that I own, or of mine. Body: {profile_id, items: [{idempotency_key, activity_type, content_id, score?, duration_seconds?, meta_data?, timestamp?, completed?}], learnerId?}. Answer: {results: [{idempotency_key, status: ok|duplicate|error, server_id?, error?}]}, in input order. Repeating a batch is safe; a duplicate carries the server_id of the first.';
+    'Add activities of a profile that I own, or of mine. Body: {profile_id, items: [{idempotency_key, activity_type, '
+    'content_id, score?, duration_seconds?, meta_data?, timestamp?, completed?}], learnerId?}. Answer: {results: '
+    '[{idempotency_key, status: ok|duplicate|error, server_id?, error?}]}, in input order. Repeating a batch is '
+    'safe; a duplicate carries the server_id of the first.';
 
--- Both learners' rows are locked, or made, in one order for all: nobody becomes a learner, and nobody is erased, between
--- the check and the write. An owner who is no learner yet does not become one by this.
+-- Both learners' rows are locked, or made, in one order for all: nobody becomes a learner, and nobody is erased,
+-- between the check and the write. An owner who is no learner yet does not become one by this.
 CREATE OR REPLACE FUNCTION learnsync.add_profile_as_owner(profile_id text, owner text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -52,7 +58,8 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION learnsync.add_profile_as_owner(text, text) IS 'What add_profile does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync.add_profile_as_owner(text, text) IS
+    'What add_profile does, as the owner of the tables. Internal.';
 
 CREATE OR REPLACE FUNCTION learnsync.remove_profile_as_owner(profile_id text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -61,14 +68,18 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION learnsync.remove_profile_as_owner(text) IS 'What remove_profile does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync.remove_profile_as_owner(text) IS
+    'What remove_profile does, as the owner of the tables. Internal.';
 
 CREATE OR REPLACE FUNCTION learnsync.add_profile(profile_id text, owner text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_add_profile';
 COMMENT ON FUNCTION learnsync.add_profile(text, text) IS
-    'Makes a profile, a learner for whom another one, the owner, sends activities and whose activities the owner may read; whether it is new to this owner. Errors: 22023 no two ids, 23505 the id is a learner''s or another owner''s profile, PT410 the profile or the owner was erased.';
+    'Makes a profile, a learner for whom another one, the owner, sends activities and whose activities the owner may '
+    'read; whether it is new to this owner. Errors: 22023 no two ids, 23505 the id is a learner''s or another '
+    'owner''s profile, PT410 the profile or the owner was erased.';
 
 CREATE OR REPLACE FUNCTION learnsync.remove_profile(profile_id text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_remove_profile';
 COMMENT ON FUNCTION learnsync.remove_profile(text) IS
-    'Takes a profile from its owner; whether there was one. What was recorded of the learner stays, until forget_learner, and add_profile can give it to another.';
+    'Takes a profile from its owner; whether there was one. What was recorded of the learner stays, until '
+    'forget_learner, and add_profile can give it to another.';

@@ -2,9 +2,16 @@
 CREATE OR REPLACE FUNCTION learnsync.sync_push(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_push';
 COMMENT ON FUNCTION learnsync.sync_push(text, jsonb) IS
-    'Takes in a batch of one device, each item exactly once. request: {deviceId, deviceName?, items: [{id?, operation: create|update|delete, resourceType, resourceId?, data, clientTimestamp}], metadata?, cursor?, lastSyncVersion?, epoch?, dryRun?, atomic?, learnerId?}. Answer: {results, syncedItems, failedItems, conflicts, syncVersion, epoch, serverTimestamp}. Errors: 22023 malformed envelope, 54000 too many items, 42501 deactivated device.';
+    'Takes in a batch of one device, each item exactly once. request: {deviceId, deviceName?, items: [{id?, '
+    'operation: create|update|delete, resourceType, resourceId?, data, clientTimestamp}], metadata?, cursor?, '
+    'lastSyncVersion?, epoch?, dryRun?, atomic?, learnerId?}. Answer: {results, syncedItems, failedItems, conflicts, '
+    'syncVersion, epoch, serverTimestamp}. Errors: 22023 malformed envelope, 54000 too many items, 42501 deactivated '
+    'device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_push(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_push';
 COMMENT ON FUNCTION learnsync_api.sync_push(jsonb) IS
-    'Push what this device collected offline. Body: {deviceId, deviceName?, items: [{id?, operation: create|update|delete, resourceType, resourceId?, data, clientTimestamp}], metadata?, cursor?, lastSyncVersion?, epoch?, dryRun?, atomic?, learnerId?}. Answer: {results, syncedItems, failedItems, conflicts, syncVersion, epoch, serverTimestamp}. Repeating a push is safe and gets the same answer.';
+    'Push what this device collected offline. Body: {deviceId, deviceName?, items: [{id?, operation: '
+    'create|update|delete, resourceType, resourceId?, data, clientTimestamp}], metadata?, cursor?, lastSyncVersion?, '
+    'epoch?, dryRun?, atomic?, learnerId?}. Answer: {results, syncedItems, failedItems, conflicts, syncVersion, '
+    'epoch, serverTimestamp}. Repeating a push is safe and gets the same answer.';

@@ -2,42 +2,60 @@
 CREATE OR REPLACE FUNCTION learnsync.sync_devices(learner_id text) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_sync_devices';
 COMMENT ON FUNCTION learnsync.sync_devices(text) IS
-    'The learner''s devices, last seen first: {devices: [{userId, deviceId, deviceName, lastSyncAt, lastSyncVersion, pendingCount, failedCount, conflictCount, metadata, isActive, syncedResources: {resourceType: time}, clockSkew (ms that the device was last ahead)}]}.';
+    'The learner''s devices, last seen first: {devices: [{userId, deviceId, deviceName, lastSyncAt, lastSyncVersion, '
+    'pendingCount, failedCount, conflictCount, metadata, isActive, syncedResources: {resourceType: time}, clockSkew '
+    '(ms that the device was last ahead)}]}.';
 
-CREATE OR REPLACE FUNCTION learnsync.sync_status(learner_id text, "deviceId" text DEFAULT NULL, "after" text DEFAULT NULL, "limit" integer DEFAULT 100) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync.sync_status(learner_id text, "deviceId" text DEFAULT NULL,
+    "after" text DEFAULT NULL, "limit" integer DEFAULT 100) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_sync_status';
 COMMENT ON FUNCTION learnsync.sync_status(text, text, text, integer) IS
-    'Devices, counts and open conflicts of a learner, or of one device: {devices, pendingCount (failed items that can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: event_log_filling|event_log_full, count, limit, message}]}. Conflicts are listed oldest first, limit of them; all are counted. after: the id of the last one seen. Errors: 22023 bad limit, PT404 no such conflict.';
+    'Devices, counts and open conflicts of a learner, or of one device: {devices, pendingCount (failed items that '
+    'can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, '
+    'clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: '
+    'event_log_filling|event_log_full, count, limit, message}]}. Conflicts are listed oldest first, limit of them; '
+    'all are counted. after: the id of the last one seen. Errors: 22023 bad limit, PT404 no such conflict.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_devices() RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_sync_devices';
 COMMENT ON FUNCTION learnsync_api.sync_devices() IS
-    'My devices, last seen first: {devices: [{userId, deviceId, deviceName, lastSyncAt, lastSyncVersion, pendingCount, failedCount, conflictCount, metadata, isActive, syncedResources: {resourceType: time}, clockSkew (ms that the device was last ahead)}]}.';
+    'My devices, last seen first: {devices: [{userId, deviceId, deviceName, lastSyncAt, lastSyncVersion, '
+    'pendingCount, failedCount, conflictCount, metadata, isActive, syncedResources: {resourceType: time}, clockSkew '
+    '(ms that the device was last ahead)}]}.';
 
-CREATE OR REPLACE FUNCTION learnsync_api.sync_status("deviceId" text DEFAULT NULL, "after" text DEFAULT NULL, "limit" integer DEFAULT 100) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_api.sync_status("deviceId" text DEFAULT NULL, "after" text DEFAULT NULL,
+    "limit" integer DEFAULT 100) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_sync_status';
 COMMENT ON FUNCTION learnsync_api.sync_status(text, text, integer) IS
-    'My devices, counts and open conflicts, of all devices or one: {devices, pendingCount (failed items that can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: event_log_filling|event_log_full, count, limit, message}]}. after: the id of the last conflict seen, for the next page. Through nginx the arguments may stand in the query.';
+    'My devices, counts and open conflicts, of all devices or one: {devices, pendingCount (failed items that can be '
+    'retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, '
+    'clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: '
+    'event_log_filling|event_log_full, count, limit, message}]}. after: the id of the last conflict seen, for the '
+    'next page. Through nginx the arguments may stand in the query.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_deactivate_device(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_deactivate_device';
 COMMENT ON FUNCTION learnsync.sync_deactivate_device(text, jsonb) IS
-    'Turns away a device of the learner: {deviceId, learnerId?}. Its pushes and pulls are refused (42501) from the next statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Turns away a device of the learner: {deviceId, learnerId?}. Its pushes and pulls are refused (42501) from the '
+    'next statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_activate_device(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_activate_device';
 COMMENT ON FUNCTION learnsync.sync_activate_device(text, jsonb) IS
-    'Lets in a device of the learner that was turned away: {deviceId, learnerId?}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Lets in a device of the learner that was turned away: {deviceId, learnerId?}. Answer: {message}. Errors: 22023 '
+    'malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_deactivate_device(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_deactivate_device';
 COMMENT ON FUNCTION learnsync_api.sync_deactivate_device(jsonb) IS
-    'Turns away one of my devices: {deviceId, learnerId?}. Its pushes and pulls are refused (42501) from the next statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Turns away one of my devices: {deviceId, learnerId?}. Its pushes and pulls are refused (42501) from the next '
+    'statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_activate_device(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_activate_device';
 COMMENT ON FUNCTION learnsync_api.sync_activate_device(jsonb) IS
-    'Lets in one of my devices that was turned away: {deviceId, learnerId?}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Lets in one of my devices that was turned away: {deviceId, learnerId?}. Answer: {message}. Errors: 22023 '
+    'malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync.unseen_devices_as_owner(days integer, max_devices integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -74,12 +92,15 @@ $$;
 COMMENT ON FUNCTION learnsync.drop_devices_as_owner(integer) IS
     'What drop_devices does, as the owner of the tables. Internal.';
 
-CREATE OR REPLACE FUNCTION learnsync.unseen_devices(days integer DEFAULT 365, max_devices integer DEFAULT 1000) RETURNS jsonb
-    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_unseen_devices';
+CREATE OR REPLACE FUNCTION learnsync.unseen_devices(days integer DEFAULT 365, max_devices integer DEFAULT 1000)
+    RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_unseen_devices';
 COMMENT ON FUNCTION learnsync.unseen_devices(integer, integer) IS
-    'Devices of all learners that have not pushed for so many days, longest unseen first: {count, devices: [{userId, deviceId, deviceName, lastSyncAt, isActive}]}, listing max_devices of them. Errors: 22023 days out of range.';
+    'Devices of all learners that have not pushed for so many days, longest unseen first: {count, devices: [{userId, '
+    'deviceId, deviceName, lastSyncAt, isActive}]}, listing max_devices of them. Errors: 22023 days out of range.';
 
 CREATE OR REPLACE FUNCTION learnsync.drop_devices(days integer DEFAULT 365) RETURNS bigint
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_drop_devices';
 COMMENT ON FUNCTION learnsync.drop_devices(integer) IS
-    'Forgets devices that have not pushed for so many days, and answers how many. Their receipts stay: one that comes back is known anew and counts nothing twice. Deactivated devices stay turned away. Errors: 22023 days out of range.';
+    'Forgets devices that have not pushed for so many days, and answers how many. Their receipts stay: one that '
+    'comes back is known anew and counts nothing twice. Deactivated devices stay turned away. Errors: 22023 days out '
+    'of range.';

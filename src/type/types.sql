@@ -53,10 +53,12 @@ DECLARE
 BEGIN
     SELECT t.rule INTO shipped FROM learnsync.builtin_resource_types() t WHERE t.name = reset_resource_type.name;
     IF shipped IS NULL THEN
-        RAISE EXCEPTION '% is not a built-in resource type', coalesce(quote_ident(name), 'NULL') USING ERRCODE = 'undefined_object';
+        RAISE EXCEPTION '% is not a built-in resource type', coalesce(quote_ident(name), 'NULL')
+            USING ERRCODE = 'undefined_object';
     END IF;
     RETURN learnsync.define_resource_type(name, shipped);
 END
 $$;
 COMMENT ON FUNCTION learnsync.reset_resource_type(text) IS
-    'Gives a built-in resource type its shipped rule again, or adds it where it was dropped, and answers what came of it. Errors: as learnsync.define_resource_type; 42704 where it is not a built-in one.';
+    'Gives a built-in resource type its shipped rule again, or adds it where it was dropped, and answers what came '
+    'of it. Errors: as learnsync.define_resource_type; 42704 where it is not a built-in one.';

@@ -24,9 +24,11 @@ CREATE TABLE theirs (
 CREATE FUNCTION payload(n int) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
 	SELECT CASE
 		WHEN n % 500 = 499 THEN jsonb_build_object('pathId', 'path-' || n % 3)
-		ELSE jsonb_strip_nulls(jsonb_build_object('contentId', 'lesson-' || n * 31 % 50, 'status', (ARRAY['not_started', 'in_progress', 'in_progress', 'completed', 'passed'])[1 + n * 7 % 5],
-			'score', CASE WHEN n % 2 = 0 THEN n * 13 % 101 END, 'contentVersion', CASE WHEN n % 4 < 3 THEN 'v' || n % 3 END,
-			'interaction', CASE WHEN n % 5 < 3 THEN jsonb_build_object('interactionId', 'quiz-' || n % 3, 'state', jsonb_build_object('kind', 'quiz', 'selectedOptionId', chr(97 + n % 4))) END))
+  ELSE jsonb_strip_nulls(jsonb_build_object('contentId', 'lesson-' || n * 31 % 50,
+      'status', (ARRAY['not_started', 'in_progress', 'in_progress', 'completed', 'passed'])[1 + n * 7 % 5],
+      'score', CASE WHEN n % 2 = 0 THEN n * 13 % 101 END, 'contentVersion', CASE WHEN n % 4 < 3 THEN 'v' || n % 3 END,
+      'interaction', CASE WHEN n % 5 < 3 THEN jsonb_build_object('interactionId', 'quiz-' || n % 3,
+              'state', jsonb_build_object('kind', 'quiz', 'selectedOptionId', chr(97 + n % 4))) END))
 	END
 $$;
 
@@ -35,15 +37,16 @@ CREATE FUNCTION shown(at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
 $$;
 
 -- The best that one statement can do: aggregates that need no sort, and no look at a row twice but for interactions.
--- What is last is the greatest array of time, id and value: sorting in each group instead takes longer. It knows neither
--- onboarding nor resets, which the table does not have either.
+-- What is last is the greatest array of time, id and value: sorting in each group instead takes longer. It knows
+-- neither onboarding nor resets, which the table does not have either.
 CREATE VIEW statement AS
 WITH content AS (
 	SELECT learner_id, payload ->> 'contentId' AS id,
 		max(array_position('{not_started,in_progress,completed,passed}'::text[], payload ->> 'status')) AS status,
 		max((payload -> 'score')::numeric) AS score, max(occurred_at) AS last_at,
 		min(occurred_at) FILTER (WHERE payload ->> 'status' IN ('completed', 'passed')) AS completed_at,
-		max(ARRAY[occurred_at::text COLLATE "C", event_id, payload ->> 'contentVersion']) FILTER (WHERE payload ? 'contentVersion') AS version
+  max(ARRAY[occurred_at::text COLLATE "C", event_id, payload ->> 'contentVersion']) FILTER (
+      WHERE payload ? 'contentVersion') AS version
 	FROM theirs
 	WHERE type = 'content.progressed'
 	GROUP BY 1, 2
@@ -64,8 +67,11 @@ WITH content AS (
 	WHERE type = 'activePath.set'
 	GROUP BY 1
 )
-SELECT learner_id, jsonb_object_agg(id, jsonb_strip_nulls(jsonb_build_object('contentId', id, 'status', (ARRAY['not_started', 'in_progress', 'completed', 'passed'])[status],
-		'score', score, 'lastAttemptAt', shown(last_at), 'completedAt', shown(completed_at), 'contentVersion', COALESCE(version[3], 'v1'), 'interactions', map))) AS content,
+SELECT learner_id,
+    jsonb_object_agg(id, jsonb_strip_nulls(jsonb_build_object('contentId', id,
+        'status', (ARRAY['not_started', 'in_progress', 'completed', 'passed'])[status], 'score', score,
+        'lastAttemptAt', shown(last_at), 'completedAt', shown(completed_at),
+        'contentVersion', COALESCE(version[3], 'v1'), 'interactions', map))) AS content,
 	max(path[3]) AS active
 FROM content
 LEFT JOIN interactions USING (learner_id, id)
@@ -86,7 +92,8 @@ BEGIN
 			active := e.payload ->> 'pathId';
 			CONTINUE;
 		END IF;
-		entry := COALESCE(contents -> (e.payload ->> 'contentId'), jsonb_build_object('contentId', e.payload -> 'contentId', 'status', 'not_started', 'contentVersion', 'v1'));
+  entry := COALESCE(contents -> (e.payload ->> 'contentId'),
+      jsonb_build_object('contentId', e.payload -> 'contentId', 'status', 'not_started', 'contentVersion', 'v1'));
 		entry := jsonb_set(entry, '{lastAttemptAt}', to_jsonb(shown(e.occurred_at)));
 		IF (ranks -> (e.payload ->> 'status'))::int > (ranks -> (entry ->> 'status'))::int THEN
 			entry := jsonb_set(entry, '{status}', e.payload -> 'status');
@@ -101,7 +108,9 @@ BEGIN
 			entry := jsonb_set(entry, '{contentVersion}', e.payload -> 'contentVersion');
 		END IF;
 		IF e.payload ? 'interaction' THEN
-			entry := jsonb_set(entry, '{interactions}', COALESCE(entry -> 'interactions', '{}') || jsonb_build_object(e.payload #>> '{interaction,interactionId}', e.payload #> '{interaction,state}'));
+   entry := jsonb_set(entry, '{interactions}',
+       COALESCE(entry -> 'interactions', '{}')
+           || jsonb_build_object(e.payload #>> '{interaction,interactionId}', e.payload #> '{interaction,state}'));
 		END IF;
 		contents := jsonb_set(contents, ARRAY[e.payload ->> 'contentId'], entry);
 	END LOOP;

@@ -1,5 +1,5 @@
--- The loop: what a good team would write instead, in PL/pgSQL, item by item: validation, the learner's lock, dedupe with
--- comparison of payloads, stale items and conflicts, a merge per type, versions, an answer per item, the device.
+-- The loop: what a good team would write instead, in PL/pgSQL, item by item: validation, the learner's lock, dedupe
+-- with comparison of payloads, stale items and conflicts, a merge per type, versions, an answer per item, the device.
 -- It knows the four resource types of the workload, neither dryRun nor atomic, and keeps no index that pull would need.
 CREATE SCHEMA loop;
 
@@ -157,10 +157,13 @@ BEGIN
 			v_code := 'invalid'; v_path := 'operation'; v_error := 'operation must be create, update or delete';
 		ELSIF jsonb_typeof(v_data) IS DISTINCT FROM 'object' THEN
 			v_code := 'invalid'; v_path := 'data'; v_error := 'data must be an object';
-		ELSIF v_time IS NULL OR v_time !~ '^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$'
+  ELSIF v_time IS NULL OR v_time !~ '^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.'
+                                    '\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$'
 			OR substr(v_time, 9, 2) > '28' AND substr(v_time, 9, 2)::int >
 				extract(day FROM (substr(v_time, 1, 8) || '01')::date + interval '1 month' - interval '1 day') THEN
-			v_code := 'bad_timestamp'; v_path := 'clientTimestamp'; v_error := 'clientTimestamp must be RFC 3339 with offset';
+   v_code := 'bad_timestamp';
+   v_path := 'clientTimestamp';
+   v_error := 'clientTimestamp must be RFC 3339 with offset';
 		ELSE
 			v_at := v_time::timestamptz;
 			IF v_at > v_now + interval '5 minutes' THEN
@@ -169,9 +172,13 @@ BEGIN
 			IF v_type = 'lesson_progress' THEN
 				v_key := v_data ->> 'lessonId';
 				IF jsonb_typeof(v_data -> 'completionPercentage') NOT IN ('number', 'null') THEN
-					v_code := 'invalid'; v_path := 'data.completionPercentage'; v_error := 'completionPercentage must be a number';
+     v_code := 'invalid';
+     v_path := 'data.completionPercentage';
+     v_error := 'completionPercentage must be a number';
 				ELSIF (v_data ->> 'completionPercentage')::numeric NOT BETWEEN 0 AND 100 THEN
-					v_code := 'out_of_range'; v_path := 'data.completionPercentage'; v_error := 'completionPercentage must be between 0 and 100';
+     v_code := 'out_of_range';
+     v_path := 'data.completionPercentage';
+     v_error := 'completionPercentage must be between 0 and 100';
 				ELSIF jsonb_typeof(v_data -> 'timeSpent') NOT IN ('number', 'null')
 					OR (v_data ->> 'timeSpent')::numeric % 1 <> 0 THEN
 					v_code := 'invalid'; v_path := 'data.timeSpent'; v_error := 'timeSpent must be an integer';
@@ -181,7 +188,9 @@ BEGIN
 			ELSIF v_type = 'quiz_attempt' THEN
 				IF jsonb_typeof(v_data -> 'attemptNumber') IS DISTINCT FROM 'number'
 					OR (v_data ->> 'attemptNumber')::numeric % 1 <> 0 OR (v_data ->> 'attemptNumber')::numeric < 1 THEN
-					v_code := 'invalid'; v_path := 'data.attemptNumber'; v_error := 'attemptNumber must be an integer from 1';
+     v_code := 'invalid';
+     v_path := 'data.attemptNumber';
+     v_error := 'attemptNumber must be an integer from 1';
 				ELSIF v_delete THEN
 					v_code := 'not_allowed'; v_path := 'operation'; v_error := 'quiz_attempt cannot be deleted';
 				ELSIF length(v_data ->> 'quizId') BETWEEN 1 AND 200 THEN
@@ -191,7 +200,7 @@ BEGIN
 				v_key := v_data ->> 'competencyId';
 			ELSIF v_type = 'xapi_statement' THEN
 				v_key := v_data ->> 'id';
-				IF v_key IS NULL OR v_key !~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' THEN
+    IF v_key IS NULL OR v_key !~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' THEN
 					v_code := 'invalid_statement'; v_path := 'data.id'; v_error := 'id must be a UUID';
 				ELSIF jsonb_typeof(v_data -> 'actor') IS DISTINCT FROM 'object'
 					OR NOT v_data -> 'actor' ?| '{mbox,mbox_sha1sum,openid,account}'
@@ -223,7 +232,7 @@ BEGIN
 		END IF;
 
 		IF v_code IS NOT NULL THEN
-			INSERT INTO loop.failure AS failure (learner_id, device_id, item_id, code, path, message, payload, failed_at)
+   INSERT INTO loop.failure AS failure (learner_id, device_id, item_id, code, path, message, payload, failed_at)
 			VALUES (p_learner, v_device_id, v_id, v_code, v_path, v_error, v_item, v_now)
 			ON CONFLICT (learner_id, device_id, item_id) DO UPDATE SET
 				code = excluded.code, path = excluded.path, message = excluded.message, payload = excluded.payload,
@@ -272,16 +281,19 @@ BEGIN
 			END IF;
 		ELSIF v_type = 'lesson_progress' THEN
 			v_stamp := loop.stamp(v_at);
-			v_percentage := greatest((v_merged ->> 'completionPercentage')::numeric, (v_data ->> 'completionPercentage')::numeric);
+   v_percentage := greatest(
+       (v_merged ->> 'completionPercentage')::numeric,
+       (v_data ->> 'completionPercentage')::numeric);
 			v_merged := CASE WHEN v_stale THEN v_data || v_merged ELSE coalesce(v_merged, '{}') || v_data END
 				|| jsonb_build_object(
 					'completionPercentage', v_percentage,
-					'timeSpent', coalesce((v_merged ->> 'timeSpent')::bigint, 0) + coalesce((v_data ->> 'timeSpent')::bigint, 0),
-					'status', CASE WHEN v_percentage >= 100 THEN 'completed' WHEN v_percentage > 0 THEN 'in-progress' ELSE 'not-started' END,
+     'timeSpent', coalesce((v_merged ->> 'timeSpent')::bigint, 0) + coalesce((v_data ->> 'timeSpent')::bigint, 0),
+     'status',
+     CASE WHEN v_percentage >= 100 THEN 'completed' WHEN v_percentage > 0 THEN 'in-progress' ELSE 'not-started' END,
 					'startedAt', least(v_merged ->> 'startedAt', v_stamp),
 					'lastAccessedAt', greatest(v_merged ->> 'lastAccessedAt', v_stamp));
 			IF (v_data ->> 'completionPercentage')::numeric >= 100 THEN
-				v_merged := v_merged || jsonb_build_object('completedAt', least(v_stored.data ->> 'completedAt', v_stamp));
+    v_merged := v_merged || jsonb_build_object('completedAt', least(v_stored.data ->> 'completedAt', v_stamp));
 			END IF;
 			IF v_stale THEN
 				v_resolution := 'server_wins';
@@ -315,7 +327,7 @@ BEGIN
 				SET version = v_item_version, data = v_merged, at = greatest(at, v_at), is_deleted = v_delete
 				WHERE learner_id = p_learner AND resource_type = v_type AND resource_id = v_key;
 			ELSE
-				INSERT INTO loop.resource (learner_id, resource_type, resource_id, version, created_version, data, at, is_deleted)
+    INSERT INTO loop.resource (learner_id, resource_type, resource_id, version, created_version, data, at, is_deleted)
 				VALUES (p_learner, v_type, v_key, v_item_version, v_item_version, v_merged, v_at, v_delete);
 			END IF;
 		END IF;
@@ -328,17 +340,17 @@ BEGIN
 			IF v_stored.is_deleted THEN
 				v_merged := NULL;
 			END IF;
-			INSERT INTO loop.conflict (learner_id, conflict_id, device_id, item_id, resource_type, resource_id, client_data,
-				server_data, server_version, resolution, is_open, created_at)
+   INSERT INTO loop.conflict (learner_id, conflict_id, device_id, item_id, resource_type, resource_id, client_data,
+       server_data, server_version, resolution, is_open, created_at)
 			VALUES (p_learner, v_conflict_id, v_device_id, v_id, v_type, v_key, v_data,
 				v_merged, v_item_version, v_resolution, v_resolution = 'manual_required', v_now);
-			v_conflicts := array_append(v_conflicts, jsonb_build_object('id', v_id, 'conflictId', v_conflict_id,
-				'clientData', v_data, 'serverData', v_merged, 'serverVersion', v_item_version, 'resolution', v_resolution));
+   v_conflicts := array_append(v_conflicts, jsonb_build_object('id', v_id, 'conflictId', v_conflict_id,
+       'clientData', v_data, 'serverData', v_merged, 'serverVersion', v_item_version, 'resolution', v_resolution));
 		END IF;
 		INSERT INTO loop.ledger (learner_id, device_id, item_id, resource_type, resource_id, payload, status, version,
 			conflict_id, client_at, received_at)
-		VALUES (p_learner, v_device_id, v_id, v_type, v_key, v_item, CASE WHEN v_resolution IS NULL THEN 'synced' ELSE 'conflict' END,
-			v_item_version, v_conflict_id, v_at, v_now);
+  VALUES (p_learner, v_device_id, v_id, v_type, v_key, v_item,
+      CASE WHEN v_resolution IS NULL THEN 'synced' ELSE 'conflict' END, v_item_version, v_conflict_id, v_at, v_now);
 		v_results := array_append(v_results, jsonb_build_object('id', v_id,
 			'status', CASE WHEN v_resolution IS NULL THEN 'synced' ELSE 'conflict' END, 'duplicate', false,
 			'resourceType', v_type, 'resourceId', v_key, 'version', v_item_version));

@@ -67,9 +67,14 @@ WHERE name = 'sync_push';
 SELECT is(pg_temp.call(name, 'bob', request || jsonb_build_object('learnerId', bad)) ->> 'error',
     '22023 learnerId must be a string of 1 to 200 characters', format('%s: learnerId %s is no learner', name, bad))
 FROM envelope, jsonb_array_elements('["", 5, {}, ["bob"], true]') bad;
-SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'bob'), 0::bigint, 'nothing of that is written');
-SELECT is(pg_temp.call('sync_push', 'eve', request || jsonb_build_object('learnerId', learner)) #>> '{results,0,status}',
-    'synced', 'the caller may be named: ' || COALESCE(learner, 'NULL'))
+SELECT is(
+    (SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'bob'),
+    0::bigint,
+    'nothing of that is written');
+SELECT is(
+    pg_temp.call('sync_push', 'eve', request || jsonb_build_object('learnerId', learner)) #>> '{results,0,status}',
+    'synced',
+    'the caller may be named: ' || COALESCE(learner, 'NULL'))
 FROM envelope, (VALUES ('eve'), (NULL)) v (learner)
 WHERE name = 'sync_push';
 
@@ -81,8 +86,10 @@ SELECT is((SELECT string_agg(DISTINCT learner_id, ',') FROM learnsync_data.resou
     WHERE learner_id IN ('mum', 'kid')), 'kid', 'what the owner pushes for a profile is the profile''s');
 SELECT is((SELECT string_agg(learner_id, ',') FROM learnsync_data.event WHERE learner_id IN ('mum', 'kid')), 'kid',
     'what the owner puts for a profile is the profile''s');
-SELECT is(jsonb_array_length(pg_temp.ask('sync_pull', 'mum', '{"deviceId": "d", "learnerId": "kid"}') -> 'changes'),
-    (SELECT count(*)::int FROM learnsync_data.resource WHERE learner_id = 'kid'), 'the owner pulls what is the profile''s');
+SELECT is(
+    jsonb_array_length(pg_temp.ask('sync_pull', 'mum', '{"deviceId": "d", "learnerId": "kid"}') -> 'changes'),
+    (SELECT count(*)::int FROM learnsync_data.resource WHERE learner_id = 'kid'),
+    'the owner pulls what is the profile''s');
 SELECT is(jsonb_array_length(pg_temp.ask('sync_pull', 'mum', '{"deviceId": "d"}') -> 'changes'), 0,
     'without learnerId the owner''s own');
 SELECT is(pg_temp.ask('sync_push', 'mum', request || '{"learnerId": "kid"}') #>> '{results,0,duplicate}', 'true',
@@ -99,7 +106,10 @@ SELECT is(pg_temp.call(name, 'ann', request || '{"foo": {"deep": [1]}, "learner_
         SELECT array_agg(key) FROM jsonb_object_keys(pg_temp.call(name, 'ann', request)) key),
     '{"ignored": ["foo", "learner_id"], "meant": {"learner_id": "learnerId"}}', 'what is ignored is named: ' || name)
 FROM envelope WHERE name <> 'sync_resolve';
-SELECT is(jsonb_path_query_array(pg_temp.call(name, 'ann', request), '$.ignored'), '[]', 'nothing is, nothing is named: ' || name)
+SELECT is(
+    jsonb_path_query_array(pg_temp.call(name, 'ann', request), '$.ignored'),
+    '[]',
+    'nothing is, nothing is named: ' || name)
 FROM envelope;
 SELECT is(pg_temp.call('sync_push', 'ann', request || jsonb_build_object(sent, 1)) #>> ARRAY['meant', sent], meant,
     format('%s means %s', sent, COALESCE(meant, 'nothing')))
@@ -127,8 +137,13 @@ SELECT is(pg_temp.call(name, 'cat', request || jsonb_build_object(sent, true)) -
     format('22023 "%s" is no member of this request', sent), format('%s has no %s', name, sent))
 FROM envelope, (VALUES ('dryRun'), ('atomic')) v (sent)
 WHERE writes AND name <> 'sync_push';
-SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'cat'), 0::bigint, 'nothing of that is written');
-SELECT is(pg_temp.call('sync_push', 'cat', request || '{"dryRun": true, "atomic": true}') #>> '{results,0,status}', 'synced',
+SELECT is(
+    (SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'cat'),
+    0::bigint,
+    'nothing of that is written');
+SELECT is(
+    pg_temp.call('sync_push', 'cat', request || '{"dryRun": true, "atomic": true}') #>> '{results,0,status}',
+    'synced',
     'spelt rightly they are taken')
 FROM envelope WHERE name = 'sync_push';
 SELECT is(pg_temp.call('sync_pull', 'cat', '{"deviceId": "d", "dry_run": true}') -> 'ignored', '["dry_run"]',
