@@ -27,20 +27,21 @@ CREATE FUNCTION pg_temp.statuses(answer jsonb) RETURNS text LANGUAGE sql AS $$
             CROSS JOIN LATERAL (
                 SELECT COALESCE(
                     (SELECT f ->> 'code' FROM jsonb_array_elements(answer -> 'failedItems') f
-                     WHERE f ->> 'id' = result ->> 'id' LIMIT 1), CASE WHEN (result -> 'duplicate')::boolean THEN 'known ' ELSE '' END
-                    || (result ->> 'status'))) w (what)) x
+                     WHERE f ->> 'id' = result ->> 'id' LIMIT 1),
+                    CASE WHEN (result -> 'duplicate')::boolean THEN 'known ' ELSE '' END || (result ->> 'status'))
+            ) w (what)) x
         GROUP BY run, what) y $$;
--- What a device does: it sends what was aborted again, until nothing is. What each answer said, and if it was too large.
+-- What a device does: it sends what was aborted again, until nothing is. What each answer said.
 CREATE FUNCTION pg_temp.rounds(learner text, items jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     answer jsonb;
+    room constant int := (SELECT setting FROM pg_settings WHERE name = 'learnsync.max_answer_bytes');
     said text[] := '{}';
 BEGIN
     WHILE jsonb_array_length(items) > 0 AND cardinality(said) < 50 LOOP
         answer := pg_temp.push(learner, items);
         said := said || (pg_temp.statuses(answer)
-            || CASE WHEN length(answer::text) > (SELECT setting::int FROM pg_settings WHERE name = 'learnsync.max_answer_bytes')
-                + 400 * jsonb_array_length(items) THEN ' too large' ELSE '' END);
+            || CASE WHEN length(answer::text) > room + 400 * jsonb_array_length(items) THEN ' too large' ELSE '' END);
         items := (SELECT COALESCE(jsonb_agg(i ORDER BY n), '[]')
             FROM jsonb_array_elements(items) WITH ORDINALITY x (i, n)
             WHERE i ->> 'id' IN (SELECT f ->> 'id' FROM jsonb_array_elements(answer -> 'failedItems') f
