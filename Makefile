@@ -83,6 +83,7 @@ test-cron:
 test-http:
 	test/http/install
 	test/scratch test/http/run </dev/null
+	SCRATCH_NEEDS='python3 openssl' test/scratch python3 test/readme/run --http docs/http.md docs/client.md </dev/null
 
 bench-http:
 	test/http/install
