@@ -320,7 +320,7 @@ CALL learnsync.maintain();
 CREATE FUNCTION team.refused(who text, attempt team.attempt) RETURNS text LANGUAGE sql AS $$
     SELECT matches(
         COALESCE(f.message, 'it was done'),
-        '^(permission denied|cannot |must be (owner|superuser|member)|invalid transaction termination|a merge '
+        '^(permission denied|cannot |must be (owner|superuser|member|able to SET ROLE)|invalid transaction termination|a merge '
         'function must not call learnsync|[a-z ]+ cannot be executed from a function|EXECUTE of transaction commands '
         'is not implemented|only roles with |.*security-restricted|.*parameter "(role|session_authorization)")',
         who || ': ' || attempt.statement)
