@@ -320,9 +320,10 @@ CALL learnsync.maintain();
 CREATE FUNCTION team.refused(who text, attempt team.attempt) RETURNS text LANGUAGE sql AS $$
     SELECT matches(
         COALESCE(f.message, 'it was done'),
-        '^(permission denied|cannot |must be (owner|superuser|member|able to SET ROLE)|invalid transaction termination|a merge '
-        'function must not call learnsync|[a-z ]+ cannot be executed from a function|EXECUTE of transaction commands '
-        'is not implemented|only roles with |.*security-restricted|.*parameter "(role|session_authorization)")',
+        '^(permission denied|cannot |must be (owner|superuser|member|able to SET ROLE)|only roles with '
+        '|invalid transaction termination|a merge function must not call learnsync'
+        '|[a-z ]+ cannot be executed from a function|EXECUTE of transaction commands is not implemented'
+        '|.*security-restricted|.*parameter "(role|session_authorization)")',
         who || ': ' || attempt.statement)
     FROM (VALUES (1)) one LEFT JOIN learnsync_data.failed f ON f.learner_id = who AND f.item_id = attempt.n || '.1' $$;
 SELECT team.refused('cron', a) FROM team.attempt a;
