@@ -109,7 +109,11 @@ take_bytes(LsDigest *digest, const void *bytes, Size length)
 	for (; end - next >= 8; next += 8)
 		take_few(digest, read_word(next), 8);
 	if (next < end)
-		take_few(digest, read_part(next, end - next), end - next);
+	{
+		int rest = (int) (end - next); /* at most 7 */
+
+		take_few(digest, read_part(next, rest), rest);
+	}
 }
 
 /* The raw digest, without the bits that make it a UUID. */
@@ -168,7 +172,7 @@ take_number(LsDigest *digest, Numeric numeric, LsExtent *extent)
 {
 	char *number = ls_number_text(numeric);
 
-	take_tagged(digest, 'n', number, strlen(number));
+	take_tagged(digest, 'n', number, ls_text(number).length);
 	pfree(number);
 	if (!ls_number_fits(numeric))
 		extent->has_bad_number = true;

@@ -142,7 +142,7 @@ write_digits(char *out, int number, int count)
 {
 	for (int i = count - 1; i >= 0; i--)
 	{
-		out[i] = '0' + number % 10;
+		out[i] = (char) ('0' + number % 10);
 		number /= 10;
 	}
 	return out + count;

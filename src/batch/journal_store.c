@@ -233,7 +233,7 @@ journal_values(LsPush *push, Datum *values, char *nulls)
 void
 ls_store_write_journal(LsPush *push)
 {
-	int slot = push->now / SLOT_USECS % SLOTS;
+	int slot = (int) (push->now / SLOT_USECS % SLOTS);
 	bool is_one = push->naccepted == 1;
 	Datum values[NJOURNAL + NRECEIPT];
 	char nulls[NJOURNAL + NRECEIPT + 1] = "                     ";

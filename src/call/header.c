@@ -39,6 +39,7 @@ static char *
 decode(char *text, bool is_form)
 {
 	char *out = text;
+	LsText decoded;
 
 	for (char *in = text; *in != '\0'; in++)
 	{
@@ -53,10 +54,13 @@ decode(char *text, bool is_form)
 			in += 2;
 		}
 		else
-			*out++ = is_form && *in == '+' ? ' ' : *in;
+			*out++ = (char) (is_form && *in == '+' ? ' ' : *in);
 	}
 	*out = '\0';
-	return pg_verify_mbstr(PG_UTF8, text, out - text, true) ? pg_any_to_server(text, out - text, PG_UTF8) : NULL;
+	decoded = ls_text(text);
+	if (!pg_verify_mbstr(PG_UTF8, decoded.data, decoded.length, true))
+		return NULL;
+	return pg_any_to_server(decoded.data, decoded.length, PG_UTF8);
 }
 
 /* The id in the request's path; without data where there is none. */

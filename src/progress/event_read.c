@@ -26,7 +26,7 @@ find_name(LsText name, const char *const *names, int count, int *found)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (is_name(name, names[i], strlen(names[i])))
+		if (ls_text_equal(name, ls_text(names[i])))
 		{
 			*found = i;
 			return true;

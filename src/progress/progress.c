@@ -123,6 +123,16 @@ ls_mark_point(const LsMark *mark)
 	return point;
 }
 
+/* The length of an id or a time, which are bounded at the door; -1 where there is none. */
+int16
+ls_progress_length(LsText text)
+{
+	Assert(text.length <= PG_INT16_MAX);
+	if (text.data == NULL)
+		return -1;
+	return (int16) text.length;
+}
+
 /* Puts a text, which may be none, behind what was written so far; answers where it ends. */
 char *
 ls_progress_append(char *to, LsText text)
@@ -140,13 +150,13 @@ ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsTex
 
 	if (bytes > kept->room)
 	{
-		kept->room = MAXALIGN(Max(bytes, kept->room * 2));
+		kept->room = (int) MAXALIGN(Max(bytes, kept->room * 2));
 		kept->block = ls_progress_take(progress, kept->room);
 	}
 	kept->at = point->at;
 	kept->value_length = value.data == NULL ? -1 : value.length;
-	kept->id_length = (int16) point->id.length;
-	kept->time_length = point->time.data == NULL ? -1 : (int16) point->time.length;
+	kept->id_length = ls_progress_length(point->id);
+	kept->time_length = ls_progress_length(point->time);
 	/* The value first, for the alignment of numbers and containers. */
 	(void) ls_progress_append(ls_progress_append(ls_progress_append(kept->block, value), point->id), point->time);
 }

@@ -178,6 +178,7 @@ extern LsPoint ls_kept_point(const LsKept *kept);
 extern LsText ls_kept_value(const LsKept *kept);
 extern LsPoint ls_mark_point(const LsMark *mark);
 extern bool ls_kept_exists(const LsKept *kept);
+extern int16 ls_progress_length(LsText text);
 extern char *ls_progress_append(char *to, LsText text);
 extern int ls_point_compare(const LsPoint *a, const LsPoint *b);
 extern LsText ls_point_text(const LsPoint *point);

@@ -112,7 +112,7 @@ static LsMark
 copy_mark(LsProgress *progress, const LsPoint *point)
 {
 	LsMark mark = {point->at, ls_progress_take(progress, point->id.length + point->time.length),
-				   (int16) point->id.length, point->time.data == NULL ? -1 : (int16) point->time.length};
+				   ls_progress_length(point->id), ls_progress_length(point->time)};
 
 	(void) ls_progress_append(ls_progress_append(mark.texts, point->id), point->time);
 	return mark;

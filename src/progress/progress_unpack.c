@@ -67,15 +67,24 @@ take_int64(Reader *reader)
 	return (int64) pg_ntoh64(number);
 }
 
+/* A length; -1 where there is nothing. */
+static int
+take_length(Reader *reader)
+{
+	uint32 length = take_int32(reader);
+
+	if (length > PG_INT32_MAX)
+		refuse();
+	return (int) length - 1;
+}
+
 static LsText
 take_text(Reader *reader)
 {
-	uint32 length = take_int32(reader);
-	LsText text;
+	LsText text = {NULL, take_length(reader)};
 
-	if (length == 0)
+	if (text.length < 0)
 		return (LsText){NULL, 0};
-	text.length = length - 1;
 	text.data = take(reader, text.length);
 	if (reader->portable)
 	{
@@ -92,13 +101,13 @@ take_text(Reader *reader)
 static LsText
 take_aligned(Reader *reader)
 {
-	uint32 length = take_int32(reader);
+	int length = take_length(reader);
 	Size at = reader->next - reader->start;
 
 	take(reader, INTALIGN(at) - at);
-	if (length == 0)
+	if (length < 0)
 		return (LsText){NULL, 0};
-	return (LsText){take(reader, length - 1), length - 1};
+	return (LsText){take(reader, length), length};
 }
 
 /* An object or nothing. */

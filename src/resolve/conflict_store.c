@@ -28,10 +28,12 @@ static LsStatement read_ids = {"SELECT r.resource_id FROM learnsync_data.resourc
 static int
 hex_digit(char c)
 {
+	int lower;
+
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c = pg_ascii_tolower((unsigned char) c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	lower = pg_ascii_tolower((unsigned char) c);
+	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /* A uuid of 32 hexadecimal digits, wherever its dashes are; false where the text is none. */

@@ -111,6 +111,7 @@ extern LsXapiTest ls_xapi_language_map;
 extern LsXapiTest ls_xapi_extensions;
 
 /* xapi_format.c */
+extern LsText ls_xapi_lower_case(LsText text);
 extern int ls_xapi_compare_any_case(LsText a, LsText b);
 extern const LsXapiFormat ls_xapi_iri;
 extern const LsXapiFormat ls_xapi_irl;

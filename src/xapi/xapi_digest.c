@@ -12,17 +12,6 @@
 
 static pg_uuid_t digest_actor(const JsonbValue *actor);
 
-static void
-take_any_case(LsDigest *digest, LsText text)
-{
-	char *lower = ls_text_string(text);
-
-	for (int i = 0; i < text.length; i++)
-		lower[i] = (char) pg_ascii_tolower((unsigned char) lower[i]);
-	ls_digest_text(digest, (LsText){lower, text.length});
-	pfree(lower);
-}
-
 /* An address, split behind its last @: the domain's case does not matter, the mailbox's does. */
 static void
 take_mbox(LsDigest *digest, LsText text)
@@ -35,13 +24,12 @@ take_mbox(LsDigest *digest, LsText text)
 		domain.length++;
 	}
 	ls_digest_text(digest, (LsText){text.data, text.length - domain.length});
-	take_any_case(digest, domain);
+	ls_digest_text(digest, ls_xapi_lower_case(domain));
 }
 
 static int
 compare_digests(const void *a, const void *b)
 {
-	CHECK_FOR_INTERRUPTS();
 	return memcmp(a, b, UUID_LEN);
 }
 
@@ -78,7 +66,7 @@ take_property(LsDigest *digest, LsText key, const JsonbValue *value)
 	if (is_text && ls_text_equal(key, LS_XAPI_NAME("mbox")))
 		take_mbox(digest, ls_text_of(value));
 	else if (is_text && ls_text_equal(key, LS_XAPI_NAME("mbox_sha1sum")))
-		take_any_case(digest, ls_text_of(value));
+		ls_digest_text(digest, ls_xapi_lower_case(ls_text_of(value)));
 	else if (ls_json_is_array(value) && ls_text_equal(key, LS_XAPI_NAME("member")))
 		take_members(digest, value);
 	else

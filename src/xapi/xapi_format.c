@@ -25,6 +25,20 @@ is_hex(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+/* A copy in lower case; without data where there is no text. */
+LsText
+ls_xapi_lower_case(LsText text)
+{
+	char *copy;
+
+	if (text.data == NULL)
+		return text;
+	copy = ls_text_string(text);
+	for (int i = 0; i < text.length; i++)
+		copy[i] = (char) pg_ascii_tolower((unsigned char) copy[i]);
+	return (LsText){copy, text.length};
+}
+
 /* Orders texts by bytes, with ASCII letters in lower case. */
 int
 ls_xapi_compare_any_case(LsText a, LsText b)

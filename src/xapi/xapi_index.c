@@ -48,20 +48,6 @@ object_of(const JsonbValue *object, const char *key)
 	return value;
 }
 
-/* An id that means the same in upper case. */
-static LsText
-lower_case(LsText text)
-{
-	char *copy;
-
-	if (text.data == NULL)
-		return text;
-	copy = ls_text_string(text);
-	for (char *c = copy; *c != '\0'; c++)
-		*c = pg_ascii_tolower((unsigned char) *c);
-	return (LsText){copy, text.length};
-}
-
 /* The identifier of an agent or identified group: mbox, mbox_sha1sum or openid as it is, account as homePage|name. */
 static LsText
 agent_of(const JsonbValue *actor)
@@ -108,9 +94,9 @@ ls_xapi_index(const JsonbValue *statement)
 
 	if (is_activity)
 		index.activity = bounded(text_of(&object, "id"));
-	index.registration = lower_case(text_of(&context, "registration"));
+	index.registration = ls_xapi_lower_case(text_of(&context, "registration"));
 	if (ls_xapi_is_voiding(statement))
-		index.voids = lower_case(text_of(&object, "id"));
+		index.voids = ls_xapi_lower_case(text_of(&object, "id"));
 	return index;
 }
 
@@ -118,5 +104,5 @@ ls_xapi_index(const JsonbValue *statement)
 LsText
 ls_xapi_statement_id(LsText id)
 {
-	return ls_xapi_uuid.holds(id) ? lower_case(id) : (LsText){NULL, 0};
+	return ls_xapi_uuid.holds(id) ? ls_xapi_lower_case(id) : (LsText){NULL, 0};
 }

@@ -333,7 +333,7 @@ is_patch(LsText text)
 static bool
 is_version(LsText text, const char *minor)
 {
-	int length = strlen(minor);
+	int length = ls_text(minor).length;
 
 	if (text.length < length || memcmp(text.data, minor, length) != 0)
 		return false;

@@ -158,11 +158,12 @@ static bool
 read_offset(LsText text, bool strict, int *minutes)
 {
 	Parts parts = {0};
-	char sign = text.length > 0 ? text.data[0] : '\0';
+	char sign;
 
 	*minutes = 0;
 	if (text.length == 0)
 		return !strict;
+	sign = text.data[0];
 	if (sign == 'Z' || sign == 'z')
 		return text.length == 1;
 	if (!match_any(offsets, strict, (LsText){text.data + 1, text.length - 1}, &parts))
