@@ -125,7 +125,10 @@ write_entry(StringInfo out, int entries, int index, JEntry entry, uint32 *total)
 	if (*total > JENTRY_OFFLENMASK)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("jsonb value is too large")));
 	if (index % JB_OFFSET_STRIDE == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
 		entry = (entry & JENTRY_TYPEMASK) | *total | JENTRY_HAS_OFF;
+	}
 	memcpy(out->data + entries + index * sizeof(JEntry), &entry, sizeof(JEntry));
 }
 

@@ -8,12 +8,19 @@
 #include "postgres.h"
 
 #include "learnsync.h"
+#include "miscadmin.h"
 
-/* Where an entry ends, given where it starts; every 32nd entry holds its end instead of its length. */
+/*
+ * Where an entry ends, given where it starts; every 32nd entry holds its end instead of its length, and there whoever walks
+ * can be cancelled.
+ */
 static uint32
 end_of(JEntry entry, uint32 start)
 {
-	return JBE_HAS_OFF(entry) ? JBE_OFFLENFLD(entry) : start + JBE_OFFLENFLD(entry);
+	if (!JBE_HAS_OFF(entry))
+		return start + JBE_OFFLENFLD(entry);
+	CHECK_FOR_INTERRUPTS();
+	return JBE_OFFLENFLD(entry);
 }
 
 void

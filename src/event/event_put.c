@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "event/event.h"
+#include "miscadmin.h"
 
 #define MORE_RESETS 100 /* that a full log takes at least */
 
@@ -26,6 +27,7 @@ ls_put_link(LsPut *put)
 		LsPutEvent *event = &put->events[i];
 		LsPutEvent **bucket = bucket_of(put, event->name);
 
+		CHECK_FOR_INTERRUPTS();
 		event->twin = *bucket;
 		while (event->twin != NULL && !ls_text_equal(event->twin->name, event->name))
 			event->twin = event->twin->next;
@@ -54,6 +56,7 @@ ls_put_judge(LsPut *put)
 		LsPutEvent *event = &put->events[i];
 		JsonbValue sent;
 
+		CHECK_FOR_INTERRUPTS();
 		if (event->refused.code == NULL && event->event.occurred_at > latest &&
 			ls_json_get(&event->raw, "occurredAt", &sent))
 			ls_event_set_time(&event->event, put->push.now, ls_text_of(&sent));
@@ -132,7 +135,10 @@ ls_put_decide(LsPut *put, int upto)
 	put->version = put->push.learner.version;
 	put->naccepted = put->nduplicates = 0;
 	for (int i = 0; i < put->nevents; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		put->events[i].accepted = put->events[i].duplicate = false;
+	}
 	for (int i = 0; i < upto; i++)
 		decide_event(put, &put->events[i]);
 }

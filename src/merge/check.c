@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "merge/merge.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
@@ -97,6 +98,7 @@ is_listed(const LsRuleField *field, const JsonbValue *value)
 {
 	for (int i = 0; i < field->nvalues; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (ls_json_compare(&field->values[i], value) == 0)
 			return true;
 	}
@@ -327,6 +329,7 @@ ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure
 		return false;
 	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_KEY)
 			name = ls_text_of(&value);
 		else if (token == WJB_VALUE && !check_member(rule, name, &value, failure))
@@ -336,6 +339,7 @@ ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure
 	{
 		const LsRuleField *field = &rule->fields[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (field->required && (!ls_json_get_text(data, field->name, &value) || value.type == jbvNull))
 			return ls_fail(failure, "invalid", data_path(field->name), "%s is missing", ls_text_string(field->name));
 	}

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "merge/merge.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -57,6 +58,7 @@ lift_list(LsField *field, const JsonbValue *list, const JsonbValue *notes, Times
 		JsonbValue *json = getIthJsonbValueFromContainer(list->val.binary.data, i);
 		JsonbValue *note = i < noted ? getIthJsonbValueFromContainer(notes->val.binary.data, i) : NULL;
 
+		CHECK_FOR_INTERRUPTS();
 		ls_member_append(field, ls_member_id(field->rule, json), json, note == NULL ? at : noted_stamp(note, at));
 		pfree(json);
 	}
@@ -75,6 +77,7 @@ lift_map(LsField *field, const JsonbValue *map, TimestampTz at)
 	ls_member_start(field, ls_json_count(map));
 	while ((token = JsonbIteratorNext(&walk, &json, true)) != WJB_DONE)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_KEY)
 			key = ls_text_of(&json);
 		else if (token == WJB_VALUE)
@@ -174,7 +177,10 @@ sum_of_totals(const LsField *field)
 	JsonbValue sum = field->members[0].value.json;
 
 	for (int i = 1; i < field->nmembers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		sum.val.numeric = add_numbers(sum.val.numeric, field->members[i].value.json.val.numeric);
+	}
 	return sum;
 }
 
@@ -245,7 +251,10 @@ show_list(const LsField *field)
 	LsMember *members = ls_member_ordered(field);
 
 	for (int i = 0; i < field->nmembers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ls_json_add(&list, members[i].value.json);
+	}
 	return list;
 }
 
@@ -256,6 +265,7 @@ show_map(const LsField *field)
 
 	for (int i = 0; i < field->nmembers; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (field->members[i].value.json.type != jbvNull)
 			ls_json_put_text(&map, field->members[i].id, field->members[i].value.json);
 	}
@@ -291,6 +301,7 @@ load_map(LsField *field, const JsonbValue *notes, TimestampTz at)
 		LsMember *shown = ls_member_find(field, noted.members[i].id);
 		TimestampTz stamp = noted_stamp(&noted.members[i].value.json, at);
 
+		CHECK_FOR_INTERRUPTS();
 		if (shown != NULL)
 			shown->value.at = stamp;
 		noted.members[i].value = (LsValue){ls_json_null(), stamp};
@@ -308,6 +319,7 @@ load_totals(LsField *field, const JsonbValue *notes, TimestampTz at)
 	lift_map(&noted, notes, at);
 	for (int i = 0; i < noted.nmembers; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (noted.members[i].value.json.type == jbvNumeric)
 			noted.members[kept++] = noted.members[i];
 	}
@@ -346,6 +358,7 @@ note_list(const LsField *field, TimestampTz at, JsonbValue *note)
 	*note = ls_json_array();
 	for (int i = 0; i < field->nmembers; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		ls_json_add(note, note_stamp(members[i].value.at, at));
 		differs |= members[i].value.at != at;
 	}
@@ -360,6 +373,7 @@ note_parts(const LsField *field, TimestampTz at, JsonbValue *note)
 	{
 		const LsMember *member = &field->members[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (field->rule->shape == LS_SHAPE_TOTALS)
 			ls_json_put_text(note, member->id, member->value.json);
 		else if (member->value.at != at || member->value.json.type == jbvNull)

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "merge/merge.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -114,7 +115,10 @@ ls_member_sort(LsField *field)
 	ls_sort(field->members, count, sizeof(LsMember), compare_ids);
 	field->nmembers = 0;
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		add_member(field, &field->members[i]);
+	}
 	field->nsorted = field->nmembers;
 }
 
@@ -155,6 +159,7 @@ ls_member_join(LsField *field, const LsField *other)
 	ls_member_start(&joined, field->nmembers + other->nmembers);
 	while (i < field->nmembers || j < other->nmembers)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (j == other->nmembers || (i < field->nmembers && compare_ids(&field->members[i], &other->members[j]) <= 0))
 			add_member(&joined, &field->members[i++]);
 		else if (add_member(&joined, &other->members[j++]))
@@ -196,6 +201,7 @@ ls_member_gather(LsField *field, const LsField *other)
 		const LsMember *member = &other->members[i];
 		const LsMember *known = ls_member_find(field, member->id);
 
+		CHECK_FOR_INTERRUPTS();
 		if (known != NULL && !field->rule->strategy->replaces(field->rule, &known->value, &member->value))
 			continue;
 		make_room(field, 1);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "merge/merge.h"
+#include "miscadmin.h"
 
 /* Steps over the time of storing, which the server sets and which no comparison sees. */
 static int
@@ -34,6 +35,7 @@ compare_documents(const LsRule *rule, const LsState *a, const LsState *b)
 
 	while (order == 0 && i < a->nfields && j < b->nfields)
 	{
+		CHECK_FOR_INTERRUPTS();
 		order = compare_names(a->fields[i].name, b->fields[j].name);
 		if (order == 0)
 			order = ls_json_compare(&a->fields[i].value.json, &b->fields[j].value.json);

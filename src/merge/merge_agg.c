@@ -10,6 +10,7 @@
 
 #include "merge/merge.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -106,7 +107,10 @@ fold_batch(Fold *fold)
 		int half = fold->nstates / 2;
 
 		for (int i = 0; i < half; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
 			ls_merge_sql_fold(fold->rule->compiled, &fold->states[i], &fold->states[fold->nstates - 1 - i]);
+		}
 		fold->nstates -= half;
 	}
 	packed = ls_state_pack(&fold->states[0]);

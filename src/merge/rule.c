@@ -8,6 +8,7 @@
 
 #include "merge/merge.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 /* Which of a list of names an option has; the first where it is absent. */
@@ -112,6 +113,7 @@ read_fields(LsRule *rule, const JsonbValue *json)
 		walk = JsonbIteratorInit(fields.val.binary.data);
 		while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
 		{
+			CHECK_FOR_INTERRUPTS();
 			if (token == WJB_KEY)
 				rule->fields[rule->nfields].name = ls_text_of(&value);
 			else if (token == WJB_VALUE)
@@ -204,6 +206,7 @@ arm_fields(LsRule *rule)
 	{
 		LsRuleField *field = &rule->fields[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (is_key(rule, field->name))
 			arm_key(field);
 		else if (field->strategy == ls_strategy_derive)

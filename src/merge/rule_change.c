@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "merge/merge.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -125,11 +126,13 @@ ls_rule_change_refused(Jsonb *old_json, Jsonb *new_json)
 		const LsRuleField *field = &old->fields[i];
 		const char *problem = compare_field(field, ls_rule_field(new, field->name), &old_rule, &new_rule);
 
+		CHECK_FOR_INTERRUPTS();
 		if (problem != NULL)
 			return psprintf("fields.%s: %s", ls_text_string(field->name), problem);
 	}
 	for (int i = 0; i < new->nfields; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (new->fields[i].required && ls_rule_field(old, new->fields[i].name) == NULL)
 			return psprintf("fields.%s: must not be required", ls_text_string(new->fields[i].name));
 	}

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "merge/merge.h"
+#include "miscadmin.h"
 #include "utils/numeric.h"
 
 /* In the order of LsValueType; the last is none that a rule can ask for. */
@@ -43,6 +44,7 @@ ls_rule_options(const JsonbValue *json, const char *path, const char *const *kno
 	{
 		bool found = token != WJB_KEY;
 
+		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; !found && known[i] != NULL; i++)
 			found = ls_text_equal(ls_text(known[i]), ls_text_of(&value));
 		if (!found)
@@ -108,6 +110,7 @@ read_steps(LsRuleField *field, const JsonbValue *json, const char *path)
 		JsonbValue *step = getIthJsonbValueFromContainer(steps.val.binary.data, i);
 		char *where = psprintf("%s.steps[%d]", path, i);
 
+		CHECK_FOR_INTERRUPTS();
 		if (!ls_json_is_object(step) || !ls_json_get(step, "value", &field->steps[i].value))
 			ls_rule_refuse(where, "must be an object with \"value\"");
 		ls_rule_options(step, where, known);

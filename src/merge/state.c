@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "merge/merge.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -39,6 +40,7 @@ load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, cons
 	{
 		LsField *field = &state->fields[state->nfields];
 
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_KEY)
 			name = ls_text_of(&value);
 		if (token != WJB_VALUE)
@@ -78,6 +80,7 @@ ls_state_document(const LsState *state)
 		const LsField *field = &state->fields[i];
 		bool apart = field->rule->shape == LS_SHAPE_LIST && field->members != NULL;
 
+		CHECK_FOR_INTERRUPTS();
 		ls_json_put_text(&document, field->name, apart ? ls_json_array() : ls_field_show(field));
 	}
 	return ls_json_encode(&document);
@@ -94,6 +97,7 @@ notes_of(const LsState *state, bool packed)
 	{
 		const LsField *field = &state->fields[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if ((!packed && ls_shape_has_rows(field->rule->shape)) || !ls_field_note(field, state->at, &note))
 			continue;
 		if (notes.type == jbvNull)
@@ -118,7 +122,10 @@ whole_document(const LsState *state)
 	JsonbValue document = ls_json_object();
 
 	for (int i = 0; i < state->nfields; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ls_json_put_text(&document, state->fields[i].name, ls_field_show(&state->fields[i]));
+	}
 	return document;
 }
 
@@ -188,6 +195,7 @@ derive_value(const LsRuleField *rule, const JsonbValue *source, JsonbValue *valu
 		const LsBounds *bounds = &rule->steps[i].bounds;
 		bool always = bounds->min == NULL && bounds->max == NULL;
 
+		CHECK_FOR_INTERRUPTS();
 		if (always || (source->type == jbvNumeric && ls_check_bounds(bounds, source->val.numeric)))
 		{
 			*value = rule->steps[i].value;
@@ -197,7 +205,24 @@ derive_value(const LsRuleField *rule, const JsonbValue *source, JsonbValue *valu
 	return false;
 }
 
-/* Adds the derived fields to a document that is being built. */
+static int
+compare_pairs(const void *a, const void *b)
+{
+	return ls_text_compare_keys(ls_text_of(&((const JsonbPair *) a)->key), ls_text_of(&((const JsonbPair *) b)->key));
+}
+
+/* What a document that is being built shows of a field, of which the first so many are in key order. */
+static JsonbValue
+shown_value(const JsonbValue *document, int count, LsText name)
+{
+	JsonbPair wanted = {.key = ls_json_text(name)};
+	const JsonbPair *pair =
+		count == 0 ? NULL : bsearch(&wanted, document->val.object.pairs, count, sizeof(JsonbPair), compare_pairs);
+
+	return pair == NULL ? ls_json_null() : pair->value;
+}
+
+/* Adds the derived fields to a document that is being built, whose fields so far are in key order. */
 static void
 derive_fields(const LsRule *rule, JsonbValue *document)
 {
@@ -206,16 +231,13 @@ derive_fields(const LsRule *rule, JsonbValue *document)
 	for (int i = 0; rule->has_derived && i < rule->nfields; i++)
 	{
 		const LsRuleField *field = &rule->fields[i];
-		JsonbValue source = ls_json_null();
+		JsonbValue source;
 		JsonbValue value;
 
+		CHECK_FOR_INTERRUPTS();
 		if (field->strategy != ls_strategy_derive)
 			continue;
-		for (int j = 0; j < count; j++)
-		{
-			if (ls_text_equal(ls_text_of(&document->val.object.pairs[j].key), field->source))
-				source = document->val.object.pairs[j].value;
-		}
+		source = shown_value(document, count, field->source);
 		if (derive_value(field, &source, &value))
 			ls_json_put_text(document, field->name, value);
 	}

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "merge/merge.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -140,6 +141,7 @@ ls_state_lift(const LsRule *rule, const LsChange *change)
 										: 1;
 		LsText name = order <= 0 ? rule->fields[r].name : incoming.name;
 
+		CHECK_FOR_INTERRUPTS();
 		state.nfields += lift_field(rule, change, order <= 0 ? &rule->fields[r] : &rule->rest, name,
 									order >= 0 ? &incoming.value : NULL, &state.fields[state.nfields]);
 		r += order <= 0;
@@ -214,6 +216,7 @@ join_fields(LsState *joined, const LsState *state, const LsState *other, bool *c
 										  : compare_fields(&state->fields[i], &other->fields[j]);
 		LsField *field = &joined->fields[joined->nfields++];
 
+		CHECK_FOR_INTERRUPTS();
 		if (order <= 0)
 		{
 			*field = state->fields[i++];

@@ -6,6 +6,7 @@
 
 #include "funcapi.h"
 #include "merge/merge.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 static bool
@@ -41,6 +42,7 @@ rank_of(const LsRuleField *rule, const JsonbValue *value)
 {
 	for (int i = 0; i < rule->nvalues; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (ls_json_compare(&rule->values[i], value) == 0)
 			return i;
 	}

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "progress/progress.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -95,7 +96,10 @@ ls_progress_contents(LsProgress *progress, int *count)
 	contents = palloc_extended(sizeof(LsContent *) * Max(progress->contents->members, 1), MCXT_ALLOC_HUGE);
 	content_start_iterate(progress->contents, &walk);
 	while ((entry = content_iterate(progress->contents, &walk)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
 		contents[(*count)++] = entry->content;
+	}
 	return contents;
 }
 

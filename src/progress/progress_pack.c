@@ -106,6 +106,7 @@ put_trail(Writer *writer, const LsTrail *trail)
 	{
 		LsPoint point = ls_mark_point(&trail->marks[i]);
 
+		CHECK_FOR_INTERRUPTS();
 		put_point(writer, &point);
 	}
 }
@@ -117,6 +118,7 @@ put_interactions(Writer *writer, const LsContent *content)
 	{
 		for (LsInteraction **list = ls_progress_interactions(content); *list != NULL; list++)
 		{
+			CHECK_FOR_INTERRUPTS();
 			put_text(writer, (*list)->id);
 			put_place(writer, &(*list)->state);
 			put_container(writer, ls_kept_value(&(*list)->state));
@@ -136,6 +138,7 @@ put_content(Writer *writer, const LsContent *content)
 	pq_sendint32(&writer->out, content->nscores);
 	for (int i = 0; i < content->nscores; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		put_place(writer, &content->scores[i]);
 		put_score(writer, &content->scores[i]);
 	}

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "progress/progress.h"
 
 static void
@@ -91,6 +92,7 @@ copy_content(LsProgress *plain, const LsContent *content)
 		LsInteractionRow each = {content->id, (*list)->id, ls_kept_point(&(*list)->state),
 								 ls_kept_value(&(*list)->state)};
 
+		CHECK_FOR_INTERRUPTS();
 		ls_progress_load_interaction(plain, &each);
 	}
 }
@@ -109,6 +111,9 @@ ls_progress_plain(LsProgress *progress)
 	plain->onboarding = progress->onboarding;
 	plain->active = progress->active;
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		copy_content(plain, contents[i]);
+	}
 	return plain;
 }

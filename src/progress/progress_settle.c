@@ -41,6 +41,7 @@ ls_progress_sort_trail(LsTrail *trail)
 	ls_sort(trail->marks, trail->nmarks, sizeof(LsMark), compare_marks);
 	for (int i = 1; i < trail->nmarks; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (compare_marks(&trail->marks[kept], &trail->marks[i]) != 0)
 			trail->marks[++kept] = trail->marks[i];
 	}
@@ -63,7 +64,6 @@ compare_kept_scores(const void *a, const void *b)
 	LsPoint right = ls_kept_point(other);
 	int order = ls_point_compare(&left, &right);
 
-	CHECK_FOR_INTERRUPTS();
 	return order != 0 ? order : ls_progress_compare_scores((Numeric) one->block, (Numeric) other->block);
 }
 
@@ -80,6 +80,7 @@ ls_progress_sort_scores(LsContent *content)
 	ls_sort(scores, count, sizeof(LsKept), compare_kept_scores);
 	for (int i = count - 1; i >= 0; i--)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (first == count ||
 			ls_progress_compare_scores((Numeric) scores[i].block, (Numeric) scores[first].block) > 0)
 			scores[--first] = scores[i];
@@ -113,6 +114,7 @@ wipe_trail(const LsPoint *reset, LsTrail *trail)
 	{
 		LsPoint point = ls_mark_point(&trail->marks[wiped]);
 
+		CHECK_FOR_INTERRUPTS();
 		if (ls_point_compare(&point, reset) >= 0)
 			break;
 	}
@@ -146,7 +148,10 @@ wipe_content(const LsPoint *reset, LsContent *content)
 	wipe_scores(reset, content);
 	wipe_kept(reset, &content->version);
 	for (LsInteraction *each = content->interactions; each != NULL; each = each->next)
+	{
+		CHECK_FOR_INTERRUPTS();
 		wipe_kept(reset, &each->state);
+	}
 }
 
 /* Each event of a content states a status, so one without is empty. */
@@ -196,6 +201,7 @@ ls_progress_interactions(const LsContent *content)
 
 	for (LsInteraction *each = content->interactions; each != NULL; each = each->next)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (ls_kept_exists(&each->state))
 			list[count++] = each;
 	}

@@ -56,6 +56,7 @@ show_interactions(const LsContent *content, JsonbValue *json)
 	{
 		LsText state = ls_kept_value(&(*list)->state);
 
+		CHECK_FOR_INTERRUPTS();
 		if (state.data != NULL)
 			ls_json_put_text(json, (*list)->id, ls_progress_json(state));
 	}

@@ -203,6 +203,7 @@ take_scores(Reader *reader, LsProgress *progress, LsContent *content)
 
 	for (uint32 n = take_int32(reader); n > 0; n--)
 	{
+		CHECK_FOR_INTERRUPTS();
 		take_required_point(reader, &point);
 		score = take_number(reader);
 		if (reader->portable && !ls_event_is_score(score))
@@ -220,6 +221,7 @@ take_interactions(Reader *reader, LsProgress *progress, LsContent *content)
 
 	while ((id = take_id(reader, false)).data != NULL)
 	{
+		CHECK_FOR_INTERRUPTS();
 		take_required_point(reader, &point);
 		ls_progress_interaction(progress, content, id, &point, take_container(reader));
 		forget_values(reader);
@@ -241,6 +243,7 @@ take_content(Reader *reader, LsProgress *progress)
 	{
 		for (uint32 n = take_int32(reader); n > 0; n--)
 		{
+			CHECK_FOR_INTERRUPTS();
 			take_required_point(reader, &point);
 			ls_progress_status(progress, content, (LsStatus) status, &point);
 			forget_values(reader);

@@ -122,6 +122,7 @@ make_unique(Lookup *lookup)
 	ls_sort(lookup->wanted, lookup->count, sizeof(Wanted), compare_wanted);
 	for (int i = 0; i < lookup->count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (kept == 0 || compare_wanted(&lookup->wanted[kept - 1], &lookup->wanted[i]) != 0)
 			lookup->wanted[kept++] = lookup->wanted[i];
 	}
@@ -177,6 +178,7 @@ find_portion(LsText learner, const Wanted *wanted, int count, MemoryContext cont
 	{
 		bool first = i == 0 || wanted[i].field != wanted[i - 1].field;
 
+		CHECK_FOR_INTERRUPTS();
 		columns[0][i] = first ? ls_text_to_datum(wanted[i].resource->type->name) : columns[0][i - 1];
 		columns[1][i] = first ? ls_text_to_datum(wanted[i].resource->id) : columns[1][i - 1];
 		columns[2][i] = first ? ls_text_to_datum(wanted[i].field->name) : columns[2][i - 1];
@@ -187,7 +189,10 @@ find_portion(LsText learner, const Wanted *wanted, int count, MemoryContext cont
 	found = ls_store_run(&find_members, values, NULL);
 	MemoryContextSwitchTo(caller);
 	for (uint64 i = 0; i < found; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		take_member(learner, &wanted[ls_store_int(i, 1) - 1], i);
+	}
 	SPI_freetuptable(SPI_tuptable);
 	MemoryContextReset(context);
 }
@@ -203,6 +208,7 @@ find_wanted(LsText learner, const Lookup *lookup)
 	MemoryContextDelete(context);
 	for (int i = 0; i < lookup->count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (i == 0 || lookup->wanted[i].field != lookup->wanted[i - 1].field)
 			ls_member_sort(lookup->wanted[i].field);
 	}
@@ -249,6 +255,7 @@ open_members(LsText learner, const LsListed *listed, int count, bool fresh)
 
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		types[i] = ls_text_to_datum(listed[i].type);
 		ids[i] = ls_text_to_datum(listed[i].id);
 		after[i] = Int64GetDatum(listed[i].after);
@@ -279,7 +286,10 @@ start_lists(LsState *state)
 			continue;
 		ls_member_start(&list, field->nmembers);
 		for (int j = 0; j < field->nmembers; j++)
+		{
+			CHECK_FOR_INTERRUPTS();
 			ls_member_append(&list, field->members[j].id, &field->members[j].value.json, field->members[j].value.at);
+		}
 		*field = list;
 	}
 }

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "store/store.h"
 #include "utils/memutils.h"
 
@@ -114,6 +115,7 @@ write_changed(Rows *new, Rows *known, const LsResource *resource, const LsField 
 		const LsMember *old = stored == NULL ? NULL : ls_member_find(stored, member->id);
 		bool in_place = old != NULL && ItemPointerIsValid(&old->place);
 
+		CHECK_FOR_INTERRUPTS();
 		if (field->rule->shape == LS_SHAPE_TOTALS && member->id.length == 0)
 			continue;
 		if (!in_place)
@@ -179,6 +181,7 @@ delete_emptied(LsPush *push)
 	{
 		const LsResource *resource = push->changed[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!resource->type->rule->has_rows || !ls_resource_was_emptied(resource))
 			continue;
 		if (resource->replaced)
@@ -206,6 +209,7 @@ ls_store_write_members(LsPush *push)
 	{
 		const LsResource *resource = push->changed[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!resource->type->rule->has_rows)
 			continue;
 		new = new != NULL ? new : start_rows(&add_members, learner);

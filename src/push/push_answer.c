@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "sync.h"
 
 /* How a conflict was or is to be settled, in the API's word; NULL for what is no conflict. */
@@ -89,6 +90,7 @@ complete_conflicts(LsPush *push)
 		LsItem *item = &push->items[i];
 		LsResource *resource = item->resource;
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->verdict == LS_FAILED || item->verdict == LS_SYNCED || resource == NULL || resource->complete ||
 			(push->dry_run && ls_resource_was_emptied(resource)))
 			continue;
@@ -125,6 +127,7 @@ ls_push_answer(LsPush *push)
 	{
 		LsItem *item = &push->items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		ls_json_add(&results, result_of(item));
 		if (item->verdict == LS_FAILED)
 			ls_json_add(&failed, failure_of(item));

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "sync.h"
 
 static LsItem **
@@ -182,6 +183,7 @@ start_over(LsPush *push)
 	push->nchanged = push->naccepted = 0;
 	for (int i = 0; i < push->nresources; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		push->resources[i]->state = push->resources[i]->stored;
 		push->resources[i]->state.shared = push->resources[i]->state.gathers = true;
 		push->resources[i]->state.limited = true;
@@ -283,7 +285,10 @@ ls_push_merge(LsPush *push, int upto)
 {
 	start_over(push);
 	for (int i = 0; i < upto; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		decide_item(push, &push->items[i]);
+	}
 	if (push->atomic && upto == push->nitems)
 		abort_others(push);
 	for (int i = 0; i < push->nchanged; i++)
