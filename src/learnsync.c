@@ -63,9 +63,10 @@ _PG_init(void)
 	define_limit("learnsync.max_metadata_bytes",
 				 "Size of a device's metadata as jsonb; a request with more is refused.",
 				 &learnsync_max_metadata_bytes, 8 * 1024, 64, 16 * 1024 * 1024, GUC_UNIT_BYTE);
-	define_limit("learnsync.max_answer_bytes",
-				 "Size of one answer, or of the documents in it; what does not fit comes with the next.",
-				 &learnsync_max_answer_bytes, 4 * 1024 * 1024, 1024, 128 * 1024 * 1024, GUC_UNIT_BYTE);
+	define_limit(
+		"learnsync.max_answer_bytes",
+		"Size of one answer, by the documents in it: a page of a pull or of open conflicts, the conflicts of a push.",
+		&learnsync_max_answer_bytes, 4 * 1024 * 1024, 1024, 128 * 1024 * 1024, GUC_UNIT_BYTE);
 	define_limit("learnsync.max_list",
 				 "Elements of a list in a request other than its items: types, values of a scope.",
 				 &learnsync_max_list, 1000, 1, 1000000, 0);

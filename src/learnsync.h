@@ -176,6 +176,7 @@ ls_json_string(const char *string)
 extern void ls_json_print_text(StringInfo out, LsText text);
 extern void ls_json_print_int(StringInfo out, int64 number);
 extern void ls_json_print(StringInfo out, const JsonbValue *value);
+extern int64 ls_json_printed_bytes(const JsonbValue *value);
 
 /* json_scan.c */
 extern bool ls_json_scan_member(const char *text, const char *name, char **value);

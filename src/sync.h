@@ -97,7 +97,8 @@ typedef struct LsResource
 	LsState stored;
 	LsState state; /* stored, with the items merged so far */
 	int64 new_version; /* given by this push, else 0 */
-	bool complete; /* the state's lists hold all members */
+	JsonbValue *shown; /* the document that conflicts show; NULL where none does */
+	int64 shown_bytes; /* of it, as text */
 	bool replaced; /* a person put another document in the place of the stored one */
 	int first_item; /* the first item of this push that is about it */
 	struct LsResource *next; /* in its hash bucket */
@@ -146,6 +147,7 @@ typedef struct LsChannel
 {
 	const char *name; /* the function's; part of the items' identities */
 	bool by_device; /* the device is part of them, too */
+	bool shows_documents; /* its answer has the documents that conflicts are about */
 	bool is_flat; /* an item's data are not in a member of their own */
 	const char *id; /* the member that holds an item's id */
 	const char *time; /* and the client's time */
@@ -176,6 +178,7 @@ typedef struct LsPush
 	int64 safe_version; /* what the device may store as its cursor */
 	int nitems;
 	LsItem *items;
+	int ntaken; /* the first so many are decided; the others are sent back */
 	int naccepted;
 	int nresources;
 	LsResource **resources; /* in order of first use */
@@ -218,11 +221,16 @@ extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
 extern void ls_push_judge(LsPush *push);
 extern bool ls_push_is_foreign(const LsPush *push);
 extern void ls_push_find_resources(LsPush *push);
-extern void ls_push_merge(LsPush *push, int upto);
+extern void ls_push_merge(LsPush *push, int taken);
 extern int64 ls_resource_version(const LsResource *resource);
 extern bool ls_resource_was_emptied(const LsResource *resource);
 extern int64 ls_resource_created(const LsResource *resource);
 extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
+
+/* push_fit.c */
+extern bool ls_item_is_conflict(const LsItem *item);
+extern void ls_push_decide(LsPush *push);
+extern int ls_push_longest(LsPush *push, int good, int bad, bool (*is_good)(LsPush *push, int taken));
 
 /* push_write.c */
 extern void ls_push_write(LsPush *push);

@@ -141,3 +141,15 @@ ls_json_print(StringInfo out, const JsonbValue *value)
 			print_object(out, value);
 	}
 }
+
+/* How long a value is as text. */
+int64
+ls_json_printed_bytes(const JsonbValue *value)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	ls_json_print(&text, value);
+	pfree(text.data);
+	return text.len;
+}

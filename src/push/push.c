@@ -106,7 +106,7 @@ ls_push_run(LsPush *push)
 	ls_store_check_content(push);
 	ls_push_judge(push);
 	ls_store_find_members(push);
-	ls_push_merge(push, push->nitems);
+	ls_push_decide(push);
 	if (!push->dry_run)
 		ls_push_write(push);
 }

@@ -5,8 +5,8 @@ COMMENT ON FUNCTION learnsync.sync_push(text, jsonb) IS
     'Takes in a batch of one device, each item exactly once. request: {deviceId, deviceName?, items: [{id?, '
     'operation: create|update|delete, resourceType, resourceId?, data, clientTimestamp}], metadata?, cursor?, '
     'lastSyncVersion?, epoch?, dryRun?, atomic?, learnerId?}. Answer: {results, syncedItems, failedItems, conflicts, '
-    'syncVersion, epoch, serverTimestamp}. Errors: 22023 malformed envelope, 54000 too many items, 42501 deactivated '
-    'device.';
+    'syncVersion, epoch, serverTimestamp}. Errors: 22023 malformed envelope, 54000 too many items, or conflicts of an '
+    'atomic push that show more than learnsync.max_answer_bytes, 42501 deactivated device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_push(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_push';

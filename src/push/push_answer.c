@@ -53,7 +53,7 @@ conflict_of(const LsItem *item)
 
 	if (item->resource != NULL)
 	{
-		server = ls_state_show(item->resource->type->rule, &item->resource->state);
+		server = *item->resource->shown;
 		version = ls_json_int(ls_resource_version(item->resource));
 	}
 	ls_json_put(&conflict, "id", ls_json_text(item->id));
@@ -78,30 +78,6 @@ failure_of(const LsItem *item)
 	return failure;
 }
 
-/* Conflicts show whole documents, of whose lists a merge knows but what items brought again. */
-static void
-complete_conflicts(LsPush *push)
-{
-	LsListed *listed = palloc(sizeof(LsListed) * Max(push->nitems, 1));
-	int count = 0;
-
-	for (int i = 0; i < push->nitems; i++)
-	{
-		LsItem *item = &push->items[i];
-		LsResource *resource = item->resource;
-
-		CHECK_FOR_INTERRUPTS();
-		if (item->verdict == LS_FAILED || item->verdict == LS_SYNCED || resource == NULL || resource->complete ||
-			(push->dry_run && ls_resource_was_emptied(resource)))
-			continue;
-		resource->complete = true;
-		if (resource->type->rule->has_lists)
-			listed[count++] = (LsListed){resource->type->name, resource->id, 0, &resource->state};
-	}
-	if (count > 0)
-		(void) ls_store_complete_lists(push->learner.id, listed, count, LS_ALL_LISTS, true);
-}
-
 /* What the device is to store in place of its cursor. */
 static LsText
 new_cursor(const LsPush *push)
@@ -122,7 +98,6 @@ ls_push_answer(LsPush *push)
 	JsonbValue conflicts = ls_json_array();
 	JsonbValue failed = ls_json_array();
 
-	complete_conflicts(push);
 	for (int i = 0; i < push->nitems; i++)
 	{
 		LsItem *item = &push->items[i];
@@ -131,10 +106,10 @@ ls_push_answer(LsPush *push)
 		ls_json_add(&results, result_of(item));
 		if (item->verdict == LS_FAILED)
 			ls_json_add(&failed, failure_of(item));
-		else if (item->verdict == LS_SYNCED)
-			ls_json_add(&synced, ls_json_text(item->id));
-		else
+		else if (ls_item_is_conflict(item))
 			ls_json_add(&conflicts, conflict_of(item));
+		else
+			ls_json_add(&synced, ls_json_text(item->id));
 	}
 	ls_json_put(&answer, "epoch", ls_json_text(push->learner.epoch));
 	ls_json_put(&answer, "results", results);

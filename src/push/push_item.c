@@ -72,8 +72,12 @@ read_push_item(LsItem *item, LsFailure *failure)
 		   ls_item_read_time(item, "clientTimestamp", failure);
 }
 
-const LsChannel ls_push_channel = {
-	.name = "sync_push", .by_device = true, .id = "id", .time = "clientTimestamp", .read = read_push_item};
+const LsChannel ls_push_channel = {.name = "sync_push",
+								   .by_device = true,
+								   .shows_documents = true,
+								   .id = "id",
+								   .time = "clientTimestamp",
+								   .read = read_push_item};
 
 /* The resourceId as sent, if it was. */
 static bool

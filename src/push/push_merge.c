@@ -188,6 +188,7 @@ start_over(LsPush *push)
 		push->resources[i]->state.shared = push->resources[i]->state.gathers = true;
 		push->resources[i]->state.limited = true;
 		push->resources[i]->new_version = 0;
+		push->resources[i]->shown = NULL;
 	}
 	for (int i = 0; i < push->nitems; i++)
 		push->items[i].accepted = false;
@@ -230,6 +231,14 @@ ls_resource_created(const LsResource *resource)
 	return anew || resource->created_version == 0 ? resource->new_version : resource->created_version;
 }
 
+static void
+abort_item(LsItem *item, const char *message)
+{
+	ls_fail(&item->failure, "aborted", "", "%s", message);
+	item->verdict = LS_FAILED;
+	item->duplicate = false;
+}
+
 /* Where one item failed and the device wants all or nothing, the innocent ones are sent back too. */
 static void
 abort_others(LsPush *push)
@@ -245,11 +254,8 @@ abort_others(LsPush *push)
 	{
 		LsItem *item = &push->items[i];
 
-		if (item->failure.code != NULL || item->receipt.found)
-			continue;
-		ls_fail(&item->failure, "aborted", "", "another item of this atomic push failed");
-		item->verdict = LS_FAILED;
-		item->duplicate = false;
+		if (item->failure.code == NULL && !item->receipt.found)
+			abort_item(item, "another item of this atomic push failed");
 	}
 }
 
@@ -279,17 +285,23 @@ safe_version(const LsPush *push)
 	return push->version;
 }
 
-/* Decides the first so many items from the stored states on; can be called again after more were refused. */
+/*
+ * Decides the first so many items from the stored states on, and sends the others back; can be called again after more
+ * were refused.
+ */
 void
-ls_push_merge(LsPush *push, int upto)
+ls_push_merge(LsPush *push, int taken)
 {
 	start_over(push);
-	for (int i = 0; i < upto; i++)
+	push->ntaken = taken;
+	for (int i = 0; i < taken; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		decide_item(push, &push->items[i]);
 	}
-	if (push->atomic && upto == push->nitems)
+	for (int i = taken; i < push->nitems; i++)
+		abort_item(&push->items[i], "the answer has no room for it; send it again");
+	if (push->atomic && taken == push->nitems)
 		abort_others(push);
 	for (int i = 0; i < push->nchanged; i++)
 		ls_state_settle(&push->changed[i]->state);

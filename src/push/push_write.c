@@ -23,24 +23,11 @@ write_accepted(void *push)
 	ls_store_write_accepted(push);
 }
 
-/* The first item with which the write fails: the push up to it is tried, and undone, by halves. */
-static LsItem *
-find_culprit(LsPush *push)
+static bool
+can_be_written(LsPush *push, int taken)
 {
-	int good = 0;
-	int bad = push->nitems;
-
-	while (bad - good > 1)
-	{
-		int middle = (good + bad) / 2;
-
-		ls_push_merge(push, middle);
-		if (push->naccepted > 0 && ls_try(write_accepted, push, false) != NULL)
-			bad = middle;
-		else
-			good = middle;
-	}
-	return &push->items[bad - 1];
+	ls_push_merge(push, taken);
+	return push->naccepted == 0 || ls_try(write_accepted, push, false) == NULL;
 }
 
 /* Writes what is accepted; items that something outside learnsync refuses fail, the others are written. */
@@ -51,12 +38,13 @@ write_guarded(LsPush *push)
 
 	while (push->naccepted > 0 && (error = ls_try(write_accepted, push, true)) != NULL)
 	{
-		LsItem *culprit = find_culprit(push);
+		/* The push up to it is tried, and undone. */
+		LsItem *culprit = &push->items[ls_push_longest(push, 0, push->ntaken, can_be_written)];
 
 		if (culprit->receipt.found || culprit->refused.code != NULL)
 			ReThrowError(error); /* it is not an item that is refused */
 		ls_fail(&culprit->refused, "error", "", "%s", error->message);
-		ls_push_merge(push, push->nitems);
+		ls_push_decide(push);
 	}
 }
 

@@ -13,8 +13,9 @@ COMMENT ON FUNCTION learnsync.sync_status(text, text, text, integer) IS
     'Devices, counts and open conflicts of a learner, or of one device: {devices, pendingCount (failed items that '
     'can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, '
     'clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: '
-    'event_log_filling|event_log_full, count, limit, message}]}. Conflicts are listed oldest first, limit of them; '
-    'all are counted. after: the id of the last one seen. Errors: 22023 bad limit, PT404 no such conflict.';
+    'event_log_filling|event_log_full, count, limit, message}]}. Conflicts are listed oldest first, limit of them and '
+    'as many as learnsync.max_answer_bytes has room for; all are counted. after: the id of the last one seen. '
+    'Errors: 22023 bad limit, PT404 no such conflict.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_devices() RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_sync_devices';

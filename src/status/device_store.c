@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "store/store.h"
 #include "utils/builtins.h"
 
@@ -86,11 +87,12 @@ ls_store_devices(LsText learner, LsText device)
 	return json_value(0, 1);
 }
 
-/* The stored state that a conflict is about; one that does not exist where there is none. */
-static void
+/* The stored state that a conflict is about, one that does not exist where there is none; answers its size. */
+static int64
 load_state(LsText learner, uint64 row, const LsType *type, LsState *state)
 {
 	LsRowKey key = {"resource", {learner, ls_store_text(row, 3), ls_store_text(row, 4)}};
+	Jsonb *document;
 	bool no_data;
 	bool no_book;
 	bool no_at;
@@ -99,40 +101,84 @@ load_state(LsText learner, uint64 row, const LsType *type, LsState *state)
 
 	*state = (LsState){.exists = !no_data && type != NULL, .deleted_at = LS_NO_TIME};
 	if (!state->exists)
-		return;
+		return 0;
 	state->at = DatumGetTimestampTz(ls_store_value(row, 9, &no_at));
-	ls_state_load(type->rule, state, ls_store_document(&key, data),
-				  no_book ? NULL : ls_store_object(&key, "book", book));
+	document = ls_store_document(&key, data);
+	ls_state_load(type->rule, state, document, no_book ? NULL : ls_store_object(&key, "book", book));
+	return VARSIZE(document);
 }
 
-/* The document that each conflict is about, as it is now. */
-static JsonbValue *
-server_documents(LsText learner, uint64 count)
+/* The states that conflicts are about, with their lists. Answers of how many: for more the answer has no room. */
+static uint64
+load_states(LsText learner, uint64 count, LsState *states)
 {
 	SPITupleTable *conflicts = SPI_tuptable;
-	LsState *states = palloc(sizeof(LsState) * (count + 1));
 	LsListed *listed = palloc(sizeof(LsListed) * (count + 1));
-	JsonbValue *documents = palloc(sizeof(JsonbValue) * (count + 1));
+	uint64 *places = palloc(sizeof(uint64) * (count + 1));
+	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
+	int64 bytes = 0;
+	uint64 loaded;
 	int nlisted = 0;
+	int whole = 0;
 
-	for (uint64 i = 0; i < count; i++)
+	for (loaded = 0; loaded < count && bytes <= learnsync_max_answer_bytes; loaded++)
 	{
-		const LsType *type = ls_store_type(ls_store_text(i, 3));
+		const LsType *type = ls_store_type(ls_store_text(loaded, 3));
 
-		load_state(learner, i, type, &states[i]);
-		if (states[i].exists && type->rule->has_lists)
-			listed[nlisted++] = (LsListed){type->name, ls_store_text(i, 4), 0, &states[i]};
+		bytes += load_state(learner, loaded, type, &states[loaded]);
+		if (!states[loaded].exists || !type->rule->has_lists)
+			continue;
+		places[nlisted] = loaded;
+		listed[nlisted++] = (LsListed){type->name, ls_store_text(loaded, 4), 0, &states[loaded]};
 	}
 	if (nlisted > 0)
-		(void) ls_store_complete_lists(learner, listed, nlisted, LS_ALL_LISTS, false);
+		whole = ls_store_complete_lists(learner, listed, nlisted, room, false);
 	SPI_tuptable = conflicts;
-	for (uint64 i = 0; i < count; i++)
+	return whole < nlisted ? places[whole] : loaded;
+}
+
+static JsonbValue
+show_conflict(uint64 row, const JsonbValue *client, const JsonbValue *server)
+{
+	JsonbValue conflict = ls_json_object();
+	bool isnull;
+
+	ls_json_put(&conflict, "id", ls_json_text(ls_store_text(row, 1)));
+	ls_json_put(&conflict, "deviceId", ls_json_text(ls_store_text(row, 2)));
+	ls_json_put(&conflict, "resourceType", ls_json_text(ls_store_text(row, 3)));
+	ls_json_put(&conflict, "resourceId", ls_json_text(ls_store_text(row, 4)));
+	ls_json_put(&conflict, "operation", ls_json_text(ls_store_text(row, 5)));
+	ls_json_put(&conflict, "clientData", *client);
+	ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(row, 7, &isnull))));
+	ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(row, 8)));
+	ls_json_put(&conflict, "serverData", *server);
+	return conflict;
+}
+
+/* So many conflicts as there is room for; the first one in any case. */
+static JsonbValue
+show_conflicts(LsText learner, uint64 count)
+{
+	LsState *states = palloc(sizeof(LsState) * (count + 1));
+	uint64 whole = load_states(learner, count, states);
+	JsonbValue conflicts = ls_json_array();
+	int64 bytes = 0;
+
+	for (uint64 i = 0; i < whole; i++)
 	{
 		const LsType *type = ls_store_type(ls_store_text(i, 3));
+		JsonbValue server = states[i].exists ? ls_state_show(type->rule, &states[i]) : ls_json_null();
+		JsonbValue client = json_value(i, 6);
 
-		documents[i] = states[i].exists ? ls_state_show(type->rule, &states[i]) : ls_json_null();
+		CHECK_FOR_INTERRUPTS();
+		if (client.type == jbvNull)
+			client = ls_json_object();
+		bytes += ls_json_printed_bytes(&client) + ls_json_printed_bytes(&server);
+		if (bytes > learnsync_max_answer_bytes && i > 0)
+			break;
+		ls_json_add(&conflicts, show_conflict(i, &client, &server));
 	}
-	return documents;
+	return conflicts;
 }
 
 /* The id of a conflict of this learner, open or not. */
@@ -147,16 +193,14 @@ conflict_id(Datum learner, LsText id)
 	return values[1];
 }
 
-/* The open conflicts, oldest first, at most so many, from behind a given one on. */
+/* The open conflicts, oldest first, at most so many and as there is room for, from behind a given one on. */
 JsonbValue
 ls_store_conflicts(LsText learner, LsText device, LsText after, int limit, bool *has_more)
 {
-	JsonbValue conflicts = ls_json_array();
 	Datum values[4] = {ls_text_to_datum(learner)};
 	char nulls[5] = "    ";
-	JsonbValue *documents;
+	JsonbValue conflicts;
 	uint64 count;
-	bool isnull;
 
 	if (device.data == NULL)
 		nulls[1] = 'n';
@@ -168,25 +212,8 @@ ls_store_conflicts(LsText learner, LsText device, LsText after, int limit, bool 
 		values[2] = conflict_id(values[0], after);
 	values[3] = Int64GetDatum((int64) limit + 1);
 	count = ls_store_read(&read_conflicts, values, nulls);
-	*has_more = count > limit;
-	count = Min(count, limit);
-	documents = server_documents(learner, count);
-	for (uint64 i = 0; i < count; i++)
-	{
-		JsonbValue conflict = ls_json_object();
-		JsonbValue client = json_value(i, 6);
-
-		ls_json_put(&conflict, "id", ls_json_text(ls_store_text(i, 1)));
-		ls_json_put(&conflict, "deviceId", ls_json_text(ls_store_text(i, 2)));
-		ls_json_put(&conflict, "resourceType", ls_json_text(ls_store_text(i, 3)));
-		ls_json_put(&conflict, "resourceId", ls_json_text(ls_store_text(i, 4)));
-		ls_json_put(&conflict, "operation", ls_json_text(ls_store_text(i, 5)));
-		ls_json_put(&conflict, "clientData", client.type == jbvNull ? ls_json_object() : client);
-		ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(i, 7, &isnull))));
-		ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(i, 8)));
-		ls_json_put(&conflict, "serverData", documents[i]);
-		ls_json_add(&conflicts, conflict);
-	}
+	conflicts = show_conflicts(learner, Min(count, limit));
+	*has_more = conflicts.val.array.nElems < count;
 	return conflicts;
 }
 

@@ -1,0 +1,158 @@
+/*
+ * push_fit.c
+ *		The documents that conflicts show, and where a push ends because its answer is full.
+ *
+ * A small item can be answered by a whole document, and so can each of a thousand. Those that no room is left for are not
+ * taken: the device sends them again.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "sync.h"
+#include "utils/memutils.h"
+
+bool
+ls_item_is_conflict(const LsItem *item)
+{
+	return item->verdict != LS_FAILED && item->verdict != LS_SYNCED;
+}
+
+/* The resource's state with fields that can be changed without it. */
+static LsState
+copy_of(const LsState *state)
+{
+	LsState copy = *state;
+
+	copy.fields = palloc(sizeof(LsField) * Max(state->nfields, 1));
+	if (state->nfields > 0)
+		memcpy(copy.fields, state->fields, sizeof(LsField) * state->nfields);
+	return copy;
+}
+
+/*
+ * The states of the resources that conflicts are about, in the order in which items show them, with their lists as they
+ * will be stored: a merge knows but what items brought again. Answers how many are whole; for more there is no room.
+ */
+static int
+read_whole(const LsPush *push, LsState *states)
+{
+	LsListed *listed = palloc(sizeof(LsListed) * Max(push->nresources, 1));
+	int *places = palloc(sizeof(int) * Max(push->nresources, 1));
+	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
+	int count = 0;
+	int nlisted = 0;
+	int whole;
+
+	for (int i = 0; i < push->ntaken; i++)
+	{
+		LsResource *resource = push->items[i].resource;
+
+		if (!ls_item_is_conflict(&push->items[i]) || resource == NULL || resource->shown != NULL)
+			continue;
+		resource->shown = palloc(sizeof(JsonbValue));
+		resource->shown_bytes = -1;
+		states[count] = copy_of(&resource->state);
+		if (resource->type->rule->has_lists && !ls_resource_was_emptied(resource))
+		{
+			places[nlisted] = count;
+			listed[nlisted++] = (LsListed){resource->type->name, resource->id, 0, &states[count]};
+		}
+		count++;
+	}
+	if (nlisted == 0)
+		return count;
+	whole = ls_store_complete_lists(push->learner.id, listed, nlisted, room, true);
+	return whole == nlisted ? count : places[whole];
+}
+
+/* Makes the documents that the conflicts of the taken items show; whether the answer has room for them. */
+static bool
+show_documents(LsPush *push)
+{
+	LsState *states = palloc(sizeof(LsState) * Max(push->nresources, 1));
+	int whole = read_whole(push, states);
+	int shown = 0;
+	int64 bytes = 0;
+
+	for (int i = 0; i < push->ntaken; i++)
+	{
+		const LsItem *item = &push->items[i];
+		LsResource *resource = item->resource;
+
+		if (!ls_item_is_conflict(item))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (resource != NULL && resource->shown_bytes < 0)
+		{
+			if (shown == whole)
+				return false;
+			*resource->shown = ls_state_show(resource->type->rule, &states[shown++]);
+			resource->shown_bytes = ls_json_printed_bytes(resource->shown);
+		}
+		bytes += ls_json_printed_bytes(&item->data) + (resource == NULL ? 0 : resource->shown_bytes);
+		if (bytes > learnsync_max_answer_bytes && i > 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_conflict(const LsPush *push)
+{
+	for (int i = 0; i < push->ntaken; i++)
+	{
+		if (ls_item_is_conflict(&push->items[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the answer has room for so many items; what that takes besides the merge is freed. */
+static bool
+has_room_for(LsPush *push, int taken)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "learnsync documents of conflicts", ALLOCSET_DEFAULT_SIZES);
+	bool has_room;
+
+	ls_push_merge(push, taken);
+	MemoryContextSwitchTo(context);
+	has_room = show_documents(push);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return has_room;
+}
+
+/* The greatest number of items that is good, between one that is and one that is not: by halves. */
+int
+ls_push_longest(LsPush *push, int good, int bad, bool (*is_good)(LsPush *push, int taken))
+{
+	while (bad - good > 1)
+	{
+		int middle = (good + bad) / 2;
+
+		if (is_good(push, middle))
+			good = middle;
+		else
+			bad = middle;
+	}
+	return good;
+}
+
+/* Decides as many items as the answer has room for, the first one in any case, and sends the others back. */
+void
+ls_push_decide(LsPush *push)
+{
+	int taken;
+
+	ls_push_merge(push, push->nitems);
+	if (!push->channel->shows_documents || !has_conflict(push) || show_documents(push))
+		return;
+	if (push->atomic)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the documents that this atomic push is to be answered with are too large"),
+						errhint("Send fewer items at a time; learnsync.max_answer_bytes is the limit.")));
+	taken = ls_push_longest(push, 1, push->nitems, has_room_for);
+	ls_push_merge(push, taken);
+	(void) show_documents(push);
+}
