@@ -6,9 +6,9 @@ MODULE_big = learnsync
 LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
-MODULES_SQL = $(patsubst %,src/%.sql,install merge/rule merge/merge progress/progress type/types base/digest xapi/xapi \
+MODULES_SQL = $(patsubst %,src/%.sql,install merge/rule merge/merge progress/progress type/types base/digest base/fail xapi/xapi \
 	call/learner call/header push/push pull/pull push/module push/profile admin/content status/device resolve/conflict \
-	event/event admin/cleanup admin/retry admin/forget view setup access)
+	event/event admin/cleanup admin/retry admin/forget view_comment view setup access)
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(srcdir)/src
@@ -101,12 +101,16 @@ test-instructions:
 test-ubsan:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
 
+# docs/reference, from the comments of the catalogue.
+reference:
+	@SCRATCH_NEEDS=python3 test/scratch test/readme/reference </dev/null
+
 model-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/lives --seeds 20000 </dev/null
 
 progress-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/event_logs --logs 20000 </dev/null
 
-.PHONY: FORCE demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-versions bench \
+.PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-versions bench \
 	bench-http model-long progress-long
 .DELETE_ON_ERROR:

@@ -218,6 +218,7 @@ BEGIN
     COMMENT ON VIEW learnsync_api.conflict IS
         'My items whose content did not become part of the state; is_open where a person must decide. '
         'resource_version is the version that the item met, at its client time.';
+    PERFORM learnsync.setup_column_comments();
     PERFORM pg_notify('pgrst', 'reload schema');
 END
 $views$;

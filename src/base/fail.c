@@ -4,7 +4,59 @@
  */
 #include "postgres.h"
 
+#include "funcapi.h"
 #include "learnsync.h"
+#include "utils/builtins.h"
+
+typedef struct ItemCode
+{
+	const char *name;
+	int sqlstate; /* where one is raised */
+	bool retryable;
+	const char *meaning;
+} ItemCode;
+
+static const ItemCode codes[] = {
+	{"invalid", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	 "A member is missing, of the wrong type, too long or not allowed by the rule."},
+	{"out_of_range", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	 "A number is outside min and max, a total beyond 64 bits, or a number is one that no double holds or that has "
+	 "more than 400 digits."},
+	{"bad_timestamp", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	 "clientTimestamp or occurredAt is not RFC 3339 with offset."},
+	{"unknown_type", ERRCODE_INVALID_PARAMETER_VALUE, false, "There is no such resource or event type."},
+	{"unknown_content", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	 "The type requires content, and the catalog has none of that id."},
+	{"not_allowed", ERRCODE_INVALID_PARAMETER_VALUE, false, "This type cannot be deleted."},
+	{"invalid_statement", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	 "It is no valid xAPI statement; the path names the first thing that is wrong."},
+	{"id_reused", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	 "The id was accepted before, with other content; the first copy stands."},
+	{"expired", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	 "It is older than learnsync.receipt_days, and no receipt says whether it was taken before."},
+	{"too_large", ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
+	 "It has more bytes or is deeper than the limits, then it is recorded without its payload; or it would make the "
+	 "document too large."},
+	{"too_many", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	 "The learner's event log is full, and the event is no reset."},
+	{"aborted", ERRCODE_INVALID_PARAMETER_VALUE, true,
+	 "Another item of an atomic push failed; or the answer is full: the documents of the conflicts before it take "
+	 "learnsync.max_answer_bytes. The first item is always taken, so sending the rest again gets further."},
+	{"error", ERRCODE_INVALID_PARAMETER_VALUE, true,
+	 "A trigger, constraint or merge function of yours refused it; the message is its message. Or the function made a "
+	 "document that no item could bring."},
+};
+
+static const ItemCode *
+find_code(const char *name)
+{
+	for (int i = 0; i < lengthof(codes); i++)
+	{
+		if (strcmp(codes[i].name, name) == 0)
+			return &codes[i];
+	}
+	elog(ERROR, "unknown item code \"%s\"", name);
+}
 
 /* A message of any length; the arguments may be walked again for the second try. */
 char *
@@ -39,7 +91,7 @@ ls_fail(LsFailure *failure, const char *code, const char *path, const char *mess
 	failure->code = code;
 	failure->path = path;
 	failure->message = text;
-	failure->retryable = strcmp(code, "aborted") == 0 || strcmp(code, "error") == 0;
+	failure->retryable = find_code(code)->retryable;
 	return false;
 }
 
@@ -47,5 +99,25 @@ ls_fail(LsFailure *failure, const char *code, const char *path, const char *mess
 int
 ls_fail_sqlstate(const LsFailure *failure)
 {
-	return strcmp(failure->code, "too_large") == 0 ? ERRCODE_PROGRAM_LIMIT_EXCEEDED : ERRCODE_INVALID_PARAMETER_VALUE;
+	return find_code(failure->code)->sqlstate;
+}
+
+PG_FUNCTION_INFO_V1(learnsync_item_codes);
+
+/* learnsync.item_codes(): what an item may fail with. */
+Datum
+learnsync_item_codes(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < lengthof(codes); i++)
+	{
+		Datum values[3] = {CStringGetTextDatum(codes[i].name), BoolGetDatum(codes[i].retryable),
+						   CStringGetTextDatum(codes[i].meaning)};
+		bool nulls[3] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

@@ -3,6 +3,16 @@
 BEGIN;
 SELECT no_plan();
 
+SELECT is_empty(
+    $$ SELECT v.relname, a.attname FROM pg_class v JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum > 0
+      WHERE v.relnamespace = 'learnsync_api'::regnamespace AND v.relkind = 'v'
+          AND col_description(v.oid, a.attnum) IS NULL $$,
+    'every column of every view is described');
+SELECT set_eq(
+    'SELECT code FROM learnsync.item_codes() WHERE retryable',
+    $$ VALUES ('aborted'), ('error') $$,
+    'items may succeed later that others kept out or that a team''s own code refused');
+
 CREATE ROLE test_learner;
 CREATE ROLE test_service;
 CREATE ROLE test_admin;
