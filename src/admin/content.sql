@@ -5,6 +5,11 @@ SELECT CASE jsonb_typeof(value) WHEN 'string' THEN char_length(value #>> '{}') B
 $$;
 COMMENT ON FUNCTION learnsync.is_id_as_owner(jsonb) IS 'Whether a JSON value can be an optional id. Internal.';
 
+CREATE OR REPLACE FUNCTION learnsync.beyond_limits_as_owner(value jsonb, place text) RETURNS text[]
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'learnsync_beyond_limits_as_owner';
+COMMENT ON FUNCTION learnsync.beyond_limits_as_owner(jsonb, text) IS
+    'What of a content is beyond the limits of size, depth and numbers: JSON path, code, message. Internal.';
+
 CREATE OR REPLACE FUNCTION learnsync.content_problems_as_owner(catalog jsonb)
     RETURNS TABLE (path text, code text, id text, message text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -40,6 +45,10 @@ BEGIN
             ('.interactionIds', jsonb_typeof(e.entry -> 'interactionIds') IN ('array', 'null'),
                 'interactionIds must be an array of strings')) m (member, fine, message)
         WHERE NOT m.fine AND (m.member = '' OR jsonb_typeof(e.entry) = 'object')
+        UNION ALL
+        SELECT e.n, 0, l.problem[1], l.problem[2], e.content_id, l.problem[3]
+        FROM entry e CROSS JOIN LATERAL (SELECT learnsync.beyond_limits_as_owner(e.entry, e.place)) l (problem)
+        WHERE l.problem IS NOT NULL
         UNION ALL
         SELECT i.n, i.i, i.place, 'invalid', i.interaction_id,
             'an interaction id must be a string of 1 to 200 characters'
@@ -133,10 +142,13 @@ BEGIN
             IS DISTINCT FROM (n.course_id, n.parent_id, n.kind, n.retired, n.data)
         RETURNING c.content_id)
     SELECT array_agg(c.content_id) INTO changed FROM changed c;
-    WITH removed AS (
+    WITH given AS MATERIALIZED (
+        SELECT e ->> 'contentId' AS content_id, a.id FROM jsonb_array_elements(catalog -> 'contents') e
+            CROSS JOIN LATERAL jsonb_array_elements_text(COALESCE(NULLIF(e -> 'interactionIds', 'null'), '[]')) a (id)
+    ), removed AS (
         DELETE FROM learnsync_data.interaction i USING jsonb_array_elements(catalog -> 'contents') e
         WHERE i.content_id = e ->> 'contentId' AND jsonb_typeof(e -> 'interactionIds') = 'array'
-            AND NOT (e -> 'interactionIds') ? i.interaction_id
+            AND NOT EXISTS (SELECT FROM given g WHERE g.content_id = i.content_id AND g.id = i.interaction_id)
         RETURNING i.content_id)
     SELECT changed || array_agg(r.content_id) INTO changed FROM removed r;
     WITH assigned AS (
@@ -147,7 +159,7 @@ BEGIN
     SELECT changed || array_agg(a.content_id) INTO changed FROM assigned a;
     RETURN jsonb_build_object('contents', jsonb_array_length(catalog -> 'contents'),
         'added', COALESCE(cardinality(added), 0),
-        'changed', (SELECT count(DISTINCT c) FROM unnest(changed) c WHERE c <> ALL (COALESCE(added, '{}'))));
+        'changed', (SELECT count(*) FROM (SELECT unnest(changed) EXCEPT SELECT unnest(added)) c));
 END
 $$;
 COMMENT ON FUNCTION learnsync.register_content_as_owner(jsonb) IS
@@ -166,4 +178,6 @@ CREATE OR REPLACE FUNCTION learnsync.validate_content(catalog jsonb) RETURNS jso
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_validate_content';
 COMMENT ON FUNCTION learnsync.validate_content(jsonb) IS
     'Checks a catalog as register_content would, writing nothing. Answer: {valid, problems: [{path, code: '
-    'invalid|duplicate_content|duplicate_interaction|unknown_content, id, message}]}. Errors: 22023 not a catalog.';
+    'invalid|out_of_range|too_large|duplicate_content|duplicate_interaction|unknown_content, id, message}]}. A '
+    'content has the limits of an item: learnsync.max_item_bytes, learnsync.max_depth, numbers that a double can hold. '
+    'Errors: 22023 not a catalog.';

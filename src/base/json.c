@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "learnsync.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"

@@ -6,8 +6,8 @@ COMMENT ON FUNCTION learnsync.merge(learnsync.merge_rule, jsonb, jsonb, timestam
     'The state after an item, as a push would leave it. state: what an earlier call returned, a bare document, or '
     'NULL for none; data: the item''s object, NULL says nothing; at: its order instant; device_id: whose running '
     'total a counter takes. Keys may be absent. The state is the whole document and, under "_learnsync", what '
-    'merging needs to remember. Errors: 22023 data that the rule refuses, 22003 a number out of its range, 0A000 '
-    'policy custom.';
+    'merging needs to remember. Errors: 22023 data that the rule refuses or that is deeper than learnsync.max_depth, '
+    '22003 a number out of its range or beyond what a double can hold, 0A000 policy custom.';
 
 CREATE OR REPLACE FUNCTION learnsync.merge_states(rule learnsync.merge_rule, a jsonb, b jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_states';

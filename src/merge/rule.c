@@ -125,7 +125,7 @@ read_fields(LsRule *rule, const JsonbValue *json)
 		if (ls_rule_field(rule, rule->keys[i]) != NULL)
 			continue;
 		rule->fields[rule->nfields++] = (LsRuleField){.name = rule->keys[i]};
-		qsort(rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
+		ls_sort(rule->fields, rule->nfields, sizeof(LsRuleField), compare_fields);
 	}
 }
 

@@ -110,7 +110,7 @@ set_stored(const LsRule *rule, LsState *state, const LsChange *change)
 		field = &state->fields[state->nfields++];
 	*field = (LsField){name, &rule->rest, {ls_json_stamp(change->received), change->at}};
 	if (is_new)
-		qsort(state->fields, state->nfields, sizeof(LsField), compare_fields);
+		ls_sort(state->fields, state->nfields, sizeof(LsField), compare_fields);
 }
 
 /* More than what an item says can take: its data, its keys, and what the server computes. */

@@ -86,14 +86,17 @@ want_total(Lookup *lookup, const LsResource *resource, LsField *field, LsText de
 static void
 want_members_of(Lookup *lookup, const LsItem *item)
 {
-	LsState *stored = &item->resource->stored;
+	const LsRule *rule = item->type->rule;
+	LsField *field;
 	JsonbValue value;
 
-	for (int i = 0; i < stored->nfields; i++)
+	for (int i = 0; i < rule->nfields; i++)
 	{
-		LsField *field = &stored->fields[i];
-
-		if (!ls_shape_has_rows(field->rule->shape) || !ls_json_get_text(&item->change.data, field->name, &value))
+		if (!ls_shape_has_rows(rule->fields[i].shape) ||
+			!ls_json_get_text(&item->change.data, rule->fields[i].name, &value))
+			continue;
+		field = ls_state_field(&item->resource->stored, rule->fields[i].name);
+		if (field == NULL)
 			continue;
 		if (field->rule->shape == LS_SHAPE_TOTALS)
 			want_total(lookup, item->resource, field, item->change.device);

@@ -120,8 +120,19 @@ SELECT is(
     '{"id": "l1", "code": "duplicate_content", "path": "contents[0].courseId",
         "message": "contentId is in the catalog for course \"c1\""}',
     'a problem');
+SELECT is(
+    pg_temp.problems(
+        '{"contentId": "l9", "title": [1, {"size": 1e400}]}',
+        jsonb_build_object('contentId', 'l8', 'title', repeat('x', 300000)),
+        jsonb_build_object('contentId', 'l7', 'title', (repeat('[', 64) || repeat(']', 64))::jsonb),
+        jsonb_build_object('contentId', 'l6', 'title', (repeat('[', 63) || repeat(']', 63))::jsonb)),
+    'contents[0].title[1].size out_of_range l9, contents[1] too_large l8, contents[2] too_large l7',
+    'what is stored of a content has the limits of an item');
 SELECT is(pg_temp.refusal(format('SELECT learnsync.register_content(%L)', catalog)), refusal, catalog)
 FROM (VALUES
+    ('{"contents": [{"contentId": "new", "size": 1e400}]}',
+        '22023 | the catalog is refused, as 1 of its entries or references are wrong | contents[0].size: '
+        'the number is beyond what a double can hold, or longer than 400 digits'),
     ('{"contents": [{"contentId": "new"}, {"contentId": "l2", "courseId": "c3"}]}',
         '22023 | the catalog is refused, as 1 of its entries or references are wrong | contents[1].courseId: '
         'contentId is in the catalog for course "c1"'),

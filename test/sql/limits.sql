@@ -98,6 +98,14 @@ SELECT cmp_ok(
     '<',
     1000,
     'reach no pull');
+SELECT throws_ok(format('SELECT learnsync.%s FROM (SELECT %L::jsonb) x (data)', call, data), code, message, call)
+FROM (VALUES
+    ('merge(''{}'', NULL, data, ''2026-01-08Z'')'),
+    ('merge_agg(''{}'', data, ''2026-01-08Z'', ''d'')')) c (call)
+CROSS JOIN (VALUES
+    ('{"a": [1, 1e400]}', '22003', 'the number is beyond what a double can hold, or longer than 400 digits'),
+    (format('{"a": %s%s}', repeat('[', 64), repeat(']', 64)), '22023', 'data is nested deeper than 64')) v
+    (data, code, message);
 SELECT is(
     (SELECT (item IS NULL)::text || (fingerprint IS NOT NULL) FROM learnsync_data.failed WHERE learner_id = 'poison'),
     'truetrue',
