@@ -32,6 +32,8 @@ SELECT CASE
     WHEN strategy = 'rank' THEN pg_temp.one_of('"low"', '2', '"high"')
     WHEN type = 'number' THEN to_jsonb(floor(random() * 7)::int - 3)
     WHEN type = 'number or string' THEN pg_temp.one_of('1', '1.0', '-3', '2.5', '"1"', '"b"', '"ä"')
+    WHEN type = 'integer' THEN to_jsonb(floor(random() * 7)::int - 3)
+    WHEN type = 'string' THEN pg_temp.one_of('""', '"a"', '"B"', '"b"', '"aa"', '"ä"', '"日本"')
     WHEN type = 'boolean' THEN to_jsonb(random() < 0.5)
     WHEN type = 'array' THEN pg_temp.list()
     WHEN type = 'object' THEN pg_temp.map()
