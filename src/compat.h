@@ -12,6 +12,10 @@
 #include "varatt.h"
 #endif
 
+#if PG_VERSION_NUM < 160000
+extern void _PG_init(void);
+#endif
+
 /* Says of a function that it does not return. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

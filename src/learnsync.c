@@ -6,7 +6,7 @@
 
 #include <limits.h>
 
-#include "sync.h"
+#include "learnsync.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -28,8 +28,6 @@ int learnsync_receipt_days;
 int learnsync_tombstone_days;
 char *learnsync_jwt_claim;
 char *learnsync_learner_id;
-
-extern void _PG_init(void);
 
 /* A limit: a superuser's to set, for a database, a role or a session. */
 static void
@@ -90,5 +88,4 @@ _PG_init(void)
 							   "The learner of a trusted backend's session, where request.jwt.claims is empty.", NULL,
 							   &learnsync_learner_id, "", PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("learnsync");
-	ls_store_init();
 }

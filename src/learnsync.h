@@ -1,20 +1,26 @@
 /*
  * learnsync.h
- *		What all parts know: text and JSON, digests, times, failures; types, then prototypes grouped by the file that defines them.
+ *		What every room knows: limits, settings, the SQLSTATEs of HTTP statuses.
+ *
+ * Each room has a header of its own, named after it; a room includes those of rooms below it only:
+ *		base		text, JSON, digests, times, failures
+ *		store		SQL as the tables' owner; statement.h is for the store files, which hold the statements of their room
+ *		xapi		checks and compares xAPI statements
+ *		progress	reduces the event log to a state
+ *		merge		rules, and documents merged by them
+ *		type		resource types: rules as they are stored
+ *		call		who asks what: learner, request, headers, cursor
+ *		batch		what a push and a put share: the learner's lock, devices, receipts, failed items
+ *		push		items into resources
+ *		event		events into the log
+ *		pull, resolve, status, admin
  */
-#ifndef LEARNSYNC_H
-#define LEARNSYNC_H
-
-#include <stdarg.h>
+#ifndef LEARNSYNC_LEARNSYNC_H
+#define LEARNSYNC_LEARNSYNC_H
 
 #include "compat.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "nodes/pg_list.h"
-#include "storage/itemptr.h"
-#include "utils/jsonb.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #define LS_SCHEMA_VERSION 1 /* layout of the tables that setup() makes */
 #define LS_MAX_ID_CHARS 200
@@ -34,37 +40,6 @@
 #define LS_MOVED_ON MAKE_SQLSTATE('P', 'T', '4', '0', '9') /* the resource has changed since the conflict */
 #define LS_ERASED MAKE_SQLSTATE('P', 'T', '4', '1', '0')
 
-/* A slice of text that is not zero-terminated; data is NULL where there is none. */
-typedef struct LsText
-{
-	const char *data;
-	int length;
-} LsText;
-
-/* Why an item was refused, as the answer tells it. */
-typedef struct LsFailure
-{
-	const char *code; /* one of the item codes; NULL while nothing failed */
-	const char *path; /* JSON path within the item */
-	const char *message; /* what a developer of the app reads */
-	bool retryable;
-} LsFailure;
-
-/* What a walk over a client's value tells of it. */
-typedef struct LsExtent
-{
-	int depth; /* how deeply it is nested; 0 for what is no container */
-	bool has_bad_number; /* one that is no finite double, or too long as text */
-} LsExtent;
-
-/* The 128-bit digest in progress (SipHash-2-4). */
-typedef struct LsDigest
-{
-	uint64 v0, v1, v2, v3;
-	uint64 tail; /* bytes that do not fill a word yet */
-	uint64 length; /* bytes taken so far */
-} LsDigest;
-
 /* learnsync.c */
 extern int learnsync_max_batch_items;
 extern int learnsync_max_item_bytes;
@@ -83,196 +58,5 @@ extern int learnsync_receipt_days;
 extern int learnsync_tombstone_days;
 extern char *learnsync_jwt_claim;
 extern char *learnsync_learner_id;
-
-/* Where the text is a literal, the compiler knows its length. */
-static inline LsText
-ls_text(const char *string)
-{
-	return (LsText){string, string != NULL ? (int) strlen(string) : 0};
-}
-
-static inline LsText
-ls_text_of(const JsonbValue *value)
-{
-	Assert(value->type == jbvString);
-	return (LsText){value->val.string.val, value->val.string.len};
-}
-
-static inline bool
-ls_text_equal(LsText a, LsText b)
-{
-	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
-}
-
-/* json.c */
-extern LsText ls_text_datum(Datum text);
-extern char *ls_text_string(LsText text);
-extern Datum ls_text_to_datum(LsText text);
-extern int ls_text_compare(LsText a, LsText b);
-extern int ls_text_compare_keys(LsText a, LsText b);
-extern int ls_text_chars(LsText text);
-extern bool ls_text_is_id(LsText text);
-extern void ls_json_root(Jsonb *jsonb, JsonbValue *value);
-extern bool ls_json_is_object(const JsonbValue *value);
-extern bool ls_json_is_array(const JsonbValue *value);
-extern int ls_json_count(const JsonbValue *value);
-extern int ls_json_bytes(const JsonbValue *value);
-extern bool ls_json_get_text(const JsonbValue *object, LsText key, JsonbValue *value);
-extern LsText ls_json_name(const JsonbValue *value);
-extern bool ls_json_integer(const JsonbValue *value, int64 *integer);
-extern int ls_json_compare(const JsonbValue *a, const JsonbValue *b);
-
-static inline bool
-ls_json_get(const JsonbValue *object, const char *key, JsonbValue *value)
-{
-	return ls_json_get_text(object, ls_text(key), value);
-}
-
-/* json_walk.c */
-
-/* Steps through the entries of an array or object. */
-typedef struct LsJsonWalk
-{
-	const JEntry *keys; /* of the next entry; NULL in an array */
-	const JEntry *values;
-	char *data;
-	uint32 key_start;
-	uint32 value_start;
-	int left;
-} LsJsonWalk;
-
-extern void ls_json_walk(LsJsonWalk *walk, const JsonbValue *value);
-extern bool ls_json_walk_next(LsJsonWalk *walk, LsText *key, JsonbValue *value);
-
-/* json_out.c */
-extern JsonbValue ls_json_null(void);
-extern JsonbValue ls_json_bool(bool boolean);
-extern JsonbValue ls_json_int(int64 integer);
-extern JsonbValue ls_json_stamp(TimestampTz at);
-extern JsonbValue ls_json_uuid(const pg_uuid_t *uuid);
-extern JsonbValue ls_json_object(void);
-extern JsonbValue ls_json_array(void);
-extern void ls_json_put(JsonbValue *object, const char *key, JsonbValue value);
-extern void ls_json_put_text(JsonbValue *object, LsText key, JsonbValue value);
-extern void ls_json_add(JsonbValue *array, JsonbValue value);
-extern Jsonb *ls_json_encode(const JsonbValue *value);
-
-/* null where there is no text. */
-static inline JsonbValue
-ls_json_text(LsText text)
-{
-	if (text.data == NULL)
-		return ls_json_null();
-	return (JsonbValue){.type = jbvString, .val.string = {text.length, (char *) text.data}};
-}
-
-static inline JsonbValue
-ls_json_string(const char *string)
-{
-	return ls_json_text(ls_text(string));
-}
-
-/* json_print.c */
-extern void ls_json_print_text(StringInfo out, LsText text);
-extern void ls_json_print_int(StringInfo out, int64 number);
-extern void ls_json_print(StringInfo out, const JsonbValue *value);
-extern int64 ls_json_printed_bytes(const JsonbValue *value);
-
-/* json_scan.c */
-extern bool ls_json_scan_member(const char *text, const char *name, char **value);
-extern bool ls_json_scan_keys(LsText text, int nkeys, LsText *keys);
-
-/* digest.c */
-extern void ls_digest_start(LsDigest *digest);
-extern void ls_digest_text(LsDigest *digest, LsText text);
-extern LsExtent ls_digest_json(LsDigest *digest, const JsonbValue *value, const char *without);
-extern pg_uuid_t ls_digest_end(LsDigest *digest);
-extern int64 ls_digest_fingerprint(const pg_uuid_t *digest);
-extern pg_uuid_t ls_digest_derive(const pg_uuid_t *key, const char *purpose);
-extern LsText ls_digest_uuid_text(const pg_uuid_t *uuid);
-extern uint32 ls_digest_hash(LsText text);
-
-/* number.c */
-extern bool ls_number_fits(Numeric number);
-extern char *ls_number_text(Numeric number);
-
-/* limit.c */
-extern bool ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes,
-						   const char *path, LsFailure *failure) pg_attribute_nonnull(6);
-
-/* set.c */
-typedef struct LsSet LsSet;
-
-extern LsSet *ls_set_of(const JsonbValue *array);
-extern bool ls_set_has(const LsSet *set, const JsonbValue *value);
-
-/* sort.c */
-typedef int (*LsCompare)(const void *a, const void *b);
-
-extern void ls_sort(void *elements, Size count, Size size, LsCompare compare);
-
-/* stamp.c */
-extern bool ls_stamp_is_valid(TimestampTz at);
-extern bool ls_stamp_parse(LsText text, TimestampTz *at);
-extern LsText ls_stamp_text(TimestampTz at, int digits);
-
-/* fail.c */
-extern int ls_fail_sqlstate(const LsFailure *failure) pg_attribute_nonnull(1);
-extern char *ls_fail_message(const char *format, va_list arguments) pg_attribute_printf(1, 0);
-extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
-	pg_attribute_printf(4, 5) pg_attribute_nonnull(1, 2, 3);
-
-/* refuse.c */
-extern int ls_refuse_pause(int from, int to);
-pg_noreturn extern void ls_refuse_for_now(const char *code, int seconds, const char *message, const char *detail);
-
-/* xapi.c */
-extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure) pg_attribute_nonnull(2);
-extern bool ls_xapi_is_voiding(const JsonbValue *statement);
-
-/* xapi_index.c */
-
-/* What an LRS finds a statement by; texts without data, and LS_NO_TIME, where it has none. */
-typedef struct LsXapiIndex
-{
-	LsText agent;
-	LsText verb;
-	LsText activity;
-	LsText registration;
-	LsText voids; /* the id of the statement that it voids */
-	TimestampTz at; /* its timestamp */
-} LsXapiIndex;
-
-extern LsXapiIndex ls_xapi_index(const JsonbValue *statement);
-extern LsText ls_xapi_statement_id(LsText id);
-
-/* xapi_equal.c */
-extern bool ls_xapi_equal(const JsonbValue *a, const JsonbValue *b);
-
-/* learner.c */
-extern bool ls_learner_find(char **name);
-extern LsText ls_learner_current(void);
-extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
-extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
-
-/* header.c */
-extern char *ls_header_find(const char *name);
-extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
-extern LsText ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_app);
-extern int ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app);
-
-/* reply.c */
-extern void ls_reply_tag(LsText answer);
-
-/* request.c */
-pg_noreturn extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);
-extern Jsonb *ls_request_argument(FunctionCallInfo fcinfo, int argument);
-extern void ls_request_open(Jsonb *json, JsonbValue *request);
-extern LsText ls_request_text(const JsonbValue *request, const char *key, bool required);
-extern bool ls_request_bool(const JsonbValue *request, const char *key);
-extern int64 ls_request_cursor(const JsonbValue *request, const char *key);
-extern void ls_request_count(int count, const char *path);
-extern LsSet *ls_request_set(const JsonbValue *list, const char *path);
-extern void ls_request_limit(const JsonbValue *value, int max_bytes, const char *setting, const char *path);
 
 #endif

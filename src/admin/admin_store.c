@@ -4,9 +4,10 @@
  */
 #include "postgres.h"
 
+#include "batch/batch.h"
 #include "catalog/pg_type.h"
 #include "catalog/namespace.h"
-#include "store/store.h"
+#include "store/statement.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/inval.h"

@@ -4,8 +4,8 @@
  */
 #include "postgres.h"
 
+#include "base/base.h"
 #include "catalog/pg_type.h"
-#include "learnsync.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 

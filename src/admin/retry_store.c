@@ -4,7 +4,8 @@
  */
 #include "postgres.h"
 
-#include "store/store.h"
+#include "push/push.h"
+#include "store/statement.h"
 #include "utils/builtins.h"
 
 /*

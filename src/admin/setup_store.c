@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "store/store.h"
+#include "store/statement.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 

@@ -4,8 +4,8 @@
  */
 #include "postgres.h"
 
+#include "base/base.h"
 #include "funcapi.h"
-#include "learnsync.h"
 #include "utils/builtins.h"
 
 typedef struct ItemCode

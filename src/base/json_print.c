@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "base/base.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"

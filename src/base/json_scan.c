@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "base/base.h"
 #include "mb/pg_wchar.h"
 
 /* What a scan collects. */

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "base/base.h"
 #include "miscadmin.h"
 
 /*

@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "base/base.h"
 #include "miscadmin.h"
 
 /* Walks a container, but no deeper than it may be. */

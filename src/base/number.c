@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-#include "learnsync.h"
+#include "base/base.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 

@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "common/pg_prng.h"
-#include "learnsync.h"
+#include "base/base.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 

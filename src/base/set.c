@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "base/base.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 

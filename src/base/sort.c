@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "base/base.h"
 #include "miscadmin.h"
 
 #define FEW 16 /* so few are sorted in no time whatever their order */

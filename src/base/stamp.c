@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "learnsync.h"
+#include "base/base.h"
 #include "utils/datetime.h"
 
 #define MAX_FRACTION 9 /* digits after the seconds */

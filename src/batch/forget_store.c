@@ -4,7 +4,8 @@
  */
 #include "postgres.h"
 
-#include "store/store.h"
+#include "batch/batch.h"
+#include "store/statement.h"
 
 static LsStatement is_forgotten = {"SELECT FROM learnsync_data.forgotten f"
 								   " WHERE f.learner_hash" EQ "learnsync.forgotten_hash_as_owner($1)",

@@ -7,7 +7,8 @@
  */
 #include "postgres.h"
 
-#include "store/store.h"
+#include "batch/batch.h"
+#include "store/statement.h"
 
 #define SLOT_USECS (INT64CONST(7) * USECS_PER_DAY) /* a week fills one slot of the payloads, then the next */
 #define SLOTS 8

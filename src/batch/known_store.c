@@ -6,7 +6,8 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "store/store.h"
+#include "batch/batch.h"
+#include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 

@@ -5,7 +5,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "store/store.h"
+#include "batch/batch.h"
+#include "store/statement.h"
 #include "utils/builtins.h"
 
 #define MAX_TRIES 100 /* to lock a learner who is added and erased again and again */

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "batch/batch.h"
 
 bool
 ls_rate_applies(const LsPush *push)

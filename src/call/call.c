@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "call/call.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "call/call.h"
 
 #define FORMAT '1' /* another one could be told from it */
 #define NPARTS 6

@@ -6,7 +6,7 @@
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "sync.h"
+#include "call/call.h"
 
 #define MAX_NAMED 20 /* members that an answer names as ignored */
 #define MAX_NAME_BYTES 64 /* of each */

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "call/call.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "call/call.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "learnsync.h"
+#include "call/call.h"
 
 /* Refuses the request: the detail gives the JSON path. */
 void

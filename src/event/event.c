@@ -8,6 +8,7 @@
 
 #include "event/event.h"
 #include "miscadmin.h"
+#include "push/push.h"
 
 static const LsChannel channel = {.name = "progress_put"};
 

@@ -5,8 +5,8 @@
 #ifndef LEARNSYNC_EVENT_H
 #define LEARNSYNC_EVENT_H
 
+#include "batch/batch.h"
 #include "progress/progress.h"
-#include "sync.h"
 
 /* A learner's row of learnsync_data.progress beside what LsProgress holds. */
 typedef struct LsEventLog

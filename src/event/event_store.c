@@ -6,7 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "event/event.h"
-#include "store/store.h"
+#include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 

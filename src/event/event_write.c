@@ -6,7 +6,7 @@
 
 #include "event/event.h"
 #include "miscadmin.h"
-#include "store/damage.h"
+#include "store/store.h"
 #include "utils/memutils.h"
 
 #define EVENTS_AT_A_TIME 1000

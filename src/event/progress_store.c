@@ -7,7 +7,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "event/event.h"
-#include "store/store.h"
+#include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"

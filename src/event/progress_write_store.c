@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "event/event.h"
-#include "store/store.h"
+#include "store/statement.h"
 #include "utils/numeric.h"
 
 static LsRowType progress_row = {"learnsync.progress_row"};

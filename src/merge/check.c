@@ -8,6 +8,7 @@
 
 #include "merge/merge.h"
 #include "miscadmin.h"
+#include "xapi/xapi.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/numeric.h"

@@ -1,10 +1,11 @@
 /*
  * merge.c
- *		Applies one item to the state of its resource by the policy of its type; custom.c calls a team's own function.
+ *		Applies one item to the state of its resource by the policy of its type.
  */
 #include "postgres.h"
 
 #include "merge/merge.h"
+#include "xapi/xapi.h"
 #include "miscadmin.h"
 
 /* Steps over the time of storing, which the server sets and which no comparison sees. */
@@ -195,7 +196,7 @@ take_custom(const LsRule *rule, LsState *state, const LsState *incoming, LsFailu
 	LsState document;
 	bool kept;
 
-	if (!ls_custom_call(rule, state, incoming, &json, failure))
+	if (!rule->custom(rule, state, incoming, &json, failure))
 		return (LsMerged){LS_FAILED, false};
 	if (json == NULL)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};

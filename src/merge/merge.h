@@ -5,7 +5,9 @@
 #ifndef LEARNSYNC_MERGE_H
 #define LEARNSYNC_MERGE_H
 
-#include "learnsync.h"
+#include "base/base.h"
+#include "nodes/pg_list.h"
+#include "storage/itemptr.h"
 
 /* Rules */
 
@@ -63,6 +65,12 @@ typedef struct LsStep
 } LsStep;
 
 typedef struct LsStrategy LsStrategy;
+typedef struct LsRule LsRule;
+typedef struct LsState LsState;
+
+/* Makes one document of two, NULL where it makes none; false where it fails. */
+typedef bool (*LsCustom)(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result,
+						 LsFailure *failure) pg_attribute_nonnull(5);
 
 /* What the state keeps of a field, beside or instead of its value. */
 typedef enum LsShape
@@ -103,7 +111,7 @@ typedef struct LsRuleField
 } LsRuleField;
 
 /* A compiled merge_rule; fields stand in jsonb's key order, like the documents they are merged with. */
-typedef struct LsRule
+struct LsRule
 {
 	LsPolicy policy;
 	LsStale stale;
@@ -114,6 +122,7 @@ typedef struct LsRule
 	bool require_content; /* the first key must be in the content catalog */
 	LsText clock; /* latest: an integer field that is compared before the order instant */
 	LsText function; /* custom: the function's qualified name */
+	LsCustom custom; /* calls it; set where a type's rule is read, NULL in a rule that is nobody's */
 	LsText definer; /* the role that defined the type; without data where the rule is nobody's */
 	int nkeys;
 	LsText keys[LS_MAX_KEYS];
@@ -123,7 +132,7 @@ typedef struct LsRule
 	bool has_derived;
 	bool has_lists; /* some field is a list, stored one row per member */
 	bool has_rows; /* or one of totals, stored one row per device */
-} LsRule;
+};
 
 /* Documents and states */
 
@@ -158,7 +167,7 @@ typedef struct LsField
 } LsField;
 
 /* The merged state of one resource. Values may point into the jsonb they were read from. */
-typedef struct LsState
+struct LsState
 {
 	bool exists; /* there is a document; false for absent and deleted ones */
 	bool shared; /* its fields belong to another state, which must stay as it is */
@@ -169,7 +178,7 @@ typedef struct LsState
 	TimestampTz deleted_at; /* items up to here are deleted; LS_NO_TIME if never */
 	int nfields; /* in jsonb's key order */
 	LsField *fields;
-} LsState;
+};
 
 /* What one item brings to a merge. */
 typedef struct LsChange
@@ -200,6 +209,7 @@ typedef struct LsMerged
 
 /* rule.c */
 extern LsRule *ls_rule_compile(Jsonb *json);
+extern List *ls_rule_function_name(LsText function);
 extern const LsRuleField *ls_rule_field(const LsRule *rule, LsText name);
 extern const LsRuleField *ls_rule_walk(const LsRule *rule, int *place, LsText name);
 
@@ -309,11 +319,5 @@ extern bool ls_merge_sql_same(const LsSqlRule *a, const LsSqlRule *b);
 extern const LsSqlRule *ls_merge_sql_argument(FunctionCallInfo fcinfo, int argument);
 extern LsState ls_merge_sql_lift(const LsRule *rule, FunctionCallInfo fcinfo, int argument, LsChange *change);
 extern void ls_merge_sql_fold(const LsRule *rule, LsState *state, LsState *other);
-
-/* custom.c */
-extern List *ls_custom_name(LsText function);
-extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result,
-						   LsFailure *failure) pg_attribute_nonnull(5);
-extern void ls_custom_check(const LsRule *rule, Oid definer);
 
 #endif

@@ -9,7 +9,9 @@
 #include "merge/merge.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
 #include "utils/builtins.h"
+#include "utils/varlena.h"
 
 /* Which of a list of names an option has; the first where it is absent. */
 static int
@@ -222,12 +224,27 @@ arm_fields(LsRule *rule)
 	}
 }
 
+/* The parts of a function's name, as the parser gives them; none where it is not spelt as a name. */
+List *
+ls_rule_function_name(LsText function)
+{
+	List *parts;
+	List *name = NIL;
+	ListCell *part;
+
+	if (!SplitIdentifierString(ls_text_string(function), '.', &parts))
+		return NIL;
+	foreach (part, parts)
+		name = lappend(name, makeString(pstrdup(lfirst(part))));
+	return name;
+}
+
 static void
 check_function(const LsRule *rule)
 {
 	if ((rule->policy == LS_POLICY_CUSTOM) != (rule->function.data != NULL))
 		ls_rule_refuse("function", "is needed by policy custom, and goes with no other");
-	if (rule->function.data != NULL && list_length(ls_custom_name(rule->function)) != 2)
+	if (rule->function.data != NULL && list_length(ls_rule_function_name(rule->function)) != 2)
 		ls_rule_refuse("function", "must be the name of a function with its schema, such as \"app.merge_note\"");
 }
 

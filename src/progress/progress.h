@@ -5,7 +5,7 @@
 #ifndef LEARNSYNC_PROGRESS_H
 #define LEARNSYNC_PROGRESS_H
 
-#include "learnsync.h"
+#include "base/base.h"
 #include "mb/pg_wchar.h"
 
 /* Events */

@@ -5,7 +5,7 @@
 #ifndef LEARNSYNC_PULL_H
 #define LEARNSYNC_PULL_H
 
-#include "sync.h"
+#include "push/push.h"
 
 /* A field that documents are selected by. */
 typedef struct LsScopeField

@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "pull/pull.h"
-#include "store/store.h"
+#include "store/statement.h"
 #include "utils/builtins.h"
 
 #define MANY_CHANGES 10000 /* more than what is sorted in memory as it is */

@@ -5,7 +5,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "store/store.h"
+#include "push/push.h"
+#include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 

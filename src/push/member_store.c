@@ -9,7 +9,8 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "store/store.h"
+#include "push/push.h"
+#include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"

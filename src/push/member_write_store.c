@@ -5,7 +5,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "store/store.h"
+#include "push/push.h"
+#include "store/statement.h"
 #include "utils/memutils.h"
 
 static LsRowType member_row = {"learnsync.member_row"};

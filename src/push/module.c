@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "push/push.h"
 #include "utils/memutils.h"
 
 #define SCORE "score"

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "push/push.h"
 
 /* Activities without a time are from now. The whole record is its document. */
 static bool

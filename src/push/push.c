@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "push/push.h"
 #include "miscadmin.h"
 
 /* The request's list of items, and their number, which is checked before any of them is looked at. */
@@ -80,15 +80,6 @@ read_items(LsPush *push)
 		push->items[count].index = count;
 		ls_item_read(push, &push->items[count++], &raw);
 	}
-}
-
-/* Turns away a device that was deactivated. */
-void
-ls_device_check(const LsDevice *device)
-{
-	if (device->exists && !device->active)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("this device is deactivated"),
-						errhint("sync_activate_device lets it in again.")));
 }
 
 /*

@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "sync.h"
+#include "push/push.h"
 
 /* How a conflict was or is to be settled, in the API's word; NULL for what is no conflict. */
 const char *

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "sync.h"
+#include "push/push.h"
 #include "utils/memutils.h"
 
 bool

@@ -4,7 +4,8 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "push/push.h"
+#include "xapi/xapi.h"
 
 static bool
 is_create(const LsItem *item)

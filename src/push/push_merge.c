@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "sync.h"
+#include "push/push.h"
 
 static LsItem **
 item_bucket(LsPush *push, const pg_uuid_t *key)

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "push/push.h"
 
 static bool
 has_failed(const LsPush *push)

@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "funcapi.h"
-#include "sync.h"
+#include "push/push.h"
 
 static Datum
 export_for(FunctionCallInfo fcinfo, LsText learner, int since)

@@ -7,9 +7,11 @@
 #include "postgres.h"
 
 #include "funcapi.h"
-#include "store/store.h"
+#include "push/push.h"
+#include "store/statement.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "xapi/xapi.h"
 
 #define FETCH_ROWS 1000
 

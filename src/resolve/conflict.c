@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "sync.h"
+#include "resolve/resolve.h"
 #include "utils/builtins.h"
 
 typedef enum Resolution

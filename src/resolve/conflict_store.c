@@ -5,7 +5,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "store/store.h"
+#include "resolve/resolve.h"
+#include "store/statement.h"
 #include "utils/builtins.h"
 
 static LsStatement read_conflict = {"SELECT c.resource_type, c.resource_id, c.device_id, c.operation" EQ

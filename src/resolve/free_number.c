@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "resolve/resolve.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 

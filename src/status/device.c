@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "sync.h"
+#include "status/status.h"
 
 #define DEFAULT_CONFLICTS 100
 #define WARN_PERCENT 80 /* of a limit */

@@ -5,7 +5,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "store/store.h"
+#include "status/status.h"
+#include "store/statement.h"
 #include "utils/builtins.h"
 
 /* A time as answers show it. */

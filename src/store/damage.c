@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "store/damage.h"
+#include "store/store.h"
 
 /* The key as it is shown: ("ada", "lesson_progress", "l1"). */
 static char *

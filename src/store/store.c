@@ -12,7 +12,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "store/store.h"
+#include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -54,10 +54,15 @@ forget_instance(Datum argument, Oid relation)
 	changes++;
 }
 
-void
-ls_store_init(void)
+/* From the first call on: nothing is known before. */
+static void
+listen_to_changes(void)
 {
-	CacheRegisterRelcacheCallback(forget_instance, (Datum) 0);
+	static bool listens;
+
+	if (!listens)
+		CacheRegisterRelcacheCallback(forget_instance, (Datum) 0);
+	listens = true;
 }
 
 static void
@@ -220,6 +225,7 @@ ls_store_open(LsStoreCall *call)
 	GetUserIdAndSecContext(&call->caller, &call->context);
 	call->outer = current_call;
 	current_call = ++calls;
+	listen_to_changes();
 	AcceptInvalidationMessages();
 	if (!instance.valid)
 		instance.owner = find_owner();

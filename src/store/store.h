@@ -1,56 +1,53 @@
 /*
  * store.h
- *		What the store files share: kept statements and rows as composite arrays. Nobody else runs SQL.
- *
- * Statements qualify every name, operators included, so that no search_path changes what they mean; $1 is the learner.
- * unnest with several arguments is the exception: it is syntax, which stands for pg_catalog.unnest and must not be qualified.
+ *		Runs what others write as the tables' owner: what every room may use of it. Only store files run statements.
  */
 #ifndef LEARNSYNC_STORE_H
 #define LEARNSYNC_STORE_H
 
-#include "executor/spi.h"
-#include "store/damage.h"
-#include "sync.h"
+#include "base/base.h"
 
-#define LS_MAX_ARGUMENTS 24
-#define LS_MEMBER_PORTION 1000 /* members in one statement: a bound on the memory that it takes */
-#define EQ " OPERATOR(pg_catalog.=) "
-#define GT " OPERATOR(pg_catalog.>) "
-#define NE " OPERATOR(pg_catalog.<>) "
-
-/* A statement whose plan is kept for the life of the session. */
-typedef struct LsStatement
+/* What to go back to when the store is closed. */
+typedef struct LsStoreCall
 {
-	const char *sql;
-	const char *arguments[LS_MAX_ARGUMENTS]; /* type names, ends with NULL */
-	SPIPlanPtr plan;
-	bool planned; /* it has run, so the kept plan exists */
-	struct LsStatement *next; /* among the prepared ones */
-} LsStatement;
+	Oid caller;
+	int context;
+	int settings; /* the nest level of what was set meanwhile */
+	uint64 outer; /* the call in the midst of which this one is made, 0 = none */
+} LsStoreCall;
 
-/* A composite type of the extension in which rows travel to a statement as one array. */
-typedef struct LsRowType
+#define LS_KEY_PARTS 5
+
+/* The table and the key of the row that is read, for whoever has to mend it. */
+typedef struct LsRowKey
 {
-	const char *name;
-	TupleDesc desc;
-	struct LsRowType *next; /* among those looked up */
-} LsRowType;
+	const char *table;
+	LsText parts[LS_KEY_PARTS]; /* the learner first; without data from the end of the key on */
+	const char *repair; /* the way out, a sentence; NULL where there is none but a person's */
+} LsRowKey;
 
-extern uint64 ls_store_run(LsStatement *statement, const Datum *values, const char *nulls);
-extern uint64 ls_store_read(LsStatement *statement, const Datum *values, const char *nulls);
-extern uint64 ls_store_read_latest(LsStatement *statement, const Datum *values);
-extern uint64 ls_store_run_latest(LsStatement *statement, const Datum *values);
-extern Portal ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, bool fresh);
-extern Datum ls_store_value(uint64 row, int column, bool *isnull);
-extern int64 ls_store_int(uint64 row, int column);
-extern TimestampTz ls_store_time(uint64 row, int column);
-extern LsText ls_store_text(uint64 row, int column);
-extern void ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value);
-extern void ls_store_put_text(Datum *values, bool *nulls, int column, LsText text);
-extern void ls_store_mark_nulls(char *nulls, const bool *isnull, int count);
-extern void ls_store_put_json(Datum *values, bool *nulls, int column, const JsonbValue *json);
-extern Datum ls_store_row(LsRowType *type, Datum *values, bool *nulls);
-extern Datum ls_store_texts(Datum *texts, int count);
-extern Datum ls_store_array(LsRowType *type, Datum *rows, int nrows);
+/* store.c */
+extern void ls_store_open(LsStoreCall *call);
+extern void ls_store_close(LsStoreCall *call);
+extern void ls_store_forget_rows(void);
+extern bool ls_store_is_guarded(const char *table);
+extern LsText ls_store_epoch(void);
+extern Oid ls_store_type_table(void);
+extern uint64 ls_store_changes(void);
+extern uint64 ls_store_call_number(void);
+
+/* damage.c */
+pg_noreturn extern void ls_store_damaged(const LsRowKey *key, const char *column, const char *wanted);
+extern Jsonb *ls_store_object(const LsRowKey *key, const char *column, Datum value);
+extern Jsonb *ls_store_document(const LsRowKey *key, Datum value);
+
+/* try.c */
+extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);
+extern ErrorData *ls_try_as(Oid role, void (*work)(void *), void *argument);
+extern bool ls_try_is_apart(void);
+extern ErrorData *ls_try_read(void (*work)(void *), void *argument);
+
+/* wait.c */
+extern void ls_wait(bool of_app, void (*work)(void *), void *argument);
 
 #endif

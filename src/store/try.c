@@ -7,7 +7,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "sync.h"
+#include "store/store.h"
 #include "utils/resowner.h"
 
 /* Somebody's work, and whom it is done as. */

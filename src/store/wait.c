@@ -7,7 +7,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "sync.h"
+#include "store/store.h"
 #include "utils/timeout.h"
 
 static volatile sig_atomic_t overdue;

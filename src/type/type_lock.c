@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "store/store.h"
 #include "type/type.h"
 #include "utils/guc.h"
 #include "utils/inval.h"

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "store/store.h"
+#include "store/statement.h"
 #include "type/type.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -76,6 +76,7 @@ keep(const char *name, const LsTypeRow *row, MemoryContext context)
 
 	*type = (LsType){ls_text(pstrdup(name)), ls_rule_compile(row->rule)};
 	type->rule->definer = row->definer;
+	type->rule->custom = ls_custom_call;
 	MemoryContextSwitchTo(caller);
 	entry = hash_search(cache, name, HASH_ENTER, &found);
 	if (found)

@@ -1,11 +1,34 @@
 /*
  * xapi.h
- *		What the files that check and compare xAPI statements offer each other.
+ *		What is known of xAPI statements: whether they are right, equal, and found by what; then the parts of that.
  */
 #ifndef LEARNSYNC_XAPI_H
 #define LEARNSYNC_XAPI_H
 
-#include "learnsync.h"
+#include "base/base.h"
+
+/* xapi.c */
+extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure) pg_attribute_nonnull(2);
+extern bool ls_xapi_is_voiding(const JsonbValue *statement);
+
+/* xapi_index.c */
+
+/* What an LRS finds a statement by; texts without data, and LS_NO_TIME, where it has none. */
+typedef struct LsXapiIndex
+{
+	LsText agent;
+	LsText verb;
+	LsText activity;
+	LsText registration;
+	LsText voids; /* the id of the statement that it voids */
+	TimestampTz at; /* its timestamp */
+} LsXapiIndex;
+
+extern LsXapiIndex ls_xapi_index(const JsonbValue *statement);
+extern LsText ls_xapi_statement_id(LsText id);
+
+/* xapi_equal.c */
+extern bool ls_xapi_equal(const JsonbValue *a, const JsonbValue *b);
 
 /* Where in the statement a value is: a chain up to the statement, on the stack. */
 typedef struct LsXapiPlace

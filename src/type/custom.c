@@ -14,12 +14,12 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
-#include "sync.h"
+#include "store/store.h"
+#include "type/type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 
 #define ARGUMENTS "(jsonb, jsonb, timestamptz, timestamptz)"
 
@@ -41,21 +41,6 @@ typedef struct CustomCall
 	Jsonb *result; /* NULL for NULL */
 } CustomCall;
 
-/* The parts of a function's name, as the parser gives them; none where it is not spelt as a name. */
-List *
-ls_custom_name(LsText function)
-{
-	List *parts;
-	List *name = NIL;
-	ListCell *part;
-
-	if (!SplitIdentifierString(ls_text_string(function), '.', &parts))
-		return NIL;
-	foreach (part, parts)
-		name = lappend(name, makeString(pstrdup(lfirst(part))));
-	return name;
-}
-
 /*
  * The function of a rule. Rights to its schema do not matter, as it is its owner who calls it; temporary ones are of one
  * session and so not what a rule can mean.
@@ -64,7 +49,7 @@ static Function
 find_function(const LsRule *rule)
 {
 	Oid types[] = {JSONBOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	List *name = ls_custom_name(rule->function);
+	List *name = ls_rule_function_name(rule->function);
 	Oid schema = get_namespace_oid(strVal(linitial(name)), true);
 	HeapTuple tuple =
 		SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(strVal(lsecond(name))),

@@ -4,7 +4,8 @@
  */
 #include "postgres.h"
 
-#include "store/store.h"
+#include "call/call.h"
+#include "store/statement.h"
 #include "utils/builtins.h"
 
 static LsStatement find_profile = {"SELECT FROM learnsync_data.profile p WHERE p.learner_id" EQ "$1 AND p.owner" EQ

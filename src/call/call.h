@@ -1,0 +1,94 @@
+/*
+ * call.h
+ *		What every call of an app goes through: who asks, the request, its headers and cursor, the answer.
+ */
+#ifndef LEARNSYNC_CALL_H
+#define LEARNSYNC_CALL_H
+
+#include "store/store.h"
+
+/* A call of an app, while the store is open. */
+typedef struct LsCall
+{
+	LsStoreCall store;
+	LsText learner;
+	Jsonb *request;
+	bool of_app; /* it came through learnsync_api: its connection is not to be held for long */
+	MemoryContext outside; /* what lies there outlives the call */
+	const struct LsService *service;
+	JsonbValue ignored; /* names of members that the service does not know; jbvNull where there are none */
+	JsonbValue meant; /* what some of them are called */
+} LsCall;
+
+/* What a call does: from its request to its answer, a varlena, in a context that is emptied afterwards, or in outside. */
+typedef Datum (*LsWork)(LsCall *call);
+
+/* What apps can call. */
+typedef struct LsService
+{
+	LsWork work;
+	const char *const *members; /* of its envelope, beside learnerId, ends with NULL; NULL where no app sends one */
+	bool writes;
+	bool prints; /* the answer is text of JSON, not jsonb */
+} LsService;
+
+#define LS_MEMBERS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* What a client's cursor says. */
+typedef struct LsCursor
+{
+	bool given;
+	int64 position; /* everything up to here was delivered */
+	int64 newest; /* the greatest version of a server that has brought a page of the open run; 0 where none is open */
+	int64 from; /* everything up to here the client held as that run began */
+	int64 horizon; /* of deletes that were forgotten by then */
+	uint64 life; /* of the learner, in digest */
+	uint64 selection; /* what the client wants to see, in digest */
+} LsCursor;
+
+/* call.c */
+extern Datum ls_call(LsCall call);
+extern Datum ls_call_for(FunctionCallInfo fcinfo, const LsService *service);
+extern Datum ls_call_api(FunctionCallInfo fcinfo, const LsService *service);
+
+/* envelope.c */
+extern void ls_envelope_open(LsCall *call);
+extern Datum ls_envelope_tell(const LsCall *call, Datum answer);
+
+/* cursor.c */
+extern LsCursor ls_cursor_read(const JsonbValue *request);
+extern LsText ls_cursor_print(const LsCursor *cursor);
+extern uint64 ls_cursor_life(LsText learner, LsText epoch);
+extern LsCursor ls_cursor_at(const LsCursor *cursor, int64 version, uint64 life);
+extern bool ls_cursor_is_ahead(const LsCursor *cursor, int64 version);
+
+/* profile_store.c */
+extern bool ls_store_owns_profile(LsText profile, LsText owner);
+
+/* learner.c */
+extern bool ls_learner_find(char **name);
+extern LsText ls_learner_current(void);
+extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
+extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
+
+/* header.c */
+extern char *ls_header_find(const char *name);
+extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
+extern LsText ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_app);
+extern int ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app);
+
+/* reply.c */
+extern void ls_reply_tag(LsText answer);
+
+/* request.c */
+pg_noreturn extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);
+extern Jsonb *ls_request_argument(FunctionCallInfo fcinfo, int argument);
+extern void ls_request_open(Jsonb *json, JsonbValue *request);
+extern LsText ls_request_text(const JsonbValue *request, const char *key, bool required);
+extern bool ls_request_bool(const JsonbValue *request, const char *key);
+extern int64 ls_request_cursor(const JsonbValue *request, const char *key);
+extern void ls_request_count(int count, const char *path);
+extern LsSet *ls_request_set(const JsonbValue *list, const char *path);
+extern void ls_request_limit(const JsonbValue *value, int max_bytes, const char *setting, const char *path);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * push.h
+ *		How the items of a push become resources.
+ */
+#ifndef LEARNSYNC_PUSH_H
+#define LEARNSYNC_PUSH_H
+
+#include "batch/batch.h"
+
+/* push.c */
+extern int ls_push_count_items(const JsonbValue *request, const char *key, JsonbValue *items);
+extern void ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel);
+extern void ls_push_run(LsPush *push);
+extern const LsService ls_push_retry;
+
+/* push_item.c */
+extern const LsChannel ls_push_channel;
+extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure) pg_attribute_nonnull(3);
+extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
+
+/* push_merge.c */
+extern void ls_push_judge(LsPush *push);
+extern bool ls_push_is_foreign(const LsPush *push);
+extern void ls_push_find_resources(LsPush *push);
+extern void ls_push_merge(LsPush *push, int taken);
+extern int64 ls_resource_version(const LsResource *resource);
+extern bool ls_resource_was_emptied(const LsResource *resource);
+extern int64 ls_resource_created(const LsResource *resource);
+extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
+
+/* push_fit.c */
+extern bool ls_item_is_conflict(const LsItem *item);
+extern void ls_push_decide(LsPush *push);
+extern int ls_push_longest(LsPush *push, int good, int bad, bool (*is_good)(LsPush *push, int taken));
+
+/* push_write.c */
+extern void ls_push_write(LsPush *push);
+
+/* push_answer.c */
+extern const char *ls_verdict_resolution(LsVerdict verdict);
+extern Jsonb *ls_push_answer(LsPush *push);
+
+/* content_store.c */
+extern void ls_store_check_content(LsPush *push);
+
+/* member_store.c, member_write_store.c */
+
+/* A state of which the lists are wanted. */
+typedef struct LsListed
+{
+	LsText type;
+	LsText id;
+	int64 after; /* only members of greater versions */
+	LsState *state;
+} LsListed;
+
+extern void ls_store_find_members(LsPush *push);
+extern void ls_store_write_members(LsPush *push);
+/* How much a reader of lists has room for. */
+typedef struct LsListRoom
+{
+	int64 members;
+	int64 bytes; /* of these, as they are stored */
+	int at_least; /* states that are completed whatever they hold */
+} LsListRoom;
+
+#define LS_ALL_LISTS ((LsListRoom){.members = PG_INT64_MAX, .bytes = PG_INT64_MAX})
+
+extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, bool fresh);
+
+/* xapi_store.c */
+extern void ls_store_write_statements(LsPush *push);
+struct ReturnSetInfo;
+extern void ls_store_export_statements(LsText learner, TimestampTz since, struct ReturnSetInfo *result);
+
+/* push_store.c */
+extern void ls_store_write_accepted(LsPush *push);
+
+#endif

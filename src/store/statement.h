@@ -1,0 +1,55 @@
+/*
+ * statement.h
+ *		What the store files of all rooms share: kept statements and rows as composite arrays. Nobody else runs SQL.
+ *
+ * Statements qualify every name, operators included, so that no search_path changes what they mean; $1 is the learner.
+ * unnest with several arguments is the exception: it is syntax, which stands for pg_catalog.unnest and must not be qualified.
+ */
+#ifndef LEARNSYNC_STATEMENT_H
+#define LEARNSYNC_STATEMENT_H
+
+#include "executor/spi.h"
+#include "store/store.h"
+
+#define LS_MAX_ARGUMENTS 24
+#define LS_MEMBER_PORTION 1000 /* members in one statement: a bound on the memory that it takes */
+#define EQ " OPERATOR(pg_catalog.=) "
+#define GT " OPERATOR(pg_catalog.>) "
+#define NE " OPERATOR(pg_catalog.<>) "
+
+/* A statement whose plan is kept for the life of the session. */
+typedef struct LsStatement
+{
+	const char *sql;
+	const char *arguments[LS_MAX_ARGUMENTS]; /* type names, ends with NULL */
+	SPIPlanPtr plan;
+	bool planned; /* it has run, so the kept plan exists */
+	struct LsStatement *next; /* among the prepared ones */
+} LsStatement;
+
+/* A composite type of the extension in which rows travel to a statement as one array. */
+typedef struct LsRowType
+{
+	const char *name;
+	TupleDesc desc;
+	struct LsRowType *next; /* among those looked up */
+} LsRowType;
+
+extern uint64 ls_store_run(LsStatement *statement, const Datum *values, const char *nulls);
+extern uint64 ls_store_read(LsStatement *statement, const Datum *values, const char *nulls);
+extern uint64 ls_store_read_latest(LsStatement *statement, const Datum *values);
+extern uint64 ls_store_run_latest(LsStatement *statement, const Datum *values);
+extern Portal ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, bool fresh);
+extern Datum ls_store_value(uint64 row, int column, bool *isnull);
+extern int64 ls_store_int(uint64 row, int column);
+extern TimestampTz ls_store_time(uint64 row, int column);
+extern LsText ls_store_text(uint64 row, int column);
+extern void ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value);
+extern void ls_store_put_text(Datum *values, bool *nulls, int column, LsText text);
+extern void ls_store_mark_nulls(char *nulls, const bool *isnull, int count);
+extern void ls_store_put_json(Datum *values, bool *nulls, int column, const JsonbValue *json);
+extern Datum ls_store_row(LsRowType *type, Datum *values, bool *nulls);
+extern Datum ls_store_texts(Datum *texts, int count);
+extern Datum ls_store_array(LsRowType *type, Datum *rows, int nrows);
+
+#endif
