@@ -156,7 +156,7 @@ async function beside() {
 
 /** PostgREST's settings as the docs have them, but for the database and the secret. */
 function documented() {
-  const block = readFileSync(`${ROOT}/docs/http.md`, 'utf8').match(/cat >postgrest.conf <<'END'\n([^]*?)\nEND/)[1];
+  const block = readFileSync(`${ROOT}/docs/http.md`, 'utf8').match(/```ini\n([^]*?)\n```/)[1];
   const all = Object.fromEntries(block.split('\n').map(line => line.match(/^([\w-]+) = (.*)$/).slice(1)).map(([name, value]) => [name, JSON.parse(value)]));
   return Object.fromEntries(Object.entries(all).filter(([name]) => name !== 'db-uri' && name !== 'jwt-secret'));
 }
