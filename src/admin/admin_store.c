@@ -17,7 +17,6 @@
 static Datum
 answer_of(LsStatement *statement, const Datum *values, const char *nulls, bool *isnull)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	LsStoreCall call;
 	Datum value;
 	int16 length;
@@ -27,11 +26,9 @@ answer_of(LsStatement *statement, const Datum *values, const char *nulls, bool *
 	ls_store_run(statement, values, nulls);
 	value = ls_store_value(0, 1, isnull);
 	get_typlenbyval(SPI_gettypeid(SPI_tuptable->tupdesc, 1), &length, &by_value);
-	MemoryContextSwitchTo(caller);
 	if (!*isnull)
 		value = datumCopy(value, by_value, length);
 	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
 	return value;
 }
 

@@ -26,5 +26,5 @@ learnsync_beyond_limits_as_owner(PG_FUNCTION_ARGS)
 	problem[0] = CStringGetTextDatum(failure.path);
 	problem[1] = CStringGetTextDatum(failure.code);
 	problem[2] = CStringGetTextDatum(failure.message);
-	PG_RETURN_ARRAYTYPE_P(construct_array(problem, lengthof(problem), TEXTOID, -1, false, TYPALIGN_INT));
+	PG_RETURN_DATUM(ls_text_array(problem, lengthof(problem)));
 }

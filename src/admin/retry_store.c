@@ -64,7 +64,6 @@ typedef struct Due
 static int
 read_learner(LsText learner, Due **due)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Datum values[] = {ls_text_to_datum(learner), Int64GetDatum(learnsync_max_batch_items)};
 	LsStoreCall call;
 	bool isnull;
@@ -72,7 +71,6 @@ read_learner(LsText learner, Due **due)
 
 	ls_store_open(&call);
 	count = ls_store_run(&lock_learner, values, NULL) == 0 ? 0 : (int) ls_store_run(&read_due, values, NULL);
-	MemoryContextSwitchTo(caller);
 	*due = palloc(sizeof(Due) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
@@ -81,7 +79,6 @@ read_learner(LsText learner, Due **due)
 		(*due)[i].seen = DatumGetTimestampTz(ls_store_value(i, 3, &isnull));
 	}
 	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
 	return count;
 }
 
@@ -89,14 +86,12 @@ read_learner(LsText learner, Due **due)
 static void
 restore(LsText learner, const Due *due)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(due->device), TimestampTzGetDatum(due->seen)};
 	LsStoreCall call;
 
 	ls_store_open(&call);
 	ls_store_run(&restore_seen, values, NULL);
 	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_next_to_retry);
@@ -107,19 +102,14 @@ PG_FUNCTION_INFO_V1(learnsync_postpone_retry);
 Datum
 learnsync_next_to_retry(PG_FUNCTION_ARGS)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Datum values[] = {PG_ARGISNULL(0) ? CStringGetTextDatum("") : PG_GETARG_DATUM(0)};
 	LsStoreCall call;
 	Datum next = (Datum) 0;
 
 	ls_store_open(&call);
 	if (ls_store_run(&next_learner, values, NULL) > 0)
-	{
-		MemoryContextSwitchTo(caller);
 		next = ls_text_to_datum(ls_store_text(0, 1));
-	}
 	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
 	if (next == (Datum) 0)
 		PG_RETURN_NULL();
 	return next;

@@ -65,6 +65,7 @@ ls_text_equal(LsText a, LsText b)
 extern LsText ls_text_datum(Datum text);
 extern char *ls_text_string(LsText text);
 extern Datum ls_text_to_datum(LsText text);
+extern Datum ls_text_array(Datum *texts, int count);
 extern int ls_text_compare(LsText a, LsText b);
 extern int ls_text_compare_keys(LsText a, LsText b);
 extern int ls_text_chars(LsText text);

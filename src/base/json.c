@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "base/base.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -28,6 +30,12 @@ Datum
 ls_text_to_datum(LsText text)
 {
 	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
+}
+
+Datum
+ls_text_array(Datum *texts, int count)
+{
+	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* jsonb's own order of object keys: the shorter first, then by bytes. */

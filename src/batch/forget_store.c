@@ -20,7 +20,7 @@ ls_store_refuse_forgotten(LsText learner)
 {
 	Datum values[] = {ls_text_to_datum(learner)};
 
-	if (ls_store_read_latest(&is_forgotten, values) > 0)
+	if (ls_store_latest(&is_forgotten, values) > 0)
 		ereport(ERROR, (errcode(LS_ERASED), errmsg("this learner was erased"),
 						errhint("Nothing is taken for an erased learner any more.")));
 }

@@ -170,7 +170,7 @@ changed_texts(LsPush *push, bool ids)
 
 	for (int i = 0; i < push->nchanged; i++)
 		texts[i] = ls_text_to_datum(ids ? push->changed[i]->id : push->changed[i]->type->name);
-	return ls_store_texts(texts, push->nchanged);
+	return ls_text_array(texts, push->nchanged);
 }
 
 static bool

@@ -52,7 +52,6 @@ ls_call(LsCall call)
 	call.outside = caller;
 	MemoryContextSwitchTo(context);
 	ls_store_open(&call.store);
-	MemoryContextSwitchTo(context);
 	ls_envelope_open(&call);
 	answer = ls_envelope_tell(&call, call.service->work(&call));
 	ls_store_close(&call.store);

@@ -21,7 +21,7 @@ ls_store_owns_profile(LsText profile, LsText owner)
 {
 	Datum values[] = {ls_text_to_datum(profile), ls_text_to_datum(owner)};
 
-	return ls_store_read_latest(&find_profile, values) > 0;
+	return ls_store_latest(&find_profile, values) > 0;
 }
 
 PG_FUNCTION_INFO_V1(learnsync_current_learners);
@@ -30,7 +30,6 @@ PG_FUNCTION_INFO_V1(learnsync_current_learners);
 Datum
 learnsync_current_learners(PG_FUNCTION_ARGS)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	LsStoreCall call;
 	Datum values[1];
 	Datum *learners;
@@ -42,12 +41,10 @@ learnsync_current_learners(PG_FUNCTION_ARGS)
 	values[0] = CStringGetTextDatum(name);
 	ls_store_open(&call);
 	count = (int) ls_store_read(&read_profiles, values, NULL);
-	MemoryContextSwitchTo(caller);
 	learners = palloc(sizeof(Datum) * (count + 1));
 	learners[0] = values[0];
 	for (int i = 0; i < count; i++)
 		learners[i + 1] = ls_text_to_datum(ls_store_text(i, 1));
 	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
-	return ls_store_texts(learners, count + 1);
+	return ls_text_array(learners, count + 1);
 }

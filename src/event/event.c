@@ -127,7 +127,7 @@ do_put(LsPut *put)
 	ls_batch_begin(&put->push);
 	check_device(put);
 	put->head = ls_progress_new(CurrentMemoryContext);
-	ls_store_read_head(put->push.learner.id, put->head, &put->log, true);
+	ls_store_read_head(put->push.learner.id, put->head, &put->log, LS_SEES_OWN);
 	if (put->nevents == 0)
 		return;
 	ls_store_read_known_events(put);

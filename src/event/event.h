@@ -63,7 +63,7 @@ extern int ls_put_failed_copies(const LsPut *put, const LsPutEvent *event);
 
 /* event_write.c */
 extern void ls_put_write(LsPut *put);
-extern LsProgress *ls_event_reduce(LsText learner, LsEventLog *log, bool live);
+extern LsProgress *ls_event_reduce(LsText learner, LsEventLog *log, LsSnapshot snapshot);
 
 /* event_cursor.c */
 extern LsText ls_event_cursor(LsText epoch, int64 version);
@@ -84,14 +84,14 @@ typedef struct LsStoredEvent
 extern void ls_store_read_known_events(LsPut *put);
 extern void ls_store_add_events(LsPut *put);
 extern void ls_store_finish_put(LsPut *put, bool failed);
-extern int ls_store_read_events(LsText learner, int64 after, int limit, bool live, LsStoredEvent **events);
+extern int ls_store_read_events(LsText learner, int64 after, int limit, LsSnapshot snapshot, LsStoredEvent **events);
 extern int ls_store_read_learners(LsText after, int limit, LsText **learners);
 extern int64 ls_store_count_learners(void);
 
 /* progress_store.c */
-extern void ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, bool live);
+extern void ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, LsSnapshot snapshot);
 extern void ls_store_read_touched(LsPut *put);
-extern void ls_store_read_contents(LsText learner, LsProgress *progress, bool live);
+extern void ls_store_read_contents(LsText learner, LsProgress *progress, LsSnapshot snapshot);
 extern void ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log);
 extern void ls_store_clear_progress(LsText learner);
 

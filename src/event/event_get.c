@@ -83,14 +83,14 @@ answer_get(Get *get)
 	JsonbValue answer = ls_json_object();
 	JsonbValue data = ls_json_object();
 
-	ls_store_read_head(get->learner, progress, &get->log, false);
+	ls_store_read_head(get->learner, progress, &get->log, LS_SEES_CALLERS);
 	get->epoch = ls_store_read_epoch(get->learner);
 	get->cursor = start_version(get);
 	if (get->cursor < get->log.version)
 		fill_page(get);
 	else
 		get->events = ls_json_array();
-	ls_store_read_contents(get->learner, progress, false);
+	ls_store_read_contents(get->learner, progress, LS_SEES_CALLERS);
 	ls_json_put(&data, "cursor", ls_json_text(ls_event_cursor(get->epoch, get->cursor)));
 	ls_json_put(&data, "events", get->events);
 	ls_json_put(&data, "hasMore", ls_json_bool(get->has_more));
@@ -111,8 +111,8 @@ get_for(LsText learner, FunctionCallInfo fcinfo, int argument, bool of_app)
 
 	get.since = ls_header_text(fcinfo, argument, "since", of_app);
 	get.limit = ls_header_limit(fcinfo, argument + 1, of_app);
-	ls_store_open(&call);
 	MemoryContextSwitchTo(context);
+	ls_store_open(&call);
 	answer = answer_get(&get);
 	ls_store_close(&call);
 	MemoryContextSwitchTo(caller);

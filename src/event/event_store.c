@@ -69,7 +69,7 @@ ls_store_read_known_events(LsPut *put)
 	}
 	if (count == 0)
 		return;
-	values[1] = PointerGetDatum(construct_array(ids, count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = ls_text_array(ids, count);
 	found = ls_store_run(&read_known, values, NULL);
 	for (uint64 i = 0; i < found; i++)
 	{
@@ -124,14 +124,13 @@ ls_store_finish_put(LsPut *put, bool failed)
 }
 
 /*
- * The events that arrived after a version, at most so many, in the current context. live: as they are now, with our own
- * writes; else as the calling statement sees them.
+ * The events that arrived after a version, at most so many, in the current context.
  */
 int
-ls_store_read_events(LsText learner, int64 after, int limit, bool live, LsStoredEvent **events)
+ls_store_read_events(LsText learner, int64 after, int limit, LsSnapshot snapshot, LsStoredEvent **events)
 {
 	Datum values[] = {ls_text_to_datum(learner), Int64GetDatum(after), Int32GetDatum(limit)};
-	int count = (int) (live ? ls_store_run(&read_events, values, NULL) : ls_store_read(&read_events, values, NULL));
+	int count = (int) ls_store_see(&read_events, values, NULL, snapshot);
 
 	*events = palloc(sizeof(LsStoredEvent) * Max(count, 1));
 	for (int i = 0; i < count; i++)

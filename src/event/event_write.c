@@ -38,9 +38,9 @@ add_stored(LsText learner, LsProgress *progress, LsEventLog *log, const LsStored
 	note_in_log(log, stored->version);
 }
 
-/* The state of a learner from the log alone. live: with our own writes, under the learner's lock. */
+/* The state of a learner from the log alone. */
 LsProgress *
-ls_event_reduce(LsText learner, LsEventLog *log, bool live)
+ls_event_reduce(LsText learner, LsEventLog *log, LsSnapshot snapshot)
 {
 	LsProgress *progress = ls_progress_new(CurrentMemoryContext);
 	MemoryContext page = AllocSetContextCreate(CurrentMemoryContext, "learnsync events", ALLOCSET_DEFAULT_SIZES);
@@ -53,7 +53,7 @@ ls_event_reduce(LsText learner, LsEventLog *log, bool live)
 	{
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(page);
-		count = ls_store_read_events(learner, log->version, EVENTS_AT_A_TIME, live, &events);
+		count = ls_store_read_events(learner, log->version, EVENTS_AT_A_TIME, snapshot, &events);
 		for (int i = 0; i < count; i++)
 			add_stored(learner, progress, log, &events[i]);
 	} while (count == EVENTS_AT_A_TIME);
@@ -119,7 +119,7 @@ write_accepted(void *argument)
 	ls_store_add_events(put);
 	if (has_new_reset(put))
 	{
-		progress = ls_event_reduce(learner, &log, true);
+		progress = ls_event_reduce(learner, &log, LS_SEES_OWN);
 		ls_store_clear_progress(learner);
 	}
 	else

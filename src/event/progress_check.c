@@ -21,7 +21,7 @@ is_same_log(const LsEventLog *a, const LsEventLog *b)
 
 /* Whether what is stored of a learner is not what its log says. */
 static bool
-differs(LsText learner, bool live)
+differs(LsText learner, LsSnapshot snapshot)
 {
 	LsProgress *stored = ls_progress_new(CurrentMemoryContext);
 	LsEventLog stored_log;
@@ -29,10 +29,10 @@ differs(LsText learner, bool live)
 	bytea *one;
 	bytea *other;
 
-	ls_store_read_head(learner, stored, &stored_log, live);
-	ls_store_read_contents(learner, stored, live);
+	ls_store_read_head(learner, stored, &stored_log, snapshot);
+	ls_store_read_contents(learner, stored, snapshot);
 	one = ls_progress_pack(stored, false);
-	other = ls_progress_pack(ls_progress_plain(ls_event_reduce(learner, &log, live)), false);
+	other = ls_progress_pack(ls_progress_plain(ls_event_reduce(learner, &log, snapshot)), false);
 	return !is_same_log(&log, &stored_log) || VARSIZE(one) != VARSIZE(other) || memcmp(one, other, VARSIZE(one)) != 0;
 }
 
@@ -40,7 +40,7 @@ differs(LsText learner, bool live)
 typedef struct Look
 {
 	LsText learner;
-	bool live;
+	LsSnapshot snapshot;
 	bool differs;
 } Look;
 
@@ -49,14 +49,14 @@ compare(void *argument)
 {
 	Look *look = argument;
 
-	look->differs = differs(look->learner, look->live);
+	look->differs = differs(look->learner, look->snapshot);
 }
 
 /* Whether what is stored of a learner is not what its log says; damage says which row cannot be read, or is NULL. */
 static bool
-is_off(LsText learner, bool live, const char **damage)
+is_off(LsText learner, LsSnapshot snapshot, const char **damage)
 {
-	Look look = {learner, live, true};
+	Look look = {learner, snapshot, true};
 	ErrorData *error = ls_try_read(compare, &look);
 
 	*damage = error == NULL ? NULL : error->detail;
@@ -81,7 +81,7 @@ find_different(LsText *after, const char **damage, int limit, int64 *looked_at)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
-		found = is_off(learners[i], false, damage);
+		found = is_off(learners[i], LS_SEES_CALLERS, damage);
 		MemoryContextSwitchTo(caller);
 		if (*damage != NULL)
 			*damage = pstrdup(*damage);
@@ -100,7 +100,6 @@ Datum
 learnsync_progress_verify(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext caller = CurrentMemoryContext;
 	LsText after = ls_text("");
 	const char *damage;
 	int64 before = -1;
@@ -109,7 +108,6 @@ learnsync_progress_verify(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	ls_store_open(&call);
-	MemoryContextSwitchTo(caller);
 	for (; looked_at != before;)
 	{
 		before = looked_at;
@@ -122,7 +120,6 @@ learnsync_progress_verify(PG_FUNCTION_ARGS)
 		}
 	}
 	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
 	return (Datum) 0;
 }
 
@@ -139,7 +136,7 @@ reduce(void *argument)
 {
 	Reduction *reduction = argument;
 
-	reduction->progress = ls_event_reduce(reduction->learner, &reduction->log, true);
+	reduction->progress = ls_event_reduce(reduction->learner, &reduction->log, LS_SEES_OWN);
 }
 
 /*
@@ -155,7 +152,7 @@ rebuild(LsText learner)
 	const char *damage;
 
 	ls_store_lock_learner(&push);
-	if (!is_off(learner, true, &damage))
+	if (!is_off(learner, LS_SEES_OWN, &damage))
 		return;
 	error = ls_try_read(reduce, &reduction);
 	if (error != NULL)
@@ -176,7 +173,6 @@ rebuild(LsText learner)
 Datum
 learnsync_progress_rebuild_next(PG_FUNCTION_ARGS)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	LsText after = ls_text_datum(PG_GETARG_DATUM(0));
 	const char *damage;
 	int64 done = PG_GETARG_INT64(1);
@@ -188,13 +184,11 @@ learnsync_progress_rebuild_next(PG_FUNCTION_ARGS)
 
 	get_call_result_type(fcinfo, NULL, &desc);
 	ls_store_open(&call);
-	MemoryContextSwitchTo(caller);
 	if (total < 0)
 		total = ls_store_count_learners();
 	if (find_different(&after, &damage, LEARNERS_AT_A_TIME, &done))
 		rebuild(after);
 	ls_store_close(&call);
-	MemoryContextSwitchTo(caller);
 	values[0] = ls_text_to_datum(after);
 	values[1] = Int64GetDatum(done);
 	values[2] = Int64GetDatum(total);

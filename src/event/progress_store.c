@@ -127,14 +127,14 @@ take_container(const Row *row, int column)
 
 /* Reads the learner's row into a state without contents; as in a log without events where there is none. */
 void
-ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, bool live)
+ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, LsSnapshot snapshot)
 {
 	Datum values[] = {ls_text_to_datum(learner)};
 	Row row;
 	LsPoint point;
 
 	*log = (LsEventLog){.version = LS_FIRST_VERSION};
-	if ((live ? ls_store_run(&read_head, values, NULL) : ls_store_read(&read_head, values, NULL)) == 0)
+	if (ls_store_see(&read_head, values, NULL, snapshot) == 0)
 		return;
 	take_row(learner, "progress", 0, &row);
 	log->events = DatumGetInt64(row.values[0]);
@@ -188,10 +188,10 @@ take_interaction(LsText learner, uint64 number)
 
 /* Adds all stored contents to a state. */
 void
-ls_store_read_contents(LsText learner, LsProgress *progress, bool live)
+ls_store_read_contents(LsText learner, LsProgress *progress, LsSnapshot snapshot)
 {
 	Datum values[] = {ls_text_to_datum(learner)};
-	uint64 count = live ? ls_store_run(&read_contents, values, NULL) : ls_store_read(&read_contents, values, NULL);
+	uint64 count = ls_store_see(&read_contents, values, NULL, snapshot);
 
 	for (uint64 i = 0; i < count; i++)
 	{
@@ -199,7 +199,7 @@ ls_store_read_contents(LsText learner, LsProgress *progress, bool live)
 
 		ls_progress_load_content(progress, &content);
 	}
-	count = live ? ls_store_run(&read_interactions, values, NULL) : ls_store_read(&read_interactions, values, NULL);
+	count = ls_store_see(&read_interactions, values, NULL, snapshot);
 	for (uint64 i = 0; i < count; i++)
 	{
 		LsInteractionRow interaction = take_interaction(learner, i);
@@ -243,12 +243,6 @@ list_touched(const LsPut *put, Touched *touched)
 	return count;
 }
 
-static Datum
-text_array(Datum *texts, int count)
-{
-	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 static void
 read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int count)
 {
@@ -263,7 +257,7 @@ read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int cou
 	}
 	if (nids == 0)
 		return;
-	values[1] = text_array(ids, nids);
+	values[1] = ls_text_array(ids, nids);
 	put->ncontents = (int) ls_store_run(&read_some_contents, values, NULL);
 	put->contents = palloc(sizeof(LsContentRow) * Max(put->ncontents, 1));
 	for (int i = 0; i < put->ncontents; i++)
@@ -287,8 +281,8 @@ read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int
 	}
 	if (nids == 0)
 		return;
-	values[1] = text_array(contents, nids);
-	values[2] = text_array(ids, nids);
+	values[1] = ls_text_array(contents, nids);
+	values[2] = ls_text_array(ids, nids);
 	put->ninteractions = (int) ls_store_run(&read_some_interactions, values, NULL);
 	put->interactions = palloc(sizeof(LsInteractionRow) * Max(put->ninteractions, 1));
 	for (int i = 0; i < put->ninteractions; i++)

@@ -76,17 +76,18 @@ field_includes(const LsRuleField *field, const LsRuleField *other)
 
 /* What about a field that both rules mention stands against the change; NULL where nothing does. */
 static const char *
-compare_field(const LsRuleField *old, const LsRuleField *new, const JsonbValue *old_rule, const JsonbValue *new_rule)
+compare_field(const LsRuleField *old, const LsRuleField *changed, const JsonbValue *old_rule,
+			  const JsonbValue *new_rule)
 {
 	static const char *const meaning[] = {"derive", "steps", "id", "when"};
 	JsonbValue old_json;
 	JsonbValue new_json;
 
-	if (new == NULL)
+	if (changed == NULL)
 		return "must stay";
-	if (old->strategy != new->strategy)
+	if (old->strategy != changed->strategy)
 		return "must keep its strategy";
-	if (!field_includes(new, old))
+	if (!field_includes(changed, old))
 		return "must not be validated more strictly";
 	if (!find_description(old_rule, old->name, &old_json) || !find_description(new_rule, old->name, &new_json))
 		return NULL; /* a key field, which needs no description */
@@ -104,7 +105,7 @@ ls_rule_change_refused(Jsonb *old_json, Jsonb *new_json)
 {
 	static const char *const meaning[] = {"key", "policy", "stale", "clock", "function", "generateKey", "format"};
 	const LsRule *old = ls_rule_compile(old_json);
-	const LsRule *new = ls_rule_compile(new_json);
+	const LsRule *changed = ls_rule_compile(new_json);
 	JsonbValue old_rule;
 	JsonbValue new_rule;
 
@@ -115,26 +116,26 @@ ls_rule_change_refused(Jsonb *old_json, Jsonb *new_json)
 		if (!same_option(&old_rule, &new_rule, meaning[i]))
 			return psprintf("%s: must not change", meaning[i]);
 	}
-	if (old->other != new->other && old->other != LS_OTHER_REFUSE)
+	if (old->other != changed->other && old->other != LS_OTHER_REFUSE)
 		return "other: must not change";
-	if (old->allow_delete && !new->allow_delete)
+	if (old->allow_delete && !changed->allow_delete)
 		return "delete: must not become false";
-	if (!old->require_content && new->require_content)
+	if (!old->require_content && changed->require_content)
 		return "requireContent: must not become true";
 	for (int i = 0; i < old->nfields; i++)
 	{
 		const LsRuleField *field = &old->fields[i];
-		const char *problem = compare_field(field, ls_rule_field(new, field->name), &old_rule, &new_rule);
+		const char *problem = compare_field(field, ls_rule_field(changed, field->name), &old_rule, &new_rule);
 
 		CHECK_FOR_INTERRUPTS();
 		if (problem != NULL)
 			return psprintf("fields.%s: %s", ls_text_string(field->name), problem);
 	}
-	for (int i = 0; i < new->nfields; i++)
+	for (int i = 0; i < changed->nfields; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (new->fields[i].required && ls_rule_field(old, new->fields[i].name) == NULL)
-			return psprintf("fields.%s: must not be required", ls_text_string(new->fields[i].name));
+		if (changed->fields[i].required && ls_rule_field(old, changed->fields[i].name) == NULL)
+			return psprintf("fields.%s: must not be required", ls_text_string(changed->fields[i].name));
 	}
 	return NULL;
 }

@@ -242,17 +242,17 @@ gather_fields(LsState *joined, LsState *state, LsState *other, bool *changed)
 		LsField *field = &joined->fields[k];
 		LsField *old =
 			i < state->nfields && ls_text_equal(state->fields[i].name, field->name) ? &state->fields[i++] : NULL;
-		LsField *new =
-			j < other->nfields &&ls_text_equal(other->fields[j].name, field->name) ? &other->fields[j++] : NULL;
+		LsField *theirs =
+			j < other->nfields && ls_text_equal(other->fields[j].name, field->name) ? &other->fields[j++] : NULL;
 
-		if (old == NULL || new == NULL)
+		if (old == NULL || theirs == NULL)
 			continue;
 		if (is_gathered(field))
-			*changed |= ls_field_join(field, new);
+			*changed |= ls_field_join(field, theirs);
 		else if (old->members != NULL && old->members != field->members && old->own && !state->shared)
 			pfree(old->members);
-		if (new->members != NULL &&new->members != field->members &&new->own)
-			pfree(new->members);
+		if (theirs->members != NULL && theirs->members != field->members && theirs->own)
+			pfree(theirs->members);
 	}
 	if (!state->shared && state->fields != NULL)
 		pfree(state->fields);
@@ -300,13 +300,13 @@ fits(LsState *joined, const LsState *state, const LsState *other, LsFailure *fai
 	for (int i = 0; i < joined->nfields; i++)
 	{
 		LsField *field = &whole.fields[i];
-		const LsField *new = NULL;
+		const LsField *theirs = NULL;
 
 		*field = joined->fields[i];
 		if (field->rule->shape == LS_SHAPE_MAP)
-			new = ls_state_field(other, field->name);
-		if (new != NULL &&new->members != NULL &&new->members != field->members)
-			join_aside(field, new);
+			theirs = ls_state_field(other, field->name);
+		if (theirs != NULL && theirs->members != NULL && theirs->members != field->members)
+			join_aside(field, theirs);
 	}
 	MemoryContextSwitchTo(caller);
 	fit = ls_state_fits(state, &whole, failure);

@@ -96,7 +96,7 @@ complete_lists(const LsPull *pull, const LsPulled *changes, Shown *shown, int co
 	if (nlisted == 0)
 		return count;
 	room.at_least = pull->page.nchanges == 0 && places[0] == 0 ? 1 : 0;
-	complete = ls_store_complete_lists(pull->learner, listed, nlisted, room, false);
+	complete = ls_store_complete_lists(pull->learner, listed, nlisted, room, LS_SEES_CALLERS);
 	return complete == nlisted ? count : places[complete];
 }
 

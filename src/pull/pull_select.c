@@ -46,8 +46,7 @@ read_types(LsSelection *selection, const JsonbValue *list)
 		values[selection->ntypes] = ls_text_to_datum(selection->types[i]);
 		selection->types[selection->ntypes++] = selection->types[i];
 	}
-	selection->type_array =
-		PointerGetDatum(construct_array(values, selection->ntypes, TEXTOID, -1, false, TYPALIGN_INT));
+	selection->type_array = ls_text_array(values, selection->ntypes);
 }
 
 static void

@@ -126,7 +126,7 @@ ls_store_open_pull(const LsPull *pull, int64 after, bool use_log, int64 limit)
 	if (use_log || limit == PG_INT64_MAX)
 		nulls[3] = 'n';
 	source->learner = pull->learner;
-	source->portal = ls_store_cursor(source_of(pull, after, use_log), values, nulls, false);
+	source->portal = ls_store_cursor(source_of(pull, after, use_log), values, nulls, LS_SEES_CALLERS);
 	return source;
 }
 

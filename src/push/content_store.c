@@ -40,7 +40,7 @@ ls_store_check_content(LsPush *push)
 	}
 	if (count == 0)
 		return;
-	values[0] = PointerGetDatum(construct_array(ids, count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[0] = ls_text_array(ids, count);
 	unknown = ls_store_run(&find_unknown, values, NULL);
 	for (uint64 i = 0; i < unknown; i++)
 	{

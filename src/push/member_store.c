@@ -189,7 +189,7 @@ find_portion(LsText learner, const Wanted *wanted, int count, MemoryContext cont
 		columns[3][i] = ls_text_to_datum(wanted[i].id);
 	}
 	for (int i = 0; i < lengthof(columns); i++)
-		values[i + 1] = ls_store_texts(columns[i], count);
+		values[i + 1] = ls_text_array(columns[i], count);
 	found = ls_store_run(&find_members, values, NULL);
 	MemoryContextSwitchTo(caller);
 	for (uint64 i = 0; i < found; i++)
@@ -250,7 +250,7 @@ ls_store_find_members(LsPush *push)
 }
 
 static Portal
-open_members(LsText learner, const LsListed *listed, int count, bool fresh)
+open_members(LsText learner, const LsListed *listed, int count, LsSnapshot snapshot)
 {
 	Datum *types = palloc(sizeof(Datum) * count);
 	Datum *ids = palloc(sizeof(Datum) * count);
@@ -264,11 +264,11 @@ open_members(LsText learner, const LsListed *listed, int count, bool fresh)
 		ids[i] = ls_text_to_datum(listed[i].id);
 		after[i] = Int64GetDatum(listed[i].after);
 	}
-	values[1] = ls_store_texts(types, count);
-	values[2] = ls_store_texts(ids, count);
+	values[1] = ls_text_array(types, count);
+	values[2] = ls_text_array(ids, count);
 	values[3] =
 		PointerGetDatum(construct_array(after, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	return ls_store_cursor(&read_members, values, NULL, fresh);
+	return ls_store_cursor(&read_members, values, NULL, snapshot);
 }
 
 static bool
@@ -357,14 +357,14 @@ add_rows(Listing *listing, uint64 count)
 }
 
 /*
- * Completes the lists of states with the stored members of versions after the wanted ones, as the calling statement
- * sees them or, fresh, as they are now. Answers how many states are complete: as many as there is room for.
+ * Completes the lists of states with the stored members of versions after the wanted ones, as the
+ * snapshot shows them. Answers how many states are complete: as many as there is room for.
  */
 int
-ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, bool fresh)
+ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, LsSnapshot snapshot)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Portal portal = open_members(learner, listed, count, fresh);
+	Portal portal = open_members(learner, listed, count, snapshot);
 	Listing listing = {.listed = listed, .place = -1, .room = room};
 
 	do

@@ -106,7 +106,7 @@ add_row(Rows *rows, const LsResource *resource, const LsField *field, const LsMe
  * a sum is no device's is not stored.
  */
 static void
-write_changed(Rows *new, Rows *known, const LsResource *resource, const LsField *field)
+write_changed(Rows *added, Rows *known, const LsResource *resource, const LsField *field)
 {
 	const LsField *stored = ls_resource_was_emptied(resource) ? NULL : ls_state_field(&resource->stored, field->name);
 
@@ -120,7 +120,7 @@ write_changed(Rows *new, Rows *known, const LsResource *resource, const LsField 
 		if (field->rule->shape == LS_SHAPE_TOTALS && member->id.length == 0)
 			continue;
 		if (!in_place)
-			add_row(new, resource, field, member, NULL);
+			add_row(added, resource, field, member, NULL);
 		else if (!ItemPointerIsValid(&member->place))
 			add_row(known, resource, field, member, old);
 	}
@@ -193,7 +193,7 @@ delete_emptied(LsPush *push)
 	if (emptied.count == 0)
 		return;
 	for (int i = 0; i < lengthof(emptied.columns); i++)
-		values[i + 1] = ls_store_texts(emptied.columns[i], emptied.count);
+		values[i + 1] = ls_text_array(emptied.columns[i], emptied.count);
 	ls_store_run(&delete_members, values, NULL);
 }
 
@@ -202,7 +202,7 @@ void
 ls_store_write_members(LsPush *push)
 {
 	Datum learner = ls_text_to_datum(push->learner.id);
-	Rows *new = NULL;
+	Rows *added = NULL;
 	Rows *known = NULL;
 
 	delete_emptied(push);
@@ -213,16 +213,16 @@ ls_store_write_members(LsPush *push)
 		CHECK_FOR_INTERRUPTS();
 		if (!resource->type->rule->has_rows)
 			continue;
-		new = new != NULL ? new : start_rows(&add_members, learner);
+		added = added != NULL ? added : start_rows(&add_members, learner);
 		known = known != NULL ? known : start_rows(&update_members, learner);
 		for (int j = 0; j < resource->state.nfields; j++)
 		{
 			if (ls_shape_has_rows(resource->state.fields[j].rule->shape))
-				write_changed(new, known, resource, &resource->state.fields[j]);
+				write_changed(added, known, resource, &resource->state.fields[j]);
 		}
 	}
-	if (new == NULL)
+	if (added == NULL)
 		return;
-	write_rows(new);
+	write_rows(added);
 	write_rows(known);
 }

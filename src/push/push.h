@@ -66,7 +66,7 @@ typedef struct LsListRoom
 
 #define LS_ALL_LISTS ((LsListRoom){.members = PG_INT64_MAX, .bytes = PG_INT64_MAX})
 
-extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, bool fresh);
+extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, LsSnapshot snapshot);
 
 /* xapi_store.c */
 extern void ls_store_write_statements(LsPush *push);

@@ -61,7 +61,7 @@ read_whole(const LsPush *push, LsState *states)
 	}
 	if (nlisted == 0)
 		return count;
-	whole = ls_store_complete_lists(push->learner.id, listed, nlisted, room, true);
+	whole = ls_store_complete_lists(push->learner.id, listed, nlisted, room, LS_SEES_OWN);
 	return whole == nlisted ? count : places[whole];
 }
 

@@ -126,7 +126,7 @@ write_many(Datum *values, LsStatement *statement, LsResource **resources, int co
 
 /* Writes the changed resources that are new, or those that are not. */
 static void
-write_resources(LsPush *push, bool new, LsStatement *one, LsStatement *many)
+write_resources(LsPush *push, bool is_new, LsStatement *one, LsStatement *many)
 {
 	LsResource **resources = palloc(sizeof(LsResource *) * Max(push->nchanged, 1));
 	Datum values[NRESOURCE + 2] = {ls_text_to_datum(push->learner.id), TimestampTzGetDatum(push->now)};
@@ -134,7 +134,7 @@ write_resources(LsPush *push, bool new, LsStatement *one, LsStatement *many)
 
 	for (int i = 0; i < push->nchanged; i++)
 	{
-		if ((push->changed[i]->version == 0) == new)
+		if ((push->changed[i]->version == 0) == is_new)
 			resources[count++] = push->changed[i];
 	}
 	if (count == 0)

@@ -106,7 +106,7 @@ void
 ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *result)
 {
 	Datum values[] = {ls_text_to_datum(learner), TimestampTzGetDatum(since)};
-	Portal portal = ls_store_cursor(&export_statements, values, NULL, false);
+	Portal portal = ls_store_cursor(&export_statements, values, NULL, LS_SEES_CALLERS);
 	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "learnsync export", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller;
 	bool nulls[1] = {false};
@@ -126,4 +126,5 @@ ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *res
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
+	MemoryContextDelete(batch);
 }

@@ -24,12 +24,10 @@ static Datum
 read_for(LsText learner, const Wanted *wanted, Reader reader)
 {
 	LsStoreCall call;
-	MemoryContext caller = CurrentMemoryContext;
 	JsonbValue answer;
 	Jsonb *json;
 
 	ls_store_open(&call);
-	MemoryContextSwitchTo(caller);
 	answer = reader(learner, wanted);
 	json = ls_json_encode(&answer);
 	ls_store_close(&call);

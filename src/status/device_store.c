@@ -133,7 +133,7 @@ load_states(LsText learner, uint64 count, LsState *states)
 		listed[nlisted++] = (LsListed){type->name, ls_store_text(loaded, 4), 0, &states[loaded]};
 	}
 	if (nlisted > 0)
-		whole = ls_store_complete_lists(learner, listed, nlisted, room, false);
+		whole = ls_store_complete_lists(learner, listed, nlisted, room, LS_SEES_CALLERS);
 	SPI_tuptable = conflicts;
 	return whole < nlisted ? places[whole] : loaded;
 }

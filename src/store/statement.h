@@ -22,6 +22,7 @@ typedef struct LsStatement
 {
 	const char *sql;
 	const char *arguments[LS_MAX_ARGUMENTS]; /* type names, ends with NULL */
+	bool writes; /* to be said of one that is to see the latest */
 	SPIPlanPtr plan;
 	bool planned; /* it has run, so the kept plan exists */
 	struct LsStatement *next; /* among the prepared ones */
@@ -35,11 +36,8 @@ typedef struct LsRowType
 	struct LsRowType *next; /* among those looked up */
 } LsRowType;
 
-extern uint64 ls_store_run(LsStatement *statement, const Datum *values, const char *nulls);
-extern uint64 ls_store_read(LsStatement *statement, const Datum *values, const char *nulls);
-extern uint64 ls_store_read_latest(LsStatement *statement, const Datum *values);
-extern uint64 ls_store_run_latest(LsStatement *statement, const Datum *values);
-extern Portal ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, bool fresh);
+extern uint64 ls_store_see(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot);
+extern Portal ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot);
 extern Datum ls_store_value(uint64 row, int column, bool *isnull);
 extern int64 ls_store_int(uint64 row, int column);
 extern TimestampTz ls_store_time(uint64 row, int column);
@@ -49,7 +47,24 @@ extern void ls_store_put_text(Datum *values, bool *nulls, int column, LsText tex
 extern void ls_store_mark_nulls(char *nulls, const bool *isnull, int count);
 extern void ls_store_put_json(Datum *values, bool *nulls, int column, const JsonbValue *json);
 extern Datum ls_store_row(LsRowType *type, Datum *values, bool *nulls);
-extern Datum ls_store_texts(Datum *texts, int count);
 extern Datum ls_store_array(LsRowType *type, Datum *rows, int nrows);
+
+static inline uint64
+ls_store_run(LsStatement *statement, const Datum *values, const char *nulls)
+{
+	return ls_store_see(statement, values, nulls, LS_SEES_OWN);
+}
+
+static inline uint64
+ls_store_read(LsStatement *statement, const Datum *values, const char *nulls)
+{
+	return ls_store_see(statement, values, nulls, LS_SEES_CALLERS);
+}
+
+static inline uint64
+ls_store_latest(LsStatement *statement, const Datum *values)
+{
+	return ls_store_see(statement, values, NULL, LS_SEES_LATEST);
+}
 
 #endif

@@ -159,7 +159,7 @@ read_tables(void)
 	uint64 known = changes;
 	bool isnull;
 
-	if (ls_store_read_latest(&read_instance, NULL) != 1)
+	if (ls_store_latest(&read_instance, NULL) != 1)
 		refuse_without_setup();
 	if (ls_store_int(0, 1) != LS_SCHEMA_VERSION)
 		refuse_other_release(ls_store_text(0, 5));
@@ -218,6 +218,8 @@ fire_at_once(void)
 void
 ls_store_open(LsStoreCall *call)
 {
+	MemoryContext caller = CurrentMemoryContext;
+
 	if (ls_try_is_apart())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("a merge function must not call learnsync"),
@@ -238,6 +240,7 @@ ls_store_open(LsStoreCall *call)
 		read_tables();
 	}
 	fire_at_once();
+	MemoryContextSwitchTo(caller);
 }
 
 /* Gives back the rows that were read, which live as long as the store is open, in the midst of a call. */
@@ -254,8 +257,11 @@ ls_store_forget_rows(void)
 void
 ls_store_close(LsStoreCall *call)
 {
+	MemoryContext caller = CurrentMemoryContext;
+
 	current_call = call->outer;
 	SPI_finish();
+	MemoryContextSwitchTo(caller);
 	AtEOXact_GUC(true, call->settings);
 	SetUserIdAndSecContext(call->caller, call->context);
 }
@@ -357,12 +363,25 @@ end_planning(LsStatement *statement, int level)
 	statement->planned = true;
 }
 
-static uint64
-run(LsStatement *statement, const Datum *values, const char *nulls, bool read_only)
+/* All that is committed by now; among parallel workers there is no other snapshot than the caller's. */
+static int
+execute_latest(const LsStatement *statement, Datum *values, const char *nulls)
+{
+	Snapshot snapshot = IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
+
+	return SPI_execute_snapshot(statement->plan, values, nulls, snapshot, InvalidSnapshot, !statement->writes,
+								statement->writes, 0);
+}
+
+/* Runs a statement; answers how many rows it found or wrote. */
+uint64
+ls_store_see(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	int level = begin_planning(statement);
-	int result = SPI_execute_plan(statement->plan, (Datum *) values, nulls, read_only, 0);
+	int result = snapshot == LS_SEES_LATEST
+					 ? execute_latest(statement, (Datum *) values, nulls)
+					 : SPI_execute_plan(statement->plan, (Datum *) values, nulls, snapshot == LS_SEES_CALLERS, 0);
 
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
@@ -371,64 +390,15 @@ run(LsStatement *statement, const Datum *values, const char *nulls, bool read_on
 	return SPI_processed;
 }
 
-/* Runs a statement with a snapshot of its own: it sees what was committed before it began, and our own writes. */
-uint64
-ls_store_run(LsStatement *statement, const Datum *values, const char *nulls)
-{
-	return run(statement, values, nulls, false);
-}
-
-/* Runs a query with the snapshot of the calling statement, so that all queries of one reader see one state. */
-uint64
-ls_store_read(LsStatement *statement, const Datum *values, const char *nulls)
-{
-	return run(statement, values, nulls, true);
-}
-
-static uint64
-run_latest(LsStatement *statement, const Datum *values, bool read_only)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	int level = begin_planning(statement);
-	Snapshot snapshot = IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot(); /* all that there is then */
-	int result = SPI_execute_snapshot(statement->plan, (Datum *) values, NULL, snapshot, InvalidSnapshot, read_only,
-									  !read_only, 0);
-
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
-	end_planning(statement, level);
-	MemoryContextSwitchTo(caller);
-	return SPI_processed;
-}
-
-/*
- * Runs a query that sees all that is committed by now, even where the transaction's own snapshot is older: for what
- * must hold whatever the isolation level.
- */
-uint64
-ls_store_read_latest(LsStatement *statement, const Datum *values)
-{
-	return run_latest(statement, values, true);
-}
-
-/* The same for a statement that writes. */
-uint64
-ls_store_run_latest(LsStatement *statement, const Datum *values)
-{
-	return run_latest(statement, values, false);
-}
-
-/*
- * A cursor over a query of which only the beginning may be wanted, or not all at once: with the calling statement's
- * snapshot or, fresh, with one of its own.
- */
+/* A cursor over a query of which only the beginning may be wanted, or not all at once. */
 Portal
-ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, bool fresh)
+ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	int level = begin_planning(statement);
-	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, nulls, !fresh);
+	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, nulls, snapshot == LS_SEES_CALLERS);
 
+	Assert(snapshot != LS_SEES_LATEST);
 	end_planning(statement, level);
 	MemoryContextSwitchTo(caller);
 	return portal;
@@ -497,13 +467,6 @@ Datum
 ls_store_array(LsRowType *type, Datum *rows, int nrows)
 {
 	return PointerGetDatum(construct_array(rows, nrows, row_desc(type)->tdtypeid, -1, false, TYPALIGN_DOUBLE));
-}
-
-/* An array of so many texts. */
-Datum
-ls_store_texts(Datum *texts, int count)
-{
-	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* A nullable value of a row under construction. */

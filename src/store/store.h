@@ -7,6 +7,14 @@
 
 #include "base/base.h"
 
+/* What a statement sees, beside what its transaction wrote before it. */
+typedef enum LsSnapshot
+{
+	LS_SEES_CALLERS, /* what the calling statement sees, so that all queries of one reader see one state; it only reads */
+	LS_SEES_OWN, /* what was committed before it began, as far as the isolation level shows that */
+	LS_SEES_LATEST /* all that is committed by now: for what must hold whatever the isolation level */
+} LsSnapshot;
+
 /* What to go back to when the store is closed. */
 typedef struct LsStoreCall
 {

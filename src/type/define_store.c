@@ -13,10 +13,11 @@
 static LsStatement save_type = {
 	"INSERT INTO learnsync_data.resource_type AS t (name, rule, defined_by) VALUES ($1, $2, $3)"
 	" ON CONFLICT (name) DO UPDATE SET rule = EXCLUDED.rule, defined_by = EXCLUDED.defined_by",
-	{"pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.text", NULL}};
+	{"pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.text", NULL},
+	.writes = true};
 
-static LsStatement remove_type = {"DELETE FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
-								  {"pg_catalog.text", NULL}};
+static LsStatement remove_type = {
+	"DELETE FROM learnsync_data.resource_type t WHERE t.name" EQ "$1", {"pg_catalog.text", NULL}, .writes = true};
 
 static LsStatement find_use = {"SELECT FROM learnsync_data.resource r WHERE r.resource_type" EQ "$1 LIMIT 1",
 							   {"pg_catalog.text", NULL}};
@@ -40,7 +41,7 @@ check_name(LsText name)
 static void
 refuse_used(LsText name, const Datum *values, const char *problem)
 {
-	if (ls_store_read_latest(&find_use, values) == 0)
+	if (ls_store_latest(&find_use, values) == 0)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("resource type \"%s\" has data", ls_text_string(name)),
 					problem == NULL ? 0 : errdetail("%s.", problem),
@@ -65,7 +66,7 @@ static uint64
 write_change(LsStatement *statement, const Datum *values)
 {
 	CacheInvalidateRelcacheByRelid(ls_store_type_table());
-	return ls_store_run_latest(statement, values);
+	return ls_store_latest(statement, values);
 }
 
 /* Whether a definition is there already: who answers for it matters where it lends rights. */

@@ -49,7 +49,7 @@ ls_store_read_type(LsText name)
 	LsTypeRow row = {NULL};
 	bool isnull;
 
-	if (ls_store_read_latest(&read_type, values) > 0)
+	if (ls_store_latest(&read_type, values) > 0)
 	{
 		row.rule = DatumGetJsonbPCopy(ls_store_value(0, 1, &isnull));
 		row.definer = ls_text(ls_text_string(ls_store_text(0, 2)));

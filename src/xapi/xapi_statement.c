@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "xapi/xapi.h"
 
 #define CONTEXT 1
@@ -321,10 +319,11 @@ is_patch(LsText text)
 	for (int i = 0; i < text.length; i++)
 	{
 		char c = text.data[i];
+		bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 
 		if (i > 0 && i + 1 < text.length && c == '-')
 			in_digits = false;
-		else if (!(c >= '0' && c <= '9') && (in_digits || !isalnum((unsigned char) c) || IS_HIGHBIT_SET(c)))
+		else if (!(c >= '0' && c <= '9') && (in_digits || !is_letter))
 			return false;
 	}
 	return text.length > 0;
