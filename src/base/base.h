@@ -148,6 +148,7 @@ extern pg_uuid_t ls_digest_end(LsDigest *digest);
 extern int64 ls_digest_fingerprint(const pg_uuid_t *digest);
 extern pg_uuid_t ls_digest_derive(const pg_uuid_t *key, const char *purpose);
 extern LsText ls_digest_uuid_text(const pg_uuid_t *uuid);
+extern bool ls_digest_read_uuid(LsText text, pg_uuid_t *uuid);
 extern uint32 ls_digest_hash(LsText text);
 
 /* number.c */

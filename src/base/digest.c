@@ -328,3 +328,34 @@ learnsync_digest(PG_FUNCTION_ARGS)
 	*uuid = ls_digest_end(&digest);
 	PG_RETURN_UUID_P(uuid);
 }
+
+static int
+hex_digit(char c)
+{
+	int lower;
+
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	lower = pg_ascii_tolower((unsigned char) c);
+	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* A uuid of 32 hexadecimal digits, wherever its dashes are; false where the text is none. */
+bool
+ls_digest_read_uuid(LsText text, pg_uuid_t *uuid)
+{
+	int digits = 0;
+
+	for (int i = 0; i < text.length; i++)
+	{
+		int digit = hex_digit(text.data[i]);
+
+		if (text.data[i] == '-')
+			continue;
+		if (digit < 0 || digits == UUID_LEN * 2)
+			return false;
+		uuid->data[digits / 2] = (unsigned char) (digits % 2 == 0 ? digit << 4 : uuid->data[digits / 2] | digit);
+		digits++;
+	}
+	return digits == UUID_LEN * 2;
+}

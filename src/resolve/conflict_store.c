@@ -26,37 +26,6 @@ static LsStatement read_ids = {"SELECT r.resource_id FROM learnsync_data.resourc
 							   " OPERATOR(pg_catalog.<) $4",
 							   {"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
 
-static int
-hex_digit(char c)
-{
-	int lower;
-
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	lower = pg_ascii_tolower((unsigned char) c);
-	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* A uuid of 32 hexadecimal digits, wherever its dashes are; false where the text is none. */
-static bool
-read_uuid(LsText text, pg_uuid_t *uuid)
-{
-	int digits = 0;
-
-	for (int i = 0; i < text.length; i++)
-	{
-		int digit = hex_digit(text.data[i]);
-
-		if (text.data[i] == '-')
-			continue;
-		if (digit < 0 || digits == UUID_LEN * 2)
-			return false;
-		uuid->data[digits / 2] = (unsigned char) (digits % 2 == 0 ? digit << 4 : uuid->data[digits / 2] | digit);
-		digits++;
-	}
-	return digits == UUID_LEN * 2;
-}
-
 /* Reads an open conflict of the learner; false where there is none of that id. */
 bool
 ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict)
@@ -67,7 +36,7 @@ ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict)
 	bool isnull;
 	Datum data;
 
-	if (!read_uuid(id, &uuid) || ls_store_run(&read_conflict, values, NULL) == 0)
+	if (!ls_digest_read_uuid(id, &uuid) || ls_store_run(&read_conflict, values, NULL) == 0)
 		return false;
 	conflict->type = ls_store_text(0, 1);
 	conflict->resource_id = ls_store_text(0, 2);
@@ -90,7 +59,7 @@ ls_store_close_conflict(LsText learner, LsText id, const char *by, TimestampTz n
 	Datum values[] = {ls_text_to_datum(learner), UUIDPGetDatum(&uuid), TimestampTzGetDatum(now),
 					  CStringGetTextDatum(by)};
 
-	(void) read_uuid(id, &uuid);
+	(void) ls_digest_read_uuid(id, &uuid);
 	ls_store_run(&close_conflict, values, NULL);
 }
 

@@ -186,9 +186,10 @@ show_conflicts(LsText learner, uint64 count)
 static Datum
 conflict_id(Datum learner, LsText id)
 {
-	Datum values[] = {learner, DirectFunctionCall1(uuid_in, CStringGetDatum(ls_text_string(id)))};
+	pg_uuid_t *uuid = palloc(sizeof(pg_uuid_t));
+	Datum values[] = {learner, UUIDPGetDatum(uuid)};
 
-	if (ls_store_read(&find_conflict, values, NULL) == 0)
+	if (!ls_digest_read_uuid(id, uuid) || ls_store_read(&find_conflict, values, NULL) == 0)
 		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("conflict not found"),
 						errdetail("There is no conflict \"%s\".", ls_text_string(id))));
 	return values[1];

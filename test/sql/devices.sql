@@ -152,7 +152,7 @@ SELECT is(
 FROM (VALUES
     ('many', '00000000-0000-0000-0000-000000000000', '1', 'PT404'),
     ('cat', :'seen', '1', 'PT404'),
-    ('many', 'x', '1', '22P02'),
+    ('many', 'x', '1', 'PT404'),
     ('many', :'seen', '0', '22023'),
     ('many', :'seen', '-1', '22023'),
     ('many', :'seen', 'NULL', '00000')) v (learner, after, page, state);
