@@ -101,7 +101,7 @@ FROM (VALUES
     ('sync_status()'),
     ('sync_devices()')) AS v (call);
 
--- 42501: not allowed, and a deactivated device.
+-- 42501: not allowed. PT403: a deactivated device.
 SELECT statement || '  =>  ' || pg_temp.try(statement, 'regress_learnsync_learner')
 FROM (VALUES
     ('SELECT learnsync.sync_devices(''bob'')'),

@@ -21,12 +21,15 @@ int learnsync_max_document_bytes;
 int learnsync_max_metadata_bytes;
 int learnsync_max_answer_bytes;
 int learnsync_max_list;
+int learnsync_max_devices;
 int learnsync_rate_limit;
+int learnsync_device_rate_limit;
 int learnsync_max_wait;
 bool learnsync_enabled;
 int learnsync_receipt_days;
 int learnsync_tombstone_days;
 char *learnsync_jwt_claim;
+char *learnsync_device_claim;
 char *learnsync_learner_id;
 
 /* A limit: a superuser's to set, for a database, a role or a session. */
@@ -68,8 +71,14 @@ _PG_init(void)
 	define_limit("learnsync.max_list",
 				 "Elements of a list in a request other than its items: types, values of a scope.",
 				 &learnsync_max_list, 1000, 1, 1000000, 0);
+	define_limit("learnsync.max_devices",
+				 "Devices that are known of one learner; beyond, the longest unseen active one is forgotten.",
+				 &learnsync_max_devices, 100, 1, 100000, 0);
 	define_limit("learnsync.rate_limit", "Calls per minute that write, of one learner; 0 means no limit.",
 				 &learnsync_rate_limit, 0, 0, 60000, 0);
+	define_limit("learnsync.device_rate_limit",
+				 "Calls per minute that write, of one device of a learner; 0 means no limit.",
+				 &learnsync_device_rate_limit, 0, 0, 60000, 0);
 	define_limit("learnsync.max_wait",
 				 "How long a call through learnsync_api waits for other calls for its learner, before it is refused "
 				 "for now; 0 means no limit.",
@@ -84,6 +93,9 @@ _PG_init(void)
 				 &learnsync_tombstone_days, 180, 1, 36500, 0);
 	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
 							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("learnsync.device_claim",
+							   "The claim of request.jwt.claims that names the device; empty where none does.", NULL,
+							   &learnsync_device_claim, "", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.learner_id",
 							   "The learner of a trusted backend's session, where request.jwt.claims is empty.", NULL,
 							   &learnsync_learner_id, "", PGC_USERSET, 0, NULL, NULL, NULL);

@@ -36,6 +36,7 @@
 #define LS_PACKED_MEMBER "_learnsync" /* where a state in one object keeps what its document does not say */
 
 /* SQLSTATEs that PostgREST answers with the HTTP status that they name */
+#define LS_TURNED_AWAY MAKE_SQLSTATE('P', 'T', '4', '0', '3') /* the device */
 #define LS_NOT_FOUND MAKE_SQLSTATE('P', 'T', '4', '0', '4')
 #define LS_MOVED_ON MAKE_SQLSTATE('P', 'T', '4', '0', '9') /* the resource has changed since the conflict */
 #define LS_ERASED MAKE_SQLSTATE('P', 'T', '4', '1', '0')
@@ -51,12 +52,15 @@ extern int learnsync_max_document_bytes;
 extern int learnsync_max_metadata_bytes;
 extern int learnsync_max_answer_bytes;
 extern int learnsync_max_list;
+extern int learnsync_max_devices;
 extern int learnsync_rate_limit;
+extern int learnsync_device_rate_limit;
 extern int learnsync_max_wait;
 extern bool learnsync_enabled;
 extern int learnsync_receipt_days;
 extern int learnsync_tombstone_days;
 extern char *learnsync_jwt_claim;
+extern char *learnsync_device_claim;
 extern char *learnsync_learner_id;
 
 #endif

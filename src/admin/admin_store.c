@@ -55,6 +55,8 @@ static LsStatement cleanup = {"SELECT learnsync.cleanup_as_owner($1)", {"pg_cata
 static LsStatement unseen_devices = {"SELECT learnsync.unseen_devices_as_owner($1, $2)",
 									 {"pg_catalog.int4", "pg_catalog.int4", NULL}};
 static LsStatement drop_devices = {"SELECT learnsync.drop_devices_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement deactivate_device = {"SELECT learnsync.deactivate_device_as_owner($1, $2)",
+										{"pg_catalog.text", "pg_catalog.bool", NULL}};
 static LsStatement forget_learner = {"SELECT learnsync.forget_as_owner($1)", {"pg_catalog.text", NULL}};
 static LsStatement remember_learner = {"SELECT learnsync.remember_as_owner($1)", {"pg_catalog.text", NULL}};
 static LsStatement register_content = {"SELECT learnsync.register_content_as_owner($1)", {"pg_catalog.jsonb", NULL}};
@@ -68,6 +70,7 @@ PG_FUNCTION_INFO_V1(learnsync_maintain_step);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_cleanup);
 PG_FUNCTION_INFO_V1(learnsync_unseen_devices);
 PG_FUNCTION_INFO_V1(learnsync_drop_devices);
+PG_FUNCTION_INFO_V1(learnsync_deactivate_device);
 PG_FUNCTION_INFO_V1(learnsync_forget_learner);
 PG_FUNCTION_INFO_V1(learnsync_remember_learner);
 PG_FUNCTION_INFO_V1(learnsync_new_epoch);
@@ -92,6 +95,12 @@ Datum
 learnsync_drop_devices(PG_FUNCTION_ARGS)
 {
 	return answer_call(fcinfo, &drop_devices);
+}
+
+Datum
+learnsync_deactivate_device(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &deactivate_device);
 }
 
 Datum

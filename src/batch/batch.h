@@ -23,15 +23,6 @@ typedef struct LsLearner
 	LsText epoch; /* of the cursors: the learner's own, else the instance's */
 } LsLearner;
 
-/* The pushing device as the database knows it. */
-typedef struct LsDevice
-{
-	LsText id; /* empty where no device is involved */
-	bool exists;
-	bool active;
-	ItemPointerData place; /* where its row was when it was read */
-} LsDevice;
-
 /* A resource that a push touches. */
 typedef struct LsResource
 {
@@ -136,12 +127,12 @@ typedef struct LsPush
 } LsPush;
 
 /* begin.c */
-extern void ls_device_check(const LsDevice *device);
 extern void ls_batch_begin(LsPush *push);
 
 /* rate.c */
 extern bool ls_rate_applies(const LsPush *push);
 extern void ls_rate_take(LsPush *push);
+extern void ls_rate_take_device(LsPush *push);
 
 /* forget_store.c */
 extern void ls_store_refuse_forgotten(LsText learner);
@@ -176,5 +167,6 @@ extern void ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, in
 /* journal_store.c */
 extern void ls_store_write_journal(LsPush *push);
 extern void ls_store_touch_device(LsPush *push);
+extern TimestampTz ls_store_device_rate(const LsPush *push);
 
 #endif

@@ -6,15 +6,6 @@
 
 #include "batch/batch.h"
 
-/* Turns away a device that was deactivated. */
-void
-ls_device_check(const LsDevice *device)
-{
-	if (device->exists && !device->active)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("this device is deactivated"),
-						errhint("sync_activate_device lets it in again.")));
-}
-
 static void
 lock_learner(void *push)
 {

@@ -40,6 +40,21 @@ static LsStatement touch_device = {DEVICE_UPDATE DEVICE_KEY, {DEVICE_TYPES, NULL
 
 static LsStatement note_device = {DEVICE_UPDATE SYNCED DEVICE_KEY, {DEVICE_TYPES, SYNCED_TYPES, NULL}};
 
+static LsStatement read_rate = {"SELECT d.rate_at FROM learnsync_data.device d" DEVICE_KEY,
+								{"pg_catalog.text", "pg_catalog.text", NULL}};
+
+static LsStatement charge_device = {"UPDATE learnsync_data.device d SET rate_at = $3" DEVICE_KEY,
+									{"pg_catalog.text", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
+
+/* Those that were turned away count and stay: forgotten, they would be let in again. */
+static LsStatement forget_devices = {
+	"DELETE FROM learnsync_data.device d USING (SELECT x.device_id FROM learnsync_data.device x"
+	" WHERE x.learner_id" EQ "$1 AND x.is_active AND x.device_id" NE "$2"
+	" ORDER BY x.last_sync_at DESC, x.device_id OFFSET GREATEST($3 OPERATOR(pg_catalog.-) 1 OPERATOR(pg_catalog.-)"
+	" (SELECT pg_catalog.count(*) FROM learnsync_data.device y WHERE y.learner_id" EQ "$1 AND NOT y.is_active), 0)) o"
+	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "o.device_id",
+	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.int8", NULL}};
+
 /* The rest of what the journal takes, up to the receipts. */
 #define JOURNAL_TYPES                                                                                                \
 	DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.tid", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",           \
@@ -150,6 +165,37 @@ device_values(LsPush *push, Datum *values, char *nulls)
 	ls_store_mark_nulls(nulls, isnull, NDEVICE);
 }
 
+/* Until when the calls of a device use up its rate limit. */
+TimestampTz
+ls_store_device_rate(const LsPush *push)
+{
+	Datum values[] = {ls_text_to_datum(push->learner.id), ls_text_to_datum(push->device.id)};
+
+	return ls_store_run(&read_rate, values, NULL) > 0 ? ls_store_time(0, 1) : LS_NO_TIME;
+}
+
+/* What is left to do once the device's row is written: charge the call, and forget others of too many. */
+static void
+settle_device(const LsPush *push)
+{
+	Datum values[3];
+
+	if (!push->device.charged && push->device.exists)
+		return;
+	values[0] = ls_text_to_datum(push->learner.id);
+	values[1] = ls_text_to_datum(push->device.id);
+	if (push->device.charged)
+	{
+		values[2] = TimestampTzGetDatum(push->device.rate_at);
+		ls_store_run(&charge_device, values, NULL);
+	}
+	if (!push->device.exists)
+	{
+		values[2] = Int64GetDatum(learnsync_max_devices);
+		ls_store_run(&forget_devices, values, NULL);
+	}
+}
+
 /* Notes that the device was here, if it was one. */
 void
 ls_store_touch_device(LsPush *push)
@@ -161,6 +207,7 @@ ls_store_touch_device(LsPush *push)
 		return;
 	device_values(push, values, nulls);
 	ls_store_run(push->device.exists ? &touch_device : &add_device, values, nulls);
+	settle_device(push);
 }
 
 static Datum
@@ -246,8 +293,10 @@ ls_store_write_journal(LsPush *push)
 	else
 		values[NJOURNAL] = receipts(push);
 	noted = ls_store_run(is_one ? &write_one[slot] : &write_many[slot], values, nulls) > 0;
-	if (noted || push->device.id.length == 0)
+	if (push->device.id.length == 0)
 		return;
 	/* A new device, or one that was deactivated or removed since it was read. */
-	ls_store_run(push->device.exists ? &note_device : &add_device, values, nulls);
+	if (!noted)
+		ls_store_run(push->device.exists ? &note_device : &add_device, values, nulls);
+	settle_device(push);
 }

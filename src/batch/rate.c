@@ -1,8 +1,8 @@
 /*
  * rate.c
- *		How many calls a minute a learner may make that write: a token bucket that holds a minute's worth.
+ *		How many calls a minute a learner, or a device, may make that write: a token bucket that holds a minute's worth.
  *
- * The learner's row remembers one instant, until when the calls so far use up the limit. Each call moves it on by its
+ * The learner's row, or the device's, remembers one instant, until when the calls so far use up the limit. Each call moves it on by its
  * share of a minute; one that would move it more than a minute ahead of now is refused. It is written with the rest of
  * the call, so only what commits is charged.
  */
@@ -16,15 +16,32 @@ ls_rate_applies(const LsPush *push)
 	return learnsync_rate_limit > 0 && !push->dry_run && !push->unmetered;
 }
 
-/* Takes a token for this call, or refuses it. A clock that was set back must not lock the learner out for longer. */
+/* Takes a token for this call, or refuses it: until when the limit is used up then. A clock that was set back must not lock the learner out for longer. */
+static TimestampTz
+take(TimestampTz used, TimestampTz now, const char *setting, int limit)
+{
+	TimestampTz full = now + USECS_PER_MINUTE;
+
+	used = Min(Max(used, now), full) + USECS_PER_MINUTE / limit;
+	if (used > full)
+		ls_refuse_for_now("PT429", (int) ((used - full + USECS_PER_SEC - 1) / USECS_PER_SEC), "too many calls",
+						  psprintf("%s allows %d calls per minute.", setting, limit));
+	return used;
+}
+
 void
 ls_rate_take(LsPush *push)
 {
-	TimestampTz full = push->now + USECS_PER_MINUTE;
-	TimestampTz used = Min(Max(push->learner.rate_at, push->now), full) + USECS_PER_MINUTE / learnsync_rate_limit;
+	push->learner.rate_at = take(push->learner.rate_at, push->now, "learnsync.rate_limit", learnsync_rate_limit);
+}
 
-	if (used > full)
-		ls_refuse_for_now("PT429", (int) ((used - full + USECS_PER_SEC - 1) / USECS_PER_SEC), "too many calls",
-						  psprintf("learnsync.rate_limit allows %d calls per minute.", learnsync_rate_limit));
-	push->learner.rate_at = used;
+/* The same for the device, if it is one; it is written where the device is noted. */
+void
+ls_rate_take_device(LsPush *push)
+{
+	if (learnsync_device_rate_limit == 0 || push->dry_run || push->unmetered || push->device.id.length == 0)
+		return;
+	push->device.charged = true;
+	push->device.rate_at =
+		take(ls_store_device_rate(push), push->now, "learnsync.device_rate_limit", learnsync_device_rate_limit);
 }

@@ -52,6 +52,8 @@ ls_call(LsCall call)
 	call.outside = caller;
 	MemoryContextSwitchTo(context);
 	ls_store_open(&call.store);
+	if (!call.service->admits_all)
+		ls_device_admit(call.learner, call.device);
 	ls_envelope_open(&call);
 	answer = ls_envelope_tell(&call, call.service->work(&call));
 	ls_store_close(&call.store);
@@ -74,7 +76,8 @@ ls_call_for(FunctionCallInfo fcinfo, const LsService *service)
 Datum
 ls_call_api(FunctionCallInfo fcinfo, const LsService *service)
 {
-	return ls_call((LsCall){.learner = ls_learner_current(),
+	return ls_call((LsCall){.learner = ls_learner_signed_in(),
+							.device = ls_device_claimed(),
 							.request = ls_request_argument(fcinfo, 0),
 							.of_app = true,
 							.service = service});

@@ -5,13 +5,26 @@
 #ifndef LEARNSYNC_CALL_H
 #define LEARNSYNC_CALL_H
 
+#include "storage/itemptr.h"
 #include "store/store.h"
+
+/* A device as the database knows it. */
+typedef struct LsDevice
+{
+	LsText id; /* empty where no device is involved */
+	bool exists;
+	bool active;
+	ItemPointerData place; /* where its row was when it was read */
+	bool charged; /* a rate limit counts this call */
+	TimestampTz rate_at; /* until when its calls, this one included, use up that limit, where charged */
+} LsDevice;
 
 /* A call of an app, while the store is open. */
 typedef struct LsCall
 {
 	LsStoreCall store;
 	LsText learner;
+	LsText device; /* that makes it, as its token or else its envelope says; without data where neither does */
 	Jsonb *request;
 	bool of_app; /* it came through learnsync_api: its connection is not to be held for long */
 	MemoryContext outside; /* what lies there outlives the call */
@@ -30,6 +43,8 @@ typedef struct LsService
 	const char *const *members; /* of its envelope, beside learnerId, ends with NULL; NULL where no app sends one */
 	bool writes;
 	bool prints; /* the answer is text of JSON, not jsonb */
+	bool by_device; /* deviceId in its envelope is the device that calls */
+	bool admits_all; /* whether the caller's device is let in is for the work to see */
 } LsService;
 
 #define LS_MEMBERS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -51,6 +66,17 @@ extern Datum ls_call(LsCall call);
 extern Datum ls_call_for(FunctionCallInfo fcinfo, const LsService *service);
 extern Datum ls_call_api(FunctionCallInfo fcinfo, const LsService *service);
 
+/* admit.c */
+extern void ls_device_check(LsText learner, const LsDevice *device);
+extern void ls_device_admit(LsText learner, LsText id);
+extern void ls_device_admit_reader(LsText learner);
+extern LsText ls_device_claimed(void);
+extern LsText ls_call_device(const LsCall *call);
+
+/* admit_store.c */
+extern void ls_store_read_device(LsText learner, LsDevice *device);
+extern bool ls_store_must_wipe(LsText learner, LsText device);
+
 /* envelope.c */
 extern void ls_envelope_open(LsCall *call);
 extern Datum ls_envelope_tell(const LsCall *call, Datum answer);
@@ -66,7 +92,8 @@ extern bool ls_cursor_is_ahead(const LsCursor *cursor, int64 version);
 extern bool ls_store_owns_profile(LsText profile, LsText owner);
 
 /* learner.c */
-extern bool ls_learner_find(char **name);
+extern bool ls_learner_admitted(char **name);
+extern LsText ls_learner_signed_in(void);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);

@@ -128,7 +128,7 @@ check_members(LsCall *call, const JsonbValue *request)
 	}
 }
 
-/* A call that says for whom it is, is for whoever makes it or for a profile of theirs; a foreign queue is refused whole. */
+/* A call that says for whom it is, is for whoever makes it or for a profile of theirs; a foreign queue is refused whole. A device that is turned away for the one is so for the other. */
 static void
 find_learner(LsCall *call, const JsonbValue *request)
 {
@@ -138,12 +138,27 @@ find_learner(LsCall *call, const JsonbValue *request)
 		ls_request_refuse(LEARNER, "has no place in a call for all learners");
 	if (learner.data == NULL || ls_text_equal(learner, call->learner))
 		return;
+	ls_device_admit(call->learner, call->device);
 	if (!ls_store_owns_profile(learner, call->learner))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the request is another learner's"),
 						errdetail("learnerId is \"%s\", who is neither the caller nor a profile of theirs.",
 								  ls_text_string(learner)),
 						errhint("Keep what a learner did until that learner is signed in again.")));
 	call->learner = learner;
+}
+
+/* A token that names a device goes with the queue of no other. */
+static void
+find_device(LsCall *call, const JsonbValue *request)
+{
+	LsText sent = ls_request_text(request, "deviceId", false);
+
+	if (call->device.data == NULL)
+		call->device = sent;
+	else if (sent.data != NULL && !ls_text_equal(sent, call->device))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the request is another device's"),
+						errdetail("deviceId is \"%s\", which the token does not name.", ls_text_string(sent)),
+						errhint("The claim that learnsync.device_claim names decides; deviceId may be left out.")));
 }
 
 /* What is to be seen to before a call does its work. What is no object is left to that. */
@@ -153,9 +168,12 @@ ls_envelope_open(LsCall *call)
 	JsonbValue request;
 
 	ls_json_root(call->request, &request);
-	if (call->service->members == NULL || !ls_json_is_object(&request))
+	if (!ls_json_is_object(&request))
 		return;
-	check_members(call, &request);
+	if (call->service->members != NULL)
+		check_members(call, &request);
+	if (call->service->by_device)
+		find_device(call, &request);
 	find_learner(call, &request);
 }
 

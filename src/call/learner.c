@@ -20,8 +20,8 @@ check_enabled(void)
  * Finds the learner who calls; false where there is none. Where claims are set they alone decide: a pooled
  * connection may still carry the setting of an earlier user.
  */
-bool
-ls_learner_find(char **name)
+static bool
+find_learner(char **name)
 {
 	const char *claims = GetConfigOption("request.jwt.claims", true, false);
 
@@ -32,19 +32,39 @@ ls_learner_find(char **name)
 	return ls_text_is_id(ls_text(*name));
 }
 
-/* The learner who calls learnsync_api. */
+/* The same, with a device that is let in. */
+bool
+ls_learner_admitted(char **name)
+{
+	if (!find_learner(name))
+		return false;
+	ls_device_admit_reader(ls_text(*name));
+	return true;
+}
+
+/* The learner who calls learnsync_api, whatever the device. */
 LsText
-ls_learner_current(void)
+ls_learner_signed_in(void)
 {
 	char *name;
 
-	if (!ls_learner_find(&name))
+	if (!find_learner(&name))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("no learner is signed in"),
 				 errhint("The claim that learnsync.jwt_claim names, or learnsync.learner_id where there are no "
 						 "claims, must hold an id of 1 to %d characters.",
 						 LS_MAX_ID_CHARS)));
 	return ls_text(pstrdup(name));
+}
+
+/* The learner who reads by learnsync_api, with a device that is let in. */
+LsText
+ls_learner_current(void)
+{
+	LsText learner = ls_learner_signed_in();
+
+	ls_device_admit_reader(learner);
+	return learner;
 }
 
 /* The learner that a backend names as an argument. */
@@ -75,7 +95,7 @@ learnsync_current_learner(PG_FUNCTION_ARGS)
 {
 	char *name;
 
-	if (!ls_learner_find(&name))
+	if (!ls_learner_admitted(&name))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }

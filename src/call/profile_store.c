@@ -36,7 +36,7 @@ learnsync_current_learners(PG_FUNCTION_ARGS)
 	char *name;
 	int count;
 
-	if (!ls_learner_find(&name))
+	if (!ls_learner_admitted(&name))
 		PG_RETURN_NULL();
 	values[0] = CStringGetTextDatum(name);
 	ls_store_open(&call);

@@ -26,15 +26,15 @@ check_updated_at(const JsonbValue *request)
 }
 
 static void
-read_envelope(LsPut *put, Jsonb *json, JsonbValue *events)
+read_envelope(LsPut *put, const LsCall *call, JsonbValue *events)
 {
 	JsonbValue request;
 	JsonbValue since;
 
-	ls_request_open(json, &request);
+	ls_request_open(call->request, &request);
 	put->nevents = ls_push_count_items(&request, "events", events);
 	check_updated_at(&request);
-	put->push.device.id = ls_request_text(&request, "deviceId", false);
+	put->push.device.id = call->device;
 	if (!ls_json_get(&request, "since", &since) || since.type == jbvNull)
 		return;
 	if (since.type != jbvString)
@@ -107,7 +107,8 @@ check_device(LsPut *put)
 	if (put->push.device.id.data == NULL)
 		return;
 	ls_store_read_known(&put->push);
-	ls_device_check(&put->push.device);
+	ls_device_check(put->push.learner.id, &put->push.device);
+	ls_rate_take_device(&put->push);
 }
 
 static void
@@ -176,14 +177,16 @@ put_work(LsCall *call)
 	JsonbValue events;
 
 	ls_push_start(&put.push, call, &channel);
-	read_envelope(&put, call->request, &events);
+	read_envelope(&put, call, &events);
 	read_events(&put, &events);
 	do_put(&put);
 	return JsonbPGetDatum(answer_put(&put));
 }
 
-static const LsService service = {
-	.work = put_work, .members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events"), .writes = true};
+static const LsService service = {.work = put_work,
+								  .members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events"),
+								  .writes = true,
+								  .by_device = true};
 
 PG_FUNCTION_INFO_V1(learnsync_progress_put);
 PG_FUNCTION_INFO_V1(learnsync_api_progress_put);

@@ -33,14 +33,14 @@ read_limit(const JsonbValue *request)
 
 /* A client that says a version counts versions, unless it sends a cursor; who says neither holds nothing in either way. */
 static void
-read_pull(LsPull *pull, Jsonb *json)
+read_pull(LsPull *pull, const LsCall *call)
 {
 	JsonbValue request;
 	int64 version;
 	int64 limit;
 
-	ls_request_open(json, &request);
-	pull->device = ls_request_text(&request, "deviceId", true);
+	ls_request_open(call->request, &request);
+	pull->device = ls_call_device(call);
 	pull->cursor = ls_cursor_read(&request);
 	version = ls_request_cursor(&request, "lastSyncVersion");
 	pull->from = ls_request_cursor(&request, "from");
@@ -248,9 +248,9 @@ pull_work(LsCall *call)
 {
 	LsPull pull = {.learner = call->learner};
 
-	read_pull(&pull, call->request);
+	read_pull(&pull, call);
 	ls_store_read_pull_start(pull.learner, pull.device, &pull.start);
-	ls_device_check(&pull.start.device);
+	ls_device_check(pull.learner, &pull.start.device);
 	ls_pull_start(&pull);
 	ls_page_open(&pull.page, call->outside);
 	if (!pull.idle && pull.after < pull.start.version)
@@ -264,7 +264,8 @@ pull_work(LsCall *call)
 static const LsService service = {.work = pull_work,
 								  .members = LS_MEMBERS("deviceId", "cursor", "resourceTypes", "scope", "limit",
 														"count", "lastSyncVersion", "from", "epoch"),
-								  .prints = true};
+								  .prints = true,
+								  .by_device = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_pull);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_pull);

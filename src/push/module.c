@@ -199,7 +199,7 @@ push_run(LsPush *push, JsonbValue *results)
 	MemoryContextDelete(run);
 }
 
-/* A push is of one device, a request need not be. */
+/* A push is of one device, a request need not be, unless the token says whose it is. */
 static Jsonb *
 push_events(LsCall *call, const LsChannel *channel)
 {
@@ -223,11 +223,11 @@ push_events(LsCall *call, const LsChannel *channel)
 
 		if (done > 0)
 			ls_store_forget_rows();
-		length = run_length(&events[done], count - done);
+		length = call->device.data != NULL ? count : run_length(&events[done], count - done);
 		ls_push_start(&push, call, channel);
 		push.unmetered = done > 0;
 		push.partial = length < count;
-		push.device.id = device_of(&events[done]);
+		push.device.id = call->device.data != NULL ? call->device : device_of(&events[done]);
 		push.nitems = length;
 		push.items_raw = length == count ? list : array_of(&events[done], length);
 		push_run(&push, &results);

@@ -68,7 +68,7 @@ push_activities(LsCall *call, const JsonbValue *request)
 	LsPush push;
 
 	ls_push_start(&push, call, &channel);
-	push.device.id = ls_text("");
+	push.device.id = call->device.data != NULL ? call->device : ls_text("");
 	/* No list is an empty one: a client that had nothing to send sent that. */
 	if (ls_json_get(request, "items", &items) && items.type != jbvNull)
 		push.nitems = ls_push_count_items(request, "items", &push.items_raw);

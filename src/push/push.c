@@ -28,13 +28,13 @@ ls_push_count_items(const JsonbValue *request, const char *key, JsonbValue *item
 }
 
 static void
-read_envelope(LsPush *push, Jsonb *json)
+read_envelope(LsPush *push, const LsCall *call)
 {
 	JsonbValue request;
 
-	ls_request_open(json, &request);
+	ls_request_open(call->request, &request);
 	push->nitems = ls_push_count_items(&request, "items", &push->items_raw);
-	push->device.id = ls_request_text(&request, "deviceId", true);
+	push->device.id = ls_call_device(call);
 	push->device_name = ls_request_text(&request, "deviceName", false);
 	push->cursor = ls_request_cursor(&request, "lastSyncVersion");
 	push->epoch = ls_request_text(&request, "epoch", false);
@@ -93,7 +93,8 @@ ls_push_run(LsPush *push)
 	read_items(push);
 	ls_push_find_resources(push);
 	ls_store_read_known(push);
-	ls_device_check(&push->device);
+	ls_device_check(push->learner.id, &push->device);
+	ls_rate_take_device(push);
 	ls_store_check_content(push);
 	ls_push_judge(push);
 	ls_store_find_members(push);
@@ -118,7 +119,7 @@ answer_push(LsCall *call, bool retry)
 	LsPush push;
 
 	ls_push_start(&push, call, &ls_push_channel);
-	read_envelope(&push, call->request);
+	read_envelope(&push, call);
 	push.unmetered = retry || push.nitems == 0;
 	ls_push_run(&push);
 	return ls_push_answer(&push);
@@ -137,12 +138,13 @@ retry_work(LsCall *call)
 }
 
 /* A push that the server makes itself. */
-const LsService ls_push_retry = {.work = retry_work};
+const LsService ls_push_retry = {.work = retry_work, .by_device = true};
 
 static const LsService service = {.work = push_work,
 								  .members = LS_MEMBERS("deviceId", "deviceName", "items", "metadata", "cursor",
 														"lastSyncVersion", "epoch", "dryRun", "atomic"),
-								  .writes = true};
+								  .writes = true,
+								  .by_device = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_push);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_push);

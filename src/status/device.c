@@ -94,12 +94,12 @@ read_wanted(FunctionCallInfo fcinfo, int argument, bool of_app)
 	return wanted;
 }
 
-/* A device that is let in or shut out. */
+/* A device that is let in or turned away. */
 typedef struct Switch
 {
 	LsText learner;
 	LsText device;
-	bool active;
+	LsActivation activation;
 	bool found;
 } Switch;
 
@@ -109,42 +109,69 @@ write_active(void *argument)
 {
 	Switch *device = argument;
 
-	device->found = ls_store_set_active(device->learner, device->device, device->active);
+	device->found = ls_store_activate(device->learner, device->device, &device->activation);
 }
 
-/* Lets the device that a request names in or shuts it out; every later statement of whatever session goes by it. */
-static Jsonb *
-set_active(const LsCall *call, bool active)
+static const char *
+message_of(const LsActivation *activation)
 {
-	Switch device = {.learner = call->learner, .active = active};
-	JsonbValue request;
+	if (activation->wiped)
+		return "Device wiped itself";
+	return activation->active ? "Device activated successfully" : "Device deactivated successfully";
+}
+
+/* A device that was turned away may say no more than that it has wiped itself. */
+static void
+admit(const LsCall *call, const Switch *device)
+{
+	if (!device->activation.wiped || !ls_text_equal(call->device, device->device))
+		ls_device_admit(call->learner, call->device);
+}
+
+/* Does to the device that a request names what it asks for; every later statement of whatever session goes by it. */
+static Jsonb *
+switch_device(const LsCall *call, const JsonbValue *request, LsActivation activation)
+{
+	Switch device = {.learner = call->learner, .activation = activation};
 	JsonbValue answer = ls_json_object();
 
-	ls_request_open(call->request, &request);
-	device.device = ls_header_or_body_id(&request, "deviceId");
+	device.device = ls_header_or_body_id(request, "deviceId");
+	device.activation.now = GetCurrentTimestamp();
+	admit(call, &device);
 	ls_wait(call->of_app, write_active, &device);
 	if (!device.found)
 		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("device not found"),
 						errdetail("There is no device \"%s\".", ls_text_string(device.device))));
-	ls_json_put(&answer, "message",
-				ls_json_string(active ? "Device activated successfully" : "Device deactivated successfully"));
+	ls_json_put(&answer, "message", ls_json_string(message_of(&activation)));
 	return ls_json_encode(&answer);
 }
 
 static Datum
 activate(LsCall *call)
 {
-	return JsonbPGetDatum(set_active(call, true));
+	JsonbValue request;
+
+	ls_request_open(call->request, &request);
+	return JsonbPGetDatum(switch_device(call, &request, (LsActivation){.active = true}));
 }
 
 static Datum
 deactivate(LsCall *call)
 {
-	return JsonbPGetDatum(set_active(call, false));
+	LsActivation activation = {.active = false};
+	JsonbValue request;
+
+	ls_request_open(call->request, &request);
+	activation.wipe = ls_request_bool(&request, "wipe");
+	activation.wiped = ls_request_bool(&request, "wiped");
+	if (activation.wipe && activation.wiped)
+		ls_request_refuse("wiped", "does not go with wipe");
+	return JsonbPGetDatum(switch_device(call, &request, activation));
 }
 
 static const LsService activation = {.work = activate, .members = LS_MEMBERS("deviceId"), .writes = true};
-static const LsService deactivation = {.work = deactivate, .members = LS_MEMBERS("deviceId"), .writes = true};
+static const LsService deactivation = {
+	.work = deactivate, .members = LS_MEMBERS("deviceId", "wipe", "wiped"), .writes = true, .admits_all = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_devices);
 PG_FUNCTION_INFO_V1(learnsync_sync_status);

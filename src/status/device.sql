@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION learnsync.sync_devices(learner_id text) RETURNS jsonb
 COMMENT ON FUNCTION learnsync.sync_devices(text) IS
     'The learner''s devices, last seen first: {devices: [{userId, deviceId, deviceName, lastSyncAt, lastSyncVersion, '
     'pendingCount, failedCount, conflictCount, metadata, isActive, syncedResources: {resourceType: time}, clockSkew '
-    '(ms that the device was last ahead)}]}.';
+    '(ms that the device was last ahead), wipe? ({askedAt, doneAt})}]}.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_status(learner_id text, "deviceId" text DEFAULT NULL,
     "after" text DEFAULT NULL, "limit" integer DEFAULT 100) RETURNS jsonb
@@ -22,7 +22,7 @@ CREATE OR REPLACE FUNCTION learnsync_api.sync_devices() RETURNS jsonb
 COMMENT ON FUNCTION learnsync_api.sync_devices() IS
     'My devices, last seen first: {devices: [{userId, deviceId, deviceName, lastSyncAt, lastSyncVersion, '
     'pendingCount, failedCount, conflictCount, metadata, isActive, syncedResources: {resourceType: time}, clockSkew '
-    '(ms that the device was last ahead)}]}.';
+    '(ms that the device was last ahead), wipe? ({askedAt, doneAt})}]}.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_status("deviceId" text DEFAULT NULL, "after" text DEFAULT NULL,
     "limit" integer DEFAULT 100) RETURNS jsonb
@@ -37,8 +37,10 @@ COMMENT ON FUNCTION learnsync_api.sync_status(text, text, integer) IS
 CREATE OR REPLACE FUNCTION learnsync.sync_deactivate_device(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_deactivate_device';
 COMMENT ON FUNCTION learnsync.sync_deactivate_device(text, jsonb) IS
-    'Turns away a device of the learner: {deviceId, learnerId?}. Its pushes and pulls are refused (42501) from the '
-    'next statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Turns away a device of the learner: {deviceId, wipe?, wiped?, learnerId?}. Its calls are refused (PT403) from '
+    'the next statement on; with wipe: true the detail of that error is {"wipe": true}. wiped: true deactivates '
+    'nothing, and notes that the device has wiped itself. Answer: {message}. Errors: 22023 malformed request, PT404 '
+    'no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_activate_device(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_activate_device';
@@ -49,14 +51,15 @@ COMMENT ON FUNCTION learnsync.sync_activate_device(text, jsonb) IS
 CREATE OR REPLACE FUNCTION learnsync_api.sync_deactivate_device(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_deactivate_device';
 COMMENT ON FUNCTION learnsync_api.sync_deactivate_device(jsonb) IS
-    'Turns away one of my devices: {deviceId, learnerId?}. Its pushes and pulls are refused (42501) from the next '
-    'statement on. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
+    'Turn away one of my devices. Body: {deviceId, wipe?, wiped?, learnerId?}. Its calls are refused (PT403) from the '
+    'next statement on; with wipe: true the details of that error are {"wipe": true}, and the device answers with '
+    'wiped: true once it has wiped itself. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_activate_device(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_activate_device';
 COMMENT ON FUNCTION learnsync_api.sync_activate_device(jsonb) IS
-    'Lets in one of my devices that was turned away: {deviceId, learnerId?}. Answer: {message}. Errors: 22023 '
-    'malformed request, PT404 no such device.';
+    'For services and administrators: lets in a device of the learner who is signed in that was turned away: '
+    '{deviceId, learnerId?}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync.unseen_devices_as_owner(days integer, max_devices integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -92,6 +95,34 @@ END
 $$;
 COMMENT ON FUNCTION learnsync.drop_devices_as_owner(integer) IS
     'What drop_devices does, as the owner of the tables. Internal.';
+
+-- In the learners' order, so that two such calls cannot wait for each other.
+CREATE OR REPLACE FUNCTION learnsync.deactivate_device_as_owner(device_id text, wipe boolean) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    id CONSTANT text := device_id;
+    asked_at CONSTANT timestamptz := CASE WHEN wipe THEN clock_timestamp() END;
+    learners text[];
+BEGIN
+    learners := ARRAY(SELECT d.learner_id FROM learnsync_data.device d WHERE d.device_id = id
+                      ORDER BY d.learner_id FOR NO KEY UPDATE);
+    IF learners = '{}' THEN
+        RAISE EXCEPTION 'device not found'
+            USING ERRCODE = 'PT404', DETAIL = format('No learner has a device %s.', to_json(id));
+    END IF;
+    UPDATE learnsync_data.device d SET is_active = false, wipe_at = COALESCE(d.wipe_at, asked_at)
+    WHERE d.device_id = id AND d.learner_id = ANY (learners);
+    RETURN jsonb_build_object('count', cardinality(learners), 'learners', learners);
+END
+$$;
+COMMENT ON FUNCTION learnsync.deactivate_device_as_owner(text, boolean) IS
+    'What deactivate_device does, as the owner of the tables. Internal.';
+
+CREATE OR REPLACE FUNCTION learnsync.deactivate_device(device_id text, wipe boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_deactivate_device';
+COMMENT ON FUNCTION learnsync.deactivate_device(text, boolean) IS
+    'Turns away a device, such as a lost tablet that several share, for all learners who have used it, and names '
+    'them: {count, learners}. wipe: it is told to wipe what it holds. Errors: PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync.unseen_devices(days integer DEFAULT 365, max_devices integer DEFAULT 1000)
     RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_unseen_devices';

@@ -20,15 +20,18 @@ static LsStatement read_devices = {
 		"d.last_sync_at") ","
 						  " 'lastSyncVersion', d.version, 'pendingCount', f.pending, 'failedCount', f.failed,"
 						  " 'conflictCount', c.open, 'metadata', COALESCE(d.metadata, '{}'::pg_catalog.jsonb), 'isActive', d.is_active,"
-						  " 'syncedResources', COALESCE(d.synced_resources, '{}'::pg_catalog.jsonb), 'clockSkew', COALESCE(d.skew_ms, 0))"
-						  " ORDER BY d.last_sync_at DESC, d.device_id), '[]'::pg_catalog.jsonb)"
-						  " FROM learnsync_data.device d"
-						  " CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS failed, pg_catalog.count(*) FILTER (WHERE x.retryable)"
-						  "  AS pending FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1 AND x.device_id" EQ
-						  "d.device_id) f"
-						  " CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS open FROM learnsync_data.conflict x"
-						  "  WHERE x.learner_id" EQ "$1 AND x.device_id" EQ "d.device_id AND x.closed_at IS NULL) c"
-						  " WHERE d.learner_id" EQ "$1 AND ($2 IS NULL OR d.device_id" EQ "$2)",
+						  " 'syncedResources', COALESCE(d.synced_resources, '{}'::pg_catalog.jsonb), 'clockSkew', COALESCE(d.skew_ms, 0)) OPERATOR(pg_catalog.||) CASE WHEN d.wipe_at IS NULL THEN '{}'::pg_catalog.jsonb"
+						  " ELSE pg_catalog.jsonb_build_object('wipe', pg_catalog.jsonb_build_object('askedAt', " STAMP("d.wipe_at") ", 'doneAt', " STAMP(
+							  "d.wiped_at") ")) END"
+											" ORDER BY d.last_sync_at DESC, d.device_id), '[]'::pg_catalog.jsonb)"
+											" FROM learnsync_data.device d"
+											" CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS failed, pg_catalog.count(*) FILTER (WHERE x.retryable)"
+											"  AS pending FROM learnsync_data.failed x WHERE x.learner_id" EQ
+											"$1 AND x.device_id" EQ "d.device_id) f"
+											" CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS open FROM learnsync_data.conflict x"
+											"  WHERE x.learner_id" EQ "$1 AND x.device_id" EQ
+											"d.device_id AND x.closed_at IS NULL) c"
+											" WHERE d.learner_id" EQ "$1 AND ($2 IS NULL OR d.device_id" EQ "$2)",
 	{"pg_catalog.text", "pg_catalog.text", NULL}};
 
 static LsStatement read_conflicts = {
@@ -46,9 +49,14 @@ static LsStatement find_conflict = {"SELECT FROM learnsync_data.conflict c WHERE
 									"$1 AND c.conflict_id" EQ "$2",
 									{"pg_catalog.text", "pg_catalog.uuid", NULL}};
 
-static LsStatement set_active = {"UPDATE learnsync_data.device d SET is_active = $3 WHERE d.learner_id" EQ
-								 "$1 AND d.device_id" EQ "$2",
-								 {"pg_catalog.text", "pg_catalog.text", "pg_catalog.bool", NULL}};
+/* A device that says it has wiped itself may be let in by then, and stays so. */
+static LsStatement activate = {
+	"UPDATE learnsync_data.device d SET is_active = CASE WHEN $5 THEN d.is_active ELSE $3 END,"
+	" wipe_at = CASE WHEN $5 THEN d.wipe_at WHEN $3 THEN NULL WHEN $4 THEN COALESCE(d.wipe_at, $6) ELSE d.wipe_at END,"
+	" wiped_at = CASE WHEN $5 AND d.wipe_at IS NOT NULL THEN COALESCE(d.wiped_at, $6) WHEN $3 THEN NULL"
+	"  ELSE d.wiped_at END WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "$2",
+	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.bool", "pg_catalog.bool", "pg_catalog.bool",
+	 "pg_catalog.timestamptz", NULL}};
 
 static LsStatement read_counts = {
 	"SELECT (SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1 AND f.retryable"
@@ -229,11 +237,13 @@ ls_store_counts(LsText learner, LsText device, LsCounts *counts)
 	counts->events = ls_store_int(0, 4);
 }
 
-/* Lets a device in or shuts it out; whether there is one. */
+/* Lets a device in or turns it away; whether there is one. */
 bool
-ls_store_set_active(LsText learner, LsText device, bool active)
+ls_store_activate(LsText learner, LsText device, const LsActivation *activation)
 {
-	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(device), BoolGetDatum(active)};
+	Datum values[] = {ls_text_to_datum(learner),        ls_text_to_datum(device),
+					  BoolGetDatum(activation->active), BoolGetDatum(activation->wipe),
+					  BoolGetDatum(activation->wiped),  TimestampTzGetDatum(activation->now)};
 
-	return ls_store_run(&set_active, values, NULL) > 0;
+	return ls_store_run(&activate, values, NULL) > 0;
 }

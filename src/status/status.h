@@ -18,7 +18,17 @@ typedef struct LsCounts
 
 extern JsonbValue ls_store_devices(LsText learner, LsText device);
 extern JsonbValue ls_store_conflicts(LsText learner, LsText device, LsText after, int limit, bool *has_more);
-extern bool ls_store_set_active(LsText learner, LsText device, bool active);
+
+/* What is to become of a device. */
+typedef struct LsActivation
+{
+	bool active; /* let it in, or turn it away */
+	bool wipe; /* turned away, it is to wipe what it holds */
+	bool wiped; /* nothing of that: it has done so */
+	TimestampTz now;
+} LsActivation;
+
+extern bool ls_store_activate(LsText learner, LsText device, const LsActivation *activation);
 extern void ls_store_counts(LsText learner, LsText device, LsCounts *counts);
 
 #endif

@@ -136,7 +136,7 @@ BEGIN
 
 	SELECT * INTO v_device FROM loop.device WHERE learner_id = p_learner AND device_id = v_device_id;
 	IF NOT v_device.is_active THEN
-		RAISE EXCEPTION 'device is deactivated' USING ERRCODE = '42501';
+		RAISE EXCEPTION 'device is deactivated' USING ERRCODE = 'PT403';
 	END IF;
 
 	FOR v_item IN SELECT value FROM jsonb_array_elements(p_request -> 'items') LOOP

@@ -176,8 +176,8 @@ async function deactivated(port) {
   await request(port, call('sync_push', { deviceId: 'lost', items: [] }));
   psql(`UPDATE learnsync_data.device SET is_active = false WHERE learner_id = 'ann' AND device_id = 'lost'`);
   await run(port, [
-    ['a deactivated device pushes', call('sync_push', { deviceId: 'lost', items: [] }), 403, { code: '42501' }],
-    ['a deactivated device pulls', call('sync_pull', { deviceId: 'lost' }), 403, { code: '42501' }],
+    ['a deactivated device pushes', call('sync_push', { deviceId: 'lost', items: [] }), 403, { code: 'PT403' }],
+    ['a deactivated device pulls', call('sync_pull', { deviceId: 'lost' }), 403, { code: 'PT403' }],
     ['the same id of another learner', call('sync_push', { deviceId: 'lost', items: [] }, BOB), 200],
   ]);
 }

@@ -120,7 +120,7 @@ const SEEDS = {
     ['of another learner', { method: 'DELETE', path: '/api/sync/devices/device-B', as: learner('somebody') }, 404, { code: 'PT404' }],
     ['deactivate', { method: 'DELETE', path: '/api/sync/devices/device-B', as: ANN }, 200, { message: 'Device deactivated successfully' }],
     ['an id in the path and another in the body', { method: 'DELETE', path: '/api/sync/devices/device-B', as: ANN, body: { deviceId: 'test-device-1' } }, 400, { code: '22023', message: 'deviceId differs from the id in the path' }],
-    ['it is refused from then on', push('device-B', []), 403, { code: '42501' }],
+    ['it is refused from then on', push('device-B', []), 403, { code: 'PT403' }],
     ['and seen', { path: '/api/sync/status?deviceId=device-B', as: ANN }, 200, { devices: [{ isActive: false }] }],
   ],
   progress_put: [

@@ -210,7 +210,7 @@ SELECT is(
 FROM (VALUES ('sync_deactivate_device'), ('sync_activate_device')) c (call),
     (VALUES ('{}'), ('[]'), (NULL), ('{"deviceId": 1}'), ('{"deviceId": ""}'), ('{"deviceId": null}')) v (request);
 SELECT is(pg_temp.sqlstate_of(format(call, device)), state, call || ' ' || device)
-FROM (VALUES ('d', '42501'), ('e', '00000'), ('new', '00000')) v (device, state),
+FROM (VALUES ('d', 'PT403'), ('e', '00000'), ('new', '00000')) v (device, state),
     (VALUES
         ('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "%s", "items": []}'')'),
         ('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "%s", "items": [], "dryRun": true}'')'),
@@ -257,7 +257,7 @@ SELECT is(
     'a deactivated one stays turned away');
 SELECT is(
     pg_temp.sqlstate_of('SELECT learnsync.sync_push(''cat'', ''{"deviceId": "d", "items": []}'')'),
-    '42501',
+    'PT403',
     'after years');
 SELECT is(
     jsonb_path_query_array(

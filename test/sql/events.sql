@@ -451,7 +451,7 @@ UPDATE learnsync_data.device SET is_active = false WHERE learner_id = 'device';
 SELECT is(
     pg_temp.sqlstate_of($$SELECT learnsync.progress_put('device', jsonb_build_object('deviceId', 'd',
                               'events', jsonb_build_array(pg_temp.event('e2'))))$$),
-    '42501',
+    'PT403',
     'a deactivated device is refused');
 SELECT is(
     pg_temp.verdicts(pg_temp.put('device', pg_temp.event('e2'))),

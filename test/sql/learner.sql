@@ -241,7 +241,7 @@ BEGIN
     SET LOCAL ROLE test_service;
     BEGIN
         PERFORM learnsync.sync_push('ann', '{"deviceId": "e", "items": []}');
-    EXCEPTION WHEN insufficient_privilege THEN
+    EXCEPTION WHEN SQLSTATE 'PT403' THEN
         RETURN current_user || ' ' || has_schema_privilege('learnsync_data', 'USAGE');
     END;
 END $$;

@@ -253,7 +253,7 @@ SELECT is(
     pg_temp.refusal($$SELECT pg_temp.progress('dev',
                           pg_temp.event('6', pg_temp.at(6, 6)),
                           pg_temp.event('7', pg_temp.at(7, 7, '{"deviceId": "phone"}')))$$),
-    '42501 | this device is deactivated',
+    'PT403 | this device is deactivated',
     'a deactivated device is refused');
 SELECT is(pg_temp.progress('dev', pg_temp.event('6', pg_temp.at(6, 6))), '6 applied', 'with the whole request');
 

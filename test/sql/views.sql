@@ -169,7 +169,7 @@ SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p
       WHERE pronamespace = 'learnsync_api'::regnamespace
           AND oid NOT IN (SELECT routine::regprocedure FROM learnsync.access_list()
-                          WHERE kind IN ('learner', 'admin')) $$,
+                          WHERE kind IN ('learner', 'service', 'admin')) $$,
     'every function of learnsync_api is for somebody');
 
 -- What the views show.
