@@ -96,6 +96,10 @@ test-versions:
 test-instructions:
 	SCRATCH_NEEDS='python3 valgrind' test/scratch test/bench/instructions </dev/null
 
+# What each function costs as its input grows, and how soon it can be cancelled; BUDGET names some cases.
+test-budget:
+	SCRATCH_NEEDS=python3 test/scratch test/budget/run $(BUDGET) </dev/null
+
 # The SQL tests, models and fuzz with a library that says where it does what C leaves undefined; two minutes.
 test-ubsan:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
@@ -110,6 +114,6 @@ model-long:
 progress-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/event_logs --logs 20000 </dev/null
 
-.PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-versions bench \
-	bench-http model-long progress-long
+.PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-budget \
+	test-versions bench bench-http model-long progress-long
 .DELETE_ON_ERROR:

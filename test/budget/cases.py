@@ -1,0 +1,463 @@
+"""What is measured: for each function that anybody may call, inputs of any size that cost the most for it."""
+
+WARM = 10  # a size that only wakes a session up
+SIZES = (1000, 10000, 100000)
+BATCH = (100, 1000)  # items of one request: learnsync.max_batch_items is 1000
+TEXT = (1000, 10000)  # of JSON as text, which the server reads and prints without asking whether it was cancelled
+SMALL = (1000, 10000)  # parts of one item, which has at most learnsync.max_item_bytes
+
+
+class Case:
+    """
+    covers: names of functions; call: a query, in which {n} is the size, {g} what is given and {p} the state
+    of the events that are given; given: an expression;
+    worlds: what is stored before; learner: who asks; commits: the call ends transactions of its own;
+    cancels: it can be cancelled.
+    """
+
+    def __init__(self, covers, what, call, given="NULL", sizes=SIZES, worlds=(), settings=(), learner="",
+                 commits=False, cancels=True):
+        self.covers = covers.split()
+        self.name = f"{self.covers[0]}: {what}"
+        self.call, self.given, self.sizes = call, given, sizes
+        self.worlds, self.settings, self.learner = worlds, settings, learner
+        self.commits, self.cancels = commits, cancels and not commits
+
+
+SETUP = """
+CREATE EXTENSION learnsync;
+SELECT learnsync.setup();
+DO $$ DECLARE kind text@ BEGIN
+    FOR kind IN SELECT DISTINCT a.kind FROM learnsync.access_list() a LOOP
+        IF to_regrole('budget_' || kind) IS NULL THEN EXECUTE format('CREATE ROLE %I', 'budget_' || kind)@ END IF@
+        PERFORM learnsync.grant_access('budget_' || kind, kind)@
+    END LOOP@ END $$;
+CREATE SCHEMA fz;
+CREATE TABLE given (id int PRIMARY KEY, g jsonb, p learnsync.progress);
+ALTER TABLE given ALTER g SET STORAGE EXTERNAL, ALTER p SET STORAGE EXTERNAL;
+CREATE FUNCTION fz.list(template text, first int, last int) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT coalesce(jsonb_agg(replace(template, '#', i::text)::jsonb), '[]') FROM generate_series(first, last) i $$;
+CREATE FUNCTION fz.list(template text, n int) RETURNS jsonb LANGUAGE sql AS $$ SELECT fz.list(template, 1, n) $$;
+CREATE FUNCTION fz.object(key text, template text, n int) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_object_agg(replace(key, '#', i::text), replace(template, '#', i::text)::jsonb)
+    FROM generate_series(1, n) i $$;
+CREATE FUNCTION fz.push(learner text, template text, n int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    FOR start IN 1..n BY 1000 LOOP
+        PERFORM learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd',
+            'items', fz.list(template, start, least(start + 999, n))))@
+    END LOOP@ END $$;
+CREATE FUNCTION fz.put(learner text, template text, n int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    FOR start IN 1..n BY 1000 LOOP
+        PERFORM learnsync.progress_put(learner, jsonb_build_object(
+            'events', fz.list(template, start, least(start + 999, n))))@
+    END LOOP@ END $$;
+CREATE FUNCTION fz.groups(levels int, beside boolean) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT (string_agg('{"objectType": "Group", "member": [', '') || '{"mbox": "a"}'
+        || string_agg(', ' || CASE WHEN beside THEN fz.groups(i, false)::text
+        ELSE '{"mbox": "a"}' END || ']}', '' ORDER BY i))::jsonb FROM generate_series(1, levels) i $$;
+CREATE FUNCTION fz.reversed(list jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(e ORDER BY n DESC) FROM jsonb_array_elements(list) WITH ORDINALITY x (e, n) $$;
+CREATE FUNCTION fz.conflict(learner text) RETURNS text LANGUAGE sql AS $$
+    SELECT conflict_id::text FROM learnsync_data.conflict WHERE learner_id = learner AND closed_at IS NULL LIMIT 1 $$;
+CREATE FUNCTION fz.through_binary(value anyelement) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    CREATE TEMP TABLE one AS SELECT value AS v@
+    EXECUTE format('COPY one TO %1$L (FORMAT binary)@ TRUNCATE one@ COPY one FROM %1$L (FORMAT binary)@ DROP TABLE one',
+        current_setting('data_directory') || '/budget.copy')@ END $$;
+CREATE TABLE number AS SELECT n FROM generate_series(1, 100000) n;
+ANALYZE number;
+SELECT learnsync.define_resource_type('note', '{"key": ["k"], "policy": "manual"}');
+SELECT learnsync.define_resource_type('lists', '{"key": ["k"], "stale": "ignore", "fields": {"tags": {"merge": "union"},
+    "chat": {"merge": "union", "id": "id"}, "prefs": {"merge": "map_latest"}, "taps": {"merge": "counter"}}}')
+"""
+SETUP = [statement.replace("@", ";") for statement in SETUP.split(";") if statement.strip()]
+
+
+def item(resource_type, data, item_id="i#", at="2026-01-08T10:00:00Z"):
+    return (f'{{"id": "{item_id}", "operation": "update", "resourceType": "{resource_type}", '
+            f'"clientTimestamp": "{at}", "data": {data}}}')
+
+
+def event(payload, event_type="content.progressed", at="2026-01-08T10:00:00Z"):
+    return f'{{"eventId": "e#", "clientId": "c", "type": "{event_type}", "occurredAt": "{at}", "payload": {payload}}}'
+
+
+LESSON = item("lesson_progress", '{"lessonId": "l#", "courseId": "c", "timeSpent": 1}')
+AGENT = '{"mbox": "mailto:a#@example.org"}'
+STATEMENT = (f'{{"actor": {AGENT}, "verb": {{"id": "http://example.org/v"}}, '
+             '"object": {"id": "http://example.org/#"}}')
+PROGRESSED = event('{"contentId": "c#", "status": "completed", "score": 5, '
+                   '"interaction": {"interactionId": "i#", "state": {"a": 1}}}')
+
+CHAT = item("lists", '{"k": "a", "chat": [{"id": "#", "text": "hello"}]}')
+
+# What is stored, under the names of learners that say how much of it.
+WORLDS = {
+    "lessons": [f"SELECT fz.push('lessons{{n}}', '{LESSON}', {{n}})"],
+    "statements": [f"SELECT fz.push('statements{{n}}', '{item('xapi_statement', STATEMENT)}', {{n}})"],
+    "chat": [f"SELECT fz.push('chat{{n}}', '{CHAT}', {{n}})"],
+    "failed": [f"""SELECT fz.push('failed{{n}}', '{item("note", "{}")}', {{n}})"""],
+    "conflicts": [f"""SELECT fz.push('conflicts{{n}}', '{item("note", '{"k": "a", "v": #}')}', {{n}})"""],
+    "devices": ["""SELECT count(learnsync.sync_push('devices{n}',
+                    jsonb_build_object('deviceId', 'd' || i, 'items', '[]'::jsonb)))
+                FROM generate_series(1, {n}) i"""],
+    "erased": ["SELECT count(learnsync.forget_learner('erased{n}-' || i)) FROM generate_series(1, {n}) i"],
+    "logs": [f"SELECT count(fz.put('log{{n}}-' || i, '{PROGRESSED}', 10)) FROM generate_series(1, {{n}} / 10) i"],
+    "profiles": ["SELECT count(learnsync.add_profile('profiles{n}-' || i, 'owner{n}')) FROM generate_series(1, {n}) i"],
+    "events": [f"SELECT fz.put('events{{n}}', '{PROGRESSED}', {{n}})"],
+}
+
+
+def events_of(template):
+    return f"fz.list('{template}', {{n}})"
+
+
+def request(member, template, more=""):
+    return f"""jsonb_build_object('{member}', fz.list('{template}', {{n}}){more})"""
+
+
+def push(template, more=""):
+    return request("items", template, f", 'deviceId', 'p'{more}")
+
+
+def one_item(resource_type, data):
+    """A push of one item, whose data an expression gives."""
+    return f"""jsonb_build_object('deviceId', 'p', 'items', jsonb_build_array(jsonb_build_object(
+               'id', '1', 'operation', 'update', 'resourceType', '{resource_type}', 'clientTimestamp', '2026-01-08T10:00:00Z',
+               'data', {data})))"""
+
+
+AGGREGATE = "learnsync.progress_agg(e ->> 'eventId', e ->> 'occurredAt', e ->> 'type', e -> 'payload')"
+OF_EVENTS = f"SELECT {AGGREGATE} IS NULL FROM jsonb_array_elements({{g}}) e"
+PARALLEL = ("parallel_setup_cost = 0", "parallel_tuple_cost = 0", "min_parallel_table_scan_size = 0",
+            "max_parallel_workers_per_gather = 2")
+RISING = event('{"contentId": "c", "status": "passed", "score": 0.#}', at="2026-01-08T10:00:00.#Z")
+FALLING = '''jsonb_agg(e || jsonb_build_object('eventId', 'f' || n,
+             'occurredAt', to_char(timestamp '2026-01-08' - n * interval '1s', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+             'payload', (e -> 'payload') || jsonb_build_object('score', n / 1000000.0)))'''
+RISE_AND_FALL = f"(SELECT {FALLING} FROM jsonb_array_elements(fz.list('{RISING}', {{n}})) WITH ORDINALITY x (e, n))"
+GROUP = f"""jsonb_build_object('actor', jsonb_build_object('objectType', 'Group', 'member', fz.list('{AGENT}', {{n}})),
+            'verb', '{{"id": "urn:v"}}'::jsonb, 'object', '{{"id": "urn:o"}}'::jsonb)"""
+# Groups beside groups: as deep as the root of their number.
+NESTED = "jsonb_build_object('actor', fz.groups(least(sqrt({n})::int, 300), true))"
+MAX_RULE = """jsonb_build_object('fields', fz.object('f#', '{"merge": "max"}', {n}))"""
+DATA = "fz.object('f#', '#', {n})"
+MERGE = "learnsync.merge('{}', NULL, {{g}}, '2026-01-08Z', 'd')"
+LIST_RULE = ('{"fields": {"l": {"merge": "union"}, "o": {"merge": "union", "id": "id"}, "m": {"merge": "map_latest"}, '
+             '"c": {"merge": "counter"}}}')
+# Elements of a list of numbers, one of objects and a map, as many of each.
+LISTS = """jsonb_build_object('l', fz.list('#', {n} / 3), 'o', fz.list('{"id": "#", "text": "hello"}', {n} / 3),
+           'm', fz.object('k#', '#', {n} / 3))"""
+DERIVED = """jsonb_build_object('fields', fz.object('d#', '{"derive": "f#", "steps": [{"value": "low"},
+             {"value": "high", "from": 10}]}', {n}))"""
+CATALOG = request("contents", '{"contentId": "new#", "courseId": "c", "kind": "lesson", "interactionIds": ["i#"]}')
+MODULE = '{"idempotencyKey": "k#", "deviceId": "d", "moduleId": "m#", "clientTimestamp": "2026-01-08T10:00:00Z", '
+ACTIVITY = ('{"idempotency_key": "k#", "activity_type": "quiz", "content_id": "c#", "score": 90, '
+            '"timestamp": "2026-01-08T10:00:00Z"}')
+
+CASES = [
+    Case("learnsync.digest", "a list", "SELECT learnsync.digest({g})", "fz.list('#.50', {n})"),
+    Case("learnsync.digest", "an object", "SELECT learnsync.digest({g})", "fz.object('key #', '{\"a\": #}', {n})"),
+
+    # xAPI
+    Case("learnsync.xapi_validate", "extensions", "SELECT learnsync.xapi_validate({g})",
+         f"jsonb_set({GROUP}, '{{result}}', jsonb_build_object('extensions', fz.object('urn:#', '{{}}', {{n}})))"),
+    Case("learnsync.xapi_validate", "members of a group", "SELECT learnsync.xapi_validate({g})", GROUP),
+    Case("learnsync.xapi_validate", "attachments, all bad", "SELECT learnsync.xapi_validate({g})",
+         f"{GROUP} || jsonb_build_object('attachments', fz.list('{{\"a\": #}}', {{n}}))"),
+    Case("learnsync.xapi_equal", "members in another order", "SELECT learnsync.xapi_equal({g} -> 'a', {g} -> 'b')",
+         f"jsonb_build_object('a', {GROUP}, 'b', jsonb_set({GROUP}, '{{actor,member}}', fz.reversed({GROUP} #> "
+         f"'{{actor,member}}')))"),
+    Case("learnsync.xapi_equal", "groups in groups", "SELECT learnsync.xapi_equal({g}, {g})", NESTED,
+         sizes=(100, 1000, 10000)),
+    Case("learnsync.xapi_equal", "attachments", "SELECT learnsync.xapi_equal({g}, {g})",
+         "jsonb_build_object('attachments', fz.list('{\"sha2\": \"A#\"}', {n}))"),
+    Case("learnsync.xapi_export", "statements",
+         "SELECT count(*) FROM learnsync.xapi_export('statements{n}')",
+         worlds=["statements"], sizes=SMALL),
+    Case("learnsync_api.xapi_export", "statements", "SELECT count(*) FROM learnsync_api.xapi_export()",
+         worlds=["statements"],
+         sizes=SMALL, learner="statements{n}"),
+
+    # Rules and merging
+    Case("learnsync.merge_rule", "fields", "SELECT count(learnsync.merge_rule({g}))", MAX_RULE),
+    Case("learnsync.merge_rule_in learnsync.merge_rule_out", "fields",
+         "SELECT count(learnsync.merge_rule({g})::text::learnsync.merge_rule)",
+         MAX_RULE, sizes=TEXT, cancels=False),
+    Case("learnsync.merge_rule", "steps", "SELECT count(learnsync.merge_rule({g}))",
+         "jsonb_build_object('fields', jsonb_build_object('d', jsonb_build_object('derive', 'f', 'steps', "
+         "fz.list('{\"value\": #, \"from\": #}', {n}))))"),
+    Case("learnsync.merge_rule", "values of a rank", "SELECT count(learnsync.merge_rule({g}))",
+         "jsonb_build_object('fields', jsonb_build_object('r', jsonb_build_object('merge', 'rank', 'values', "
+         "fz.list('\"v#\"', {n}))))"),
+    Case("learnsync.merge_rule_send learnsync.merge_rule_recv", "fields",
+         "SELECT fz.through_binary({g}::learnsync.merge_rule)",
+         MAX_RULE, sizes=TEXT, cancels=False),
+    Case("learnsync.merge", "fields", f"SELECT learnsync.merge('{{}}', {{g}}, {{g}}, '2026-01-08Z') IS NULL", DATA),
+    Case("learnsync.merge", "fields of the rule",
+         f"SELECT learnsync.merge(({{g}} -> 'rule')::learnsync.merge_rule, {{g}} -> 'data', {{g}} -> 'data', "
+         "'2026-01-08Z') IS NULL",
+         f"jsonb_build_object('rule', {MAX_RULE}, 'data', {DATA})"),
+    Case("learnsync.merge", "long lists and maps",
+         f"SELECT learnsync.merge('{LIST_RULE}', {{g}}, {{g}}, '2026-01-08Z') IS NULL",
+         LISTS),
+    Case("learnsync.merge", "counts of devices",
+         "SELECT learnsync.merge('{\"fields\": {\"c\": {\"merge\": \"counter\"}}}', {g}, '{\"c\": 1}', "
+         "'2026-01-08Z', 'new') IS NULL",
+         "jsonb_build_object('c', 5, '_learnsync', jsonb_build_object('at', '2026-01-08T00:00:00Z', 'fields', "
+         "jsonb_build_object('c', fz.object('d#', '#', {n}))))"),
+    Case("learnsync.merge", "rules in one query",
+         "SELECT count(learnsync.merge(r::learnsync.merge_rule, NULL, '{\"a\": 1}', '2026-01-08Z')) FROM "
+         "jsonb_array_elements({g}) r",
+         """fz.list('{"fields": {"f#": {"merge": "max"}}}', {n})"""),
+    Case("learnsync.merge_states", "long lists and maps",
+         f"SELECT learnsync.merge_states('{LIST_RULE}', {{g}}, {{g}}) IS NULL",
+         LISTS),
+    Case("learnsync.merge_states", "fields", "SELECT learnsync.merge_states('{}', {g}, {g}) IS NULL", DATA),
+    Case("learnsync.document", "derived fields",
+         "SELECT learnsync.document(({g} -> 'rule')::learnsync.merge_rule, {g} -> 'data') IS NULL",
+         f"jsonb_build_object('rule', {DERIVED}, 'data', {DATA})"),
+    Case("learnsync.document", "long lists and maps", f"SELECT learnsync.document('{LIST_RULE}', {{g}}) IS NULL",
+         LISTS),
+    Case("learnsync.merge_agg learnsync.merge_agg_step learnsync.merge_agg_final",
+         "rows",
+         f"SELECT learnsync.merge_agg('{LIST_RULE}', d, '2026-01-08Z', 'd') IS NULL FROM "
+         f"jsonb_array_elements({{g}}) d",
+         """fz.list('{"l": [#], "o": [{"id": "#"}], "m": {"k#": 1}, "c": 1, "a": #}', {n})"""),
+    Case("learnsync.merge_agg", "devices of a counter",
+         "SELECT learnsync.merge_agg('{\"fields\": {\"c\": {\"merge\": \"counter\"}}}', '{\"c\": 1}', "
+         "'2026-01-08Z', d ->> 0) IS NULL FROM jsonb_array_elements({g}) d",
+         """fz.list('["d#"]', {n})"""),
+    Case("learnsync.merge_agg", "groups of a rule each",
+         "SELECT count(s) FROM (SELECT learnsync.merge_agg(r::learnsync.merge_rule, '{\"a\": 1}', '2026-01-08Z', "
+         "'d') AS s FROM jsonb_array_elements({g}) r GROUP BY r OFFSET 0) x",
+         """fz.list('{"fields": {"f#": {"merge": "max"}}}', {n})"""),
+    Case("learnsync.merge_agg_combine learnsync.merge_agg_serialize learnsync.merge_agg_deserialize",
+         "rows in parallel",
+         f"SELECT learnsync.merge_agg('{LIST_RULE}', jsonb_build_object('l', jsonb_build_array(n)), '2026-01-08Z', "
+         f"'d') IS NULL FROM number WHERE n <= {{n}}",
+         settings=PARALLEL),
+
+    # Progress
+    Case("learnsync.progress_agg learnsync.progress_agg_add learnsync.progress_agg_final",
+         "contents and interactions", OF_EVENTS, events_of(PROGRESSED)),
+    Case("learnsync.progress_agg", "scores that rise while times fall", OF_EVENTS, RISE_AND_FALL),
+    Case("learnsync.progress_agg", "one content, completed often", OF_EVENTS, events_of(RISING)),
+    Case("learnsync.progress_agg", "interactions of one content", OF_EVENTS,
+         events_of(event(
+         '{"contentId": "c", "status": "completed", "interaction": {"interactionId": "i#", "state": {}}}'))),
+    Case("learnsync.progress_agg", "related paths", OF_EVENTS,
+         "jsonb_build_array(jsonb_build_object('eventId', 'e', 'occurredAt', '2026-01-08T10:00:00Z', 'type', "
+         "'onboarding.completed', 'payload', jsonb_build_object('pathId', 'p', 'relatedPaths', fz.list('\"p#\"', "
+         f"{{n}}))))"),
+    Case("learnsync.progress_agg_combine learnsync.progress_agg_serialize learnsync.progress_agg_deserialize",
+         "events in parallel",
+         "SELECT learnsync.progress_agg('e' || n, '2026-01-08T10:00:00Z'::text, 'content.progressed', "
+         "jsonb_build_object('contentId', 'c' || n, 'status', 'passed')) IS NULL FROM number WHERE n <= {n}",
+         settings=PARALLEL),
+    Case("learnsync.progress_in learnsync.progress_out", "contents", "SELECT {p}::text::learnsync.progress IS NULL",
+         events_of(PROGRESSED),
+         sizes=TEXT, cancels=False),
+    Case("learnsync.progress_send learnsync.progress_recv", "contents", "SELECT fz.through_binary({p})",
+         events_of(PROGRESSED),
+         sizes=SMALL),
+    Case("learnsync.progress_from_bytea", "contents",
+         "SELECT learnsync.progress_from_bytea(learnsync.progress_send({p})) IS NULL",
+         events_of(PROGRESSED), sizes=SMALL),
+    Case("learnsync.progress_to_jsonb", "contents", "SELECT learnsync.progress_to_jsonb({p}) IS NULL",
+         events_of(PROGRESSED),
+         sizes=SMALL),
+    Case("learnsync.progress_concat", "contents", "SELECT learnsync.progress_concat({p}, {p}) IS NULL",
+         events_of(PROGRESSED),
+         sizes=SMALL),
+    Case("learnsync.progress_eq", "contents", "SELECT learnsync.progress_eq({p}, {p})", events_of(PROGRESSED)),
+    Case("learnsync.progress_ne", "contents", "SELECT learnsync.progress_ne({p}, {p})", events_of(PROGRESSED)),
+    Case("learnsync.progress_hash", "contents", "SELECT learnsync.progress_hash({p})", events_of(PROGRESSED)),
+
+    # Push, pull and what belongs to them
+    Case("learnsync.sync_push", "items", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL", push(LESSON),
+         sizes=BATCH),
+    Case("learnsync_api.sync_push", "items", "SELECT learnsync_api.sync_push({g}) IS NULL", push(LESSON), sizes=BATCH,
+         learner="new{n}"),
+    Case("learnsync.sync_push", "more items than are usual", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(LESSON),
+         sizes=SMALL, settings=("learnsync.max_batch_items = 10000",)),
+    Case("learnsync.sync_push", "the same item", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("lesson_progress", '{"lessonId": "l"}', "i")),
+         sizes=BATCH),
+    Case("learnsync.sync_push", "bad items under one id", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("lesson_progress", '{"lessonId": #}', "i", "soon")),
+         sizes=BATCH),
+    Case("learnsync.sync_push", "xAPI statements", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("xapi_statement", STATEMENT)),
+         sizes=BATCH),
+    Case("learnsync.sync_push", "stale items of one lesson", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("lesson_progress", '{"lessonId": "l", "timeSpent": 1}', at="2026-01-08T09:00:00.#Z")),
+         sizes=BATCH),
+    Case("learnsync.sync_push", "fields of an item", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         one_item("lists", f"{DATA} || '{{\"k\": \"a\"}}'"),
+         sizes=SMALL),
+    Case("learnsync.sync_push", "long lists in an item", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         one_item("lists",
+         "jsonb_build_object('k', 'a', 'tags', fz.list('#', {n}), 'prefs', fz.object('k#', '#', {n}))"),
+         sizes=(500, 5000)),
+    Case("learnsync.sync_push", "one more message in a long chat",
+         "SELECT learnsync.sync_push('chat{n}', {g}) IS NULL",
+         one_item("lists", """'{"k": "a", "chat": [{"id": "new"}]}'::jsonb"""),
+         worlds=["chat"]),
+    Case("learnsync.sync_pull", "resources",
+         """SELECT learnsync.sync_pull('lessons{n}', '{"deviceId": "d", "lastSyncVersion": 1}') IS NULL""",
+         worlds=["lessons"]),
+    Case("learnsync_api.sync_pull", "resources",
+         """SELECT learnsync_api.sync_pull('{"deviceId": "d", "lastSyncVersion": 1}') IS NULL""",
+         worlds=["lessons"], learner="lessons{n}"),
+    Case("learnsync.sync_pull", "messages of a chat",
+         """SELECT learnsync.sync_pull('chat{n}', '{"deviceId": "d", "lastSyncVersion": 1}') IS NULL""",
+         worlds=["chat"]),
+    Case("learnsync.sync_pull", "a scope that matches nothing",
+         "SELECT learnsync.sync_pull('lessons{n}', '{\"deviceId\": \"d\", \"lastSyncVersion\": 1, \"scope\": "
+         "{\"courseId\": [\"x\"]}}') IS NULL",
+         worlds=["lessons"]),
+    Case("learnsync.sync_pull", "values of a scope", "SELECT learnsync.sync_pull('lessons1000', {g}) IS NULL",
+         "jsonb_build_object('deviceId', 'd', 'lastSyncVersion', 1, 'scope', jsonb_build_object('courseId', "
+         "fz.list('\"c#\"', {n})))",
+         worlds=["lessons"], sizes=BATCH),
+    Case("learnsync.sync_pull", "resource types", "SELECT learnsync.sync_pull('lessons1000', {g}) IS NULL",
+         """jsonb_build_object('deviceId', 'd', 'lastSyncVersion', 1, 'resourceTypes', fz.list('"t#"', {n}))""",
+         worlds=["lessons"], sizes=BATCH),
+    Case("learnsync.sync_devices", "devices", "SELECT learnsync.sync_devices('devices{n}') IS NULL",
+         worlds=["devices"],
+         sizes=BATCH),
+    Case("learnsync_api.sync_devices", "devices", "SELECT learnsync_api.sync_devices() IS NULL", worlds=["devices"],
+         sizes=BATCH,
+         learner="devices{n}"),
+    Case("learnsync.sync_status", "failed items", "SELECT learnsync.sync_status('failed{n}') IS NULL",
+         worlds=["failed"],
+         sizes=BATCH),
+    Case("learnsync.sync_status", "open conflicts", "SELECT learnsync.sync_status('conflicts{n}') IS NULL",
+         worlds=["conflicts"],
+         sizes=SMALL),
+    Case("learnsync_api.sync_status", "open conflicts", "SELECT learnsync_api.sync_status() IS NULL",
+         worlds=["conflicts"],
+         sizes=SMALL, learner="conflicts{n}"),
+    Case("learnsync.sync_resolve", "merged data",
+         "SELECT learnsync.sync_resolve('conflicts10', {g} || jsonb_build_object('conflictId', "
+         "fz.conflict('conflicts10'))) IS NULL",
+         f"""jsonb_build_object('resolution', 'use_merged', 'force', true, 'mergedData', {DATA} || '{{"k": "a"}}')""",
+         worlds=["conflicts"], sizes=SMALL),
+    Case("learnsync.sync_resolve", "open conflicts",
+         "SELECT learnsync.sync_resolve('conflicts{n}', jsonb_build_object('resolution', 'use_client', 'force', "
+         "true, 'conflictId', fz.conflict('conflicts{n}'))) IS NULL",
+         worlds=["conflicts"], sizes=SMALL),
+    Case("learnsync_api.sync_resolve", "open conflicts",
+         "SELECT learnsync_api.sync_resolve(jsonb_build_object('resolution', 'use_server', 'conflictId', "
+         "fz.conflict(current_setting('learnsync.learner_id')))) IS NULL",
+         worlds=["conflicts"], sizes=SMALL, learner="conflicts{n}"),
+    *(Case(f"{schema}.sync_{verb}_device", "devices",
+           f"SELECT {schema}.sync_{verb}_device({learner}'{{\"deviceId\": \"d1\"}}') IS NULL",
+           worlds=["devices"], sizes=BATCH,
+           learner="devices{n}")
+      for schema, learner in (("learnsync", "'devices{n}', "), ("learnsync_api", ""))
+      for verb in ("deactivate", "activate")),
+    Case("learnsync.current_learner", "a long name", "SELECT learnsync.current_learner()", sizes=(20, 200),
+         learner="n{n}"),
+    Case("learnsync.current_learners", "profiles", "SELECT cardinality(learnsync.current_learners())",
+         worlds=["profiles"],
+         sizes=SMALL, learner="owner{n}"),
+
+    # The event log
+    Case("learnsync.progress_put", "events", "SELECT learnsync.progress_put('new{n}', {g}) IS NULL",
+         request("events", PROGRESSED),
+         sizes=BATCH),
+    Case("learnsync_api.progress_put", "events", "SELECT learnsync_api.progress_put({g}) IS NULL",
+         request("events", PROGRESSED),
+         sizes=BATCH, learner="new{n}"),
+    Case("learnsync.progress_put", "a reset of a long log", "SELECT learnsync.progress_put('events{n}', {g}) IS NULL",
+         "jsonb_build_object('events', jsonb_build_array('{\"eventId\": \"reset\", \"clientId\": \"c\", \"type\": "
+         "\"progress.reset\", \"occurredAt\": \"2020-01-01T00:00:00Z\"}'::jsonb))",
+         worlds=["events"]),
+    Case("learnsync.progress_put", "one more event of a long log",
+         "SELECT learnsync.progress_put('events{n}', {g}) IS NULL",
+         "jsonb_build_object('events', jsonb_build_array('{\"eventId\": \"last\", \"clientId\": \"c\", \"type\": "
+         "\"content.progressed\", \"occurredAt\": \"2020-01-01T00:00:00Z\", \"payload\": {\"contentId\": \"c1\", "
+         "\"status\": \"completed\"}}'::jsonb))",
+         worlds=["events"]),
+    Case("learnsync.progress_get", "events", "SELECT learnsync.progress_get('events{n}') IS NULL", worlds=["events"]),
+    Case("learnsync_api.progress_get", "events", "SELECT learnsync_api.progress_get() IS NULL", worlds=["events"],
+         sizes=SMALL,
+         learner="events{n}"),
+    Case("learnsync.progress_verify", "events of all learners", "SELECT count(*) FROM learnsync.progress_verify()",
+         worlds=["logs"],
+         sizes=(10000,)),
+    Case("learnsync.progress_rebuild_next", "events of all learners",
+         "SELECT * FROM learnsync.progress_rebuild_next('', 0, -1)",
+         worlds=["logs"], sizes=(10000,)),
+    Case("learnsync.progress_rebuild", "events of all learners", "CALL learnsync.progress_rebuild()", worlds=["logs"],
+         sizes=(10000,),
+         commits=True),
+
+    # Modules, profiles, the catalog
+    *(Case(f"{schema}.{name}", "events", f"SELECT {schema}.{name}({learner}{{g}}) IS NULL",
+           request("events", MODULE + more), sizes=BATCH, learner="new{n}")
+      for schema, learner in (("learnsync", "'new{n}', "), ("learnsync_api", ""))
+      for name, more in (("sync_progress", '"progressPercent": 5, "syncVersion": #}'),
+                         ("sync_completions", '"score": 5}'))),
+    Case("learnsync.progress_batch", "activities", "SELECT learnsync.progress_batch('new{n}', {g}) IS NULL",
+         request("items", ACTIVITY),
+         sizes=BATCH),
+    Case("learnsync_api.progress_batch", "activities",
+         "SELECT learnsync_api.progress_batch({g} || jsonb_build_object('profile_id', "
+         "replace(current_setting('learnsync.learner_id'), 'owner', 'profiles') || '-1')) IS NULL",
+         request("items", ACTIVITY), worlds=["profiles"], sizes=BATCH, learner="owner{n}"),
+    Case("learnsync.add_profile", "profiles", "SELECT learnsync.add_profile('another', 'owner{n}')",
+         worlds=["profiles"],
+         sizes=SMALL),
+    Case("learnsync.remove_profile", "profiles", "SELECT learnsync.remove_profile('profiles{n}-1')",
+         worlds=["profiles"],
+         sizes=SMALL),
+    Case("learnsync.register_content", "contents", "SELECT learnsync.register_content({g}) IS NULL", CATALOG,
+         sizes=SMALL),
+    Case("learnsync.register_content", "interactions of a content, twice",
+         "SELECT learnsync.register_content({g}), learnsync.register_content({g}) IS NULL",
+         "jsonb_build_object('contents', jsonb_build_array(jsonb_build_object('contentId', 'c', "
+         f"'interactionIds', fz.list('\"i#\"', {{n}}))))",
+         sizes=SMALL),
+    Case("learnsync.validate_content", "contents", "SELECT count(*) FROM learnsync.validate_content({g})", CATALOG,
+         sizes=SMALL),
+
+    # Administration
+    Case("learnsync.define_resource_type", "fields", "SELECT count(learnsync.define_resource_type('many', {g}))",
+         f"{MAX_RULE} || '{{\"key\": [\"k\"]}}'",
+         sizes=SMALL),
+    Case("learnsync.drop_resource_type", "fields",
+         "SELECT count(learnsync.define_resource_type('many', {g})), count(learnsync.drop_resource_type('many'))",
+         f"{MAX_RULE} || '{{\"key\": [\"k\"]}}'", sizes=SMALL),
+    Case("learnsync.reset_resource_type learnsync.builtin_resource_types learnsync.merge_strategies "
+         "learnsync.item_codes",
+         "what is built in",
+         "SELECT count(learnsync.reset_resource_type(name)), (SELECT count(*) FROM learnsync.merge_strategies()), "
+         "(SELECT count(*) FROM learnsync.item_codes()) FROM learnsync.builtin_resource_types()",
+         worlds=["lessons"]),
+    Case("learnsync_api.sync_cleanup", "what is stored",
+         """SELECT learnsync_api.sync_cleanup('{"daysOld": 0}') IS NULL""",
+         worlds=["lessons"]),
+    Case("learnsync.maintain_step", "what is stored",
+         "SELECT learnsync.maintain_step(0, learnsync.maintain_step(0, NULL)) IS NULL",
+         worlds=["lessons"]),
+    Case("learnsync.maintain", "what is stored", "CALL learnsync.maintain(30)", worlds=["lessons"], commits=True),
+    Case("learnsync.next_to_retry learnsync.postpone_retry", "failed items",
+         "SELECT learnsync.next_to_retry(''), learnsync.postpone_retry('failed{n}') IS NULL",
+         worlds=["failed"], sizes=BATCH),
+    Case("learnsync.retry_learner", "failed items", "SELECT learnsync.retry_learner('failed{n}') IS NULL",
+         worlds=["failed"],
+         sizes=BATCH),
+    Case("learnsync.retry_failed", "failed items", "CALL learnsync.retry_failed()", worlds=["failed"], sizes=BATCH,
+         commits=True),
+    Case("learnsync.unseen_devices", "devices", "SELECT learnsync.unseen_devices(0, {n}) IS NULL", worlds=["devices"],
+         sizes=BATCH),
+    Case("learnsync.drop_devices", "devices", "SELECT learnsync.drop_devices(0)", worlds=["devices"], sizes=BATCH),
+    Case("learnsync.forget_learner", "resources", "SELECT learnsync.forget_learner('lessons{n}')", worlds=["lessons"]),
+    Case("learnsync.remember_learner", "erased learners", "SELECT learnsync.remember_learner('erased{n}-1')",
+         worlds=["erased"],
+         sizes=SMALL),
+    Case("learnsync.new_epoch", "learners", "SELECT learnsync.new_epoch()", worlds=["erased"], sizes=SMALL),
+]
