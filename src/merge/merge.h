@@ -299,7 +299,7 @@ extern void ls_state_settle(LsState *state);
 /* state_size.c */
 extern bool ls_state_fits(const LsState *before, LsState *after, LsFailure *failure) pg_attribute_nonnull(3);
 
-/* merge.c */
+/* policy.c */
 extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
 	pg_attribute_nonnull(4);
 extern bool ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)

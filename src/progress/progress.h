@@ -214,7 +214,11 @@ extern void ls_progress_load_content(LsProgress *progress, const LsContentRow *r
 extern void ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row);
 extern LsProgress *ls_progress_plain(LsProgress *progress);
 
-/* progress_show.c */
+/* streak.c */
+extern int64 ls_streak_day(const LsPoint *point);
+extern JsonbValue ls_streak_show(int64 *days, int count);
+
+/* snapshot.c */
 extern JsonbValue ls_progress_snapshot(LsProgress *progress);
 
 /* progress_pack.c */

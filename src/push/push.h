@@ -18,7 +18,7 @@ extern const LsChannel ls_push_channel;
 extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure) pg_attribute_nonnull(3);
 extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
 
-/* push_merge.c */
+/* push_decide.c */
 extern void ls_push_judge(LsPush *push);
 extern bool ls_push_is_foreign(const LsPush *push);
 extern void ls_push_find_resources(LsPush *push);

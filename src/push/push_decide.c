@@ -1,5 +1,5 @@
 /*
- * push_merge.c
+ * push_decide.c
  *		Decides the items of a push in input order: known ones, the merge of the new ones, the versions they get.
  */
 #include "postgres.h"

@@ -1,5 +1,5 @@
 /*
- * progress_show.c
+ * snapshot.c
  *		The snapshot: the reduced state as the app shows it.
  */
 #include "postgres.h"
@@ -83,50 +83,6 @@ show_content(const LsContent *content, const LsContentRow *row)
 	return json;
 }
 
-/* The UTC day of a time as it is shown, counted from 2000-01-01. */
-static int64
-day_of(const LsPoint *point)
-{
-	TimestampTz at = point->at;
-
-	if (point->time.data != NULL)
-		(void) ls_stamp_parse(point->time, &at);
-	return at >= 0 ? at / USECS_PER_DAY : -((USECS_PER_DAY - 1 - at) / USECS_PER_DAY);
-}
-
-static int
-compare_days(const void *a, const void *b)
-{
-	int64 left = *(const int64 *) a;
-	int64 right = *(const int64 *) b;
-
-	return left < right ? -1 : left > right;
-}
-
-/* Runs of days on which a content was completed; the current run is the one that ends with the last such day. */
-static JsonbValue
-show_streak(int64 *days, int count)
-{
-	JsonbValue json = ls_json_object();
-	int64 current = 0;
-	int64 longest = 0;
-
-	if (count > 1)
-		ls_sort(days, count, sizeof(int64), compare_days);
-	for (int i = 0; i < count; i++)
-	{
-		if (i == 0 || days[i] != days[i - 1])
-			current = i > 0 && days[i] == days[i - 1] + 1 ? current + 1 : 1;
-		longest = Max(longest, current);
-	}
-	ls_json_put(&json, "currentStreak", ls_json_int(current));
-	ls_json_put(&json, "longestStreak", ls_json_int(longest));
-	ls_json_put(&json, "lastActivityDate",
-				count == 0 ? ls_json_null()
-						   : ls_json_text((LsText){ls_stamp_text(days[count - 1] * USECS_PER_DAY, 3).data, 10}));
-	return json;
-}
-
 /* The snapshot of a state; what it points to lives as long as that. */
 JsonbValue
 ls_progress_snapshot(LsProgress *progress)
@@ -146,13 +102,13 @@ ls_progress_snapshot(LsProgress *progress)
 		CHECK_FOR_INTERRUPTS();
 		ls_json_put_text(&map, row.id, show_content(contents[i], &row));
 		if (ls_point_exists(&row.completed))
-			days[ndays++] = day_of(&row.completed);
+			days[ndays++] = ls_streak_day(&row.completed);
 	}
 	ls_json_put(&json, "version", ls_json_int(SNAPSHOT_VERSION));
 	ls_json_put(&json, "onboarding", show_onboarding(&progress->onboarding));
 	ls_json_put(&json, "activePathId", ls_json_text(ls_kept_value(&progress->active)));
 	ls_json_put(&json, "content", map);
-	ls_json_put(&json, "streak", show_streak(days, ndays));
+	ls_json_put(&json, "streak", ls_streak_show(days, ndays));
 	ls_json_put(&json, "lastUpdated", progress->last_at == LS_NO_TIME ? ls_json_null() : point_json(&last));
 	return json;
 }

@@ -1,5 +1,5 @@
 /*
- * merge.c
+ * policy.c
  *		Applies one item to the state of its resource by the policy of its type.
  */
 #include "postgres.h"
