@@ -128,6 +128,7 @@ typedef struct LsPush
 
 /* begin.c */
 extern void ls_batch_begin(LsPush *push);
+extern void ls_batch_note_charge(LsPush *push);
 
 /* rate.c */
 extern bool ls_rate_applies(const LsPush *push);

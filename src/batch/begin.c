@@ -24,3 +24,13 @@ ls_batch_begin(LsPush *push)
 	if (ls_rate_applies(push))
 		ls_rate_take(push);
 }
+
+/* For a call that leaves the learner's version as it is. */
+void
+ls_batch_note_charge(LsPush *push)
+{
+	if (!ls_rate_applies(push))
+		return;
+	push->version = push->learner.version;
+	ls_store_update_learner(push, false, false);
+}

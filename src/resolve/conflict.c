@@ -211,14 +211,6 @@ write_decision(Resolve *resolve, LsResource *resource)
 	ls_store_update_learner(push, true, false);
 }
 
-/* What leaves the resource alone is charged as well. */
-static void
-note_charge(LsPush *push)
-{
-	push->version = push->learner.version;
-	ls_store_update_learner(push, false, false);
-}
-
 static Jsonb *
 answer_resolve(const Resolve *resolve, const LsResource *resource)
 {
@@ -252,8 +244,8 @@ do_resolve(Resolve *resolve)
 		decide(resolve, resource);
 		write_decision(resolve, resource);
 	}
-	else if (ls_rate_applies(push))
-		note_charge(push);
+	else
+		ls_batch_note_charge(push);
 	ls_store_close_conflict(push->learner.id, resolve->conflict_id, resolutions[resolve->resolution], push->now);
 	return answer_resolve(resolve, resource);
 }

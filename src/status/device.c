@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "batch/batch.h"
 #include "status/status.h"
 
 #define DEFAULT_CONFLICTS 100
@@ -133,15 +134,19 @@ static Jsonb *
 switch_device(const LsCall *call, const JsonbValue *request, LsActivation activation)
 {
 	Switch device = {.learner = call->learner, .activation = activation};
+	LsPush charged = {.of_app = call->of_app, .learner = {.id = call->learner, .rate_at = LS_NO_TIME}};
 	JsonbValue answer = ls_json_object();
 
 	device.device = ls_header_or_body_id(request, "deviceId");
 	device.activation.now = GetCurrentTimestamp();
 	admit(call, &device);
+	if (ls_rate_applies(&charged))
+		ls_batch_begin(&charged);
 	ls_wait(call->of_app, write_active, &device);
 	if (!device.found)
 		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("device not found"),
 						errdetail("There is no device \"%s\".", ls_text_string(device.device))));
+	ls_batch_note_charge(&charged);
 	ls_json_put(&answer, "message", ls_json_string(message_of(&activation)));
 	return ls_json_encode(&answer);
 }

@@ -107,6 +107,8 @@ CREATE FUNCTION pg_temp.request(channel text, who text, n text) RETURNS jsonb LA
                 SELECT COALESCE(min(conflict_id::text), 'none') FROM learnsync_data.conflict c
                 WHERE c.learner_id = who AND closed_at IS NULL),
             'resolution', CASE n WHEN '2' THEN 'use_client' ELSE 'use_server' END, 'force', true)
+        WHEN 'sync_activate_device' THEN '{"deviceId": "d"}'
+        WHEN 'sync_deactivate_device' THEN '{"deviceId": "d"}'
         ELSE jsonb_build_object('events', (SELECT jsonb_agg(jsonb_build_object('idempotencyKey', n || device,
                                                'deviceId', device, 'moduleId', 'm', 'progressPercent', 1, 'score', 1,
                                                'clientTimestamp', '2026-01-08T10:00:00Z', 'syncVersion', 1))
@@ -125,10 +127,11 @@ CREATE TEMPORARY TABLE channel AS SELECT p.proname AS name, n.nspname AS schema,
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname IN ('learnsync', 'learnsync_api') AND p.provolatile = 'v'
         AND pg_get_function_identity_arguments(p.oid) ~ '^(learner_id text, request )?jsonb$'
-        AND p.proname !~ '^(sync_(pull|cleanup|(de)?activate_device)|(register|validate)_content|digest|dashboard)$';
+        AND p.proname !~ '^(sync_(pull|cleanup)|(register|validate)_content|digest|dashboard)$';
 SELECT is(
     array_agg(DISTINCT name::text ORDER BY name::text),
-    '{progress_batch,progress_put,sync_completions,sync_progress,sync_push,sync_resolve}',
+    '{progress_batch,progress_put,sync_activate_device,sync_completions,sync_deactivate_device,sync_progress,sync_push,'
+    'sync_resolve}',
     'the functions that write for a learner')
 FROM channel;
 SELECT pg_temp.ask('learnsync', 'sync_push', who, jsonb_build_object('deviceId', 'd',
@@ -167,6 +170,8 @@ FROM channel c
         ('progress_put', '{"events": 1}', '22023'),
         ('sync_progress', '{"events": []}', '22023'),
         ('sync_completions', '{}', '22023'),
+        ('sync_activate_device', '{"deviceId": "none"}', 'PT404'),
+        ('sync_deactivate_device', '{"deviceId": "none"}', 'PT404'),
         ('sync_resolve', '{"conflictId": "x", "resolution": "use_server"}',
             'PT404')) AS e (name, request, answer) ON e.name = c.name,
     generate_series(1, 5) GROUP BY e.name, e.request, e.answer ORDER BY e.name, e.request;
@@ -179,8 +184,7 @@ SET learnsync.enabled = off;
 SELECT is(pg_temp.ask(schema, name, who, pg_temp.request(name, who, 'paused')), 'PT503', who || ' while paused')
 FROM channel ORDER BY who;
 SELECT is(pg_temp.ask(schema, name, 'ann', '{"deviceId": "d"}'), 'PT503', schema || '.' || name || ' while paused')
-    FROM (VALUES ('sync_pull'), ('sync_activate_device'), ('sync_deactivate_device')) AS f (name),
-        (VALUES ('learnsync'), ('learnsync_api')) AS s (schema);
+    FROM (VALUES ('sync_pull')) AS f (name), (VALUES ('learnsync'), ('learnsync_api')) AS s (schema);
 SELECT throws_ok(call, 'PT503', 'learnsync is paused', call || ' while paused')
 FROM unnest(ARRAY['learnsync.sync_devices(''ann'')', 'learnsync_api.sync_devices()', 'learnsync.sync_status(''ann'')',
     'learnsync_api.sync_status()', 'learnsync.progress_get(''ann'')', 'learnsync_api.progress_get()',
