@@ -2,9 +2,9 @@
  * rate.c
  *		How many calls a minute a learner, or a device, may make that write: a token bucket that holds a minute's worth.
  *
- * The learner's row, or the device's, remembers one instant, until when the calls so far use up the limit. Each call moves it on by its
- * share of a minute; one that would move it more than a minute ahead of now is refused. It is written with the rest of
- * the call, so only what commits is charged.
+ * The learner's row, or the device's, remembers one instant, until when the calls so far use up the limit. Each call
+ * moves it on by its share of a minute; one that would move it more than a minute ahead of now is refused. It is written
+ * with the rest of the call, so only what commits is charged.
  */
 #include "postgres.h"
 
@@ -16,7 +16,10 @@ ls_rate_applies(const LsPush *push)
 	return learnsync_rate_limit > 0 && !push->dry_run && !push->unmetered;
 }
 
-/* Takes a token for this call, or refuses it: until when the limit is used up then. A clock that was set back must not lock the learner out for longer. */
+/*
+ * Takes a token for this call, or refuses it: until when the limit is used up then. A clock that was set back must not
+ * lock the learner out for longer.
+ */
 static TimestampTz
 take(TimestampTz used, TimestampTz now, const char *setting, int limit)
 {

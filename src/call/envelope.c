@@ -128,7 +128,10 @@ check_members(LsCall *call, const JsonbValue *request)
 	}
 }
 
-/* A call that says for whom it is, is for whoever makes it or for a profile of theirs; a foreign queue is refused whole. A device that is turned away for the one is so for the other. */
+/*
+ * A call that says for whom it is, is for whoever makes it or for a profile of theirs; a foreign queue is refused whole. A
+ * device that is turned away for the one is so for the other.
+ */
 static void
 find_learner(LsCall *call, const JsonbValue *request)
 {

@@ -4,7 +4,8 @@
  *
  * Notes ("book") hold what the document alone does not say, by field: {field: note}, as field.c writes them. A stored
  * state has its lists in rows of their own and an empty array in the document, and the totals of devices in rows and
- * their sum in the document. A packed state is one object that holds everything: the document, lists included, and under "_learnsync" {"at": instant, "fields": notes}.
+ * their sum in the document. A packed state is one object that holds everything: the document, lists included, and under
+ * "_learnsync" {"at": instant, "fields": notes}.
  */
 #include "postgres.h"
 

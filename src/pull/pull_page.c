@@ -80,24 +80,16 @@ show(const LsPull *pull, const LsPulled *change)
 static int
 complete_lists(const LsPull *pull, const LsPulled *changes, Shown *shown, int count, LsListRoom room)
 {
-	LsListed *listed = palloc(sizeof(LsListed) * Max(count, 1));
-	int *places = palloc(sizeof(int) * Max(count, 1));
-	int nlisted = 0;
-	int complete;
+	LsListed *listed = palloc0(sizeof(LsListed) * Max(count, 1));
 
 	for (int i = 0; i < count; i++)
 	{
-		if (!shown[i].has_lists)
-			continue;
-		places[nlisted] = i;
-		listed[nlisted++] =
-			(LsListed){changes[i].type, changes[i].id, shown[i].is_delta ? pull->from : 0, &shown[i].state};
+		if (shown[i].has_lists)
+			listed[i] =
+				(LsListed){changes[i].type, changes[i].id, shown[i].is_delta ? pull->from : 0, &shown[i].state};
 	}
-	if (nlisted == 0)
-		return count;
-	room.at_least = pull->page.nchanges == 0 && places[0] == 0 ? 1 : 0;
-	complete = ls_store_complete_lists(pull->learner, listed, nlisted, room, LS_SEES_CALLERS);
-	return complete == nlisted ? count : places[complete];
+	room.at_least = pull->page.nchanges == 0 ? 1 : 0;
+	return ls_store_complete_lists(pull->learner, listed, count, room, LS_SEES_CALLERS);
 }
 
 static void

@@ -250,7 +250,7 @@ ls_store_find_members(LsPush *push)
 }
 
 static Portal
-open_members(LsText learner, const LsListed *listed, int count, LsSnapshot snapshot)
+open_members(LsText learner, const LsListed *listed, const int *places, int count, LsSnapshot snapshot)
 {
 	Datum *types = palloc(sizeof(Datum) * count);
 	Datum *ids = palloc(sizeof(Datum) * count);
@@ -259,10 +259,12 @@ open_members(LsText learner, const LsListed *listed, int count, LsSnapshot snaps
 
 	for (int i = 0; i < count; i++)
 	{
+		const LsListed *wanted = &listed[places[i]];
+
 		CHECK_FOR_INTERRUPTS();
-		types[i] = ls_text_to_datum(listed[i].type);
-		ids[i] = ls_text_to_datum(listed[i].id);
-		after[i] = Int64GetDatum(listed[i].after);
+		types[i] = ls_text_to_datum(wanted->type);
+		ids[i] = ls_text_to_datum(wanted->id);
+		after[i] = Int64GetDatum(wanted->after);
 	}
 	values[1] = ls_text_array(types, count);
 	values[2] = ls_text_array(ids, count);
@@ -330,9 +332,10 @@ add_listed(LsState *state, uint64 row)
 typedef struct Listing
 {
 	LsListed *listed;
-	int place; /* the state that the rows belong to; -1 before the first */
+	const int *places; /* of those that have lists */
+	int place; /* the one that the rows belong to; -1 before the first */
 	LsListRoom room; /* what is left of it */
-	bool full; /* that state has more than there is room for */
+	bool full; /* that one has more than there is room for */
 } Listing;
 
 static void
@@ -340,7 +343,7 @@ add_rows(Listing *listing, uint64 count)
 {
 	for (uint64 row = 0; row < count && !listing->full; row++)
 	{
-		int place = (int) ls_store_int(row, 1) - 1;
+		int place = listing->places[ls_store_int(row, 1) - 1];
 
 		CHECK_FOR_INTERRUPTS();
 		if (place != listing->place)
@@ -357,16 +360,26 @@ add_rows(Listing *listing, uint64 count)
 }
 
 /*
- * Completes the lists of states with the stored members of versions after the wanted ones, as the
- * snapshot shows them. Answers how many states are complete: as many as there is room for.
+ * Completes the lists of resources with the stored members of versions after the wanted ones, as the snapshot shows them.
+ * Answers how many resources are complete, those without lists among them: as many as there is room for.
  */
 int
 ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, LsSnapshot snapshot)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Portal portal = open_members(learner, listed, count, snapshot);
-	Listing listing = {.listed = listed, .place = -1, .room = room};
+	int *places = palloc(sizeof(int) * Max(count, 1));
+	Listing listing = {.listed = listed, .places = places, .place = -1, .room = room};
+	int nlists = 0;
+	Portal portal;
 
+	for (int i = 0; i < count; i++)
+	{
+		if (listed[i].state != NULL)
+			places[nlists++] = i;
+	}
+	if (nlists == 0)
+		return count;
+	portal = open_members(learner, listed, places, nlists, snapshot);
 	do
 	{
 		SPI_cursor_fetch(portal, true, LS_MEMBER_PORTION);

@@ -45,26 +45,25 @@ extern void ls_store_check_content(LsPush *push);
 
 /* member_store.c, member_write_store.c */
 
-/* A state of which the lists are wanted. */
+/* A resource that is to be shown. */
 typedef struct LsListed
 {
 	LsText type;
 	LsText id;
 	int64 after; /* only members of greater versions */
-	LsState *state;
+	LsState *state; /* of which the lists are wanted; NULL where it has none */
 } LsListed;
 
 extern void ls_store_find_members(LsPush *push);
 extern void ls_store_write_members(LsPush *push);
+
 /* How much a reader of lists has room for. */
 typedef struct LsListRoom
 {
 	int64 members;
 	int64 bytes; /* of these, as they are stored */
-	int at_least; /* states that are completed whatever they hold */
+	int at_least; /* resources that are completed whatever they hold */
 } LsListRoom;
-
-#define LS_ALL_LISTS ((LsListRoom){.members = PG_INT64_MAX, .bytes = PG_INT64_MAX})
 
 extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, LsListRoom room, LsSnapshot snapshot);
 

@@ -271,9 +271,9 @@ ls_push_is_foreign(const LsPush *push)
 }
 
 /*
- * What the device may store as its pull cursor without skipping anything: all of this push where it had seen all
- * before, and is in no run of pages, else what it had seen; nothing where it does not say, as its name proves nothing. Versions since the newest
- * push are those of events, which no pull delivers.
+ * What the device may store as its pull cursor without skipping anything: all of this push where it had seen all before,
+ * and is in no run of pages, else what it had seen; nothing where it does not say, as its name proves nothing. Versions
+ * since the newest push are those of events, which no pull delivers.
  */
 static int64
 safe_version(const LsPush *push)

@@ -2,8 +2,8 @@
  * push_fit.c
  *		The documents that conflicts show, and where a push ends because its answer is full.
  *
- * A small item can be answered by a whole document, and so can each of a thousand. Those that no room is left for are not
- * taken: the device sends them again.
+ * A small item can be answered by a whole document, and so can each of a thousand. Those that no room is left for are
+ * not taken: the device sends them again.
  */
 #include "postgres.h"
 
@@ -36,12 +36,9 @@ copy_of(const LsState *state)
 static int
 read_whole(const LsPush *push, LsState *states)
 {
-	LsListed *listed = palloc(sizeof(LsListed) * Max(push->nresources, 1));
-	int *places = palloc(sizeof(int) * Max(push->nresources, 1));
+	LsListed *listed = palloc0(sizeof(LsListed) * Max(push->nresources, 1));
 	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
 	int count = 0;
-	int nlisted = 0;
-	int whole;
 
 	for (int i = 0; i < push->ntaken; i++)
 	{
@@ -53,16 +50,10 @@ read_whole(const LsPush *push, LsState *states)
 		resource->shown_bytes = -1;
 		states[count] = copy_of(&resource->state);
 		if (resource->type->rule->has_lists && !ls_resource_was_emptied(resource))
-		{
-			places[nlisted] = count;
-			listed[nlisted++] = (LsListed){resource->type->name, resource->id, 0, &states[count]};
-		}
+			listed[count] = (LsListed){resource->type->name, resource->id, 0, &states[count]};
 		count++;
 	}
-	if (nlisted == 0)
-		return count;
-	whole = ls_store_complete_lists(push->learner.id, listed, nlisted, room, LS_SEES_OWN);
-	return whole == nlisted ? count : places[whole];
+	return ls_store_complete_lists(push->learner.id, listed, count, room, LS_SEES_OWN);
 }
 
 /* Makes the documents that the conflicts of the taken items show; whether the answer has room for them. */

@@ -118,32 +118,26 @@ load_state(LsText learner, uint64 row, const LsType *type, LsState *state)
 }
 
 /* The states that conflicts are about, with their lists. Answers of how many: for more the answer has no room. */
-static uint64
-load_states(LsText learner, uint64 count, LsState *states)
+static int
+load_states(LsText learner, int count, LsState *states)
 {
 	SPITupleTable *conflicts = SPI_tuptable;
-	LsListed *listed = palloc(sizeof(LsListed) * (count + 1));
-	uint64 *places = palloc(sizeof(uint64) * (count + 1));
+	LsListed *listed = palloc0(sizeof(LsListed) * (count + 1));
 	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
 	int64 bytes = 0;
-	uint64 loaded;
-	int nlisted = 0;
-	int whole = 0;
+	int loaded;
 
 	for (loaded = 0; loaded < count && bytes <= learnsync_max_answer_bytes; loaded++)
 	{
 		const LsType *type = ls_store_type(ls_store_text(loaded, 3));
 
 		bytes += load_state(learner, loaded, type, &states[loaded]);
-		if (!states[loaded].exists || !type->rule->has_lists)
-			continue;
-		places[nlisted] = loaded;
-		listed[nlisted++] = (LsListed){type->name, ls_store_text(loaded, 4), 0, &states[loaded]};
+		if (states[loaded].exists && type->rule->has_lists)
+			listed[loaded] = (LsListed){type->name, ls_store_text(loaded, 4), 0, &states[loaded]};
 	}
-	if (nlisted > 0)
-		whole = ls_store_complete_lists(learner, listed, nlisted, room, LS_SEES_CALLERS);
+	loaded = ls_store_complete_lists(learner, listed, loaded, room, LS_SEES_CALLERS);
 	SPI_tuptable = conflicts;
-	return whole < nlisted ? places[whole] : loaded;
+	return loaded;
 }
 
 static JsonbValue
@@ -166,14 +160,14 @@ show_conflict(uint64 row, const JsonbValue *client, const JsonbValue *server)
 
 /* So many conflicts as there is room for; the first one in any case. */
 static JsonbValue
-show_conflicts(LsText learner, uint64 count)
+show_conflicts(LsText learner, int count)
 {
 	LsState *states = palloc(sizeof(LsState) * (count + 1));
-	uint64 whole = load_states(learner, count, states);
+	int whole = load_states(learner, count, states);
 	JsonbValue conflicts = ls_json_array();
 	int64 bytes = 0;
 
-	for (uint64 i = 0; i < whole; i++)
+	for (int i = 0; i < whole; i++)
 	{
 		const LsType *type = ls_store_type(ls_store_text(i, 3));
 		JsonbValue server = states[i].exists ? ls_state_show(type->rule, &states[i]) : ls_json_null();
@@ -222,7 +216,7 @@ ls_store_conflicts(LsText learner, LsText device, LsText after, int limit, bool 
 		values[2] = conflict_id(values[0], after);
 	values[3] = Int64GetDatum((int64) limit + 1);
 	count = ls_store_read(&read_conflicts, values, nulls);
-	conflicts = show_conflicts(learner, Min(count, limit));
+	conflicts = show_conflicts(learner, (int) Min(count, limit));
 	*has_more = conflicts.val.array.nElems < count;
 	return conflicts;
 }

@@ -118,8 +118,8 @@ forget_plans(void)
 }
 
 /*
- * Policies that are missing went with an earlier copy of the extension. Tables are guarded where a team's triggers or constraints may refuse what we write. The constraint of instance
- * is ours.
+ * Policies that are missing went with an earlier copy of the extension. Tables are guarded where a team's triggers or
+ * constraints may refuse what we write. The constraint of instance is ours.
  */
 static LsStatement read_instance = {
 	"SELECT i.schema_version, i.epoch::pg_catalog.text,"
