@@ -118,8 +118,8 @@ CREATE TEMP TABLE t (rule learnsync.merge_rule);
 INSERT INTO t VALUES ('{"key": ["a"]}'), ('{"policy": "latest"}'::jsonb);
 SELECT rule::jsonb -> 'key' FROM t;
 SELECT pg_temp.try($$INSERT INTO t VALUES ('{"policy": 1}'::jsonb)$$);
-SELECT learnsync.merge_rule('{"fields": {"b": {}, "a": {}}}');
-SELECT encode(learnsync.merge_rule_send('{"key": ["a"]}'), 'escape');
+SELECT '{"fields": {"b": {}, "a": {}}}'::jsonb::learnsync.merge_rule;
+SELECT encode(learnsync_internal.merge_rule_send('{"key": ["a"]}'), 'escape');
 SELECT n || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule',
     jsonb_build_object('fields', jsonb_build_object(repeat('é', n), '{}'::jsonb))))
 FROM unnest('{200,201}'::int[]) n;

@@ -83,12 +83,12 @@ ALTER DEFAULT PRIVILEGES FOR ROLE regress_learnsync_rich GRANT TRUNCATE ON TABLE
 \set VERBOSITY terse
 SELECT learnsync.setup('regress_learnsync_rich', NULL);
 \set VERBOSITY default
-SELECT learnsync.owner_risks('regress_learnsync_rich', true);
+SELECT learnsync_internal.owner_risks('regress_learnsync_rich', true);
 DROP ROLE regress_learnsync_group;
 REVOKE regress_learnsync_rich FROM regress_learnsync_other, regress_learnsync_super;
-SELECT learnsync.owner_risks('regress_learnsync_rich', false);
+SELECT learnsync_internal.owner_risks('regress_learnsync_rich', false);
 ALTER DEFAULT PRIVILEGES FOR ROLE regress_learnsync_rich REVOKE TRUNCATE ON TABLES FROM regress_learnsync_other;
-SELECT learnsync.owner_risks('regress_learnsync_rich', true);
+SELECT learnsync_internal.owner_risks('regress_learnsync_rich', true);
 SELECT count(*) FROM pg_namespace WHERE nspname = 'learnsync_data';
 ALTER ROLE regress_learnsync_rich LOGIN;
 SELECT learnsync.setup('regress_learnsync_rich', allow => true);
@@ -121,15 +121,15 @@ SELECT relname, relkind, pg_get_userbyid(relowner) AS owner, relrowsecurity AS s
 FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1;
 \pset format unaligned
 SELECT p.oid::regprocedure AS function, pg_get_function_result(p.oid) AS result, provolatile AS v, proparallel AS p
-FROM pg_proc p WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
+FROM pg_proc p WHERE pronamespace::regnamespace::text LIKE 'learnsync%'
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 \pset format aligned
 
 -- One function per name and schema; each one that is called by name and each table is described.
 SELECT pronamespace::regnamespace, proname FROM pg_proc
-WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) GROUP BY 1, 2 HAVING count(*) > 1;
+WHERE pronamespace::regnamespace::text LIKE 'learnsync%' GROUP BY 1, 2 HAVING count(*) > 1;
 SELECT oid::regprocedure FROM pg_proc
-WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
+WHERE pronamespace::regnamespace::text LIKE 'learnsync%'
     AND proname !~ '_(in|out|recv|send|eq|ne|hash|from_jsonb|add|step|combine|serialize|deserialize|final)$'
         AND obj_description(oid, 'pg_proc') IS NULL;
 SELECT relname FROM pg_class
@@ -142,10 +142,10 @@ FROM pg_namespace, aclexplode(COALESCE(nspacl, acldefault('n', nspowner)))
 WHERE nspname LIKE 'learnsync%' AND grantee = 0
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text FROM pg_proc p, aclexplode(COALESCE(proacl, acldefault('f', proowner)))
-WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) AND grantee = 0
+WHERE pronamespace::regnamespace::text LIKE 'learnsync%' AND grantee = 0
 UNION ALL
 SELECT 'type', t.oid::regtype::text FROM pg_type t, aclexplode(COALESCE(typacl, acldefault('T', typowner)))
-WHERE typnamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace) AND typcategory <> 'A' AND grantee = 0
+WHERE typnamespace::regnamespace::text LIKE 'learnsync%' AND typcategory <> 'A' AND grantee = 0
     AND NOT EXISTS (SELECT FROM pg_class WHERE pg_class.oid = typrelid AND relkind = 'v')
 UNION ALL
 SELECT 'table', c.oid::regclass::text FROM pg_class c, aclexplode(COALESCE(relacl, acldefault('r', relowner)))

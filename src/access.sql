@@ -1,7 +1,7 @@
 -- Who may call what. Nothing is granted to PUBLIC.
 -- The one place that says it: each routine that one kind of role may call. An admin may call what a service may.
 -- The views of learnsync_api need no line.
-CREATE OR REPLACE FUNCTION learnsync.access_list() RETURNS TABLE (kind text, routine text)
+CREATE OR REPLACE FUNCTION learnsync_internal.access_list() RETURNS TABLE (kind text, routine text)
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 VALUES
             ('learner', 'learnsync_api.sync_push(jsonb)'),
@@ -40,21 +40,21 @@ VALUES
             ('service', 'learnsync.progress_put(text, jsonb)'),
             ('service', 'learnsync.progress_get(text, text, integer)'),
             ('service', 'learnsync.progress_agg(text, anyelement, text, jsonb)'),
-            ('service', 'learnsync.progress_concat(learnsync.progress, learnsync.progress)'),
-            ('service', 'learnsync.progress_eq(learnsync.progress, learnsync.progress)'),
-            ('service', 'learnsync.progress_ne(learnsync.progress, learnsync.progress)'),
-            ('service', 'learnsync.progress_to_jsonb(learnsync.progress)'),
-            ('service', 'learnsync.progress_send(learnsync.progress)'),
-            ('service', 'learnsync.progress_from_bytea(bytea)'),
+            ('service', 'learnsync_internal.progress_concat(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync_internal.progress_eq(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync_internal.progress_ne(learnsync.progress, learnsync.progress)'),
+            ('service', 'learnsync_internal.progress_to_jsonb(learnsync.progress)'),
+            ('service', 'learnsync_internal.progress_send(learnsync.progress)'),
+            ('service', 'learnsync_internal.progress_from_bytea(bytea)'),
             ('admin', 'learnsync.progress_verify()'),
             ('admin', 'learnsync.progress_rebuild()'),
-            ('admin', 'learnsync.progress_rebuild_next(text, bigint, bigint)'),
+            ('admin', 'learnsync_internal.progress_rebuild_next(text, bigint, bigint)'),
             ('admin', 'learnsync.define_resource_type(text, jsonb)'),
             ('admin', 'learnsync.drop_resource_type(text)'),
             ('admin', 'learnsync.reset_resource_type(text)'),
             ('admin', 'learnsync.builtin_resource_types()'),
             ('admin', 'learnsync.merge_strategies()'),
-            ('service', 'learnsync.merge_rule(jsonb)'),
+            ('service', 'learnsync_internal.merge_rule_from_jsonb(jsonb)'),
             ('service', 'learnsync.merge(learnsync.merge_rule, jsonb, jsonb, timestamptz, text)'),
             ('service', 'learnsync.merge_states(learnsync.merge_rule, jsonb, jsonb)'),
             ('service', 'learnsync.document(learnsync.merge_rule, jsonb)'),
@@ -63,11 +63,11 @@ VALUES
             ('admin', 'learnsync.validate_content(jsonb)'),
             ('admin', 'learnsync_api.sync_cleanup(jsonb)'),
             ('admin', 'learnsync.maintain(integer)'),
-            ('admin', 'learnsync.maintain_step(integer, jsonb)'),
+            ('admin', 'learnsync_internal.maintain_step(integer, jsonb)'),
             ('admin', 'learnsync.retry_failed()'),
-            ('admin', 'learnsync.next_to_retry(text)'),
-            ('admin', 'learnsync.retry_learner(text)'),
-            ('admin', 'learnsync.postpone_retry(text)'),
+            ('admin', 'learnsync_internal.next_to_retry(text)'),
+            ('admin', 'learnsync_internal.retry_learner(text)'),
+            ('admin', 'learnsync_internal.postpone_retry(text)'),
             ('admin', 'learnsync.unseen_devices(integer, integer)'),
             ('admin', 'learnsync.drop_devices(integer)'),
             ('admin', 'learnsync.deactivate_device(text, boolean)'),
@@ -76,11 +76,11 @@ VALUES
             ('admin', 'learnsync.new_epoch()'),
             ('admin', 'learnsync.digest(jsonb)')
 $$;
-COMMENT ON FUNCTION learnsync.access_list() IS
-    'What grant_access grants: routines by kind of role. Internal.';
+COMMENT ON FUNCTION learnsync_internal.access_list() IS
+    'What grant_access grants: routines by kind of role.';
 
 -- The role of a call that grants or revokes, refused where it is none or where its rights are not ours to change.
-CREATE OR REPLACE FUNCTION learnsync.access_owner(role text) RETURNS text
+CREATE OR REPLACE FUNCTION learnsync_internal.access_owner(role text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     owner text;
@@ -103,12 +103,12 @@ BEGIN
     RETURN owner;
 END
 $$;
-COMMENT ON FUNCTION learnsync.access_owner(text) IS
-    'The owner of the tables, if access can be granted to this role. Internal.';
+COMMENT ON FUNCTION learnsync_internal.access_owner(text) IS
+    'The owner of the tables, if access can be granted to this role.';
 
 -- What a learner may read: the views of learnsync_api that row security cuts down to one learner, which excludes those
 -- that a team puts there for others, and the tables below them, since whoever reads such a view reads its tables.
-CREATE OR REPLACE FUNCTION learnsync.access_relations() RETURNS SETOF regclass
+CREATE OR REPLACE FUNCTION learnsync_internal.access_relations() RETURNS SETOF regclass
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 WITH views AS (
     SELECT v.oid FROM pg_class v JOIN pg_attribute a ON a.attrelid = v.oid AND a.attname = 'learner_id'
@@ -121,13 +121,13 @@ SELECT t.oid::regclass FROM views v
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
     JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data') AND t.relrowsecurity
 $$;
-COMMENT ON FUNCTION learnsync.access_relations() IS
-    'What a learner may read: the views of learnsync_api and the tables below them. Internal.';
+COMMENT ON FUNCTION learnsync_internal.access_relations() IS
+    'What a learner may read: the views of learnsync_api and the tables below them.';
 
 -- Readers filter with conditions of their own, over HTTP with regular expressions, which can be made to run for ever.
 -- The limit goes to the role and not to one database of it, as PostgREST looks there. One that the role has, or that
 -- holds for all roles here, stays.
-CREATE OR REPLACE FUNCTION learnsync.limit_statements(role text) RETURNS text
+CREATE OR REPLACE FUNCTION learnsync_internal.limit_statements(role text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present text;
@@ -152,13 +152,13 @@ BEGIN
     RETURN 'its statement_timeout is 5s from its next session on, as it had none';
 END
 $$;
-COMMENT ON FUNCTION learnsync.limit_statements(text) IS
-    'Gives a role a statement_timeout where it has none, and says so. Part of grant_access(). Internal.';
+COMMENT ON FUNCTION learnsync_internal.limit_statements(text) IS
+    'Gives a role a statement_timeout where it has none, and says so. Part of grant_access().';
 
 CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    owner text := learnsync.access_owner(role);
+    owner text := learnsync_internal.access_owner(role);
     granted record;
 BEGIN
     IF kind NOT IN ('learner', 'service', 'admin') OR kind IS NULL THEN
@@ -173,22 +173,23 @@ BEGIN
                          'tables'' owner.';
     END IF;
     FOR granted IN
-        SELECT 'EXECUTE ON ROUTINE ' || l.routine AS what FROM learnsync.access_list() l
+        SELECT 'EXECUTE ON ROUTINE ' || l.routine AS what FROM learnsync_internal.access_list() l
         WHERE l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service')
         UNION ALL
-        SELECT 'SELECT ON ' || r FROM learnsync.access_relations() r WHERE grant_access.kind = 'learner'
+        SELECT 'SELECT ON ' || r FROM learnsync_internal.access_relations() r WHERE grant_access.kind = 'learner'
         UNION ALL
         SELECT 'USAGE ON TYPE learnsync.progress' WHERE grant_access.kind <> 'learner'
         UNION
-        -- A learner needs no schema but learnsync_api: what a view calls is found already.
-        SELECT 'USAGE ON SCHEMA ' || split_part(l.routine, '.', 1) FROM learnsync.access_list() l
+        -- What a view, a cast or an operator calls is found already. A procedure's steps are called by their names.
+        SELECT 'USAGE ON SCHEMA ' || split_part(l.routine, '.', 1) FROM learnsync_internal.access_list() l
         WHERE (l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service'))
-            AND (l.kind <> 'learner' OR l.routine LIKE 'learnsync\_api.%')
+            AND (l.kind = 'admin' OR l.routine LIKE 'learnsync\_api.%'
+                OR l.kind = 'service' AND l.routine LIKE 'learnsync.%')
     LOOP
         EXECUTE format('GRANT %s TO %I', granted.what, role);
     END LOOP;
     RETURN format('role %I has access as %s', role, kind)
-        || CASE kind WHEN 'learner' THEN '; ' || learnsync.limit_statements(role) ELSE '' END;
+        || CASE kind WHEN 'learner' THEN '; ' || learnsync_internal.limit_statements(role) ELSE '' END;
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
@@ -203,11 +204,11 @@ CREATE OR REPLACE FUNCTION learnsync.revoke_access(role text) RETURNS text
 DECLARE
     relation regclass;
 BEGIN
-    PERFORM learnsync.access_owner(role);
-    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA learnsync, learnsync_api FROM %I', role);
+    PERFORM learnsync_internal.access_owner(role);
+    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA learnsync, learnsync_api, learnsync_internal FROM %I', role);
     EXECUTE format('REVOKE ALL ON TYPE learnsync.progress FROM %I', role);
-    EXECUTE format('REVOKE ALL ON SCHEMA learnsync, learnsync_api FROM %I', role);
-    FOR relation IN SELECT learnsync.access_relations() LOOP
+    EXECUTE format('REVOKE ALL ON SCHEMA learnsync, learnsync_api, learnsync_internal FROM %I', role);
+    FOR relation IN SELECT learnsync_internal.access_relations() LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %I', relation, role);
     END LOOP;
     RETURN format('role %I has no access of its own', role);

@@ -41,24 +41,28 @@ COMMENT ON SCHEMA learnsync_api IS
 COMMENT ON SCHEMA learnsync IS
     'learnsync: functions with the learner as first argument, for backends and administrators. Never expose it over '
     'HTTP.';
+CREATE SCHEMA learnsync_internal;
+COMMENT ON SCHEMA learnsync_internal IS
+    'What learnsync is made of: parts of its types, aggregates and procedures, and what runs as the owner of the '
+    'tables. Nothing here is to be called by name; it changes from release to release.';
 
--- Rows on their way from C into a statement. Internal.
-CREATE TYPE learnsync.ledger_row AS (
+-- Rows on their way from C into a statement.
+CREATE TYPE learnsync_internal.ledger_row AS (
     key uuid, fingerprint bigint, verdict "char", version bigint, at timestamptz);
-CREATE TYPE learnsync.known_row AS (
+CREATE TYPE learnsync_internal.known_row AS (
     item bigint, key uuid, resource_type text, resource_id text);
-CREATE TYPE learnsync.resource_row AS (
+CREATE TYPE learnsync_internal.resource_row AS (
     resource_type text, resource_id text, version bigint, created_version bigint, at timestamptz,
     deleted_at timestamptz, data jsonb, book jsonb, place tid);
-CREATE TYPE learnsync.member_row AS (
+CREATE TYPE learnsync_internal.member_row AS (
     resource_type text, resource_id text, field text, member_id text, version bigint, at timestamptz, value jsonb,
     place tid);
-CREATE TYPE learnsync.xapi_row AS (
+CREATE TYPE learnsync_internal.xapi_row AS (
     resource_type text, resource_id text, at timestamptz, agent text, verb text, activity text, registration text,
     voids text);
-CREATE TYPE learnsync.conflict_row AS (
+CREATE TYPE learnsync_internal.conflict_row AS (
     conflict_id uuid, item_id text, resource_type text, resource_id text, operation text, client_data jsonb,
     at timestamptz, resource_version bigint, resolution text, is_open boolean);
-CREATE TYPE learnsync.failed_row AS (
+CREATE TYPE learnsync_internal.failed_row AS (
     key uuid, item_id text, code text, path text, message text, retryable boolean, item jsonb, item_bytes integer,
     fingerprint bigint, copies integer);

@@ -4,7 +4,7 @@
 -- What a role is or has that the owner of the tables should not: triggers run with its rights, and whoever has its
 -- rights writes the tables. What else it owns matters where it is new to us; later it is what a team has made beside
 -- the tables.
-CREATE OR REPLACE FUNCTION learnsync.owner_risks(owner text, is_new boolean) RETURNS text
+CREATE OR REPLACE FUNCTION learnsync_internal.owner_risks(owner text, is_new boolean) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 SELECT NULLIF(concat_ws(' ',
     'It has ' || NULLIF(
@@ -25,11 +25,11 @@ SELECT NULLIF(concat_ws(' ',
         THEN 'It owns other things.' END), '')
 FROM pg_roles r WHERE r.rolname = owner
 $$;
-COMMENT ON FUNCTION learnsync.owner_risks(text, boolean) IS
-    'Why a role should not own the tables, in sentences; NULL where nothing speaks against it. Internal.';
+COMMENT ON FUNCTION learnsync_internal.owner_risks(text, boolean) IS
+    'Why a role should not own the tables, in sentences; NULL where nothing speaks against it.';
 
 -- Sees to the role that is to own the tables, and to its rights; whether the role was made.
-CREATE OR REPLACE FUNCTION learnsync.setup_owner(owner text, allow boolean) RETURNS boolean
+CREATE OR REPLACE FUNCTION learnsync_internal.setup_owner(owner text, allow boolean) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present text;
@@ -55,7 +55,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Triggers on the tables run with their owner''s rights; choose a role that has few.';
     END IF;
-    risks := learnsync.owner_risks(owner, present IS NULL);
+    risks := learnsync_internal.owner_risks(owner, present IS NULL);
     IF risks IS NOT NULL AND allow IS NOT TRUE THEN
         RAISE EXCEPTION 'role "%" is more than an owner of tables', owner
             USING ERRCODE = 'invalid_parameter_value', DETAIL = risks,
@@ -63,24 +63,23 @@ BEGIN
                                 'Choose a role of its own, or run SELECT learnsync.setup(%L, allow => true);',
                       owner);
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA learnsync TO %I', owner);
+    EXECUTE format('GRANT USAGE ON SCHEMA learnsync, learnsync_internal TO %I', owner);
     EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners(), '
-                   'learnsync.builtin_resource_types(), learnsync.run_patiently(text) TO %I',
+                   'learnsync.builtin_resource_types(), learnsync_internal.run_patiently(text) TO %I',
         owner);
     FOR name IN SELECT p.oid::regprocedure FROM pg_proc p
-        WHERE p.pronamespace = 'learnsync'::regnamespace AND p.proname LIKE '%\_as\_owner' LOOP
+        WHERE p.pronamespace = 'learnsync_internal'::regnamespace AND p.proname LIKE '%\_as\_owner' LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', name, owner);
     END LOOP;
     EXECUTE format('CREATE SCHEMA IF NOT EXISTS learnsync_data AUTHORIZATION %I', owner);
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION learnsync.setup_owner(text, boolean) IS
-    'Makes the owner of the tables where it is missing, or refuses it, and gives it what it needs. Part of setup(). '
-    'Internal.';
+COMMENT ON FUNCTION learnsync_internal.setup_owner(text, boolean) IS
+    'Makes the owner of the tables where it is missing, or refuses it, and gives it what it needs. Part of setup().';
 
 -- Runs a statement that waits for open calls: a tenth of a second at a time, so that nobody waits behind it for longer.
-CREATE OR REPLACE FUNCTION learnsync.run_patiently(statement text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.run_patiently(statement text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 BEGIN
     FOR tries IN 1..50 LOOP
@@ -97,16 +96,15 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION learnsync.run_patiently(text) IS
-    'Runs a statement again and again until it gets its locks within a tenth of a second; 55P03 after 8 seconds. '
-    'Internal.';
+COMMENT ON FUNCTION learnsync_internal.run_patiently(text) IS
+    'Runs a statement again and again until it gets its locks within a tenth of a second; 55P03 after 8 seconds.';
 
 -- All tables are locked before the first is changed: whoever holds one of them and wants another would wait for us, and
 -- we for them.
-CREATE OR REPLACE FUNCTION learnsync.change_tables_as_owner(statement text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.change_tables_as_owner(statement text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM learnsync.run_patiently((
+    PERFORM learnsync_internal.run_patiently((
         SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE',
             string_agg(format('learnsync_data.%I', c.relname), ', ' ORDER BY c.relname))
         FROM pg_class c WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relkind IN ('r', 'p')
@@ -114,52 +112,53 @@ BEGIN
     EXECUTE statement;
 END
 $$;
-COMMENT ON FUNCTION learnsync.change_tables_as_owner(text) IS
-    'Runs a statement that changes tables while no call is open. Internal.';
+COMMENT ON FUNCTION learnsync_internal.change_tables_as_owner(text) IS
+    'Runs a statement that changes tables while no call is open.';
 
-CREATE OR REPLACE FUNCTION learnsync.see_to_index_as_owner(name text, definition text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.see_to_index_as_owner(name text, definition text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF to_regclass(format('learnsync_data.%I', name)) IS NULL THEN
-        PERFORM learnsync.change_tables_as_owner(format('CREATE INDEX %I ON learnsync_data.%s', name, definition));
+        PERFORM learnsync_internal.change_tables_as_owner(
+            format('CREATE INDEX %I ON learnsync_data.%s', name, definition));
     END IF;
 END
 $$;
-COMMENT ON FUNCTION learnsync.see_to_index_as_owner(text, text) IS 'Makes an index where it is missing. Internal.';
+COMMENT ON FUNCTION learnsync_internal.see_to_index_as_owner(text, text) IS 'Makes an index where it is missing.';
 
-CREATE OR REPLACE FUNCTION learnsync.see_to_row_security_as_owner(name text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.see_to_row_security_as_owner(name text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = format('learnsync_data.%I', name)::regclass) THEN
-        PERFORM learnsync.change_tables_as_owner(format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY',
-            name));
+        PERFORM learnsync_internal.change_tables_as_owner(
+            format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name));
     END IF;
 END
 $$;
-COMMENT ON FUNCTION learnsync.see_to_row_security_as_owner(text) IS 'Closes a table to all but its owner. Internal.';
+COMMENT ON FUNCTION learnsync_internal.see_to_row_security_as_owner(text) IS 'Closes a table to all but its owner.';
 
 -- The condition is compared with what the server prints of the one that is there: written otherwise, it would be made
 -- anew each time.
-CREATE OR REPLACE FUNCTION learnsync.see_to_policy_as_owner(policy text, name text, condition text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION learnsync_internal.see_to_policy_as_owner(policy text, name text, condition text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     relation constant regclass := format('learnsync_data.%I', name);
 BEGIN
-    PERFORM learnsync.see_to_row_security_as_owner(name);
+    PERFORM learnsync_internal.see_to_row_security_as_owner(name);
     IF NOT EXISTS (SELECT FROM pg_policy p
                    WHERE p.polrelid = relation AND p.polname = policy AND p.polcmd = 'r' AND p.polpermissive
                        AND p.polroles = '{0}' AND pg_get_expr(p.polqual, p.polrelid) = condition) THEN
-        PERFORM learnsync.change_tables_as_owner(format('DROP POLICY IF EXISTS %I ON %s', policy, relation));
+        PERFORM learnsync_internal.change_tables_as_owner(format('DROP POLICY IF EXISTS %I ON %s', policy, relation));
         EXECUTE format('CREATE POLICY %I ON %s FOR SELECT USING (%s)', policy, relation, condition);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION learnsync.see_to_policy_as_owner(text, text, text) IS
-    'Opens those rows of a table to readers for which a condition holds, and no others. Internal.';
+COMMENT ON FUNCTION learnsync_internal.see_to_policy_as_owner(text, text, text) IS
+    'Opens those rows of a table to readers for which a condition holds, and no others.';
 
 -- COMMENT ON waits for VACUUM, and ANALYZE waits for the end of whoever has granted rights on the table: where the
 -- comment is there already, nobody may wait.
-CREATE OR REPLACE FUNCTION learnsync.see_to_comment_as_owner(name text, comment text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.see_to_comment_as_owner(name text, comment text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF obj_description(format('learnsync_data.%I', name)::regclass, 'pg_class') IS DISTINCT FROM comment THEN
@@ -167,11 +166,11 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION learnsync.see_to_comment_as_owner(text, text) IS 'Describes a table. Internal.';
+COMMENT ON FUNCTION learnsync_internal.see_to_comment_as_owner(text, text) IS 'Describes a table.';
 
 -- Answers the release that the tables were of; NULL where there were none. They may have triggers and be anything, so
 -- nothing of them is touched before this runs as their owner.
-CREATE OR REPLACE FUNCTION learnsync.setup_tables_as_owner() RETURNS text
+CREATE OR REPLACE FUNCTION learnsync_internal.setup_tables_as_owner() RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $setup$
 DECLARE
     latest CONSTANT integer := 1;
@@ -189,13 +188,13 @@ BEGIN
         swept_at timestamptz,
         cleaned_at timestamptz,
         cleaned_items bigint NOT NULL DEFAULT 0);
-    PERFORM learnsync.see_to_comment_as_owner('instance',
+    PERFORM learnsync_internal.see_to_comment_as_owner('instance',
         'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every '
         'device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() '
         'last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever '
         'removed. For nobody but the owner, whatever is granted.');
     -- Without a policy: a right to read all tables of the schema does not open this one.
-    PERFORM learnsync.see_to_row_security_as_owner('instance');
+    PERFORM learnsync_internal.see_to_row_security_as_owner('instance');
     SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
     IF present.schema_version > latest THEN
         RAISE EXCEPTION 'the tables are of release %, which is newer than the extension', present.release
@@ -206,7 +205,7 @@ BEGIN
         name text COLLATE "C" PRIMARY KEY,
         rule jsonb NOT NULL,
         defined_by text COLLATE "C" NOT NULL DEFAULT current_user);
-    PERFORM learnsync.see_to_comment_as_owner('resource_type',
+    PERFORM learnsync_internal.see_to_comment_as_owner('resource_type',
         'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every '
         'session. defined_by: the role that did, by its name; a merge function is called only while that role has '
         'the rights of the function''s owner.');
@@ -223,7 +222,7 @@ BEGIN
         rate_at timestamptz,
         epoch uuid
     ) WITH (fillfactor = 50);
-    PERFORM learnsync.see_to_comment_as_owner('learner',
+    PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
         'tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of '
         'items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. '
@@ -246,7 +245,7 @@ BEGIN
         wiped_at timestamptz,
         PRIMARY KEY (learner_id, device_id)
     ) WITH (fillfactor = 70);
-    PERFORM learnsync.see_to_comment_as_owner('device',
+    PERFORM learnsync_internal.see_to_comment_as_owner('device',
         'Installations of the app; version is the one up to which the device is known to hold everything. '
         'synced_resources: when items of each type were last accepted; skew_ms: how far the newest of them was ahead '
         'of the server''s clock. rate_at: until when its pushes so far use up the rate limit of a device. wipe_at: '
@@ -265,7 +264,7 @@ BEGIN
         book jsonb,
         PRIMARY KEY (learner_id, resource_type, resource_id)
     ) WITH (fillfactor = 70);
-    PERFORM learnsync.see_to_comment_as_owner('resource',
+    PERFORM learnsync_internal.see_to_comment_as_owner('resource',
         'The merged state of each thing. data is the document without computed fields and members of lists, NULL '
         'once deleted; at its order instant, deleted_at the latest delete, updated_at the server''s time, book what '
         'merging needs to remember. One insert or update per new version: the place for AFTER triggers. No index on '
@@ -281,12 +280,12 @@ BEGIN
         at timestamptz NOT NULL,
         value jsonb NOT NULL,
         PRIMARY KEY (learner_id, resource_type, resource_id, field, member_id));
-    PERFORM learnsync.see_to_comment_as_owner('member',
+    PERFORM learnsync_internal.see_to_comment_as_owner('member',
         'Members of the resources'' union fields, for which resource.data holds an empty array; version is the '
         'resource''s that brought this content. And the totals of devices in counter fields, of which resource.data '
         'holds the sum: member_id is the device, version 0.');
     -- Partial, so that it serves those only who ask for versions: a member is looked up by its key.
-    PERFORM learnsync.see_to_index_as_owner('member_version',
+    PERFORM learnsync_internal.see_to_index_as_owner('member_version',
         'member (learner_id, resource_type, resource_id, version) WHERE version > 0');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.xapi_statement (
@@ -301,17 +300,20 @@ BEGIN
         registration text COLLATE "C",
         voids text COLLATE "C",
         PRIMARY KEY (learner_id, resource_type, resource_id));
-    PERFORM learnsync.see_to_comment_as_owner('xapi_statement',
+    PERFORM learnsync_internal.see_to_comment_as_owner('xapi_statement',
         'What xAPI statements are found by: a row for each resource that is one. voids is the id of the statement '
         'that it voids.');
-    PERFORM learnsync.see_to_index_as_owner('xapi_statement_stored', 'xapi_statement (learner_id, stored)');
-    PERFORM learnsync.see_to_index_as_owner('xapi_statement_agent', 'xapi_statement (learner_id, agent, stored)');
-    PERFORM learnsync.see_to_index_as_owner('xapi_statement_verb', 'xapi_statement (learner_id, verb, stored)');
-    PERFORM learnsync.see_to_index_as_owner('xapi_statement_activity', 'xapi_statement (learner_id, activity, stored)');
-    PERFORM learnsync.see_to_index_as_owner(
+    PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_stored', 'xapi_statement (learner_id, stored)');
+    PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_agent',
+        'xapi_statement (learner_id, agent, stored)');
+    PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_verb',
+        'xapi_statement (learner_id, verb, stored)');
+    PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_activity',
+        'xapi_statement (learner_id, activity, stored)');
+    PERFORM learnsync_internal.see_to_index_as_owner(
         'xapi_statement_registration',
         'xapi_statement (learner_id, registration, stored) WHERE registration IS NOT NULL');
-    PERFORM learnsync.see_to_index_as_owner('xapi_statement_voids',
+    PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_voids',
         'xapi_statement (learner_id, voids) WHERE voids IS NOT NULL');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.ledger (
@@ -322,7 +324,7 @@ BEGIN
         at timestamptz NOT NULL,
         verdict "char" NOT NULL,
         PRIMARY KEY (learner_id, key));
-    PERFORM learnsync.see_to_comment_as_owner('ledger',
+    PERFORM learnsync_internal.see_to_comment_as_owner('ledger',
         'Receipts: digest of the identity and of the payload of each accepted item, and its verdict: s synced, c '
         'conflict that the server won, w that the client won, m manual. at is the later of server and client time.');
 
@@ -340,7 +342,7 @@ BEGIN
         items jsonb,
         PRIMARY KEY (learner_id, version, push_no, slot)
     ) PARTITION BY LIST (slot);
-    PERFORM learnsync.see_to_comment_as_owner('push',
+    PERFORM learnsync_internal.see_to_comment_as_owner('push',
         'One row per push: its accepted items as sent, and the change log. The resources it changed have the '
         'versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull '
         'sees a gap.');
@@ -374,10 +376,10 @@ BEGIN
         closed_at timestamptz,
         closed_by text,
         PRIMARY KEY (learner_id, conflict_id));
-    PERFORM learnsync.see_to_comment_as_owner('conflict',
+    PERFORM learnsync_internal.see_to_comment_as_owner('conflict',
         'Items whose content did not become part of the state; open while closed_at is NULL. resource_version is the '
         'resource''s version that the item met.');
-    PERFORM learnsync.see_to_index_as_owner('conflict_open',
+    PERFORM learnsync_internal.see_to_index_as_owner('conflict_open',
         'conflict (learner_id, created_at, conflict_id) WHERE closed_at IS NULL');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.failed (
@@ -397,20 +399,20 @@ BEGIN
         item_bytes integer NOT NULL,
         fingerprint bigint NOT NULL,
         PRIMARY KEY (learner_id, key));
-    PERFORM learnsync.see_to_comment_as_owner('failed',
+    PERFORM learnsync_internal.see_to_comment_as_owner('failed',
         'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. '
         'channel is the function they came through, device_id empty where they came without; item is NULL where it '
         'was too large.');
-    PERFORM learnsync.see_to_index_as_owner('failed_retryable',
+    PERFORM learnsync_internal.see_to_index_as_owner('failed_retryable',
         'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4 AND channel = ''sync_push''');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.forgotten (
         learner_hash bytea PRIMARY KEY,
         forgotten_at timestamptz NOT NULL);
-    PERFORM learnsync.see_to_comment_as_owner('forgotten',
+    PERFORM learnsync_internal.see_to_comment_as_owner('forgotten',
         'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring '
         'them back.');
-    PERFORM learnsync.see_to_row_security_as_owner('forgotten');
+    PERFORM learnsync_internal.see_to_row_security_as_owner('forgotten');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.event (
         learner_id text COLLATE "C" NOT NULL,
@@ -420,10 +422,10 @@ BEGIN
         received_at timestamptz NOT NULL,
         event jsonb NOT NULL,
         PRIMARY KEY (learner_id, event_id));
-    PERFORM learnsync.see_to_comment_as_owner('event',
+    PERFORM learnsync_internal.see_to_comment_as_owner('event',
         'The event log, for ever: event as it was sent, version of its arrival, at its order instant. The primary '
         'key is the receipt. One insert per new event: the place for AFTER triggers.');
-    PERFORM learnsync.see_to_index_as_owner('event_arrival', 'event (learner_id, version)');
+    PERFORM learnsync_internal.see_to_index_as_owner('event_arrival', 'event (learner_id, version)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.progress (
         learner_id text COLLATE "C" NOT NULL,
@@ -442,7 +444,7 @@ BEGIN
         active_path text,
         PRIMARY KEY (learner_id)
     ) WITH (fillfactor = 50);
-    PERFORM learnsync.see_to_comment_as_owner('progress',
+    PERFORM learnsync_internal.see_to_comment_as_owner('progress',
         'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the '
         'last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. '
         '_sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() '
@@ -464,7 +466,7 @@ BEGIN
         version_id text COLLATE "C",
         PRIMARY KEY (learner_id, content_id)
     ) WITH (fillfactor = 70);
-    PERFORM learnsync.see_to_comment_as_owner('progress_content',
+    PERFORM learnsync_internal.see_to_comment_as_owner('progress_content',
         'What the events of a learner reduce to, per content, since the last reset: status, greatest score, the last '
         'event, the first completing one, the last contentVersion. Streaks follow from completed_at. Derived from '
         'the log.');
@@ -478,7 +480,7 @@ BEGIN
         state jsonb,
         PRIMARY KEY (learner_id, content_id, interaction_id)
     ) WITH (fillfactor = 70);
-    PERFORM learnsync.see_to_comment_as_owner('progress_interaction',
+    PERFORM learnsync_internal.see_to_comment_as_owner('progress_interaction',
         'The last state of each interaction and the event that set it; NULL where that removed it. Derived from the '
         'log.');
 
@@ -489,38 +491,38 @@ BEGIN
         kind text COLLATE "C" NOT NULL,
         retired boolean NOT NULL,
         data jsonb NOT NULL);
-    PERFORM learnsync.see_to_comment_as_owner('content',
+    PERFORM learnsync_internal.see_to_comment_as_owner('content',
         'The content catalog, filled by learnsync.register_content: what there is to learn, in which course, as a '
         'part of what. retired: no longer offered; progress of it stays. data: whatever else was given.');
-    PERFORM learnsync.see_to_index_as_owner('content_course', 'content (course_id, content_id)');
+    PERFORM learnsync_internal.see_to_index_as_owner('content_course', 'content (course_id, content_id)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.interaction (
         interaction_id text COLLATE "C" PRIMARY KEY,
         content_id text COLLATE "C" NOT NULL);
-    PERFORM learnsync.see_to_comment_as_owner('interaction',
+    PERFORM learnsync_internal.see_to_comment_as_owner('interaction',
         'Interactions of the contents in the catalog; each id is there once.');
-    PERFORM learnsync.see_to_index_as_owner('interaction_content', 'interaction (content_id)');
-    PERFORM learnsync.see_to_row_security_as_owner('interaction');
+    PERFORM learnsync_internal.see_to_index_as_owner('interaction_content', 'interaction (content_id)');
+    PERFORM learnsync_internal.see_to_row_security_as_owner('interaction');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.profile (
         learner_id text COLLATE "C" PRIMARY KEY,
         owner text COLLATE "C",
         created_at timestamptz NOT NULL);
-    PERFORM learnsync.see_to_comment_as_owner('profile',
+    PERFORM learnsync_internal.see_to_comment_as_owner('profile',
         'Learners for whom another learner, the owner, sends activities and reads them; NULL once remove_profile '
         'took it away.');
-    PERFORM learnsync.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
+    PERFORM learnsync_internal.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
     FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed',
         'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
-        PERFORM learnsync.see_to_policy_as_owner('own_rows', name,
+        PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', name,
             '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
     END LOOP;
-    PERFORM learnsync.see_to_policy_as_owner('own_rows', 'resource',
+    PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'resource',
         '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
-    PERFORM learnsync.see_to_policy_as_owner('own_rows', 'profile',
+    PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'profile',
         '(owner = ( SELECT learnsync.current_learner() AS current_learner))');
-    PERFORM learnsync.see_to_policy_as_owner('all_rows', 'content', 'true');
+    PERFORM learnsync_internal.see_to_policy_as_owner('all_rows', 'content', 'true');
 
     INSERT INTO learnsync_data.resource_type (name, rule)
     SELECT t.name, t.rule FROM learnsync.builtin_resource_types() t ON CONFLICT DO NOTHING;
@@ -529,14 +531,14 @@ BEGIN
     RETURN present.release;
 END
 $setup$;
-COMMENT ON FUNCTION learnsync.setup_tables_as_owner() IS
+COMMENT ON FUNCTION learnsync_internal.setup_tables_as_owner() IS
     'Makes the tables, or brings those of an older release up to date; the release that they were of. Part of '
-    'setup(). Internal.';
+    'setup().';
 
-CREATE OR REPLACE FUNCTION learnsync.setup_tables(owner text) RETURNS text
+CREATE OR REPLACE FUNCTION learnsync_internal.setup_tables(owner text) RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_setup_tables';
-COMMENT ON FUNCTION learnsync.setup_tables(text) IS
-    'Runs setup_tables_as_owner() as a role, of whose own code nothing gets back to the caller''s rights. Internal.';
+COMMENT ON FUNCTION learnsync_internal.setup_tables(text) IS
+    'Runs setup_tables_as_owner() as a role, of whose own code nothing gets back to the caller''s rights.';
 
 CREATE OR REPLACE FUNCTION learnsync.setup(owner text DEFAULT 'learnsync_owner', allow boolean DEFAULT false)
     RETURNS text
@@ -548,9 +550,9 @@ DECLARE
 BEGIN
     -- One at a time: two that grant the same rights at once would stop each other with an internal error.
     PERFORM FROM pg_extension e WHERE e.extname = 'learnsync' FOR NO KEY UPDATE;
-    made := learnsync.setup_owner(owner, allow);
-    before := learnsync.setup_tables(owner);
-    PERFORM learnsync.run_patiently('SELECT learnsync.setup_views()');
+    made := learnsync_internal.setup_owner(owner, allow);
+    before := learnsync_internal.setup_tables(owner);
+    PERFORM learnsync_internal.run_patiently('SELECT learnsync_internal.setup_views()');
     RETURN format(CASE WHEN made THEN 'role %I and its tables are made' WHEN before IS NULL THEN 'tables of %I are made'
                   WHEN before = release THEN 'tables of %I are up to date'
                   ELSE 'tables of %I are brought from release %s to %s' END, owner, before, release);

@@ -4,7 +4,7 @@
 -- expression, so that a filter on it is not estimated from statistics: a client may ask PostgREST for a planner's
 -- count, and statistics know how many rows each learner has. Where any number is taken, sums leave out those from 1e15
 -- on: one of 1e131071 would make them overflow, for ever.
-CREATE OR REPLACE FUNCTION learnsync.setup_views() RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.setup_views() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $views$
 BEGIN
     CREATE OR REPLACE VIEW learnsync_api.lesson_progress WITH (security_invoker = true) AS
@@ -218,9 +218,9 @@ BEGIN
     COMMENT ON VIEW learnsync_api.conflict IS
         'My items whose content did not become part of the state; is_open where a person must decide. '
         'resource_version is the version that the item met, at its client time.';
-    PERFORM learnsync.setup_column_comments();
+    PERFORM learnsync_internal.setup_column_comments();
     PERFORM pg_notify('pgrst', 'reload schema');
 END
 $views$;
-COMMENT ON FUNCTION learnsync.setup_views() IS
-    'Makes the views of learnsync_api and tells PostgREST. Part of setup(). Internal.';
+COMMENT ON FUNCTION learnsync_internal.setup_views() IS
+    'Makes the views of learnsync_api and tells PostgREST. Part of setup().';

@@ -1,5 +1,5 @@
 -- What the columns of the views are. A line without a view is for the columns of that name in all others.
-CREATE OR REPLACE FUNCTION learnsync.setup_column_comments() RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.setup_column_comments() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     described record;
@@ -117,5 +117,5 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION learnsync.setup_column_comments() IS
-    'Describes the columns of the views of learnsync_api. Part of setup(). Internal.';
+COMMENT ON FUNCTION learnsync_internal.setup_column_comments() IS
+    'Describes the columns of the views of learnsync_api. Part of setup().';

@@ -49,22 +49,25 @@ answer_call(FunctionCallInfo fcinfo, LsStatement *statement)
 	return fcinfo->isnull ? (Datum) 0 : value;
 }
 
-static LsStatement maintain_step = {"SELECT learnsync.maintain_as_owner($1, $2)",
+static LsStatement maintain_step = {"SELECT learnsync_internal.maintain_as_owner($1, $2)",
 									{"pg_catalog.int4", "pg_catalog.jsonb", NULL}};
-static LsStatement cleanup = {"SELECT learnsync.cleanup_as_owner($1)", {"pg_catalog.int4", NULL}};
-static LsStatement unseen_devices = {"SELECT learnsync.unseen_devices_as_owner($1, $2)",
+static LsStatement cleanup = {"SELECT learnsync_internal.cleanup_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement unseen_devices = {"SELECT learnsync_internal.unseen_devices_as_owner($1, $2)",
 									 {"pg_catalog.int4", "pg_catalog.int4", NULL}};
-static LsStatement drop_devices = {"SELECT learnsync.drop_devices_as_owner($1)", {"pg_catalog.int4", NULL}};
-static LsStatement deactivate_device = {"SELECT learnsync.deactivate_device_as_owner($1, $2)",
+static LsStatement drop_devices = {"SELECT learnsync_internal.drop_devices_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement deactivate_device = {"SELECT learnsync_internal.deactivate_device_as_owner($1, $2)",
 										{"pg_catalog.text", "pg_catalog.bool", NULL}};
-static LsStatement forget_learner = {"SELECT learnsync.forget_as_owner($1)", {"pg_catalog.text", NULL}};
-static LsStatement remember_learner = {"SELECT learnsync.remember_as_owner($1)", {"pg_catalog.text", NULL}};
-static LsStatement register_content = {"SELECT learnsync.register_content_as_owner($1)", {"pg_catalog.jsonb", NULL}};
-static LsStatement validate_content = {"SELECT learnsync.validate_content_as_owner($1)", {"pg_catalog.jsonb", NULL}};
-static LsStatement add_profile = {"SELECT learnsync.add_profile_as_owner($1, $2)",
+static LsStatement forget_learner = {"SELECT learnsync_internal.forget_as_owner($1)", {"pg_catalog.text", NULL}};
+static LsStatement remember_learner = {"SELECT learnsync_internal.remember_as_owner($1)", {"pg_catalog.text", NULL}};
+static LsStatement register_content = {"SELECT learnsync_internal.register_content_as_owner($1)",
+									   {"pg_catalog.jsonb", NULL}};
+static LsStatement validate_content = {"SELECT learnsync_internal.validate_content_as_owner($1)",
+									   {"pg_catalog.jsonb", NULL}};
+static LsStatement add_profile = {"SELECT learnsync_internal.add_profile_as_owner($1, $2)",
 								  {"pg_catalog.text", "pg_catalog.text", NULL}};
-static LsStatement remove_profile = {"SELECT learnsync.remove_profile_as_owner($1)", {"pg_catalog.text", NULL}};
-static LsStatement new_epoch = {"SELECT learnsync.new_epoch_as_owner()", {NULL}};
+static LsStatement remove_profile = {"SELECT learnsync_internal.remove_profile_as_owner($1)",
+									 {"pg_catalog.text", NULL}};
+static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()", {NULL}};
 
 PG_FUNCTION_INFO_V1(learnsync_maintain_step);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_cleanup);

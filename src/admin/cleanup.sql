@@ -3,7 +3,8 @@
 
 -- Which of the 8 slots of learnsync_data.push hold payloads from before cutoff, by the weeks that each was written in:
 -- whole where none of its weeks reaches beyond. Slots from whose weeks all was removed before are left out.
-CREATE OR REPLACE FUNCTION learnsync.slots_as_owner(cutoff timestamptz) RETURNS TABLE (slot integer, whole boolean)
+CREATE OR REPLACE FUNCTION learnsync_internal.slots_as_owner(cutoff timestamptz)
+    RETURNS TABLE (slot integer, whole boolean)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     week CONSTANT interval := '168 hours';
@@ -28,12 +29,12 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION learnsync.slots_as_owner(timestamptz) IS
-    'Slots of push that hold payloads from before a time. Internal.';
+COMMENT ON FUNCTION learnsync_internal.slots_as_owner(timestamptz) IS
+    'Slots of push that hold payloads from before a time.';
 
 -- Empties a slot of push and answers how many items it held; NULL where readers did not let go of it in time. Pulls
 -- wait behind us no longer than lock_timeout; pushes write to another slot.
-CREATE OR REPLACE FUNCTION learnsync.empty_slot_as_owner(slot integer) RETURNS bigint
+CREATE OR REPLACE FUNCTION learnsync_internal.empty_slot_as_owner(slot integer) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 DECLARE
     items bigint;
@@ -45,22 +46,22 @@ EXCEPTION WHEN lock_not_available THEN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION learnsync.empty_slot_as_owner(integer) IS
-    'Truncates one slot of push; the items it held. Internal.';
+COMMENT ON FUNCTION learnsync_internal.empty_slot_as_owner(integer) IS
+    'Truncates one slot of push; the items it held.';
 
 -- Locks those of the learners who are not being pushed for, without waiting, so that no deadlock can come about.
-CREATE OR REPLACE FUNCTION learnsync.lock_learners_as_owner(learners text[]) RETURNS text[]
+CREATE OR REPLACE FUNCTION learnsync_internal.lock_learners_as_owner(learners text[]) RETURNS text[]
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN ARRAY(SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id IN (SELECT unnest(learners))
                  FOR NO KEY UPDATE SKIP LOCKED);
 END
 $$;
-COMMENT ON FUNCTION learnsync.lock_learners_as_owner(text[]) IS 'Locks the learners that are free; those. Internal.';
+COMMENT ON FUNCTION learnsync_internal.lock_learners_as_owner(text[]) IS 'Locks the learners that are free; those.';
 
 -- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows. What
 -- is known of a learner moves on with it, under the learner's lock, so that the next push and pull know what is gone.
-CREATE OR REPLACE FUNCTION learnsync.clean_pages_as_owner(task text, from_page bigint, to_page bigint,
+CREATE OR REPLACE FUNCTION learnsync_internal.clean_pages_as_owner(task text, from_page bigint, to_page bigint,
     cutoff timestamptz)
     RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -85,14 +86,14 @@ BEGIN
             WHERE x.ctid >= low AND x.ctid < high AND x.failed_at < cutoff FOR UPDATE SKIP LOCKED));
         GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'learner' THEN
-        learners := learnsync.lock_learners_as_owner(ARRAY(
+        learners := learnsync_internal.lock_learners_as_owner(ARRAY(
             SELECT l.learner_id FROM learnsync_data.learner l WHERE l.ctid >= low AND l.ctid < high AND l.has_failed));
         UPDATE learnsync_data.learner l SET has_failed = false
         WHERE l.learner_id IN (SELECT unnest(learners))
             AND NOT EXISTS (SELECT FROM learnsync_data.failed f WHERE f.learner_id = l.learner_id);
         GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'resource' THEN
-        learners := learnsync.lock_learners_as_owner(ARRAY(
+        learners := learnsync_internal.lock_learners_as_owner(ARRAY(
             SELECT DISTINCT r.learner_id FROM learnsync_data.resource r
             WHERE r.ctid >= low AND r.ctid < high AND r.data IS NULL AND r.updated_at < cutoff));
         WITH gone AS (
@@ -114,7 +115,7 @@ BEGIN
               WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff) o
         JOIN learnsync_data.learner l ON l.learner_id = o.learner_id;
         UPDATE learnsync_data.learner l SET receipt_horizon = cutoff
-        WHERE l.learner_id IN (SELECT unnest(learnsync.lock_learners_as_owner(behind)));
+        WHERE l.learner_id IN (SELECT unnest(learnsync_internal.lock_learners_as_owner(behind)));
         IF behind IS NOT NULL THEN
             SELECT array_agg(l.learner_id) INTO learners FROM learnsync_data.learner l
             WHERE l.learner_id IN (SELECT unnest(learners)) AND l.receipt_horizon >= cutoff;
@@ -131,10 +132,10 @@ BEGIN
     RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION learnsync.clean_pages_as_owner(text, bigint, bigint, timestamptz) IS
-    'Removes what is too old from some pages of one table. Internal.';
+COMMENT ON FUNCTION learnsync_internal.clean_pages_as_owner(text, bigint, bigint, timestamptz) IS
+    'Removes what is too old from some pages of one table.';
 
-CREATE OR REPLACE FUNCTION learnsync.days_ago_as_owner(days integer) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION learnsync_internal.days_ago_as_owner(days integer) RETURNS timestamptz
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF days IS NULL OR days NOT BETWEEN 0 AND 36500 THEN
@@ -144,21 +145,21 @@ BEGIN
     RETURN clock_timestamp() - days * interval '24 hours';
 END
 $$;
-COMMENT ON FUNCTION learnsync.days_ago_as_owner(integer) IS 'The time so many days ago. Internal.';
+COMMENT ON FUNCTION learnsync_internal.days_ago_as_owner(integer) IS 'The time so many days ago.';
 
 -- In the caller's transaction. Emptying slots comes last: it keeps pulls waiting until the transaction ends.
-CREATE OR REPLACE FUNCTION learnsync.cleanup_as_owner(days_old integer) RETURNS bigint
+CREATE OR REPLACE FUNCTION learnsync_internal.cleanup_as_owner(days_old integer) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    cutoff CONSTANT timestamptz := learnsync.days_ago_as_owner(days_old);
+    cutoff CONSTANT timestamptz := learnsync_internal.days_ago_as_owner(days_old);
     all_pages CONSTANT bigint := 4294967295;
     found record;
     items bigint := 0;
 BEGIN
-    PERFORM learnsync.clean_pages_as_owner('conflict', 0, all_pages, cutoff);
-    FOR found IN SELECT * FROM learnsync.slots_as_owner(cutoff) ORDER BY whole LOOP
-        items := items + COALESCE(CASE WHEN found.whole THEN learnsync.empty_slot_as_owner(found.slot) END,
-                                  learnsync.clean_pages_as_owner('push_' || found.slot, 0, all_pages, cutoff));
+    PERFORM learnsync_internal.clean_pages_as_owner('conflict', 0, all_pages, cutoff);
+    FOR found IN SELECT * FROM learnsync_internal.slots_as_owner(cutoff) ORDER BY whole LOOP
+        items := items + COALESCE(CASE WHEN found.whole THEN learnsync_internal.empty_slot_as_owner(found.slot) END,
+                                  learnsync_internal.clean_pages_as_owner('push_' || found.slot, 0, all_pages, cutoff));
     END LOOP;
     -- A push that is not committed yet may still bring a payload that is a little older than now.
     UPDATE learnsync_data.instance SET cleaned_at = clock_timestamp(), cleaned_items = cleaned_items + items,
@@ -166,65 +167,67 @@ BEGIN
     RETURN items;
 END
 $$;
-COMMENT ON FUNCTION learnsync.cleanup_as_owner(integer) IS
-    'What sync_cleanup does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.cleanup_as_owner(integer) IS
+    'What sync_cleanup does, as the owner of the tables.';
 
 -- Before when a task may remove: what is left to do comes back from an administrator, who is not to have it otherwise.
-CREATE OR REPLACE FUNCTION learnsync.task_limit_as_owner(task text, days_old integer) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION learnsync_internal.task_limit_as_owner(task text, days_old integer) RETURNS timestamptz
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     keep CONSTANT integer := current_setting('learnsync.receipt_days');
 BEGIN
-    RETURN CASE WHEN task = 'conflict' THEN learnsync.days_ago_as_owner(days_old)
-        WHEN task = 'failed' THEN learnsync.days_ago_as_owner(90)
+    RETURN CASE WHEN task = 'conflict' THEN learnsync_internal.days_ago_as_owner(days_old)
+        WHEN task = 'failed' THEN learnsync_internal.days_ago_as_owner(90)
         WHEN task = 'learner' THEN clock_timestamp()
-        WHEN task = 'resource' THEN learnsync.days_ago_as_owner(current_setting('learnsync.tombstone_days')::integer)
-        WHEN task = 'ledger' AND keep > 0 THEN learnsync.days_ago_as_owner(keep)
+        WHEN task = 'resource'
+            THEN learnsync_internal.days_ago_as_owner(current_setting('learnsync.tombstone_days')::integer)
+        WHEN task = 'ledger' AND keep > 0 THEN learnsync_internal.days_ago_as_owner(keep)
         WHEN task ~ '^(empty|push_[0-7])$'
-            THEN date_bin('168 hours', learnsync.days_ago_as_owner(days_old), '2000-01-01 00:00:00+00') END;
+            THEN date_bin('168 hours', learnsync_internal.days_ago_as_owner(days_old), '2000-01-01 00:00:00+00') END;
 END
 $$;
-COMMENT ON FUNCTION learnsync.task_limit_as_owner(text, integer) IS
-    'What a task of maintain() removes is older than that; NULL for what is no task. Internal.';
+COMMENT ON FUNCTION learnsync_internal.task_limit_as_owner(text, integer) IS
+    'What a task of maintain() removes is older than that; NULL for what is no task.';
 
 -- The work of one maintain(): a list of [task, first page, end, cutoff]. Of payloads only whole weeks go, most of them
 -- by emptying a slot; the other tables are gone through once a day.
-CREATE OR REPLACE FUNCTION learnsync.plan_as_owner(days_old integer) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_internal.plan_as_owner(days_old integer) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    cutoff CONSTANT timestamptz := learnsync.task_limit_as_owner('empty', days_old);
+    cutoff CONSTANT timestamptz := learnsync_internal.task_limit_as_owner('empty', days_old);
     tasks jsonb := '[]';
     sweep boolean;
 BEGIN
     SELECT COALESCE(jsonb_agg(jsonb_build_array(CASE WHEN whole THEN 'empty' ELSE 'push_' || slot END,
             CASE WHEN whole THEN slot ELSE 0 END, cutoff)),
         '[]')
-    INTO tasks FROM learnsync.slots_as_owner(cutoff);
+    INTO tasks FROM learnsync_internal.slots_as_owner(cutoff);
     SELECT i.swept_at IS NULL OR i.swept_at < clock_timestamp() - interval '23 hours 30 minutes' INTO STRICT sweep
     FROM learnsync_data.instance i;
     IF sweep THEN
         tasks := tasks || (
-            SELECT jsonb_agg(jsonb_build_array(t.task, 0, learnsync.task_limit_as_owner(t.task, days_old)) ORDER BY t.n)
+            SELECT jsonb_agg(jsonb_build_array(t.task, 0, l.cutoff) ORDER BY t.n)
             FROM unnest('{conflict,failed,learner,resource,ledger}'::text[]) WITH ORDINALITY t (task, n)
-            WHERE learnsync.task_limit_as_owner(t.task, days_old) IS NOT NULL);
+            CROSS JOIN LATERAL learnsync_internal.task_limit_as_owner(t.task, days_old) l (cutoff)
+            WHERE l.cutoff IS NOT NULL);
     END IF;
     RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'payloadsFrom', cutoff, 'swept', sweep);
 END
 $$;
-COMMENT ON FUNCTION learnsync.plan_as_owner(integer) IS 'What a maintain() has to do. Internal.';
+COMMENT ON FUNCTION learnsync_internal.plan_as_owner(integer) IS 'What a maintain() has to do.';
 
-CREATE OR REPLACE FUNCTION learnsync.maintain_as_owner(days_old integer, work jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_internal.maintain_as_owner(days_old integer, work jsonb) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
     piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
     task CONSTANT text := work #>> '{tasks,0,0}';
     place CONSTANT bigint := work #>> '{tasks,0,1}';
-    limit_at CONSTANT timestamptz := learnsync.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
+    limit_at CONSTANT timestamptz := learnsync_internal.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
     removed bigint;
 BEGIN
     IF work IS NULL THEN
-        RETURN learnsync.plan_as_owner(days_old);
+        RETURN learnsync_internal.plan_as_owner(days_old);
     ELSIF task IS NULL THEN
         UPDATE learnsync_data.instance SET cleaned_at = clock_timestamp(),
             cleaned_items = cleaned_items + (work ->> 'items')::bigint,
@@ -235,15 +238,15 @@ BEGIN
     ELSIF limit_at IS NULL THEN
         RAISE EXCEPTION 'this is no work of maintain()' USING ERRCODE = 'invalid_parameter_value';
     ELSIF task = 'empty' THEN
-        IF EXISTS (SELECT FROM learnsync.slots_as_owner(limit_at) s WHERE s.slot = place AND s.whole) THEN
-            removed := learnsync.empty_slot_as_owner(place::integer);
+        IF EXISTS (SELECT FROM learnsync_internal.slots_as_owner(limit_at) s WHERE s.slot = place AND s.whole) THEN
+            removed := learnsync_internal.empty_slot_as_owner(place::integer);
         END IF;
         IF removed IS NULL THEN
             work := work || '{"payloadsFrom": null}'; -- the next run tries again
         END IF;
         work := work #- '{tasks,0}';
     ELSE
-        removed := learnsync.clean_pages_as_owner(task, place, place + piece,
+        removed := learnsync_internal.clean_pages_as_owner(task, place, place + piece,
             least(limit_at, (work #>> '{tasks,0,2}')::timestamptz));
         IF (place + piece) * current_setting('block_size')::integer
             < pg_relation_size(format('learnsync_data.%I', task)) THEN
@@ -258,13 +261,13 @@ BEGIN
     RETURN jsonb_set(work, '{items}', to_jsonb((work ->> 'items')::bigint + COALESCE(removed, 0)));
 END
 $$;
-COMMENT ON FUNCTION learnsync.maintain_as_owner(integer, jsonb) IS
-    'What maintain_step does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.maintain_as_owner(integer, jsonb) IS
+    'What maintain_step does, as the owner of the tables.';
 
-CREATE OR REPLACE FUNCTION learnsync.maintain_step(days_old integer, work jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_internal.maintain_step(days_old integer, work jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_maintain_step';
-COMMENT ON FUNCTION learnsync.maintain_step(integer, jsonb) IS
-    'One piece of maintain(): takes and answers what is left to do, NULL at the beginning and at the end. Internal.';
+COMMENT ON FUNCTION learnsync_internal.maintain_step(integer, jsonb) IS
+    'One piece of maintain(): takes and answers what is left to do, NULL at the beginning and at the end.';
 
 CREATE OR REPLACE PROCEDURE learnsync.maintain(days_old integer DEFAULT 30)
     LANGUAGE plpgsql AS $$
@@ -274,7 +277,7 @@ BEGIN
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        work := learnsync.maintain_step(days_old, work);
+        work := learnsync_internal.maintain_step(days_old, work);
         EXIT WHEN work IS NULL;
     END LOOP;
 END

@@ -11,7 +11,7 @@
 
 PG_FUNCTION_INFO_V1(learnsync_beyond_limits_as_owner);
 
-/* learnsync.beyond_limits_as_owner(value, place): path, code and message of the failure; NULL where there is none. */
+/* learnsync_internal.beyond_limits_as_owner(value, place): path, code and message of the failure; NULL where there is none. */
 Datum
 learnsync_beyond_limits_as_owner(PG_FUNCTION_ARGS)
 {

@@ -1,16 +1,16 @@
 -- The content catalog: register_content, validate_content.
-CREATE OR REPLACE FUNCTION learnsync.is_id_as_owner(value jsonb) RETURNS boolean
+CREATE OR REPLACE FUNCTION learnsync_internal.is_id_as_owner(value jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 SELECT CASE jsonb_typeof(value) WHEN 'string' THEN char_length(value #>> '{}') BETWEEN 1 AND 200 ELSE value = 'null' END
 $$;
-COMMENT ON FUNCTION learnsync.is_id_as_owner(jsonb) IS 'Whether a JSON value can be an optional id. Internal.';
+COMMENT ON FUNCTION learnsync_internal.is_id_as_owner(jsonb) IS 'Whether a JSON value can be an optional id.';
 
-CREATE OR REPLACE FUNCTION learnsync.beyond_limits_as_owner(value jsonb, place text) RETURNS text[]
+CREATE OR REPLACE FUNCTION learnsync_internal.beyond_limits_as_owner(value jsonb, place text) RETURNS text[]
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'learnsync_beyond_limits_as_owner';
-COMMENT ON FUNCTION learnsync.beyond_limits_as_owner(jsonb, text) IS
-    'What of a content is beyond the limits of size, depth and numbers: JSON path, code, message. Internal.';
+COMMENT ON FUNCTION learnsync_internal.beyond_limits_as_owner(jsonb, text) IS
+    'What of a content is beyond the limits of size, depth and numbers: JSON path, code, message.';
 
-CREATE OR REPLACE FUNCTION learnsync.content_problems_as_owner(catalog jsonb)
+CREATE OR REPLACE FUNCTION learnsync_internal.content_problems_as_owner(catalog jsonb)
     RETURNS TABLE (path text, code text, id text, message text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -34,25 +34,26 @@ BEGIN
         FROM entry e CROSS JOIN LATERAL (VALUES
             ('', jsonb_typeof(e.entry) = 'object', 'a content must be an object'),
             ('.contentId', COALESCE(jsonb_typeof(e.entry -> 'contentId') = 'string'
-                AND learnsync.is_id_as_owner(e.entry -> 'contentId'), false),
+                AND learnsync_internal.is_id_as_owner(e.entry -> 'contentId'), false),
                 'contentId must be a string of 1 to 200 characters'),
-            ('.courseId', learnsync.is_id_as_owner(e.entry -> 'courseId'),
+            ('.courseId', learnsync_internal.is_id_as_owner(e.entry -> 'courseId'),
                 'courseId must be a string of 1 to 200 characters'),
-            ('.parentId', learnsync.is_id_as_owner(e.entry -> 'parentId'),
+            ('.parentId', learnsync_internal.is_id_as_owner(e.entry -> 'parentId'),
                 'parentId must be a string of 1 to 200 characters'),
-            ('.kind', learnsync.is_id_as_owner(e.entry -> 'kind'), 'kind must be a string of 1 to 200 characters'),
+            ('.kind', learnsync_internal.is_id_as_owner(e.entry -> 'kind'),
+                'kind must be a string of 1 to 200 characters'),
             ('.retired', jsonb_typeof(e.entry -> 'retired') IN ('boolean', 'null'), 'retired must be true or false'),
             ('.interactionIds', jsonb_typeof(e.entry -> 'interactionIds') IN ('array', 'null'),
                 'interactionIds must be an array of strings')) m (member, fine, message)
         WHERE NOT m.fine AND (m.member = '' OR jsonb_typeof(e.entry) = 'object')
         UNION ALL
         SELECT e.n, 0, l.problem[1], l.problem[2], e.content_id, l.problem[3]
-        FROM entry e CROSS JOIN LATERAL (SELECT learnsync.beyond_limits_as_owner(e.entry, e.place)) l (problem)
+        FROM entry e CROSS JOIN LATERAL (SELECT learnsync_internal.beyond_limits_as_owner(e.entry, e.place)) l (problem)
         WHERE l.problem IS NOT NULL
         UNION ALL
         SELECT i.n, i.i, i.place, 'invalid', i.interaction_id,
             'an interaction id must be a string of 1 to 200 characters'
-        FROM interaction i WHERE NOT learnsync.is_id_as_owner(i.value) OR jsonb_typeof(i.value) = 'null'
+        FROM interaction i WHERE NOT learnsync_internal.is_id_as_owner(i.value) OR jsonb_typeof(i.value) = 'null'
         UNION ALL
         SELECT d.n, 0, d.place || '.contentId', 'duplicate_content', d.content_id,
             format('contentId is that of %s, too', d.first)
@@ -91,21 +92,21 @@ BEGIN
     SELECT p.path, p.code, p.id, p.message FROM problem p ORDER BY p.n, p.i, p.path, p.message;
 END
 $$;
-COMMENT ON FUNCTION learnsync.content_problems_as_owner(jsonb) IS
-    'What is wrong with a catalog, in its order: JSON path, code, id, message. Internal.';
+COMMENT ON FUNCTION learnsync_internal.content_problems_as_owner(jsonb) IS
+    'What is wrong with a catalog, in its order: JSON path, code, id, message.';
 
-CREATE OR REPLACE FUNCTION learnsync.validate_content_as_owner(catalog jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_internal.validate_content_as_owner(catalog jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT jsonb_build_object('valid', count(*) = 0, 'problems', COALESCE(jsonb_agg(to_jsonb(p)), '[]'))
-            FROM learnsync.content_problems_as_owner(catalog) p);
+            FROM learnsync_internal.content_problems_as_owner(catalog) p);
 END
 $$;
-COMMENT ON FUNCTION learnsync.validate_content_as_owner(jsonb) IS
-    'What validate_content does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.validate_content_as_owner(jsonb) IS
+    'What validate_content does, as the owner of the tables.';
 
 -- The lock keeps others from registering the same ids between the check and the write; readers go on.
-CREATE OR REPLACE FUNCTION learnsync.register_content_as_owner(catalog jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_internal.register_content_as_owner(catalog jsonb) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known constant text[] := '{contentId,courseId,parentId,kind,retired,interactionIds}';
@@ -115,7 +116,7 @@ DECLARE
 BEGIN
     LOCK TABLE learnsync_data.content IN SHARE ROW EXCLUSIVE MODE;
     SELECT array_agg(format('%s: %s', p.path, p.message)) INTO problems
-    FROM learnsync.content_problems_as_owner(catalog) p;
+    FROM learnsync_internal.content_problems_as_owner(catalog) p;
     IF problems IS NOT NULL THEN
         RAISE EXCEPTION 'the catalog is refused, as % of its entries or references are wrong', cardinality(problems)
             USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(problems[1:10], E'\n'),
@@ -162,8 +163,8 @@ BEGIN
         'changed', (SELECT count(*) FROM (SELECT unnest(changed) EXCEPT SELECT unnest(added)) c));
 END
 $$;
-COMMENT ON FUNCTION learnsync.register_content_as_owner(jsonb) IS
-    'What register_content does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.register_content_as_owner(jsonb) IS
+    'What register_content does, as the owner of the tables.';
 
 CREATE OR REPLACE FUNCTION learnsync.register_content(catalog jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_register_content';

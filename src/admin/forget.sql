@@ -1,17 +1,17 @@
 -- Erasing a learner, and a new epoch.
-CREATE OR REPLACE FUNCTION learnsync.forgotten_hash_as_owner(learner_id text) RETURNS bytea
+CREATE OR REPLACE FUNCTION learnsync_internal.forgotten_hash_as_owner(learner_id text) RETURNS bytea
     LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT sha256(i.secret || sha256(i.secret || convert_to(learner_id, 'UTF8')))
             FROM learnsync_data.instance i);
 END
 $$;
-COMMENT ON FUNCTION learnsync.forgotten_hash_as_owner(text) IS
-    'What is kept of an erased learner: a hash that tells nothing without the secret of this installation. Internal.';
+COMMENT ON FUNCTION learnsync_internal.forgotten_hash_as_owner(text) IS
+    'What is kept of an erased learner: a hash that tells nothing without the secret of this installation.';
 
 -- The learner's row is made where it is missing, and locked: whoever pushes comes before, and is erased with the rest,
 -- or after, and is refused.
-CREATE OR REPLACE FUNCTION learnsync.forget_as_owner(learner_id text) RETURNS bigint
+CREATE OR REPLACE FUNCTION learnsync_internal.forget_as_owner(learner_id text) RETURNS bigint
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     name text;
@@ -21,7 +21,7 @@ BEGIN
     INSERT INTO learnsync_data.learner (learner_id) VALUES (forget_as_owner.learner_id) ON CONFLICT DO NOTHING;
     PERFORM FROM learnsync_data.learner l WHERE l.learner_id = forget_as_owner.learner_id FOR UPDATE;
     INSERT INTO learnsync_data.forgotten (learner_hash, forgotten_at)
-    VALUES (learnsync.forgotten_hash_as_owner(learner_id), clock_timestamp()) ON CONFLICT DO NOTHING;
+    VALUES (learnsync_internal.forgotten_hash_as_owner(learner_id), clock_timestamp()) ON CONFLICT DO NOTHING;
     UPDATE learnsync_data.profile p SET owner = NULL WHERE p.owner = forget_as_owner.learner_id;
     FOR name IN
         SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -36,27 +36,28 @@ BEGIN
     RETURN total - 1;
 END
 $$;
-COMMENT ON FUNCTION learnsync.forget_as_owner(text) IS
-    'What forget_learner does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.forget_as_owner(text) IS
+    'What forget_learner does, as the owner of the tables.';
 
-CREATE OR REPLACE FUNCTION learnsync.remember_as_owner(learner_id text) RETURNS boolean
+CREATE OR REPLACE FUNCTION learnsync_internal.remember_as_owner(learner_id text) RETURNS boolean
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM learnsync_data.forgotten f
-                   WHERE f.learner_hash = learnsync.forgotten_hash_as_owner(learner_id)) THEN
+                   WHERE f.learner_hash = learnsync_internal.forgotten_hash_as_owner(learner_id)) THEN
         RETURN false;
     END IF;
     -- The learner's row before the hash, as in forget_as_owner, so that the two cannot deadlock.
     INSERT INTO learnsync_data.learner (learner_id, epoch) VALUES (remember_as_owner.learner_id, gen_random_uuid())
     ON CONFLICT ON CONSTRAINT learner_pkey DO UPDATE SET epoch = EXCLUDED.epoch;
-    DELETE FROM learnsync_data.forgotten f WHERE f.learner_hash = learnsync.forgotten_hash_as_owner(learner_id);
+    DELETE FROM learnsync_data.forgotten f
+    WHERE f.learner_hash = learnsync_internal.forgotten_hash_as_owner(learner_id);
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION learnsync.remember_as_owner(text) IS
-    'What remember_learner does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.remember_as_owner(text) IS
+    'What remember_learner does, as the owner of the tables.';
 
-CREATE OR REPLACE FUNCTION learnsync.new_epoch_as_owner() RETURNS text
+CREATE OR REPLACE FUNCTION learnsync_internal.new_epoch_as_owner() RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     new_epoch uuid;
@@ -66,7 +67,7 @@ BEGIN
     RETURN new_epoch;
 END
 $$;
-COMMENT ON FUNCTION learnsync.new_epoch_as_owner() IS 'What new_epoch does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.new_epoch_as_owner() IS 'What new_epoch does, as the owner of the tables.';
 
 CREATE OR REPLACE FUNCTION learnsync.forget_learner(learner_id text) RETURNS bigint
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_forget_learner';

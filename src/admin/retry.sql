@@ -1,19 +1,19 @@
 -- retry_failed: the server tries again what failed for reasons that may have passed.
-CREATE OR REPLACE FUNCTION learnsync.next_to_retry(after text) RETURNS text
+CREATE OR REPLACE FUNCTION learnsync_internal.next_to_retry(after text) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_next_to_retry';
-COMMENT ON FUNCTION learnsync.next_to_retry(text) IS
+COMMENT ON FUNCTION learnsync_internal.next_to_retry(text) IS
     'The first learner after the given one who has failed items that are due to be tried again; NULL where there is '
-    'none. Internal.';
+    'none.';
 
-CREATE OR REPLACE FUNCTION learnsync.retry_learner(learner_id text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.retry_learner(learner_id text) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_retry_learner';
-COMMENT ON FUNCTION learnsync.retry_learner(text) IS
-    'Pushes the failed items of one learner that are due, as their devices would. Internal.';
+COMMENT ON FUNCTION learnsync_internal.retry_learner(text) IS
+    'Pushes the failed items of one learner that are due, as their devices would.';
 
-CREATE OR REPLACE FUNCTION learnsync.postpone_retry(learner_id text) RETURNS void
+CREATE OR REPLACE FUNCTION learnsync_internal.postpone_retry(learner_id text) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_postpone_retry';
-COMMENT ON FUNCTION learnsync.postpone_retry(text) IS
-    'Counts a retry that did not come to an answer. Internal.';
+COMMENT ON FUNCTION learnsync_internal.postpone_retry(text) IS
+    'Counts a retry that did not come to an answer.';
 
 CREATE OR REPLACE PROCEDURE learnsync.retry_failed()
     LANGUAGE plpgsql AS $$
@@ -23,13 +23,13 @@ BEGIN
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        learner := learnsync.next_to_retry(learner);
+        learner := learnsync_internal.next_to_retry(learner);
         EXIT WHEN learner IS NULL;
         BEGIN
-            PERFORM learnsync.retry_learner(learner);
+            PERFORM learnsync_internal.retry_learner(learner);
         EXCEPTION WHEN OTHERS THEN
             RAISE WARNING 'the failed items of a learner could not be tried again: %', SQLERRM;
-            PERFORM learnsync.postpone_retry(learner);
+            PERFORM learnsync_internal.postpone_retry(learner);
         END;
     END LOOP;
 END

@@ -26,7 +26,7 @@ learnsync_setup_tables(PG_FUNCTION_ARGS)
 	GetUserIdAndSecContext(&call.caller, &call.context);
 	SPI_connect();
 	SetUserIdAndSecContext(owner, call.context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	SPI_execute("SELECT learnsync.setup_tables_as_owner()", false, 1);
+	SPI_execute("SELECT learnsync_internal.setup_tables_as_owner()", false, 1);
 	before = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	MemoryContextSwitchTo(context);
 	before = before == NULL ? NULL : pstrdup(before);

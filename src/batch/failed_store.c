@@ -12,7 +12,7 @@
 
 #define MAX_FAILED "1000" /* failed items kept per learner */
 
-static LsRowType failed_row = {"learnsync.failed_row"};
+static LsRowType failed_row = {"learnsync_internal.failed_row"};
 
 static LsStatement write_failed = {
 	"INSERT INTO learnsync_data.failed AS f (learner_id, key, channel, device_id, item_id, code, path, message,"
@@ -23,8 +23,8 @@ static LsStatement write_failed = {
 	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
 	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
 	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",
-	{"pg_catalog.text", "learnsync.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz", "pg_catalog.text",
-	 NULL}};
+	{"pg_catalog.text", "learnsync_internal.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz",
+	 "pg_catalog.text", NULL}};
 
 static LsStatement prune_failed = {
 	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1"

@@ -8,7 +8,7 @@
 #include "store/statement.h"
 
 static LsStatement is_forgotten = {"SELECT FROM learnsync_data.forgotten f"
-								   " WHERE f.learner_hash" EQ "learnsync.forgotten_hash_as_owner($1)",
+								   " WHERE f.learner_hash" EQ "learnsync_internal.forgotten_hash_as_owner($1)",
 								   {"pg_catalog.text", NULL}};
 
 /*

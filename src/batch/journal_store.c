@@ -13,7 +13,7 @@
 #define SLOT_USECS (INT64CONST(7) * USECS_PER_DAY) /* a week fills one slot of the payloads, then the next */
 #define SLOTS 8
 
-static LsRowType ledger_row = {"learnsync.ledger_row"};
+static LsRowType ledger_row = {"learnsync_internal.ledger_row"};
 
 /* What every statement that notes the device takes: learner, id, name, metadata, version, now. */
 #define DEVICE_TYPES                                                                                                 \
@@ -85,7 +85,7 @@ static LsStatement forget_devices = {
 	{                                                                                                                \
 		JOURNAL(slot, "SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($17) c"),  \
 		{                                                                                                            \
-			JOURNAL_TYPES, "learnsync.ledger_row[]", NULL                                                            \
+			JOURNAL_TYPES, "learnsync_internal.ledger_row[]", NULL                                                   \
 		}                                                                                                            \
 	}
 

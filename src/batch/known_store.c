@@ -41,7 +41,7 @@ enum
 #define RECEIPT                                                                                                      \
 	"SELECT l.key, l.fingerprint, l.version, l.verdict FROM learnsync_data.ledger l WHERE l.learner_id" EQ "$1"
 
-static LsRowType known_row = {"learnsync.known_row"};
+static LsRowType known_row = {"learnsync_internal.known_row"};
 
 /*
  * A row per item, or a single one where there is none: the item's receipt, its resource, the device. LIMIT 1 keeps the
@@ -51,7 +51,7 @@ static LsStatement look_up = {"SELECT k.item, " KNOWN ", " DEVICE " LEFT JOIN pg
 							  " LEFT JOIN LATERAL (" RECEIPT " AND l.key" EQ "k.key LIMIT 1) g ON true"
 							  " LEFT JOIN LATERAL (" RESOURCE " AND s.resource_type" EQ
 							  "k.resource_type AND s.resource_id" EQ "k.resource_id LIMIT 1) r ON true",
-							  {"pg_catalog.text", "pg_catalog.text", "learnsync.known_row[]", NULL}};
+							  {"pg_catalog.text", "pg_catalog.text", "learnsync_internal.known_row[]", NULL}};
 
 /* The same for a single item, which costs less than half of that to set up. */
 static LsStatement look_up_one = {

@@ -141,16 +141,3 @@ ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app)
 		ls_request_refuse("limit", "must be a positive integer");
 	return (int) Min(limit, learnsync_max_pull_limit);
 }
-
-PG_FUNCTION_INFO_V1(learnsync_path_id);
-
-/* learnsync.path_id(): for functions that are written in SQL. */
-Datum
-learnsync_path_id(PG_FUNCTION_ARGS)
-{
-	LsText id = id_of_path();
-
-	if (id.data == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(ls_text_to_datum(id));
-}

@@ -1,14 +1,14 @@
 -- progress_put, progress_get, progress_verify, progress_rebuild
-CREATE TYPE learnsync.event_row AS (event_id text, version bigint, at timestamptz, event jsonb);
-CREATE TYPE learnsync.progress_row AS (
+CREATE TYPE learnsync_internal.event_row AS (event_id text, version bigint, at timestamptz, event jsonb);
+CREATE TYPE learnsync_internal.progress_row AS (
     events bigint, version bigint, reset_at timestamptz, reset_id text, last_at timestamptz, last_sent text,
     onboarding_at timestamptz, onboarding_id text, onboarding_sent text,
     onboarding jsonb, active_at timestamptz, active_id text, active_path text);
-CREATE TYPE learnsync.content_row AS (
+CREATE TYPE learnsync_internal.content_row AS (
     content_id text, status text, score numeric, last_at timestamptz, last_id text, last_sent text,
     completed_at timestamptz, completed_id text, completed_sent text, content_version text, version_at timestamptz,
     version_id text);
-CREATE TYPE learnsync.interaction_row AS (
+CREATE TYPE learnsync_internal.interaction_row AS (
     content_id text, interaction_id text, at timestamptz, event_id text, state jsonb);
 
 CREATE OR REPLACE FUNCTION learnsync.progress_put(learner_id text, request jsonb) RETURNS jsonb
@@ -51,11 +51,12 @@ COMMENT ON FUNCTION learnsync.progress_verify() IS
     'The learners whose stored snapshot is not what their events reduce to; damage names the row that cannot be '
     'read, where that is why. None, unless somebody wrote the tables. Reads every event.';
 
-CREATE OR REPLACE FUNCTION learnsync.progress_rebuild_next(INOUT after text, INOUT done bigint, INOUT total bigint)
+CREATE OR REPLACE FUNCTION learnsync_internal.progress_rebuild_next(
+    INOUT after text, INOUT done bigint, INOUT total bigint)
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_progress_rebuild_next';
-COMMENT ON FUNCTION learnsync.progress_rebuild_next(text, bigint, bigint) IS
+COMMENT ON FUNCTION learnsync_internal.progress_rebuild_next(text, bigint, bigint) IS
     'A step of progress_rebuild: looks at learners after a learner id, up to the first whose stored snapshot '
-    'differs, and derives that one again. Internal.';
+    'differs, and derives that one again.';
 
 -- It commits, so it can have no SET clause; every name and operator is qualified instead.
 CREATE OR REPLACE PROCEDURE learnsync.progress_rebuild() LANGUAGE plpgsql AS $$
@@ -69,7 +70,7 @@ BEGIN
     WHILE step.done OPERATOR(pg_catalog.<>) before LOOP
         before := step.done;
         SELECT s.after, s.done, s.total INTO step
-        FROM learnsync.progress_rebuild_next(step.after, step.done, step.total) s;
+        FROM learnsync_internal.progress_rebuild_next(step.after, step.done, step.total) s;
         COMMIT;
         percent := CASE
             WHEN step.total OPERATOR(pg_catalog.=) 0 OR step.done OPERATOR(pg_catalog.>=) step.total THEN 100

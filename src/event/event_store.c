@@ -10,7 +10,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-static LsRowType event_row = {"learnsync.event_row"};
+static LsRowType event_row = {"learnsync_internal.event_row"};
 
 static LsStatement read_known = {"SELECT k.n, e.event FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (event_id, n)"
 								 " CROSS JOIN LATERAL (SELECT x.event FROM learnsync_data.event x"
@@ -20,7 +20,7 @@ static LsStatement read_known = {"SELECT k.n, e.event FROM pg_catalog.unnest($2)
 static LsStatement add_events = {
 	"INSERT INTO learnsync_data.event (learner_id, event_id, version, at, received_at, event)"
 	" SELECT $1, c.event_id, c.version, c.at, $3, c.event FROM pg_catalog.unnest($2) c",
-	{"pg_catalog.text", "learnsync.event_row[]", "pg_catalog.timestamptz", NULL}};
+	{"pg_catalog.text", "learnsync_internal.event_row[]", "pg_catalog.timestamptz", NULL}};
 
 static LsStatement read_events = {
 	"SELECT e.version, e.at, e.event, e.event_id FROM learnsync_data.event e WHERE e.learner_id" EQ

@@ -167,7 +167,7 @@ rebuild(LsText learner)
 }
 
 /*
- * learnsync.progress_rebuild_next(after, done, total): looks at the next learners up to the first that differs and
+ * learnsync_internal.progress_rebuild_next(after, done, total): looks at the next learners up to the first that differs and
  * repairs that one, so that a transaction never locks more than one.
  */
 Datum

@@ -8,9 +8,9 @@
 #include "store/statement.h"
 #include "utils/numeric.h"
 
-static LsRowType progress_row = {"learnsync.progress_row"};
-static LsRowType content_row = {"learnsync.content_row"};
-static LsRowType interaction_row = {"learnsync.interaction_row"};
+static LsRowType progress_row = {"learnsync_internal.progress_row"};
+static LsRowType content_row = {"learnsync_internal.content_row"};
+static LsRowType interaction_row = {"learnsync_internal.interaction_row"};
 
 static LsStatement write_head = {
 	"INSERT INTO learnsync_data.progress (learner_id, events, version, reset_at, reset_id, last_at, last_sent,"
@@ -20,7 +20,7 @@ static LsStatement write_head = {
 	" onboarding_at = EXCLUDED.onboarding_at, onboarding_id = EXCLUDED.onboarding_id,"
 	" onboarding_sent = EXCLUDED.onboarding_sent, onboarding = EXCLUDED.onboarding,"
 	" active_at = EXCLUDED.active_at, active_id = EXCLUDED.active_id, active_path = EXCLUDED.active_path",
-	{"pg_catalog.text", "learnsync.progress_row[]", NULL}};
+	{"pg_catalog.text", "learnsync_internal.progress_row[]", NULL}};
 
 static LsStatement write_contents = {
 	"INSERT INTO learnsync_data.progress_content (learner_id, content_id, status, score, last_at, last_id, last_sent,"
@@ -31,14 +31,14 @@ static LsStatement write_contents = {
 	" completed_at = EXCLUDED.completed_at, completed_id = EXCLUDED.completed_id,"
 	" completed_sent = EXCLUDED.completed_sent, content_version = EXCLUDED.content_version,"
 	" version_at = EXCLUDED.version_at, version_id = EXCLUDED.version_id",
-	{"pg_catalog.text", "learnsync.content_row[]", NULL}};
+	{"pg_catalog.text", "learnsync_internal.content_row[]", NULL}};
 
 static LsStatement write_interactions = {
 	"INSERT INTO learnsync_data.progress_interaction (learner_id, content_id, interaction_id, at, event_id, state)"
 	" SELECT $1, c.* FROM pg_catalog.unnest($2) c"
 	" ON CONFLICT (learner_id, content_id, interaction_id) DO UPDATE SET at = EXCLUDED.at,"
 	" event_id = EXCLUDED.event_id, state = EXCLUDED.state",
-	{"pg_catalog.text", "learnsync.interaction_row[]", NULL}};
+	{"pg_catalog.text", "learnsync_internal.interaction_row[]", NULL}};
 
 static LsStatement clear_contents = {"DELETE FROM learnsync_data.progress_content c WHERE c.learner_id" EQ "$1",
 									 {"pg_catalog.text", NULL}};

@@ -20,22 +20,22 @@ CREATE OR REPLACE FUNCTION learnsync.document(rule learnsync.merge_rule, state j
 COMMENT ON FUNCTION learnsync.document(learnsync.merge_rule, jsonb) IS
     'The document that a state shows, computed fields included; NULL for NULL.';
 
-CREATE OR REPLACE FUNCTION learnsync.merge_agg_step(internal, learnsync.merge_rule, jsonb, timestamptz, text)
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_agg_step(internal, learnsync.merge_rule, jsonb, timestamptz, text)
     RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_agg_step';
-CREATE OR REPLACE FUNCTION learnsync.merge_agg_combine(internal, internal)
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_agg_combine(internal, internal)
     RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_agg_combine';
-CREATE OR REPLACE FUNCTION learnsync.merge_agg_serialize(internal)
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_agg_serialize(internal)
     RETURNS bytea LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_agg_serialize';
-CREATE OR REPLACE FUNCTION learnsync.merge_agg_deserialize(bytea, internal)
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_agg_deserialize(bytea, internal)
     RETURNS internal LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_agg_deserialize';
-CREATE OR REPLACE FUNCTION learnsync.merge_agg_final(internal)
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_agg_final(internal)
     RETURNS jsonb LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_agg_final';
 
 CREATE OR REPLACE AGGREGATE learnsync.merge_agg(
     rule learnsync.merge_rule, data jsonb, at timestamptz, device_id text) (
-    SFUNC = learnsync.merge_agg_step, STYPE = internal, FINALFUNC = learnsync.merge_agg_final,
-    COMBINEFUNC = learnsync.merge_agg_combine, SERIALFUNC = learnsync.merge_agg_serialize,
-    DESERIALFUNC = learnsync.merge_agg_deserialize, PARALLEL = SAFE);
+    SFUNC = learnsync_internal.merge_agg_step, STYPE = internal, FINALFUNC = learnsync_internal.merge_agg_final,
+    COMBINEFUNC = learnsync_internal.merge_agg_combine, SERIALFUNC = learnsync_internal.merge_agg_serialize,
+    DESERIALFUNC = learnsync_internal.merge_agg_deserialize, PARALLEL = SAFE);
 COMMENT ON AGGREGATE learnsync.merge_agg(learnsync.merge_rule, jsonb, timestamptz, text) IS
     'The state of a group of items, whatever their order: as if they had been merged in the order of their instants, '
     'nothing being stale. Show it with learnsync.document. Rows whose data is NULL say nothing; NULL where no row '

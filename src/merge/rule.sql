@@ -1,18 +1,18 @@
 -- The type merge_rule.
 CREATE TYPE learnsync.merge_rule;
 
-CREATE OR REPLACE FUNCTION learnsync.merge_rule_in(cstring) RETURNS learnsync.merge_rule
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_rule_in(cstring) RETURNS learnsync.merge_rule
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_rule_in';
-CREATE OR REPLACE FUNCTION learnsync.merge_rule_out(learnsync.merge_rule) RETURNS cstring
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_rule_out(learnsync.merge_rule) RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_rule_out';
-CREATE OR REPLACE FUNCTION learnsync.merge_rule_recv(internal) RETURNS learnsync.merge_rule
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_rule_recv(internal) RETURNS learnsync.merge_rule
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_rule_recv';
-CREATE OR REPLACE FUNCTION learnsync.merge_rule_send(learnsync.merge_rule) RETURNS bytea
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_rule_send(learnsync.merge_rule) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_rule_send';
 
 CREATE TYPE learnsync.merge_rule (
-    INPUT = learnsync.merge_rule_in, OUTPUT = learnsync.merge_rule_out,
-    RECEIVE = learnsync.merge_rule_recv, SEND = learnsync.merge_rule_send,
+    INPUT = learnsync_internal.merge_rule_in, OUTPUT = learnsync_internal.merge_rule_out,
+    RECEIVE = learnsync_internal.merge_rule_recv, SEND = learnsync_internal.merge_rule_send,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = extended);
 COMMENT ON TYPE learnsync.merge_rule IS
     'How documents of one resource type are keyed, checked and merged, as JSON: {"key": [field], "policy": '
@@ -20,10 +20,10 @@ COMMENT ON TYPE learnsync.merge_rule IS
     '"other": "latest|ignore|refuse", "fields": {field: {"merge": strategy, ...}}}. A bad rule is refused (22023) '
     'with the path of the mistake.';
 
-CREATE OR REPLACE FUNCTION learnsync.merge_rule(jsonb) RETURNS learnsync.merge_rule
+CREATE OR REPLACE FUNCTION learnsync_internal.merge_rule_from_jsonb(jsonb) RETURNS learnsync.merge_rule
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_rule_from_jsonb';
-COMMENT ON FUNCTION learnsync.merge_rule(jsonb) IS 'A merge rule from its JSON, checked.';
-CREATE CAST (jsonb AS learnsync.merge_rule) WITH FUNCTION learnsync.merge_rule(jsonb) AS ASSIGNMENT;
+COMMENT ON FUNCTION learnsync_internal.merge_rule_from_jsonb(jsonb) IS 'A merge rule from its JSON, checked.';
+CREATE CAST (jsonb AS learnsync.merge_rule) WITH FUNCTION learnsync_internal.merge_rule_from_jsonb(jsonb) AS ASSIGNMENT;
 CREATE CAST (learnsync.merge_rule AS jsonb) WITHOUT FUNCTION AS ASSIGNMENT;
 
 CREATE OR REPLACE FUNCTION learnsync.define_resource_type(name text, rule jsonb) RETURNS text

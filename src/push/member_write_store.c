@@ -9,19 +9,19 @@
 #include "store/statement.h"
 #include "utils/memutils.h"
 
-static LsRowType member_row = {"learnsync.member_row"};
+static LsRowType member_row = {"learnsync_internal.member_row"};
 
 static LsStatement add_members = {
 	"INSERT INTO learnsync_data.member (learner_id, resource_type, resource_id, field, member_id, version, at, value)"
 	" SELECT $1, c.resource_type, c.resource_id, c.field, c.member_id, c.version, c.at, c.value"
 	" FROM pg_catalog.unnest($2) c",
-	{"pg_catalog.text", "learnsync.member_row[]", NULL}};
+	{"pg_catalog.text", "learnsync_internal.member_row[]", NULL}};
 
 /* The members that are stored are found by their place, as resources are. */
 static LsStatement update_members = {
 	"UPDATE learnsync_data.member m SET version = c.version, at = c.at, value = c.value"
 	" FROM pg_catalog.unnest($2) c WHERE m.ctid" EQ "c.place AND (m.learner_id" EQ "$1) IS TRUE",
-	{"pg_catalog.text", "learnsync.member_row[]", NULL}};
+	{"pg_catalog.text", "learnsync_internal.member_row[]", NULL}};
 
 static LsStatement delete_members = {
 	"DELETE FROM learnsync_data.member m USING unnest($2, $3, $4) k (resource_type, resource_id, field)"

@@ -17,7 +17,7 @@ COMMENT ON FUNCTION learnsync_api.progress_batch(jsonb) IS
 
 -- Both learners' rows are locked, or made, in one order for all: nobody becomes a learner, and nobody is erased,
 -- between the check and the write. An owner who is no learner yet does not become one by this.
-CREATE OR REPLACE FUNCTION learnsync.add_profile_as_owner(profile_id text, owner text) RETURNS boolean
+CREATE OR REPLACE FUNCTION learnsync_internal.add_profile_as_owner(profile_id text, owner text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     id text;
@@ -58,18 +58,18 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION learnsync.add_profile_as_owner(text, text) IS
-    'What add_profile does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.add_profile_as_owner(text, text) IS
+    'What add_profile does, as the owner of the tables.';
 
-CREATE OR REPLACE FUNCTION learnsync.remove_profile_as_owner(profile_id text) RETURNS boolean
+CREATE OR REPLACE FUNCTION learnsync_internal.remove_profile_as_owner(profile_id text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE learnsync_data.profile p SET owner = NULL WHERE p.learner_id = profile_id AND p.owner IS NOT NULL;
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION learnsync.remove_profile_as_owner(text) IS
-    'What remove_profile does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.remove_profile_as_owner(text) IS
+    'What remove_profile does, as the owner of the tables.';
 
 CREATE OR REPLACE FUNCTION learnsync.add_profile(profile_id text, owner text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_add_profile';

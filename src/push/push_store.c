@@ -10,13 +10,13 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-static LsRowType resource_row = {"learnsync.resource_row"};
-static LsRowType conflict_row = {"learnsync.conflict_row"};
+static LsRowType resource_row = {"learnsync_internal.resource_row"};
+static LsRowType conflict_row = {"learnsync_internal.conflict_row"};
 
 #define ADD_RESOURCES                                                                                                \
 	"INSERT INTO learnsync_data.resource (learner_id, resource_type, resource_id, version, created_version,"         \
 	" at, deleted_at, updated_at, data, book)"
-#define ROWS "pg_catalog.text", "pg_catalog.timestamptz", "learnsync.resource_row[]"
+#define ROWS "pg_catalog.text", "pg_catalog.timestamptz", "learnsync_internal.resource_row[]"
 #define NRESOURCE 9
 #define ONE_ROW                                                                                                      \
 	"pg_catalog.text", "pg_catalog.timestamptz", "pg_catalog.text", "pg_catalog.text", "pg_catalog.int8",            \
@@ -56,7 +56,7 @@ static LsStatement write_conflicts = {
 	" SELECT $1, c.conflict_id, $3, c.item_id, c.resource_type, c.resource_id, c.operation, c.client_data, c.at,"
 	" c.resource_version, c.resolution, $4, CASE WHEN c.is_open THEN NULL ELSE $4 END,"
 	" CASE WHEN c.is_open THEN NULL ELSE 'rule' END FROM pg_catalog.unnest($2) c",
-	{"pg_catalog.text", "learnsync.conflict_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
+	{"pg_catalog.text", "learnsync_internal.conflict_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
 
 static void
 resource_values(const LsResource *resource, Datum *values, bool *nulls)

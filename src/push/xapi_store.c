@@ -15,7 +15,7 @@
 
 #define FETCH_ROWS 1000
 
-static LsRowType xapi_row = {"learnsync.xapi_row"};
+static LsRowType xapi_row = {"learnsync_internal.xapi_row"};
 
 static LsStatement write_statements = {
 	"INSERT INTO learnsync_data.xapi_statement AS x (learner_id, resource_type, resource_id, stored, \"timestamp\","
@@ -25,7 +25,7 @@ static LsStatement write_statements = {
 	" ON CONFLICT (learner_id, resource_type, resource_id) DO UPDATE SET stored = EXCLUDED.stored,"
 	" \"timestamp\" = EXCLUDED.\"timestamp\", agent = EXCLUDED.agent, verb = EXCLUDED.verb,"
 	" activity = EXCLUDED.activity, registration = EXCLUDED.registration, voids = EXCLUDED.voids",
-	{"pg_catalog.text", "learnsync.xapi_row[]", "pg_catalog.timestamptz", NULL}};
+	{"pg_catalog.text", "learnsync_internal.xapi_row[]", "pg_catalog.timestamptz", NULL}};
 
 /* $2 is the time after which statements were stored. */
 static LsStatement export_statements = {

@@ -61,10 +61,10 @@ COMMENT ON FUNCTION learnsync_api.sync_activate_device(jsonb) IS
     'For services and administrators: lets in a device of the learner who is signed in that was turned away: '
     '{deviceId, learnerId?}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
-CREATE OR REPLACE FUNCTION learnsync.unseen_devices_as_owner(days integer, max_devices integer) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_internal.unseen_devices_as_owner(days integer, max_devices integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    cutoff CONSTANT timestamptz := learnsync.days_ago_as_owner(days);
+    cutoff CONSTANT timestamptz := learnsync_internal.days_ago_as_owner(days);
 BEGIN
     RETURN (SELECT jsonb_build_object('count', count(*), 'devices', COALESCE(jsonb_agg(jsonb_build_object(
             'userId', d.learner_id, 'deviceId', d.device_id, 'deviceName', d.device_name, 'isActive', d.is_active,
@@ -74,18 +74,18 @@ BEGIN
               FROM learnsync_data.device x WHERE x.last_sync_at < cutoff) d);
 END
 $$;
-COMMENT ON FUNCTION learnsync.unseen_devices_as_owner(integer, integer) IS
-    'What unseen_devices reads, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.unseen_devices_as_owner(integer, integer) IS
+    'What unseen_devices reads, as the owner of the tables.';
 
 -- Devices that were turned away stay: gone from the table they would be let in again.
-CREATE OR REPLACE FUNCTION learnsync.drop_devices_as_owner(days integer) RETURNS bigint
+CREATE OR REPLACE FUNCTION learnsync_internal.drop_devices_as_owner(days integer) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    cutoff CONSTANT timestamptz := learnsync.days_ago_as_owner(days);
+    cutoff CONSTANT timestamptz := learnsync_internal.days_ago_as_owner(days);
     learners text[];
     dropped bigint;
 BEGIN
-    learners := learnsync.lock_learners_as_owner(ARRAY(
+    learners := learnsync_internal.lock_learners_as_owner(ARRAY(
         SELECT DISTINCT d.learner_id FROM learnsync_data.device d WHERE d.last_sync_at < cutoff AND d.is_active));
     DELETE FROM learnsync_data.device d
     WHERE d.last_sync_at < cutoff AND d.is_active AND d.learner_id IN (SELECT unnest(learners));
@@ -93,11 +93,11 @@ BEGIN
     RETURN dropped;
 END
 $$;
-COMMENT ON FUNCTION learnsync.drop_devices_as_owner(integer) IS
-    'What drop_devices does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.drop_devices_as_owner(integer) IS
+    'What drop_devices does, as the owner of the tables.';
 
 -- In the learners' order, so that two such calls cannot wait for each other.
-CREATE OR REPLACE FUNCTION learnsync.deactivate_device_as_owner(device_id text, wipe boolean) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_internal.deactivate_device_as_owner(device_id text, wipe boolean) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     id CONSTANT text := device_id;
@@ -115,8 +115,8 @@ BEGIN
     RETURN jsonb_build_object('count', cardinality(learners), 'learners', learners);
 END
 $$;
-COMMENT ON FUNCTION learnsync.deactivate_device_as_owner(text, boolean) IS
-    'What deactivate_device does, as the owner of the tables. Internal.';
+COMMENT ON FUNCTION learnsync_internal.deactivate_device_as_owner(text, boolean) IS
+    'What deactivate_device does, as the owner of the tables.';
 
 CREATE OR REPLACE FUNCTION learnsync.deactivate_device(device_id text, wipe boolean DEFAULT false) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_deactivate_device';

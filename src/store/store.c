@@ -177,7 +177,7 @@ read_tables(void)
 static void
 check_extension(void)
 {
-	Oid schema = get_namespace_oid("learnsync", false);
+	Oid schema = get_namespace_oid("learnsync_internal", false);
 	Oid row_type =
 		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"), ObjectIdGetDatum(schema));
 

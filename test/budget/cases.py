@@ -28,7 +28,7 @@ SETUP = """
 CREATE EXTENSION learnsync;
 SELECT learnsync.setup();
 DO $$ DECLARE kind text@ BEGIN
-    FOR kind IN SELECT DISTINCT a.kind FROM learnsync.access_list() a LOOP
+    FOR kind IN SELECT DISTINCT a.kind FROM learnsync_internal.access_list() a LOOP
         IF to_regrole('budget_' || kind) IS NULL THEN EXECUTE format('CREATE ROLE %I', 'budget_' || kind)@ END IF@
         PERFORM learnsync.grant_access('budget_' || kind, kind)@
     END LOOP@ END $$;
@@ -179,9 +179,9 @@ CASES = [
          sizes=SMALL, learner="statements{n}"),
 
     # Rules and merging
-    Case("learnsync.merge_rule", "fields", "SELECT count(learnsync.merge_rule({g}))", MAX_RULE),
-    Case("learnsync.merge_rule_in learnsync.merge_rule_out", "fields",
-         "SELECT count(learnsync.merge_rule({g})::text::learnsync.merge_rule)",
+    Case("learnsync_internal.merge_rule_from_jsonb", "fields", "SELECT count({g}::learnsync.merge_rule)", MAX_RULE),
+    Case("learnsync_internal.merge_rule_in learnsync_internal.merge_rule_out", "fields",
+         "SELECT count({g}::learnsync.merge_rule::text::learnsync.merge_rule)",
          MAX_RULE, sizes=TEXT, cancels=False),
     Case("learnsync.merge_rule", "steps", "SELECT count(learnsync.merge_rule({g}))",
          "jsonb_build_object('fields', jsonb_build_object('d', jsonb_build_object('derive', 'f', 'steps', "
@@ -189,7 +189,7 @@ CASES = [
     Case("learnsync.merge_rule", "values of a rank", "SELECT count(learnsync.merge_rule({g}))",
          "jsonb_build_object('fields', jsonb_build_object('r', jsonb_build_object('merge', 'rank', 'values', "
          "fz.list('\"v#\"', {n}))))"),
-    Case("learnsync.merge_rule_send learnsync.merge_rule_recv", "fields",
+    Case("learnsync_internal.merge_rule_send learnsync_internal.merge_rule_recv", "fields",
          "SELECT fz.through_binary({g}::learnsync.merge_rule)",
          MAX_RULE, sizes=TEXT, cancels=False),
     Case("learnsync.merge", "fields", f"SELECT learnsync.merge('{{}}', {{g}}, {{g}}, '2026-01-08Z') IS NULL", DATA),
@@ -218,7 +218,7 @@ CASES = [
          f"jsonb_build_object('rule', {DERIVED}, 'data', {DATA})"),
     Case("learnsync.document", "long lists and maps", f"SELECT learnsync.document('{LIST_RULE}', {{g}}) IS NULL",
          LISTS),
-    Case("learnsync.merge_agg learnsync.merge_agg_step learnsync.merge_agg_final",
+    Case("learnsync.merge_agg learnsync_internal.merge_agg_step learnsync_internal.merge_agg_final",
          "rows",
          f"SELECT learnsync.merge_agg('{LIST_RULE}', d, '2026-01-08Z', 'd') IS NULL FROM "
          f"jsonb_array_elements({{g}}) d",
@@ -231,14 +231,14 @@ CASES = [
          "SELECT count(s) FROM (SELECT learnsync.merge_agg(r::learnsync.merge_rule, '{\"a\": 1}', '2026-01-08Z', "
          "'d') AS s FROM jsonb_array_elements({g}) r GROUP BY r OFFSET 0) x",
          """fz.list('{"fields": {"f#": {"merge": "max"}}}', {n})"""),
-    Case("learnsync.merge_agg_combine learnsync.merge_agg_serialize learnsync.merge_agg_deserialize",
+    Case("learnsync_internal.merge_agg_combine learnsync_internal.merge_agg_serialize learnsync_internal.merge_agg_deserialize",
          "rows in parallel",
          f"SELECT learnsync.merge_agg('{LIST_RULE}', jsonb_build_object('l', jsonb_build_array(n)), '2026-01-08Z', "
          f"'d') IS NULL FROM number WHERE n <= {{n}}",
          settings=PARALLEL),
 
     # Progress
-    Case("learnsync.progress_agg learnsync.progress_agg_add learnsync.progress_agg_final",
+    Case("learnsync.progress_agg learnsync_internal.progress_agg_add learnsync_internal.progress_agg_final",
          "contents and interactions", OF_EVENTS, events_of(PROGRESSED)),
     Case("learnsync.progress_agg", "scores that rise while times fall", OF_EVENTS, RISE_AND_FALL),
     Case("learnsync.progress_agg", "one content, completed often", OF_EVENTS, events_of(RISING)),
@@ -249,29 +249,29 @@ CASES = [
          "jsonb_build_array(jsonb_build_object('eventId', 'e', 'occurredAt', '2026-01-08T10:00:00Z', 'type', "
          "'onboarding.completed', 'payload', jsonb_build_object('pathId', 'p', 'relatedPaths', fz.list('\"p#\"', "
          f"{{n}}))))"),
-    Case("learnsync.progress_agg_combine learnsync.progress_agg_serialize learnsync.progress_agg_deserialize",
+    Case("learnsync_internal.progress_agg_combine learnsync_internal.progress_agg_serialize learnsync_internal.progress_agg_deserialize",
          "events in parallel",
          "SELECT learnsync.progress_agg('e' || n, '2026-01-08T10:00:00Z'::text, 'content.progressed', "
          "jsonb_build_object('contentId', 'c' || n, 'status', 'passed')) IS NULL FROM number WHERE n <= {n}",
          settings=PARALLEL),
-    Case("learnsync.progress_in learnsync.progress_out", "contents", "SELECT {p}::text::learnsync.progress IS NULL",
+    Case("learnsync_internal.progress_in learnsync_internal.progress_out", "contents", "SELECT {p}::text::learnsync.progress IS NULL",
          events_of(PROGRESSED),
          sizes=TEXT, cancels=False),
-    Case("learnsync.progress_send learnsync.progress_recv", "contents", "SELECT fz.through_binary({p})",
+    Case("learnsync_internal.progress_send learnsync_internal.progress_recv", "contents", "SELECT fz.through_binary({p})",
          events_of(PROGRESSED),
          sizes=SMALL),
-    Case("learnsync.progress_from_bytea", "contents",
-         "SELECT learnsync.progress_from_bytea(learnsync.progress_send({p})) IS NULL",
+    Case("learnsync_internal.progress_from_bytea", "contents",
+         "SELECT learnsync_internal.progress_from_bytea(learnsync_internal.progress_send({p})) IS NULL",
          events_of(PROGRESSED), sizes=SMALL),
-    Case("learnsync.progress_to_jsonb", "contents", "SELECT learnsync.progress_to_jsonb({p}) IS NULL",
+    Case("learnsync_internal.progress_to_jsonb", "contents", "SELECT learnsync_internal.progress_to_jsonb({p}) IS NULL",
          events_of(PROGRESSED),
          sizes=SMALL),
-    Case("learnsync.progress_concat", "contents", "SELECT learnsync.progress_concat({p}, {p}) IS NULL",
+    Case("learnsync_internal.progress_concat", "contents", "SELECT learnsync_internal.progress_concat({p}, {p}) IS NULL",
          events_of(PROGRESSED),
          sizes=SMALL),
-    Case("learnsync.progress_eq", "contents", "SELECT learnsync.progress_eq({p}, {p})", events_of(PROGRESSED)),
-    Case("learnsync.progress_ne", "contents", "SELECT learnsync.progress_ne({p}, {p})", events_of(PROGRESSED)),
-    Case("learnsync.progress_hash", "contents", "SELECT learnsync.progress_hash({p})", events_of(PROGRESSED)),
+    Case("learnsync_internal.progress_eq", "contents", "SELECT learnsync_internal.progress_eq({p}, {p})", events_of(PROGRESSED)),
+    Case("learnsync_internal.progress_ne", "contents", "SELECT learnsync_internal.progress_ne({p}, {p})", events_of(PROGRESSED)),
+    Case("learnsync_internal.progress_hash", "contents", "SELECT learnsync_internal.progress_hash({p})", events_of(PROGRESSED)),
 
     # Push, pull and what belongs to them
     Case("learnsync.sync_push", "items", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL", push(LESSON),
@@ -388,8 +388,8 @@ CASES = [
     Case("learnsync.progress_verify", "events of all learners", "SELECT count(*) FROM learnsync.progress_verify()",
          worlds=["logs"],
          sizes=(10000,)),
-    Case("learnsync.progress_rebuild_next", "events of all learners",
-         "SELECT * FROM learnsync.progress_rebuild_next('', 0, -1)",
+    Case("learnsync_internal.progress_rebuild_next", "events of all learners",
+         "SELECT * FROM learnsync_internal.progress_rebuild_next('', 0, -1)",
          worlds=["logs"], sizes=(10000,)),
     Case("learnsync.progress_rebuild", "events of all learners", "CALL learnsync.progress_rebuild()", worlds=["logs"],
          sizes=(10000,),
@@ -440,14 +440,14 @@ CASES = [
     Case("learnsync_api.sync_cleanup", "what is stored",
          """SELECT learnsync_api.sync_cleanup('{"daysOld": 0}') IS NULL""",
          worlds=["lessons"]),
-    Case("learnsync.maintain_step", "what is stored",
-         "SELECT learnsync.maintain_step(0, learnsync.maintain_step(0, NULL)) IS NULL",
+    Case("learnsync_internal.maintain_step", "what is stored",
+         "SELECT learnsync_internal.maintain_step(0, learnsync_internal.maintain_step(0, NULL)) IS NULL",
          worlds=["lessons"]),
     Case("learnsync.maintain", "what is stored", "CALL learnsync.maintain(30)", worlds=["lessons"], commits=True),
-    Case("learnsync.next_to_retry learnsync.postpone_retry", "failed items",
-         "SELECT learnsync.next_to_retry(''), learnsync.postpone_retry('failed{n}') IS NULL",
+    Case("learnsync_internal.next_to_retry learnsync_internal.postpone_retry", "failed items",
+         "SELECT learnsync_internal.next_to_retry(''), learnsync_internal.postpone_retry('failed{n}') IS NULL",
          worlds=["failed"], sizes=BATCH),
-    Case("learnsync.retry_learner", "failed items", "SELECT learnsync.retry_learner('failed{n}') IS NULL",
+    Case("learnsync_internal.retry_learner", "failed items", "SELECT learnsync_internal.retry_learner('failed{n}') IS NULL",
          worlds=["failed"],
          sizes=BATCH),
     Case("learnsync.retry_failed", "failed items", "CALL learnsync.retry_failed()", worlds=["failed"], sizes=BATCH,

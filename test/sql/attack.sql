@@ -236,7 +236,7 @@ FROM (VALUES ('test_learner'), ('test_reporter'), ('test_anon')) r (role),
         ('SELECT learnsync.revoke_access(''test_learner'')'),
         ('SELECT learnsync.define_resource_type(''x'', ''{}'')'),
         ('SELECT learnsync.sync_pull(''ann'', ''{"deviceId": "d"}'')'),
-        ('SELECT learnsync.setup_views()'),
+        ('SELECT learnsync_internal.setup_views()'),
         ('SELECT set_config(''learnsync.max_batch_items'', ''100000'', false)'),
         ('SET learnsync.max_item_bytes = 100000000'),
         ('SET learnsync.max_clock_skew = 0'),
@@ -270,7 +270,8 @@ SELECT is(
     '42501',
     'nobody: ' || oid::regclass)
 FROM pg_class
-WHERE relnamespace IN ('learnsync_data'::regnamespace, 'learnsync'::regnamespace) AND relkind IN ('r', 'p', 'c');
+WHERE relnamespace IN ('learnsync_data'::regnamespace, 'learnsync_internal'::regnamespace)
+    AND relkind IN ('r', 'p', 'c');
 SELECT is(
     left(pg_temp.ask(format('SELECT count(*) FROM learnsync_data.%s', name)), 5),
     '42501',

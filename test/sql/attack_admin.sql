@@ -241,7 +241,7 @@ FROM (VALUES
     (2, :'temp' || '.mine'),
     (3, 'pg_catalog.now'),
     (4, 'information_schema._pg_truetypid'),
-    (5, 'learnsync.forget_as_owner'),
+    (5, 'learnsync_internal.forget_as_owner'),
     (6, '"TEAM".of_super'),
     (7, 'team.of_super(jsonb)'),
     (8, '$user.of_super')) v (n, function);
@@ -277,7 +277,7 @@ INSERT INTO team.attempt (statement) VALUES
     ('SELECT secret FROM learnsync_data.instance'),
     ('SELECT data FROM learnsync_data.resource'),
     ('UPDATE learnsync_data.resource_type SET defined_by = ''postgres'''),
-    ('SELECT learnsync.forgotten_hash_as_owner(''ann'')'),
+    ('SELECT learnsync_internal.forgotten_hash_as_owner(''ann'')'),
     ('SELECT learnsync.setup()'),
     ('SELECT learnsync.grant_access(''attack_admin'', ''admin'')'),
     ('SELECT learnsync.define_resource_type(''x'', ''{}'')'),
@@ -362,7 +362,7 @@ CREATE FUNCTION team.everything()
 SELECT team.everything() AS before \gset
 SELECT is(
     left(
-        team.ask('attack_admin', format('SELECT learnsync.maintain_step(30, %L)',
+        team.ask('attack_admin', format('SELECT learnsync_internal.maintain_step(30, %L)',
             jsonb_build_object('tasks', jsonb_build_array(jsonb_build_array(task, 0, 'infinity')), 'items', 0,
                 'swept', false))),
         5),
@@ -383,7 +383,7 @@ FROM (VALUES
     ('push_0 p WHERE true --', '22023')) v (task, expected);
 SELECT is(
     left(
-        team.ask('attack_admin', format('SELECT learnsync.maintain_step(30, %L)',
+        team.ask('attack_admin', format('SELECT learnsync_internal.maintain_step(30, %L)',
             jsonb_build_object('tasks', jsonb_build_array(jsonb_build_array('empty', slot, 'infinity')),
                 'items', 0))),
         5),
@@ -391,7 +391,7 @@ SELECT is(
     'to empty slot ' || slot)
 FROM generate_series(0, 7) slot;
 SELECT is(
-    team.ask('attack_admin', $$SELECT learnsync.maintain_step(30, '{"tasks": [], "items": 5,
+    team.ask('attack_admin', $$SELECT learnsync_internal.maintain_step(30, '{"tasks": [], "items": 5,
                                    "payloadsFrom": "infinity", "swept": true}') $$),
     NULL,
     'and to have removed all payloads');

@@ -70,10 +70,11 @@ FROM (VALUES
      'ALTER DEFAULT PRIVILEGES FOR ROLE test_mallory GRANT EXECUTE ON FUNCTIONS TO learnsync_owner',
         'CREATE EXTENSION learnsync; SELECT learnsync.setup()', 'done'),
     ('CREATE SCHEMA learnsync_api', 'CREATE EXTENSION learnsync', '42P06%'),
+    ('CREATE SCHEMA learnsync_internal', 'CREATE EXTENSION learnsync', '42P06%'),
     ('CREATE SCHEMA learnsync; CREATE FUNCTION learnsync.sync_push(text, jsonb) RETURNS jsonb LANGUAGE sql AS '
      '''SELECT $2''',
         'CREATE EXTENSION learnsync', '42723%already exists%'),
-    ('CREATE SCHEMA learnsync; CREATE TYPE learnsync.ledger_row AS (x int)', 'CREATE EXTENSION learnsync',
+    ('CREATE SCHEMA learnsync; CREATE TYPE learnsync.progress AS (x int)', 'CREATE EXTENSION learnsync',
         '42710%already exists%'),
     ('CREATE SCHEMA learnsync; CREATE DOMAIN learnsync.merge_rule AS text', 'CREATE EXTENSION learnsync',
         '42710%already exists%'),
@@ -110,14 +111,15 @@ FROM (VALUES
 -- What setup() made stands on our own objects only, and nobody may put any beside them.
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p
-      WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
+      WHERE pronamespace::regnamespace::text LIKE 'learnsync%'
           AND (prosecdef OR (prokind = 'f' AND prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
               AND NOT COALESCE('search_path=pg_catalog, pg_temp' = ANY (proconfig), false))) $$,
     'no routine is SECURITY DEFINER, and functions not in C have their own search_path; '
     'a procedure that commits cannot');
 SELECT is_empty(
     $$SELECT nspname FROM pg_namespace n, aclexplode(nspacl) a
-      WHERE nspname IN ('learnsync', 'learnsync_api') AND privilege_type = 'CREATE' AND grantee <> nspowner $$,
+      WHERE nspname LIKE 'learnsync%' AND nspname <> 'learnsync_data' AND privilege_type = 'CREATE'
+          AND grantee <> nspowner $$,
     'nobody else creates in our schemas');
 
 SELECT * FROM finish();

@@ -36,7 +36,7 @@ DECLARE
     steps text := '';
 BEGIN
     LOOP
-        work := learnsync.maintain_step(days, work);
+        work := learnsync_internal.maintain_step(days, work);
         EXIT WHEN work IS NULL;
         steps := concat_ws(' ', steps,
             (SELECT string_agg(t ->> 0, ' ' ORDER BY n)
@@ -247,7 +247,7 @@ BEGIN
 END $$;
 SELECT is(COALESCE(pg_temp.ages(d), '0'), '0', 'maintain keeps what is younger than ' || d || ' days, by weeks')
 FROM (VALUES (0), (7), (30), (49), (56), (90)) v (d);
-SELECT is(pg_temp.sqlstate_of('SELECT learnsync.maintain_step(-1, NULL)'), '22023', 'days must be at least 0');
+SELECT is(pg_temp.sqlstate_of('SELECT learnsync_internal.maintain_step(-1, NULL)'), '22023', 'days must be at least 0');
 SELECT is(pg_temp.sqlstate_of('CALL learnsync.maintain()'), '2D000', 'not within a transaction block');
 
 -- Failed items after 90 days; then nothing says any more that there are some.

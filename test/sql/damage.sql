@@ -194,7 +194,7 @@ DECLARE answer text;
 BEGIN
     EXECUTE damage;
     answer := pg_temp.verified();
-    PERFORM learnsync.progress_rebuild_next('', 0, -1);
+    PERFORM learnsync_internal.progress_rebuild_next('', 0, -1);
     RAISE EXCEPTION USING ERRCODE = 'XUNDO', MESSAGE = answer || ' | ' || pg_temp.verified();
 EXCEPTION WHEN SQLSTATE 'XUNDO' THEN
     RETURN SQLERRM;

@@ -200,15 +200,15 @@ FROM (VALUES ('test_admin'), ('test_service')) w (who),
         ('SELECT learnsync.new_epoch()'),
         ('SELECT learnsync.unseen_devices()'),
         ('SELECT learnsync.drop_devices()'),
-        ('SELECT learnsync.maintain_step(30, NULL)'),
+        ('SELECT learnsync_internal.maintain_step(30, NULL)'),
         ('SELECT learnsync_api.sync_cleanup(''{}'')'),
-        ('SELECT learnsync.next_to_retry('''')'),
-        ('SELECT learnsync.retry_learner(''ann'')'),
-        ('SELECT learnsync.postpone_retry(''ann'')')) s (statement);
+        ('SELECT learnsync_internal.next_to_retry('''')'),
+        ('SELECT learnsync_internal.retry_learner(''ann'')'),
+        ('SELECT learnsync_internal.postpone_retry(''ann'')')) s (statement);
 SELECT is(pg_temp.ask('test_admin', statement), '42501', 'not even an administrator: ' || statement)
 FROM (VALUES
-    ('SELECT learnsync.forget_as_owner(''x'')'),
-    ('SELECT learnsync.cleanup_as_owner(0)'),
+    ('SELECT learnsync_internal.forget_as_owner(''x'')'),
+    ('SELECT learnsync_internal.cleanup_as_owner(0)'),
     ('DELETE FROM learnsync_data.forgotten'),
     ('SELECT FROM learnsync_data.forgotten')) s (statement);
 

@@ -170,7 +170,7 @@ INSERT INTO right_to VALUES
     ('learnsync.setup()', false, false, false),
     ('learnsync.grant_access(''test_nobody'', ''learner'')', false, false, false),
     ('learnsync.builtin_resource_types()', false, false, true),
-    ('learnsync.merge_rule(''{}''::jsonb)', false, true, true),
+    ('pg_typeof(''{}''::jsonb::learnsync.merge_rule)', false, true, true),
     ('learnsync.document(''{}''::jsonb::learnsync.merge_rule, ''{}'')', false, true, true),
     ('learnsync.merge_strategies()', false, false, true),
     ('learnsync.reset_resource_type(''mastery'')', false, false, true);

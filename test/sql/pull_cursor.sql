@@ -52,7 +52,8 @@ CREATE FUNCTION pg_temp.copy(source text, target text) RETURNS void LANGUAGE sql
 CREATE FUNCTION pg_temp.forget_tombstones(learner text) RETURNS void LANGUAGE sql AS $$
     UPDATE learnsync_data.resource SET updated_at = updated_at - interval '200 days'
     WHERE learner_id = learner AND data IS NULL;
-    SELECT learnsync.clean_pages_as_owner('resource', 0, 4294967295, clock_timestamp() - interval '180 days') $$;
+    SELECT learnsync_internal.clean_pages_as_owner('resource', 0, 4294967295,
+        clock_timestamp() - interval '180 days') $$;
 CREATE FUNCTION pg_temp.sqlstate_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE statement;

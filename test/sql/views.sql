@@ -134,41 +134,40 @@ SELECT is(
 
 -- Everything that grant_access can name exists; an admin has all that a service has; nobody has what is not listed.
 SELECT is(
-    (SELECT count(*) FROM learnsync.access_list()
+    (SELECT count(*) FROM learnsync_internal.access_list()
      WHERE to_regprocedure(routine) IS NULL AND to_regproc(split_part(routine, '(', 1)) IS NULL),
     0::bigint,
     'every routine of the list exists');
 SELECT is(
-    (SELECT count(*) FROM learnsync.access_list() WHERE kind NOT IN ('learner', 'service', 'admin')),
+    (SELECT count(*) FROM learnsync_internal.access_list() WHERE kind NOT IN ('learner', 'service', 'admin')),
     0::bigint,
     'for a kind that exists');
 SELECT set_eq(
     $$SELECT p.oid FROM pg_proc p
-      WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
+      WHERE pronamespace::regnamespace::text LIKE 'learnsync%'
           AND has_function_privilege('test_admin', oid, 'EXECUTE') $$,
-    $$ SELECT routine::regprocedure::oid FROM learnsync.access_list() WHERE kind IN ('service', 'admin') $$,
+    $$ SELECT routine::regprocedure::oid FROM learnsync_internal.access_list() WHERE kind IN ('service', 'admin') $$,
     'an admin has the lists of admins and services');
 SELECT set_eq(
-    format('SELECT p.oid FROM pg_proc p WHERE pronamespace IN (''learnsync''::regnamespace, '
-           '''learnsync_api''::regnamespace) AND has_function_privilege(%L, oid, ''EXECUTE'')',
+    format('SELECT p.oid FROM pg_proc p WHERE pronamespace::regnamespace::text LIKE ''learnsync%%'' '
+           'AND has_function_privilege(%L, oid, ''EXECUTE'')',
         'test_' || kind),
-    format('SELECT routine::regprocedure::oid FROM learnsync.access_list() WHERE kind = %L', kind),
+    format('SELECT routine::regprocedure::oid FROM learnsync_internal.access_list() WHERE kind = %L', kind),
     'a ' || kind || ' has its list')
 FROM unnest('{learner,service}'::text[]) kind;
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p
-      WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
+      WHERE pronamespace::regnamespace::text LIKE 'learnsync%'
           AND has_function_privilege('public', oid, 'EXECUTE') $$,
     'nobody else has any function');
 SELECT is_empty(
     $$SELECT c.oid::regclass FROM pg_class c, aclexplode(relacl) a
-      WHERE relnamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace,
-          'learnsync_data'::regnamespace) AND a.grantee = 0 $$,
+      WHERE relnamespace::regnamespace::text LIKE 'learnsync%' AND a.grantee = 0 $$,
     'nor any table or view');
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p
       WHERE pronamespace = 'learnsync_api'::regnamespace
-          AND oid NOT IN (SELECT routine::regprocedure FROM learnsync.access_list()
+          AND oid NOT IN (SELECT routine::regprocedure FROM learnsync_internal.access_list()
                           WHERE kind IN ('learner', 'service', 'admin')) $$,
     'every function of learnsync_api is for somebody');
 
@@ -321,7 +320,7 @@ SELECT is_empty(
     $$SELECT r.rolname, x.object
       FROM pg_roles r,
           LATERAL (SELECT p.oid::regprocedure::text FROM pg_proc p
-                   WHERE pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
+                   WHERE pronamespace::regnamespace::text LIKE 'learnsync%'
                        AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
                    UNION ALL SELECT c.oid::regclass::text FROM pg_class c
                    WHERE relkind IN ('r', 'v', 'p')
