@@ -42,24 +42,27 @@ define_limit(const char *name, const char *description, int *variable, int value
 void
 _PG_init(void)
 {
-	define_limit("learnsync.max_batch_items", "Items that one push may carry.", &learnsync_max_batch_items, 1000, 1,
-				 1000000, 0);
-	define_limit("learnsync.max_item_bytes", "Size of one item as jsonb; larger ones fail with too_large.",
+	define_limit("learnsync.max_batch_items", "Items or events that one request may carry.",
+				 &learnsync_max_batch_items, 1000, 1, 1000000, 0);
+	define_limit("learnsync.max_item_bytes",
+				 "Size of one item or event as jsonb, and of mergedData; larger ones fail with too_large.",
 				 &learnsync_max_item_bytes, 256 * 1024, 1024, 64 * 1024 * 1024, GUC_UNIT_BYTE);
-	define_limit("learnsync.max_depth", "Nesting of one item; deeper ones fail with too_large.", &learnsync_max_depth,
-				 64, 4, 1000, 0);
+	define_limit("learnsync.max_depth",
+				 "Nesting of one item or event, of mergedData and metadata; deeper ones fail with too_large.",
+				 &learnsync_max_depth, 64, 4, 1000, 0);
 	define_limit("learnsync.max_clock_skew",
 				 "How far ahead of the server a client time may be before the server's time counts instead.",
 				 &learnsync_max_clock_skew, 300, 0, INT_MAX, GUC_UNIT_S);
-	define_limit("learnsync.max_pull_limit", "Changes that a page of a pull may be asked for.",
+	define_limit("learnsync.max_pull_limit",
+				 "Changes that a page of a pull may be asked for, and events of progress_get.",
 				 &learnsync_max_pull_limit, 10000, 1, 100000, 0);
 	define_limit("learnsync.max_learner_events",
 				 "Events that the log of one learner may hold; more fail with too_many, but for resets.",
 				 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0);
 	define_limit(
 		"learnsync.max_document_bytes",
-		"Size of a document as jsonb, without the members of its lists; what would make one larger fails with "
-		"too_large.",
+		"Size of a document as jsonb, without the members of its lists and devices' totals of counters; what would make "
+		"one larger fails with too_large, larger ones that exist may shrink.",
 		&learnsync_max_document_bytes, 1024 * 1024, 1024, 64 * 1024 * 1024, GUC_UNIT_BYTE);
 	define_limit("learnsync.max_metadata_bytes",
 				 "Size of a device's metadata as jsonb; a request with more is refused.",
@@ -89,7 +92,8 @@ _PG_init(void)
 		"learnsync.receipt_days",
 		"Days after which receipts may go; items that old without one are refused then. 0 keeps them for ever.",
 		&learnsync_receipt_days, 0, 0, 36500, 0);
-	define_limit("learnsync.tombstone_days", "Days after which what was deleted is forgotten.",
+	define_limit("learnsync.tombstone_days",
+				 "Days after which it is forgotten what was deleted; devices that were away for longer start anew.",
 				 &learnsync_tombstone_days, 180, 1, 36500, 0);
 	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
 							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
