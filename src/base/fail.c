@@ -12,37 +12,38 @@ typedef struct ItemCode
 {
 	const char *name;
 	int sqlstate; /* where one is raised */
-	bool retryable;
+	bool retryable; /* the same item may succeed if it is sent again */
+	bool waiting; /* it may succeed once the server knows more: a type, a content */
 	const char *meaning;
 } ItemCode;
 
 static const ItemCode codes[] = {
-	{"invalid", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	{"invalid", ERRCODE_INVALID_PARAMETER_VALUE, false, false,
 	 "A member is missing, of the wrong type, too long or not allowed by the rule."},
-	{"out_of_range", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	{"out_of_range", ERRCODE_INVALID_PARAMETER_VALUE, false, false,
 	 "A number is outside min and max, a total beyond 64 bits, or a number is one that no double holds or that has "
 	 "more than 400 digits."},
-	{"bad_timestamp", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	{"bad_timestamp", ERRCODE_INVALID_PARAMETER_VALUE, false, false,
 	 "clientTimestamp or occurredAt is not RFC 3339 with offset."},
-	{"unknown_type", ERRCODE_INVALID_PARAMETER_VALUE, false, "There is no such resource or event type."},
-	{"unknown_content", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	{"unknown_type", ERRCODE_INVALID_PARAMETER_VALUE, false, true, "There is no such resource or event type."},
+	{"unknown_content", ERRCODE_INVALID_PARAMETER_VALUE, false, true,
 	 "The type requires content, and the catalog has none of that id."},
-	{"not_allowed", ERRCODE_INVALID_PARAMETER_VALUE, false, "This type cannot be deleted."},
-	{"invalid_statement", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	{"not_allowed", ERRCODE_INVALID_PARAMETER_VALUE, false, false, "This type cannot be deleted."},
+	{"invalid_statement", ERRCODE_INVALID_PARAMETER_VALUE, false, false,
 	 "It is no valid xAPI statement; the path names the first thing that is wrong."},
-	{"id_reused", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	{"id_reused", ERRCODE_INVALID_PARAMETER_VALUE, false, false,
 	 "The id was accepted before, with other content; the first copy stands."},
-	{"expired", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	{"expired", ERRCODE_INVALID_PARAMETER_VALUE, false, false,
 	 "It is older than learnsync.receipt_days, and no receipt says whether it was taken before."},
-	{"too_large", ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
+	{"too_large", ERRCODE_PROGRAM_LIMIT_EXCEEDED, false, false,
 	 "It has more bytes or is deeper than the limits, then it is recorded without its payload; or it would make the "
 	 "document too large."},
-	{"too_many", ERRCODE_INVALID_PARAMETER_VALUE, false,
+	{"too_many", ERRCODE_INVALID_PARAMETER_VALUE, false, false,
 	 "The learner's event log is full, and the event is no reset."},
-	{"aborted", ERRCODE_INVALID_PARAMETER_VALUE, true,
+	{"aborted", ERRCODE_INVALID_PARAMETER_VALUE, true, false,
 	 "Another item of an atomic push failed; or the answer is full: the documents of the conflicts before it take "
 	 "learnsync.max_answer_bytes. The first item is always taken, so sending the rest again gets further."},
-	{"error", ERRCODE_INVALID_PARAMETER_VALUE, true,
+	{"error", ERRCODE_INVALID_PARAMETER_VALUE, true, false,
 	 "A trigger, constraint or merge function of yours refused it; the message is its message. Or the function made a "
 	 "document that no item could bring."},
 };
@@ -113,9 +114,10 @@ learnsync_item_codes(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < lengthof(codes); i++)
 	{
-		Datum values[3] = {CStringGetTextDatum(codes[i].name), BoolGetDatum(codes[i].retryable),
-						   CStringGetTextDatum(codes[i].meaning)};
-		bool nulls[3] = {false};
+		Datum values[] = {CStringGetTextDatum(codes[i].name),
+						  CStringGetTextDatum(unpack_sql_state(codes[i].sqlstate)), BoolGetDatum(codes[i].retryable),
+						  BoolGetDatum(codes[i].waiting), CStringGetTextDatum(codes[i].meaning)};
+		bool nulls[lengthof(values)] = {false};
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

@@ -183,10 +183,10 @@ CASES = [
     Case("learnsync_internal.merge_rule_in learnsync_internal.merge_rule_out", "fields",
          "SELECT count({g}::learnsync.merge_rule::text::learnsync.merge_rule)",
          MAX_RULE, sizes=TEXT, cancels=False),
-    Case("learnsync.merge_rule", "steps", "SELECT count(learnsync.merge_rule({g}))",
+    Case("learnsync_internal.merge_rule_from_jsonb", "steps", "SELECT count({g}::learnsync.merge_rule)",
          "jsonb_build_object('fields', jsonb_build_object('d', jsonb_build_object('derive', 'f', 'steps', "
          "fz.list('{\"value\": #, \"from\": #}', {n}))))"),
-    Case("learnsync.merge_rule", "values of a rank", "SELECT count(learnsync.merge_rule({g}))",
+    Case("learnsync_internal.merge_rule_from_jsonb", "values of a rank", "SELECT count({g}::learnsync.merge_rule)",
          "jsonb_build_object('fields', jsonb_build_object('r', jsonb_build_object('merge', 'rank', 'values', "
          "fz.list('\"v#\"', {n}))))"),
     Case("learnsync_internal.merge_rule_send learnsync_internal.merge_rule_recv", "fields",
@@ -231,7 +231,8 @@ CASES = [
          "SELECT count(s) FROM (SELECT learnsync.merge_agg(r::learnsync.merge_rule, '{\"a\": 1}', '2026-01-08Z', "
          "'d') AS s FROM jsonb_array_elements({g}) r GROUP BY r OFFSET 0) x",
          """fz.list('{"fields": {"f#": {"merge": "max"}}}', {n})"""),
-    Case("learnsync_internal.merge_agg_combine learnsync_internal.merge_agg_serialize learnsync_internal.merge_agg_deserialize",
+    Case("learnsync_internal.merge_agg_combine learnsync_internal.merge_agg_serialize "
+         "learnsync_internal.merge_agg_deserialize",
          "rows in parallel",
          f"SELECT learnsync.merge_agg('{LIST_RULE}', jsonb_build_object('l', jsonb_build_array(n)), '2026-01-08Z', "
          f"'d') IS NULL FROM number WHERE n <= {{n}}",
@@ -249,15 +250,18 @@ CASES = [
          "jsonb_build_array(jsonb_build_object('eventId', 'e', 'occurredAt', '2026-01-08T10:00:00Z', 'type', "
          "'onboarding.completed', 'payload', jsonb_build_object('pathId', 'p', 'relatedPaths', fz.list('\"p#\"', "
          f"{{n}}))))"),
-    Case("learnsync_internal.progress_agg_combine learnsync_internal.progress_agg_serialize learnsync_internal.progress_agg_deserialize",
+    Case("learnsync_internal.progress_agg_combine learnsync_internal.progress_agg_serialize "
+         "learnsync_internal.progress_agg_deserialize",
          "events in parallel",
          "SELECT learnsync.progress_agg('e' || n, '2026-01-08T10:00:00Z'::text, 'content.progressed', "
          "jsonb_build_object('contentId', 'c' || n, 'status', 'passed')) IS NULL FROM number WHERE n <= {n}",
          settings=PARALLEL),
-    Case("learnsync_internal.progress_in learnsync_internal.progress_out", "contents", "SELECT {p}::text::learnsync.progress IS NULL",
+    Case("learnsync_internal.progress_in learnsync_internal.progress_out", "contents",
+         "SELECT {p}::text::learnsync.progress IS NULL",
          events_of(PROGRESSED),
          sizes=TEXT, cancels=False),
-    Case("learnsync_internal.progress_send learnsync_internal.progress_recv", "contents", "SELECT fz.through_binary({p})",
+    Case("learnsync_internal.progress_send learnsync_internal.progress_recv", "contents",
+         "SELECT fz.through_binary({p})",
          events_of(PROGRESSED),
          sizes=SMALL),
     Case("learnsync_internal.progress_from_bytea", "contents",
@@ -266,12 +270,16 @@ CASES = [
     Case("learnsync_internal.progress_to_jsonb", "contents", "SELECT learnsync_internal.progress_to_jsonb({p}) IS NULL",
          events_of(PROGRESSED),
          sizes=SMALL),
-    Case("learnsync_internal.progress_concat", "contents", "SELECT learnsync_internal.progress_concat({p}, {p}) IS NULL",
+    Case("learnsync_internal.progress_concat", "contents",
+         "SELECT learnsync_internal.progress_concat({p}, {p}) IS NULL",
          events_of(PROGRESSED),
          sizes=SMALL),
-    Case("learnsync_internal.progress_eq", "contents", "SELECT learnsync_internal.progress_eq({p}, {p})", events_of(PROGRESSED)),
-    Case("learnsync_internal.progress_ne", "contents", "SELECT learnsync_internal.progress_ne({p}, {p})", events_of(PROGRESSED)),
-    Case("learnsync_internal.progress_hash", "contents", "SELECT learnsync_internal.progress_hash({p})", events_of(PROGRESSED)),
+    Case("learnsync_internal.progress_eq", "contents",
+         "SELECT learnsync_internal.progress_eq({p}, {p})", events_of(PROGRESSED)),
+    Case("learnsync_internal.progress_ne", "contents",
+         "SELECT learnsync_internal.progress_ne({p}, {p})", events_of(PROGRESSED)),
+    Case("learnsync_internal.progress_hash", "contents",
+         "SELECT learnsync_internal.progress_hash({p})", events_of(PROGRESSED)),
 
     # Push, pull and what belongs to them
     Case("learnsync.sync_push", "items", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL", push(LESSON),
@@ -447,7 +455,8 @@ CASES = [
     Case("learnsync_internal.next_to_retry learnsync_internal.postpone_retry", "failed items",
          "SELECT learnsync_internal.next_to_retry(''), learnsync_internal.postpone_retry('failed{n}') IS NULL",
          worlds=["failed"], sizes=BATCH),
-    Case("learnsync_internal.retry_learner", "failed items", "SELECT learnsync_internal.retry_learner('failed{n}') IS NULL",
+    Case("learnsync_internal.retry_learner", "failed items",
+         "SELECT learnsync_internal.retry_learner('failed{n}') IS NULL",
          worlds=["failed"],
          sizes=BATCH),
     Case("learnsync.retry_failed", "failed items", "CALL learnsync.retry_failed()", worlds=["failed"], sizes=BATCH,

@@ -12,6 +12,13 @@ SELECT set_eq(
     'SELECT code FROM learnsync.item_codes() WHERE retryable',
     $$ VALUES ('aborted'), ('error') $$,
     'items may succeed later that others kept out or that a team''s own code refused');
+SELECT set_eq(
+    'SELECT code FROM learnsync.item_codes() WHERE waiting',
+    $$ VALUES ('unknown_type'), ('unknown_content') $$,
+    'or once the server knows their type or content');
+SELECT is_empty(
+    $$ SELECT code FROM learnsync.item_codes() WHERE retryable AND waiting OR sqlstate !~ '^[0-9A-Z]{5}$' $$,
+    'none of these for both reasons, and every code has an SQLSTATE');
 
 CREATE ROLE test_learner;
 CREATE ROLE test_service;
