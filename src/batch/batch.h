@@ -124,6 +124,7 @@ typedef struct LsPush
 	int nbuckets; /* a power of two */
 	LsItem **item_buckets;
 	LsResource **resource_buckets;
+	bool *lost; /* of each item whether a list has its member with other content; NULL where no item has lists */
 } LsPush;
 
 /* begin.c */

@@ -126,6 +126,11 @@ ls_field_lift(LsField *field, const LsRuleField *rule, LsText name, const JsonbV
 	JsonbValue stamp;
 
 	*field = (LsField){.name = name, .rule = rule};
+	if (rule->shape == LS_SHAPE_LIST)
+	{
+		field->item = change->number;
+		field->lost = change->lost;
+	}
 	if (strategy == NULL || strategy == ls_strategy_derive)
 		return false;
 	if (strategy->ignores_value)
@@ -244,8 +249,9 @@ ls_field_join(LsField *field, const LsField *other)
 	return true;
 }
 
+/* A list; who keeps a copy of it is told what was removed as well. */
 static JsonbValue
-show_list(const LsField *field)
+show_list(const LsField *field, bool with_removed)
 {
 	JsonbValue list = ls_json_array();
 	LsMember *members = ls_member_ordered(field);
@@ -253,7 +259,8 @@ show_list(const LsField *field)
 	for (int i = 0; i < field->nmembers; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		ls_json_add(&list, members[i].value.json);
+		if (with_removed || !ls_member_is_removed(field->rule, &members[i].value.json))
+			ls_json_add(&list, members[i].value.json);
 	}
 	return list;
 }
@@ -272,16 +279,16 @@ show_map(const LsField *field)
 	return map;
 }
 
-/* The field as the document shows it. */
+/* The field as the document shows it; with_removed also tells which members of a list were removed. */
 JsonbValue
-ls_field_show(const LsField *field)
+ls_field_show(const LsField *field, bool with_removed)
 {
 	if (field->members == NULL)
 		return field->value.json;
 	switch (field->rule->shape)
 	{
 		case LS_SHAPE_LIST:
-			return show_list(field);
+			return show_list(field, with_removed);
 		case LS_SHAPE_MAP:
 			return show_map(field);
 		default:

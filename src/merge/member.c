@@ -32,6 +32,7 @@ ls_member_append(LsField *field, LsText id, const JsonbValue *json, TimestampTz 
 	}
 	member = &field->members[field->nmembers++];
 	*member = (LsMember){.id = id, .value = {*json, at}};
+	ItemPointerSet(&member->place, field->item, InvalidOffsetNumber);
 	return member;
 }
 
@@ -72,6 +73,16 @@ ls_member_id(const LsRuleField *rule, const JsonbValue *value)
 	return digest_of(value);
 }
 
+/* Whether a list's member says that there is none of its id any more. */
+bool
+ls_member_is_removed(const LsRuleField *rule, const JsonbValue *value)
+{
+	JsonbValue deleted;
+
+	return rule->members_latest && ls_json_is_object(value) && ls_json_get(value, "deleted", &deleted) &&
+		   deleted.type == jbvBool && deleted.val.boolean;
+}
+
 static int
 compare_ids(const void *a, const void *b)
 {
@@ -89,6 +100,27 @@ ls_member_find(const LsField *field, LsText id)
 	return bsearch(&wanted, field->members, field->nsorted, sizeof(LsMember), compare_ids);
 }
 
+static uint32
+item_of(const LsMember *member)
+{
+	return ItemPointerGetBlockNumberNoCheck(&member->place);
+}
+
+/* Notes of the item that brought the member that its content was not taken, where that makes a difference. */
+static void
+note_lost(const LsField *field, const LsMember *lost, const LsMember *taken)
+{
+	if (field->lost != NULL && ls_json_compare(&lost->value.json, &taken->value.json) != 0)
+		field->lost[item_of(lost)] = true;
+}
+
+/* Of two members of one item only one is taken; what an earlier item said was, in its time. */
+static bool
+is_of_one_item(const LsMember *a, const LsMember *b)
+{
+	return !ItemPointerIsValid(&a->place) && item_of(a) == item_of(b);
+}
+
 /* Adds a member, for which there is room, behind the greatest; of two with one id the strategy's choice stays. */
 static bool
 add_member(LsField *field, const LsMember *member)
@@ -101,7 +133,12 @@ add_member(LsField *field, const LsMember *member)
 		return true;
 	}
 	if (!field->rule->strategy->replaces(field->rule, &last->value, &member->value))
+	{
+		note_lost(field, member, last);
 		return false;
+	}
+	if (is_of_one_item(last, member))
+		note_lost(field, last, member);
 	*last = *member;
 	return true;
 }
@@ -196,6 +233,7 @@ ls_member_gather(LsField *field, const LsField *other)
 {
 	int before = field->nmembers;
 
+	field->lost = other->lost;
 	for (int i = 0; i < other->nmembers; i++)
 	{
 		const LsMember *member = &other->members[i];
@@ -203,7 +241,10 @@ ls_member_gather(LsField *field, const LsField *other)
 
 		CHECK_FOR_INTERRUPTS();
 		if (known != NULL && !field->rule->strategy->replaces(field->rule, &known->value, &member->value))
+		{
+			note_lost(field, member, known);
 			continue;
+		}
 		make_room(field, 1);
 		field->members[field->nmembers++] = *member;
 	}

@@ -103,6 +103,7 @@ typedef struct LsRuleField
 	JsonbValue *values;
 	int nids; /* union: names of the id to try; none for scalars */
 	LsText *ids;
+	bool members_latest; /* union: a member is what was said of it last, and can be removed */
 	LsText source; /* derive: the field it is computed from */
 	int nsteps;
 	LsStep *steps;
@@ -148,7 +149,7 @@ typedef struct LsMember
 {
 	LsText id;
 	LsValue value;
-	ItemPointerData place; /* where the row of a member or total is stored; unused where there is none */
+	ItemPointerData place; /* where the row is stored; where none is, no valid place, of which the block is the item's number */
 } LsMember;
 
 #define LS_STATE_ROOM 2 /* so many times what a part of jsonb takes is more than it can take in another place */
@@ -164,6 +165,8 @@ typedef struct LsField
 	int room; /* for so many members */
 	bool own; /* no other field has the same array */
 	LsMember *members; /* NULL where the field is not merged by parts */
+	uint32 item; /* the number of the item that members come from */
+	bool *lost; /* of each item whether a member was not taken as it said; NULL where nobody asks */
 } LsField;
 
 /* The merged state of one resource. Values may point into the jsonb they were read from. */
@@ -188,6 +191,8 @@ typedef struct LsChange
 	TimestampTz received; /* the server's time, where documents show when they were stored */
 	JsonbValue data; /* an object; unused by a delete */
 	LsText device;
+	uint32 number; /* the item's, among those that are merged together */
+	bool *lost; /* by number, set where a list's member was not taken as the item says; NULL where nobody asks */
 	LsText keys[LS_MAX_KEYS]; /* values of the rule's key fields as text; without data where one is not known */
 	bool key_is_number[LS_MAX_KEYS]; /* the rule wants an integer there */
 } LsChange;
@@ -261,6 +266,7 @@ extern LsText ls_check_resource_id(const LsRule *rule, const LsChange *change);
 
 /* member.c */
 extern LsText ls_member_id(const LsRuleField *rule, const JsonbValue *value);
+extern bool ls_member_is_removed(const LsRuleField *rule, const JsonbValue *value);
 extern void ls_member_start(LsField *field, int room);
 extern LsMember *ls_member_append(LsField *field, LsText id, const JsonbValue *json, TimestampTz at);
 extern LsMember *ls_member_find(const LsField *field, LsText id);
@@ -275,7 +281,7 @@ extern bool ls_field_lift(LsField *field, const LsRuleField *rule, LsText name, 
 extern bool ls_field_join(LsField *field, const LsField *other);
 extern void ls_field_rebase(LsField *field, const LsField *old);
 extern bool ls_field_is_bounded(const LsField *field);
-extern JsonbValue ls_field_show(const LsField *field);
+extern JsonbValue ls_field_show(const LsField *field, bool with_removed);
 extern void ls_field_load(LsField *field, const JsonbValue *note, TimestampTz at);
 extern LsMember *ls_field_take_total(LsField *field, LsText device, const JsonbValue *total, TimestampTz at);
 extern bool ls_field_note(const LsField *field, TimestampTz at, JsonbValue *note);
@@ -285,6 +291,7 @@ extern void ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, J
 extern Jsonb *ls_state_document(const LsState *state);
 extern Jsonb *ls_state_book(const LsState *state);
 extern JsonbValue ls_state_show(const LsRule *rule, const LsState *state);
+extern JsonbValue ls_state_show_delta(const LsRule *rule, const LsState *state);
 extern JsonbValue ls_state_show_stored(const LsRule *rule, Jsonb *stored);
 extern LsField *ls_state_field(const LsState *state, LsText name);
 extern void ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed);

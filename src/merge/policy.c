@@ -275,6 +275,7 @@ apply_delete(LsState *state, const LsChange *change)
 {
 	if (state->exists && change->at < state->at)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
+	ls_state_settle(state);
 	*state =
 		(LsState){.gathers = state->gathers, .limited = state->limited, .at = change->at, .deleted_at = change->at};
 	return (LsMerged){LS_SYNCED, true};

@@ -168,6 +168,7 @@ arm_whole(LsRuleField *field)
 	whole.strategy = field->strategy->ignores_value ? ls_strategy_unread : ls_strategy_latest;
 	whole.nids = 0;
 	whole.ids = NULL;
+	whole.members_latest = false;
 	whole.when = (LsText){NULL, 0};
 	whole.when_bounds = (LsBounds){NULL};
 	*field = whole;

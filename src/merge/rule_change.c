@@ -79,7 +79,7 @@ static const char *
 compare_field(const LsRuleField *old, const LsRuleField *changed, const JsonbValue *old_rule,
 			  const JsonbValue *new_rule)
 {
-	static const char *const meaning[] = {"derive", "steps", "id", "when"};
+	static const char *const meaning[] = {"derive", "steps", "id", "members", "when"};
 	JsonbValue old_json;
 	JsonbValue new_json;
 

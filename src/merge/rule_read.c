@@ -154,6 +154,21 @@ read_ids(LsRuleField *field, const JsonbValue *json, const char *path)
 	}
 }
 
+/* Whether members of a list change; only what has an id of its own can be the same with other content. */
+static void
+read_members(LsRuleField *field, const JsonbValue *json, const char *path)
+{
+	LsText which = read_text(json, "members", path);
+
+	if (which.data == NULL || ls_text_equal(which, ls_text("first")))
+		return;
+	if (!ls_text_equal(which, ls_text("latest")))
+		ls_rule_refuse(psprintf("%s.members", path), "must be \"first\" or \"latest\"");
+	if (field->nids == 0)
+		ls_rule_refuse(psprintf("%s.members", path), "goes with \"id\"");
+	field->members_latest = true;
+}
+
 /* The condition of first_time and last_time: one field of the item and the range it must be in. */
 static void
 read_when(LsRuleField *field, const JsonbValue *json, const char *path)
@@ -235,7 +250,7 @@ void
 ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 {
 	static const char *const known[] = {"merge",  "type", "min",    "max",   "maxLength", "required",
-										"values", "id",   "derive", "steps", "when",      NULL};
+										"values", "id",   "members", "derive", "steps",     "when", NULL};
 	char *path = psprintf("fields.%s", ls_text_string(field->name));
 	JsonbValue option;
 	int64 length;
@@ -266,13 +281,17 @@ ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 	check_option(field, json, path, "steps", field->strategy == ls_strategy_derive);
 	check_option(field, json, path, "values", field->strategy->has_values);
 	check_option(field, json, path, "id", field->strategy->shape == LS_SHAPE_LIST);
+	check_option(field, json, path, "members", field->strategy->shape == LS_SHAPE_LIST);
 	check_option(field, json, path, "when", field->strategy->ignores_value);
 	if (field->strategy == ls_strategy_derive)
 		read_steps(field, json, path);
 	if (field->strategy->has_values)
 		read_values(field, json, path);
 	if (field->strategy->shape == LS_SHAPE_LIST)
+	{
 		read_ids(field, json, path);
+		read_members(field, json, path);
+	}
 	if (ls_shape_has_rows(field->strategy->shape) &&
 		(field->name.length == 0 || field->name.length > LS_MAX_LIST_NAME_BYTES))
 		ls_rule_refuse(path, "the name of a list or counter must have 1 to %d bytes", LS_MAX_LIST_NAME_BYTES);

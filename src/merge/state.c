@@ -82,7 +82,7 @@ ls_state_document(const LsState *state)
 		bool apart = field->rule->shape == LS_SHAPE_LIST && field->members != NULL;
 
 		CHECK_FOR_INTERRUPTS();
-		ls_json_put_text(&document, field->name, apart ? ls_json_array() : ls_field_show(field));
+		ls_json_put_text(&document, field->name, apart ? ls_json_array() : ls_field_show(field, false));
 	}
 	return ls_json_encode(&document);
 }
@@ -118,14 +118,14 @@ ls_state_book(const LsState *state)
 }
 
 static JsonbValue
-whole_document(const LsState *state)
+whole_document(const LsState *state, bool with_removed)
 {
 	JsonbValue document = ls_json_object();
 
 	for (int i = 0; i < state->nfields; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		ls_json_put_text(&document, state->fields[i].name, ls_field_show(&state->fields[i]));
+		ls_json_put_text(&document, state->fields[i].name, ls_field_show(&state->fields[i], with_removed));
 	}
 	return document;
 }
@@ -153,7 +153,7 @@ ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed)
 Jsonb *
 ls_state_pack(const LsState *state)
 {
-	JsonbValue document = whole_document(state);
+	JsonbValue document = whole_document(state, true);
 	JsonbValue own = ls_json_object();
 	JsonbValue notes = notes_of(state, true);
 
@@ -244,17 +244,30 @@ derive_fields(const LsRule *rule, JsonbValue *document)
 	}
 }
 
-/* The document as everybody sees it, computed fields included; null where there is none. */
-JsonbValue
-ls_state_show(const LsRule *rule, const LsState *state)
+static JsonbValue
+show(const LsRule *rule, const LsState *state, bool with_removed)
 {
 	JsonbValue document;
 
 	if (!state->exists)
 		return ls_json_null();
-	document = whole_document(state);
+	document = whole_document(state, with_removed);
 	derive_fields(rule, &document);
 	return document;
+}
+
+/* The document as everybody sees it, computed fields included; null where there is none. */
+JsonbValue
+ls_state_show(const LsRule *rule, const LsState *state)
+{
+	return show(rule, state, false);
+}
+
+/* The same for a client that puts the members of its lists to those it has, and is told which were removed. */
+JsonbValue
+ls_state_show_delta(const LsRule *rule, const LsState *state)
+{
+	return show(rule, state, true);
 }
 
 /*

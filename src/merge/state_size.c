@@ -45,7 +45,7 @@ field_bytes(const LsField *field)
 		case LS_SHAPE_MAP:
 			return entry_bytes(field->name, &value) + map_bytes(field);
 		default:
-			value = ls_field_show(field);
+			value = ls_field_show(field, false);
 			return entry_bytes(field->name, &value);
 	}
 }

@@ -23,6 +23,13 @@ is_earlier(const LsRuleField *rule, const LsValue *stored, const LsValue *incomi
 		   (incoming->at == stored->at && ls_json_compare(&incoming->json, &stored->json) < 0);
 }
 
+/* Members of a list that do not change keep the content that they had first. */
+static bool
+is_better_member(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming)
+{
+	return (rule->members_latest ? is_later : is_earlier)(rule, stored, incoming);
+}
+
 /* Booleans too: true is greater than false. */
 static bool
 is_greater(const LsRuleField *rule, const LsValue *stored, const LsValue *incoming)
@@ -65,7 +72,7 @@ static const LsStrategy strategies[] = {
 	{"rank", is_further_up, LS_SHAPE_PLAIN, LS_TYPE_ANY, .has_values = true},
 	{"any", is_greater, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN},
 	{"all", is_less, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN},
-	{"union", is_earlier, LS_SHAPE_LIST, LS_TYPE_ARRAY},
+	{"union", is_better_member, LS_SHAPE_LIST, LS_TYPE_ARRAY},
 	{"map_latest", is_later, LS_SHAPE_MAP, LS_TYPE_OBJECT},
 	{"first_time", is_less, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true},
 	{"last_time", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true},

@@ -100,7 +100,7 @@ print_data(StringInfo out, const LsPulled *change, const Shown *shown)
 	if (change->data == NULL || change->left)
 		data = ls_json_object();
 	else if (shown->has_lists)
-		data = ls_state_show(shown->type->rule, &shown->state);
+		data = (shown->is_delta ? ls_state_show_delta : ls_state_show)(shown->type->rule, &shown->state);
 	else if (shown->type != NULL)
 		data = ls_state_show_stored(shown->type->rule, change->data);
 	else

@@ -133,12 +133,25 @@ mark_changed(LsPush *push, LsResource *resource)
 	push->changed[push->nchanged++] = resource;
 }
 
+/* Has the merge tell whether a member of a list was not taken as the item says. */
+static void
+ask_for_lost(LsPush *push, LsItem *item)
+{
+	if (push->lost == NULL)
+		push->lost = palloc0(sizeof(bool) * push->nitems);
+	item->change.number = item->index;
+	item->change.lost = push->lost;
+}
+
 static void
 merge_item(LsPush *push, LsItem *item)
 {
 	LsResource *resource = item->resource;
-	LsMerged merged = ls_merge_apply(item->type->rule, &resource->state, &item->change, &item->failure);
+	LsMerged merged;
 
+	if (item->type->rule->has_lists)
+		ask_for_lost(push, item);
+	merged = ls_merge_apply(item->type->rule, &resource->state, &item->change, &item->failure);
 	item->verdict = merged.verdict;
 	if (merged.verdict == LS_FAILED)
 		return;
@@ -181,6 +194,7 @@ start_over(LsPush *push)
 {
 	push->version = push->learner.version;
 	push->nchanged = push->naccepted = 0;
+	push->lost = NULL;
 	for (int i = 0; i < push->nresources; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -207,6 +221,21 @@ ls_resource_was_emptied(const LsResource *resource)
 {
 	return resource->stored.exists &&
 		   (resource->replaced || resource->state.deleted_at > resource->stored.deleted_at);
+}
+
+/* An item with a member that a list has with other content is a conflict that the rule decided; its copies say so too. */
+static void
+settle_lost(LsPush *push, int taken)
+{
+	for (int i = 0; i < taken; i++)
+	{
+		LsItem *item = &push->items[i];
+
+		if (item->accepted && push->lost[i] && item->verdict == LS_SYNCED)
+			item->verdict = LS_SERVER_WINS;
+		else if (item->duplicate && !item->receipt.found)
+			item->verdict = accepted_twin(item)->verdict;
+	}
 }
 
 /* All items of one push that touch one resource answer the version it has in the end. */
@@ -305,6 +334,8 @@ ls_push_merge(LsPush *push, int taken)
 		abort_others(push);
 	for (int i = 0; i < push->nchanged; i++)
 		ls_state_settle(&push->changed[i]->state);
+	if (push->lost != NULL)
+		settle_lost(push, taken);
 	settle_item_versions(push);
 	push->safe_version = safe_version(push);
 }

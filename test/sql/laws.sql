@@ -15,7 +15,8 @@ $$;
 CREATE FUNCTION pg_temp.list() RETURNS jsonb LANGUAGE sql AS $$
 SELECT coalesce(jsonb_agg(CASE WHEN random() < 0.2 THEN pg_temp.scalar()
         ELSE jsonb_build_object('id', pg_temp.one_of('"m1"', '"m2"', '"m3"', '7', '""', 'null'),
-            't', pg_temp.scalar()) END),
+            't', pg_temp.scalar())
+            || CASE WHEN random() < 0.2 THEN '{"deleted": true}' ELSE '{}' END::jsonb END),
     '[]')
 FROM generate_series(1, floor(random() * 4)::int)
 $$;
@@ -49,6 +50,9 @@ SELECT s.strategy AS name, s.value_type, s.commutative, s.associative, s.idempot
                     WHEN 'union' THEN '{"id": "id"}'
                     ELSE '{}' END::jsonb)) AS rule
 FROM learnsync.merge_strategies() s
+UNION ALL
+SELECT 'union of the latest members', 'array', true, true, true,
+    '{"policy": "merge", "fields": {"f": {"merge": "union", "id": "id", "members": "latest"}}}'
 UNION ALL
 SELECT 'policy ' || policy, 'any', true, true, true, jsonb_build_object('policy', policy)
 FROM unnest(ARRAY['latest', 'insert_only', 'immutable', 'server_wins', 'client_wins', 'manual']) policy

@@ -70,9 +70,12 @@ SELECT pg_temp.work('member') AS member \gset before_
 SELECT is(
     pg_temp.push('big', '{}', jsonb_build_object('i', 'later', 't', '13',
         'm', pg_temp.messages(5, 6, 'y'))) #>> '{results,0,status}',
-    'synced',
-    'other content from a later instant');
-SELECT is(pg_temp.since('member', :'before_member'), '{0,0,0,2,0}', 'is not taken');
+    'conflict',
+    'other content from a later instant is a conflict');
+SELECT is(
+    (SELECT count(*) FROM learnsync_data.member WHERE learner_id = 'big' AND value ->> 'text' = 'y'),
+    0::bigint,
+    'and is not taken');
 SELECT pg_temp.work('member') AS member \gset before_
 SELECT pg_temp.push('big', '{}', '{"i": "topic", "t": "14", "topic": "x"}');
 SELECT is(pg_temp.since('member', :'before_member'), '{0,0,0,0,0}', 'a change of another field leaves them alone');
@@ -336,6 +339,53 @@ SELECT is(
     'a trigger that skips members');
 SELECT is(pg_temp.rows('skip'), 'skip@2 a@3 c@3', 'the others are written');
 DROP TRIGGER skip ON learnsync_data.member;
+
+-- Members that change: what was said last stands, and a removal is said in a delta.
+SELECT learnsync.define_resource_type('todo', '{"key": ["todoId"], "stale": "ignore",
+    "fields": {"messages": {"merge": "union", "id": "id", "members": "latest"}}}');
+CREATE TEMP TABLE said (n int, t int, m jsonb);
+INSERT INTO said VALUES (1, 10, '{"id": "m", "v": 1}'), (2, 11, '{"id": "m", "v": 2}'),
+    (3, 12, '{"id": "m", "deleted": true}'), (4, 13, '{"id": "m", "v": 3}');
+CREATE FUNCTION pg_temp.say(n int) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('i', s.n::text, 'y', 'todo', 't', s.t::text, 'm', jsonb_build_array(s.m))
+    FROM said s WHERE s.n = say.n $$;
+CREATE TEMP TABLE permutation AS
+WITH RECURSIVE grown (a) AS (SELECT ARRAY[n] FROM said UNION ALL SELECT a || n FROM grown JOIN said ON n <> ALL (a))
+SELECT a FROM grown WHERE cardinality(a) = 4;
+CREATE TEMP TABLE answered AS
+SELECT a, o, n, pg_temp.push('s' || a::text, jsonb_build_object('deviceId', 'd' || o % 2), pg_temp.say(n))
+    #>> '{results,0,status}' AS status
+FROM permutation, unnest(a) WITH ORDINALITY u (n, o) ORDER BY a, o;
+SELECT is(
+    (SELECT count(DISTINCT value) || ' ' || count(*) || ' ' || min(value::text) FROM learnsync_data.member
+     WHERE learner_id ~ '^s\{'),
+    '1 24 {"v": 3, "id": "m"}',
+    'add, edit, remove and add again of two devices end equal in all 24 orders');
+SELECT is(
+    (SELECT count(*) FROM answered x WHERE (status = 'synced') IS DISTINCT FROM
+         (n = (SELECT max(y.n) FROM answered y WHERE y.a = x.a AND y.o <= x.o))),
+    0::bigint,
+    'what was not taken is a conflict, and what was is none');
+SELECT is(
+    (SELECT count(*) FROM permutation, LATERAL pg_temp.push('o' || a::text, '{}', VARIADIC
+         ARRAY(SELECT pg_temp.say(n) FROM unnest(a) WITH ORDINALITY u (n, o) ORDER BY o)) answer
+     WHERE (SELECT array_agg(r ->> 'status' ORDER BY o) FROM jsonb_array_elements(answer -> 'results')
+                WITH ORDINALITY u (r, o))
+         <> (SELECT array_agg(status ORDER BY o) FROM answered x WHERE x.a = permutation.a)),
+    0::bigint,
+    'one push of all answers as a push of each');
+SELECT pg_temp.push('gone', '{}', pg_temp.say(1));
+SELECT pg_temp.push('gone', '{}', pg_temp.say(3));
+SELECT is(pg_temp.pull('gone') #> '{changes,0,data,messages}', '[]', 'a document does not show what was removed');
+SELECT is(
+    pg_temp.pull('gone', '{"lastSyncVersion": 2, "from": 2}') #> '{changes,0,data,messages}',
+    '[{"id": "m", "deleted": true}]',
+    'a delta says what was removed');
+SELECT is(
+    pg_temp.push('twice', '{}', '{"i": "1", "y": "todo", "m": [{"id": "m", "v": 1}, {"id": "m", "v": 2}]}')
+        #>> '{results,0,status}',
+    'conflict',
+    'an item that says two things of one member is a conflict');
 
 SELECT * FROM finish();
 ROLLBACK;
