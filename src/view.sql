@@ -60,7 +60,8 @@ BEGIN
     FROM learnsync_data.member m
     WHERE m.resource_type = 'conversation' AND m.field = 'messages';
     COMMENT ON VIEW learnsync_api.message IS
-        'The messages of my conversations, at the client time of the first item that brought them; data the message.';
+        'The messages of my conversations, at the client time of the item that brought them as they are; data the '
+        'message, {id, deleted: true} of one that was removed where the rule says that members change.';
 
     CREATE OR REPLACE VIEW learnsync_api.xapi_statement WITH (security_invoker = true) AS
     SELECT x.learner_id || '' AS learner_id, x.resource_id AS id, x.verb, x.agent, x.activity, x.registration,

@@ -149,7 +149,8 @@ typedef struct LsMember
 {
 	LsText id;
 	LsValue value;
-	ItemPointerData place; /* where the row is stored; where none is, no valid place, of which the block is the item's number */
+	ItemPointerData
+		place; /* where the row is stored; where none is, no valid place, of which the block is the item's number */
 } LsMember;
 
 #define LS_STATE_ROOM 2 /* so many times what a part of jsonb takes is more than it can take in another place */

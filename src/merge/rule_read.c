@@ -249,8 +249,8 @@ check_option(const LsRuleField *field, const JsonbValue *json, const char *path,
 void
 ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 {
-	static const char *const known[] = {"merge",  "type", "min",    "max",   "maxLength", "required",
-										"values", "id",   "members", "derive", "steps",     "when", NULL};
+	static const char *const known[] = {"merge", "type",    "min",    "max",   "maxLength", "required", "values",
+										"id",    "members", "derive", "steps", "when",      NULL};
 	char *path = psprintf("fields.%s", ls_text_string(field->name));
 	JsonbValue option;
 	int64 length;

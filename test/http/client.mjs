@@ -67,15 +67,19 @@ export class App {
     } while (page.hasMore);
   }
 
-  /** A change marked delta carries only the new members of its lists; order them by what they say themselves. */
+  /**
+   * A change marked delta carries only the new members of its lists, and what was removed from those whose members
+   * change; order them by what they say themselves.
+   */
   joined(change) {
-    const known = change.delta && this.document(change.resourceType, change.resourceId);
-    if (!known) return change.data;
+    const known = this.document(change.resourceType, change.resourceId) ?? {};
+    if (!change.delta) return change.data;
     const id = member => member?.id ?? member?._id ?? JSON.stringify(member);
     return Object.fromEntries(Object.entries(change.data).map(([field, value]) => {
-      if (!Array.isArray(value) || !Array.isArray(known[field])) return [field, value];
+      if (!Array.isArray(value)) return [field, value];
       const fresh = new Set(value.map(id));
-      return [field, [...known[field].filter(member => !fresh.has(id(member))), ...value]];
+      const kept = Array.isArray(known[field]) ? known[field].filter(member => !fresh.has(id(member))) : [];
+      return [field, [...kept, ...value.filter(member => member?.deleted !== true)]];
     }));
   }
 

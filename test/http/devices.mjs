@@ -39,6 +39,10 @@ function use(app, random, truth, name) {
     truth.messages.push(message);
     app.record('conversation', { messages: [{ id: message, text: message }] }, { resourceId: 'talk' });
   }
+  if (random() < 0.4) {
+    const id = `task ${Math.floor(random() * 4)}`;
+    app.record('checklist', { tasks: [random() < 0.4 ? { id, deleted: true } : { id, text: `${name} ${random()}` }] }, { resourceId: 'list' });
+  }
   if (random() < 0.1) {
     truth.bad++;
     app.record('lesson_progress', { lessonId, completionPercentage: 101, timeSpent: 60000 });
@@ -46,6 +50,7 @@ function use(app, random, truth, name) {
 }
 
 export async function test({ port }) {
+  psql(`SELECT learnsync.define_resource_type('checklist', '{"key": ["listId"], "stale": "ignore", "fields": {"tasks": {"merge": "union", "id": "id", "members": "latest"}}}')`);
   const random = dice(7), truths = [], apps = [];
   for (let l = 0; l < LEARNERS; l++) {
     truths.push({ lessons: {}, messages: [], bad: 0 });
@@ -69,6 +74,7 @@ export async function test({ port }) {
   const ordered = (key, value) => Array.isArray(value) && key ? [...value].sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : value;
   const sorted = app => JSON.stringify([...app.documents].sort(([a], [b]) => a < b ? -1 : 1).map(([key, value]) => ({ key, value })), ordered);
   for (const { app, truth, learner: l, name } of apps) {
+    ok(app.document('checklist', 'list').tasks.every(task => !task.deleted), `${name} shows no task that was removed`);
     is(app.queue.length, 0, `${name} has nothing left to send`);
     ok(sorted(app) === sorted(apps[l * DEVICES].app), `${name} holds what the learner's other devices hold`, `${sorted(app)}\n${sorted(apps[l * DEVICES].app)}`);
     for (const [lesson, { minutes, percentage }] of Object.entries(truth.lessons))

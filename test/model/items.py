@@ -32,6 +32,7 @@ BOARD = {
         "tags": {"merge": "union"},
         "parts": {"merge": "union", "id": ["uid", "id", "n"]},
         "chat": {"merge": "union", "id": "id"},
+        "tasks": {"merge": "union", "id": "id", "members": "latest"},
         "busy": {"derive": "taps", "steps": [{"value": False}, {"value": True, "above": 5}]}}}
 
 NOTE = {
@@ -111,6 +112,10 @@ class Items:
         id = {name: self.rng.choice(IDS) for name in (self.rng.choice(names),) if name}
         return {**id, "text": self.rng.choice(TEXTS)}
 
+    def task(self):
+        """A member that others change, and remove at times."""
+        return {**self.member("id", "id", "id", None), **({"deleted": self.rng.choice((True, True, False, 1))} if self.chance(40) else {})}
+
     def part(self):
         """A member whose id may be under several names, of several kinds, or too long to be one."""
         ids = ("m1", "m2", 1, Decimal("1.0"), "1", 10**20, "", None, True, [1], "x" * 200, "x" * 201, "ü" * 201)
@@ -147,7 +152,7 @@ class Items:
             seen=self.one_of(True, False, None), passed=self.one_of(True, False, None),
             prefs=lambda: None if self.chance(10) else {key: self.value(1) for key in ("a", "b", "é", "") if self.chance(40)},
             tags=self.several(lambda: self.value(1)), parts=self.several(self.part),
-            chat=self.several(lambda: self.member("id", "id", None)), busy=lambda: "fake", unknown=self.value)
+            chat=self.several(lambda: self.member("id", "id", None)), tasks=self.several(self.task), busy=lambda: "fake", unknown=self.value)
 
     def note(self, order_free):
         return "noteId", self.rng.choice(("n1", "n2")), self.some(

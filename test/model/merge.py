@@ -128,10 +128,26 @@ def fold_first(spec, stored, value, at, device):
 
 def fold_union(spec, stored, value, at, device):
     members = dict(stored.members) if stored else {}
+    fold = fold_latest if spec.get("members") == "latest" else fold_first
     for member in value:
         id = member_id(spec, member)
-        members[id] = fold_first(spec, members.get(id), member, at, device)
+        members[id] = fold(spec, members.get(id), member, at, device)
     return Field(members=members)
+
+
+def is_removed(spec, member):
+    """Whether a list's member says that there is none of its id any more."""
+    return spec.get("members") == "latest" and isinstance(member, dict) and member.get("deleted") is True
+
+
+def loses_members(rule, state, data):
+    """Whether a list has a member with other content than the item has just said."""
+    for name, spec in rule.get("fields", {}).items():
+        if spec.get("merge") == "union" and data.get(name) is not None:
+            members = state.fields[name].members
+            if not all(same(members[member_id(spec, member)].value, member) for member in data[name]):
+                return True
+    return False
 
 
 def fold_map(spec, stored, value, at, device):
@@ -230,10 +246,12 @@ def replace_document(rule, state, change):
     return replace(state, exists=True, at=change.at, key=change.key, fields=fields)
 
 
-def show_field(rule, name, stored):
-    strategy = rule.get("fields", {}).get(name, {}).get("merge") if rule["policy"] == "merge" else None
+def show_field(rule, name, stored, with_removed):
+    spec = rule.get("fields", {}).get(name, {})
+    strategy = spec.get("merge") if rule["policy"] == "merge" else None
     if strategy == "union":
-        return Members(sorted(stored.members.items(), key=lambda pair: (pair[1].at, order_of_id(pair[0]))))
+        shown = [(id, member) for id, member in stored.members.items() if with_removed or not is_removed(spec, member.value)]
+        return Members(sorted(shown, key=lambda pair: (pair[1].at, order_of_id(pair[0]))))
     if strategy == "map_latest":
         return {key: member.value for key, member in stored.members.items() if member.value is not None}
     if strategy == "counter":
@@ -241,16 +259,16 @@ def show_field(rule, name, stored):
     return show_stamp(stored.at) if strategy in ("first_time", "last_time") else stored.value
 
 
-def stored_document(rule, state):
+def stored_document(rule, state, with_removed=False):
     """The document without what is computed from it."""
-    return {**state.key, **{name: show_field(rule, name, stored) for name, stored in state.fields.items()}}
+    return {**state.key, **{name: show_field(rule, name, stored, with_removed) for name, stored in state.fields.items()}}
 
 
-def document(rule, state):
-    """The document as clients see it; None when deleted."""
+def document(rule, state, with_removed=False):
+    """The document as clients see it, None when deleted; a delta says what was removed from its lists as well."""
     if not state.exists:
         return None
-    shown = stored_document(rule, state)
+    shown = stored_document(rule, state, with_removed)
     derived = {}
     for name, spec in rule.get("fields", {}).items():
         if "derive" in spec:
@@ -278,18 +296,18 @@ def apply(rule, state, change):
         return State(False, change.at, change.at, change.key), None
     if not state.exists:
         state = replace(state, at=None, fields={})
-        return (merge_fields if rule["policy"] == "merge" else replace_document)(rule, state, change), None
     if rule["policy"] == "merge":
         return apply_merge(rule, state, change)
-    return apply_whole(rule, state, change)
+    return apply_whole(rule, state, change) if state.exists else (replace_document(rule, state, change), None)
 
 
 def apply_merge(rule, state, change):
-    stale = change.at < state.at
+    stale = state.exists and change.at < state.at
     if stale and rule.get("stale", "merge") == "discard":
         return state, "manual_required"
     merged = merge_fields(rule, state, change)
-    return merged, "server_wins" if stale and rule.get("stale", "merge") == "merge" else None
+    told = stale and rule.get("stale", "merge") == "merge"
+    return merged, "server_wins" if told or loses_members(rule, merged, change.data) else None
 
 
 def apply_whole(rule, state, change):

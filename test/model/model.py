@@ -32,7 +32,7 @@ class Resource:
         newer = {name: replace(state.fields[name], members={
             id: member for id, member in state.fields[name].members.items() if self.members[name, id] > since})
             for name in self.lists() if name in state.fields}
-        return document(self.rule, replace(state, fields={**state.fields, **newer}))
+        return document(self.rule, replace(state, fields={**state.fields, **newer}), with_removed=True)
 
     def note_members(self, old):
         """Members that differ from those of the old state have the resource's version."""

@@ -98,6 +98,16 @@ INSERT INTO strategy (rule, ta, a, tb, b, outcome) VALUES
         '[{"t": 1}]'),
     ('{"merge": "union", "id": ["id", "_id"]}', '10:00:00', '[{"_id": "a"}]', '11:00:00', '[{"id": "a", "_id": "b"}]',
         '[{"_id": "a"}]'),
+    ('{"merge": "union", "id": "id", "members": "latest"}', '10:00:00', '[{"id": "b"}, {"id": "a", "t": 1}]',
+        '11:00:00', '[{"id": "a", "t": 0}, {"id": "A"}]', '[{"id": "b"}, {"id": "A"}, {"id": "a", "t": 0}]'),
+    ('{"merge": "union", "id": "id", "members": "latest"}', '10:00:00', '[{"id": "a", "t": 2}]',
+        '10:00:00', '[{"id": "a", "t": 1}]', '[{"id": "a", "t": 2}]'),
+    ('{"merge": "union", "id": "id", "members": "latest"}', '10:00:00', '[{"id": "a"}]',
+        '11:00:00', '[{"id": "a", "deleted": true}]', '[]'),
+    ('{"merge": "union", "id": "id", "members": "latest"}', '10:00:00', '[{"id": "a", "deleted": "true"}]',
+        '11:00:00', '[]', '[{"id": "a", "deleted": "true"}]'),
+    ('{"merge": "union", "id": "id", "members": "first"}', '10:00:00', '[{"id": "a", "deleted": true}]',
+        '11:00:00', '[]', '[{"id": "a", "deleted": true}]'),
     ('{"merge": "first_time"}',              '10:00:00', '"sent"',   '11:00:00', 'null',
         '"2026-01-08T10:00:00.000Z"'),
     ('{"merge": "last_time"}',               '10:00:00', '1',        '11:00:00.1239', '{}',
@@ -118,10 +128,27 @@ FROM items;
 SELECT pg_temp.push('ab' || n, 's' || n, b), pg_temp.push('ba' || n, 's' || n, a) FROM items;
 SELECT is(pg_temp.document(way || n) -> 'f', outcome, concat_ws(' ', rule, a, b, way))
 FROM strategy, unnest('{ab,ba,ab in one,ba in one}'::text[]) way ORDER BY n, way;
+SELECT is((SELECT count(*) FROM learnsync_data.failed), 0::bigint, 'none of these failed');
 SELECT is(
-    (SELECT count(*) FROM learnsync_data.failed) + (SELECT count(*) FROM learnsync_data.conflict),
-    0::bigint,
-    'none of these failed or conflicted');
+    (SELECT string_agg(concat_ws(' ', way, rule ->> 'members', a, b), E'\n' ORDER BY n, way)
+     FROM learnsync_data.conflict JOIN strategy ON resource_type = 's' || n, substring(learner_id, '^[^0-9]+') way
+     WHERE closed_at IS NOT NULL AND resolution = 'server_wins'),
+    'ab [{"id": "b"}, {"t": 1, "id": "a"}] [{"t": 0, "id": "a"}, {"id": "A"}]
+ab in one [{"id": "b"}, {"t": 1, "id": "a"}] [{"t": 0, "id": "a"}, {"id": "A"}]
+ba [{"t": 2, "id": "a"}] [{"t": 1, "id": "a"}]
+ba in one [{"t": 2, "id": "a"}] [{"t": 1, "id": "a"}]
+ab [{"id": 1}] [{"id": "1"}]
+ab in one [{"id": 1}] [{"id": "1"}]
+ab [{"_id": "a"}] [{"id": "a", "_id": "b"}]
+ab in one [{"_id": "a"}] [{"id": "a", "_id": "b"}]
+ba latest [{"id": "b"}, {"t": 1, "id": "a"}] [{"t": 0, "id": "a"}, {"id": "A"}]
+ba in one latest [{"id": "b"}, {"t": 1, "id": "a"}] [{"t": 0, "id": "a"}, {"id": "A"}]
+ab latest [{"t": 2, "id": "a"}] [{"t": 1, "id": "a"}]
+ab in one latest [{"t": 2, "id": "a"}] [{"t": 1, "id": "a"}]
+ba latest [{"id": "a"}] [{"id": "a", "deleted": true}]
+ba in one latest [{"id": "a"}] [{"id": "a", "deleted": true}]',
+    'closed conflicts are those items of which a list has a member with other content');
+SELECT is((SELECT count(*) FROM learnsync_data.conflict), 14::bigint, 'and nothing else is one');
 -- An absent field says nothing, in each strategy that reads a value.
 SELECT pg_temp.push('ab' || n, 's' || n, '{"t": "12:00:00", "d": {}}') FROM strategy;
 SELECT is(pg_temp.document('ab' || n) -> 'f', outcome, 'absent: ' || rule::text) FROM strategy
