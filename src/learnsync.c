@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "learnsync.h"
+#include "utils/datetime.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -15,6 +16,7 @@ int learnsync_max_batch_items;
 int learnsync_max_item_bytes;
 int learnsync_max_depth;
 int learnsync_max_clock_skew;
+TimestampTz learnsync_min_client_time;
 int learnsync_max_pull_limit;
 int learnsync_max_learner_events;
 int learnsync_max_document_bytes;
@@ -31,6 +33,40 @@ int learnsync_tombstone_days;
 char *learnsync_jwt_claim;
 char *learnsync_device_claim;
 char *learnsync_learner_id;
+
+static char *min_client_time;
+
+/* Reads a date of the years 0001 to 9999, such as 2000-01-01, as its midnight in UTC. */
+static bool
+read_date(const char *value, TimestampTz *at)
+{
+	int year, month, day, end;
+	int same[3];
+
+	if (strlen(value) != strlen("2000-01-01") || strspn(value, "0123456789-") != strlen(value) ||
+		sscanf(value, "%4d-%2d-%2d%n", &year, &month, &day, &end) != 3 || value[end] != '\0' || year < 1)
+		return false;
+	j2date(date2j(year, month, day), &same[0], &same[1], &same[2]);
+	*at = (TimestampTz) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+	return same[0] == year && same[1] == month && same[2] == day;
+}
+
+static bool
+check_min_client_time(char **value, void **extra, GucSource source)
+{
+	TimestampTz ignored;
+
+	if (read_date(*value, &ignored))
+		return true;
+	GUC_check_errdetail("It must be a date such as 2000-01-01.");
+	return false;
+}
+
+static void
+assign_min_client_time(const char *value, void *extra)
+{
+	(void) read_date(value, &learnsync_min_client_time);
+}
 
 /* A limit: a superuser's to set, for a database, a role or a session. */
 static void
@@ -53,6 +89,11 @@ _PG_init(void)
 	define_limit("learnsync.max_clock_skew",
 				 "How far ahead of the server a client time may be before the server's time counts instead.",
 				 &learnsync_max_clock_skew, 300, 0, INT_MAX, GUC_UNIT_S);
+	DefineCustomStringVariable(
+		"learnsync.min_client_time",
+		"The day, in UTC, of the earliest client time that is believed; of an item from before "
+		"only its arrival is known.",
+		NULL, &min_client_time, "2000-01-01", PGC_SUSET, 0, check_min_client_time, assign_min_client_time, NULL);
 	define_limit("learnsync.max_pull_limit",
 				 "Changes that a page of a pull may be asked for, and events of progress_get.",
 				 &learnsync_max_pull_limit, 10000, 1, 100000, 0);

@@ -46,6 +46,7 @@ extern int learnsync_max_batch_items;
 extern int learnsync_max_item_bytes;
 extern int learnsync_max_depth;
 extern int learnsync_max_clock_skew;
+extern TimestampTz learnsync_min_client_time;
 extern int learnsync_max_pull_limit;
 extern int learnsync_max_learner_events;
 extern int learnsync_max_document_bytes;

@@ -9,6 +9,8 @@
 #include "utils/datetime.h"
 
 #define MAX_FRACTION 9 /* digits after the seconds */
+#define FIRST_INSTANT ((TimestampTz) (1721426 - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY) /* 0001-01-01 */
+#define LAST_INSTANT ((TimestampTz) (5373485 - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY - 1) /* the end of 9999 */
 
 /* What is left of a time to read; every step moves on or fails for good. */
 typedef struct Reader
@@ -74,13 +76,14 @@ read_fraction(Reader *reader)
 
 /* Seconds east of UTC. */
 static int
-read_offset(Reader *reader)
+read_offset(Reader *reader, bool *is_utc)
 {
 	char sign;
 	int hours;
 	int minutes;
 
-	if (read_one_of(reader, "Zz") != '\0')
+	*is_utc = read_one_of(reader, "Zz") != '\0';
+	if (*is_utc)
 		return 0;
 	sign = read_one_of(reader, "+-");
 	hours = read_digits(reader, 2);
@@ -94,18 +97,29 @@ read_offset(Reader *reader)
 static bool
 is_date(int year, int month, int day)
 {
-	return year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= day_tab[isleap(year)][month - 1];
+	return year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= day_tab[isleap(year)][month - 1];
 }
 
-/* Whether an instant lies in the years that we know, 1970 to 9999. */
+/* Up to the last second of the day; the one beyond is a leap second, of which UTC says when it is. */
+static bool
+is_time_of_day(int hour, int minute, int second, bool is_utc)
+{
+	if (second == 60)
+		return hour == 23 && minute == 59 && is_utc;
+	return hour <= 23 && minute <= 59 && second <= 59;
+}
+
+/* Whether an instant lies in the years that we know, 1 to 9999. */
 bool
 ls_stamp_is_valid(TimestampTz at)
 {
-	return at >= (TimestampTz) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY &&
-		   at < (TimestampTz) (date2j(10000, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+	return at >= FIRST_INSTANT && at <= LAST_INSTANT;
 }
 
-/* Reads a time of the years 1970 to 9999; false where it is anything else. A leap second is the next second. */
+/*
+ * Reads a time of the years 0001 to 9999; false where it is anything else. A leap second is the next second. What an
+ * offset takes out of these years is at their edge, so that every time that was read can be written.
+ */
 bool
 ls_stamp_parse(LsText text, TimestampTz *at)
 {
@@ -113,6 +127,7 @@ ls_stamp_parse(LsText text, TimestampTz *at)
 	int year = read_digits(&reader, 4);
 	int month, day, hour, minute, second, microseconds;
 	int64 seconds;
+	bool is_utc;
 
 	expect_one_of(&reader, "-");
 	month = read_digits(&reader, 2);
@@ -125,16 +140,16 @@ ls_stamp_parse(LsText text, TimestampTz *at)
 	expect_one_of(&reader, ":");
 	second = read_digits(&reader, 2);
 	microseconds = read_fraction(&reader);
-	seconds = -(int64) read_offset(&reader);
+	seconds = -(int64) read_offset(&reader, &is_utc);
 	if (reader.failed || reader.next != reader.end)
 		return false;
 	Assert(text.length <= LS_MAX_STAMP_BYTES);
-	if (!is_date(year, month, day) || hour > 23 || minute > 59 || second > 60)
+	if (!is_date(year, month, day) || !is_time_of_day(hour, minute, second, is_utc))
 		return false;
 	seconds += (int64) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * SECS_PER_DAY;
 	seconds += hour * SECS_PER_HOUR + minute * SECS_PER_MINUTE + second;
-	*at = seconds * USECS_PER_SEC + microseconds;
-	return ls_stamp_is_valid(*at);
+	*at = Min(Max(seconds * USECS_PER_SEC + microseconds, FIRST_INSTANT), LAST_INSTANT);
+	return true;
 }
 
 static char *

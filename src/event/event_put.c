@@ -45,7 +45,7 @@ is_equal(const JsonbValue *raw, Jsonb *stored)
 	return ls_json_compare(raw, &other) == 0;
 }
 
-/* Fixes the order instant of the new events: the client's clock, unless it runs ahead by more than we believe. */
+/* Fixes the order instant of the new events: the client's clock, unless it cannot be right. */
 void
 ls_put_judge(LsPut *put)
 {
@@ -57,7 +57,8 @@ ls_put_judge(LsPut *put)
 		JsonbValue sent;
 
 		CHECK_FOR_INTERRUPTS();
-		if (event->refused.code == NULL && event->event.occurred_at > latest &&
+		if (event->refused.code == NULL &&
+			(event->event.occurred_at > latest || event->event.occurred_at < learnsync_min_client_time) &&
 			ls_json_get(&event->raw, "occurredAt", &sent))
 			ls_event_set_time(&event->event, put->push.now, ls_text_of(&sent));
 	}

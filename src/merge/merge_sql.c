@@ -132,7 +132,7 @@ instant_argument(FunctionCallInfo fcinfo, int argument)
 	TimestampTz at = PG_ARGISNULL(argument) ? LS_NO_TIME : PG_GETARG_TIMESTAMPTZ(argument);
 
 	if (!ls_stamp_is_valid(at))
-		refuse_argument("at", "a time of the years 1970 to 9999");
+		refuse_argument("at", "a time of the years 1 to 9999");
 	return at;
 }
 

@@ -46,7 +46,7 @@ read_time(LsEvent *event, Oid type, Datum time)
 		event->point.time = (LsText){NULL, 0};
 		if (!ls_stamp_is_valid(event->point.at))
 			refuse_event(event->point.id, ERRCODE_DATETIME_FIELD_OVERFLOW,
-						 "occurred_at must be of the years 1970 to 9999");
+						 "occurred_at must be of the years 1 to 9999");
 		return;
 	}
 	if (type != TEXTOID && type != VARCHAROID)
@@ -55,7 +55,7 @@ read_time(LsEvent *event, Oid type, Datum time)
 				 errhint("Cast it to text or timestamp with time zone.")));
 	if (!ls_stamp_parse(ls_text_datum(time), &event->occurred_at))
 		refuse_event(event->point.id, ERRCODE_INVALID_DATETIME_FORMAT,
-					 "occurred_at must be an RFC 3339 time with offset, of the years 1970 to 9999");
+					 "occurred_at must be an RFC 3339 time with offset, of the years 1 to 9999");
 	ls_event_set_time(event, event->occurred_at, ls_text_datum(time));
 }
 

@@ -37,11 +37,11 @@ refuse_reused(const LsPush *push, LsFailure *failure)
 	return ls_fail(failure, "id_reused", push->channel->id, "this id was already accepted with other content");
 }
 
-/* The order instant: the client's clock, unless it runs ahead by more than we believe. */
-static TimestampTz
-order_instant(TimestampTz client_at, TimestampTz now)
+/* Whether a client time may be when it happened. */
+static bool
+is_believed(TimestampTz client_at, TimestampTz now)
 {
-	return client_at > now + learnsync_max_clock_skew * USECS_PER_SEC ? now : client_at;
+	return client_at >= learnsync_min_client_time && client_at <= now + learnsync_max_clock_skew * USECS_PER_SEC;
 }
 
 /* Whether an item is new cannot be told once receipts that old are gone. */
@@ -62,7 +62,7 @@ ls_push_judge(LsPush *push)
 	{
 		LsItem *item = &push->items[i];
 
-		item->change.at = order_instant(item->client_at, push->now);
+		item->change.at = is_believed(item->client_at, push->now) ? item->client_at : push->now;
 		item->change.received = push->now;
 		item->change.device = push->device.id;
 		if (!item->receipt.found)

@@ -47,7 +47,7 @@ class Case(unittest.TestCase):
 
     def test_stamps(self):
         self.assertEqual(show_stamp(parse_stamp("2026-01-08T10:30:00.123999+02:00")), "2026-01-08T08:30:00.123Z")
-        for bad in ("now", "infinity", "2026-01-08", "2026-01-08T10:30:00", "1969-12-31T23:59:59Z",
+        for bad in ("now", "infinity", "2026-01-08", "2026-01-08T10:30:00", "0000-12-31T23:59:59Z",
                     "2026-02-30T00:00:00Z", 5):
             self.assertIsNone(parse_stamp(bad), bad)
 

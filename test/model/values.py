@@ -9,6 +9,7 @@ from decimal import Decimal
 decimal.getcontext().prec = 1000  # sums are exact
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+FIRST, LAST = ((edge.replace(tzinfo=timezone.utc) - EPOCH) // timedelta(microseconds=1) for edge in (datetime.min, datetime.max))
 STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 
 
@@ -97,14 +98,18 @@ def parse_stamp(text):
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     fraction, sign, hours, minutes = match.groups()[6:]
     hours, minutes = int(hours or 0), int(minutes or 0)
-    if year < 1970 or hours > 23 or minutes > 59:
+    if second == 60 and not (hour == 23 and minute == 59 and sign is None):
+        return None
+    leap, second = second == 60, min(second, 59)
+    if hours > 23 or minutes > 59:
         return None
     try:
         local = datetime(year, month, day, hour, minute, second, int((fraction or "0").ljust(6, "0")), timezone.utc)
     except ValueError:
         return None
     offset = (hours * 60 + minutes) * 60_000_000 * (-1 if sign == "-" else 1)
-    return (local - EPOCH) // timedelta(microseconds=1) - offset
+    at = (local - EPOCH) // timedelta(microseconds=1) - offset + (1_000_000 if leap else 0)
+    return min(max(at, FIRST), LAST)
 
 
 def show_stamp(at):

@@ -51,13 +51,14 @@ INSERT INTO kind VALUES
 INSERT INTO kind
 SELECT 'time', to_jsonb(t), NULL
 FROM unnest(ARRAY['2025-12-22T20:36:50Z', '2025-12-22t20:36:50.1z', '2025-12-22T20:36:50.123456+14:00',
-    '2025-12-22T20:36:50.123456789-00:30', '1970-01-01T00:00:00Z', '2016-12-31T23:59:60Z',
+    '2025-12-22T20:36:50.123456789-00:30', '1969-12-31T23:59:59Z', '2016-12-31T23:59:60Z',
+    '0001-01-01T00:00:00+12:00',
     '9998-12-31T23:59:59.999999-12:00']) t;
 INSERT INTO kind
 SELECT 'time', to_jsonb(t), 'bad_timestamp'
 FROM unnest(ARRAY['2025-12-22', '2025-12-22T20:36:50', '2025-12-22 20:36:50Z', '2025-12-22T20:36Z', 'now', 'infinity',
-    '2025-02-29T00:00:00Z', '2025-12-22T24:00:00Z', '2025-12-22T20:36:50+24:00', '1969-12-31T23:59:59Z',
-    '10000-01-01T00:00:00Z', '2025-12-22T20:36:50.Z', '2025-12-22T20:36:50.1234567890Z',
+    '2025-02-29T00:00:00Z', '2025-12-22T24:00:00Z', '2025-12-22T20:36:50+24:00', '0000-12-31T23:59:59Z',
+    '10000-01-01T00:00:00Z', '2025-12-22T20:36:50.Z', '2025-12-22T20:36:60Z', '2025-12-22T20:36:50.1234567890Z',
     '2025-12-22T20:36:50.' || repeat('1', 65540) || 'Z', '٢٠٢٥-12-22T20:36:50Z', ' 2025-12-22T20:36:50Z']) t;
 
 -- Where which kind stands.
@@ -184,12 +185,12 @@ FROM (VALUES
     ($$'e', '2026-01-08T10:00:00Z'::text, 'content.progressed', '{"contentId": "c", "status": "x"}'::jsonb$$,
         '22023 event "e" cannot be reduced: payload.status must be not_started, in_progress, completed or passed.'),
     ($$'e', '2026-01-08'::text, 'progress.reset', NULL$$,
-        '22007 event "e" cannot be reduced: occurred_at must be an RFC 3339 time with offset, of the years 1970 to '
+        '22007 event "e" cannot be reduced: occurred_at must be an RFC 3339 time with offset, of the years 1 to '
         '9999.'),
-    ($$'e', '1969-01-08'::timestamptz, 'progress.reset', NULL$$,
-        '22008 event "e" cannot be reduced: occurred_at must be of the years 1970 to 9999.'),
+    ($$'e', '0001-12-31 BC'::timestamptz, 'progress.reset', NULL$$,
+        '22008 event "e" cannot be reduced: occurred_at must be of the years 1 to 9999.'),
     ($$'e', 'infinity'::timestamptz, 'progress.reset', NULL$$,
-        '22008 event "e" cannot be reduced: occurred_at must be of the years 1970 to 9999.'),
+        '22008 event "e" cannot be reduced: occurred_at must be of the years 1 to 9999.'),
     ($$'e', now(), 'progress.rest', NULL$$,
         '22023 event "e" cannot be reduced: The type "progress.rest" is unknown.'),
     ($$'e', now(), 'activePath.set', NULL$$, '22023 event "e" cannot be reduced: payload must be an object.'),
