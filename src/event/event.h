@@ -89,8 +89,15 @@ extern int ls_store_read_learners(LsText after, int limit, LsText **learners);
 extern int64 ls_store_count_learners(void);
 
 /* progress_store.c */
+
+/* Whom a stored row is handed to. */
+typedef void (*LsTakeContent)(void *argument, const LsContentRow *row);
+typedef void (*LsTakeInteraction)(void *argument, const LsInteractionRow *row);
+
 extern void ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, LsSnapshot snapshot);
 extern void ls_store_read_touched(LsPut *put);
+extern void ls_store_read_rows(LsText learner, LsTakeContent content, LsTakeInteraction interaction, void *argument,
+							   LsSnapshot snapshot);
 extern void ls_store_read_contents(LsText learner, LsProgress *progress, LsSnapshot snapshot);
 extern void ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log);
 extern void ls_store_clear_progress(LsText learner);

@@ -55,7 +55,10 @@ ls_event_reduce(LsText learner, LsEventLog *log, LsSnapshot snapshot)
 		MemoryContextReset(page);
 		count = ls_store_read_events(learner, log->version, EVENTS_AT_A_TIME, snapshot, &events);
 		for (int i = 0; i < count; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
 			add_stored(learner, progress, log, &events[i]);
+		}
 	} while (count == EVENTS_AT_A_TIME);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(page);

@@ -19,21 +19,127 @@ is_same_log(const LsEventLog *a, const LsEventLog *b)
 	return a->events == b->events && a->version == b->version;
 }
 
+static bool
+is_same_text(LsText a, LsText b)
+{
+	return (a.data == NULL) == (b.data == NULL) && ls_text_compare(a, b) == 0;
+}
+
+static bool
+is_same_point(const LsPoint *a, const LsPoint *b)
+{
+	return ls_point_exists(a) == ls_point_exists(b) && (!ls_point_exists(a) || ls_point_compare(a, b) == 0);
+}
+
+static bool
+is_same_kept(const LsKept *a, const LsKept *b)
+{
+	LsPoint left = ls_kept_point(a);
+	LsPoint right = ls_kept_point(b);
+
+	return is_same_point(&left, &right) && is_same_text(ls_kept_value(a), ls_kept_value(b));
+}
+
+/* Whether two states are one but for their contents. */
+static bool
+is_same_head(const LsProgress *a, const LsProgress *b)
+{
+	return is_same_point(&a->reset, &b->reset) && a->last_at == b->last_at &&
+		   is_same_text(a->last_time, b->last_time) && is_same_kept(&a->onboarding, &b->onboarding) &&
+		   is_same_kept(&a->active, &b->active);
+}
+
+static bool
+is_same_score(Numeric a, Numeric b)
+{
+	return (a == NULL) == (b == NULL) && (a == NULL || ls_progress_compare_scores(a, b) == 0);
+}
+
+static bool
+is_same_row(const LsContentRow *a, const LsContentRow *b)
+{
+	return a->status == b->status && is_same_score(a->score, b->score) && is_same_point(&a->last, &b->last) &&
+		   is_same_point(&a->completed, &b->completed) && is_same_text(a->version, b->version) &&
+		   is_same_point(&a->version_point, &b->version_point);
+}
+
+/* What a log says, and how many of the stored rows say the same. */
+typedef struct Comparison
+{
+	LsProgress *derived; /* settled */
+	int ncontents;
+	int ninteractions;
+	bool differs;
+} Comparison;
+
+static void
+compare_content(void *argument, const LsContentRow *row)
+{
+	Comparison *comparison = argument;
+	const LsContent *content = ls_progress_find(comparison->derived, row->id);
+	LsContentRow derived;
+
+	comparison->ncontents++;
+	if (content == NULL || ls_progress_is_empty(content))
+	{
+		comparison->differs = true;
+		return;
+	}
+	derived = ls_progress_row(content);
+	comparison->differs |= !is_same_row(row, &derived);
+}
+
+static void
+compare_interaction(void *argument, const LsInteractionRow *row)
+{
+	Comparison *comparison = argument;
+	const LsContent *content = ls_progress_find(comparison->derived, row->content_id);
+	const LsInteraction *interaction =
+		content == NULL ? NULL : ls_progress_find_interaction(comparison->derived, content, row->id);
+	LsPoint point;
+
+	comparison->ninteractions++;
+	if (interaction == NULL)
+	{
+		comparison->differs = true;
+		return;
+	}
+	point = ls_kept_point(&interaction->state);
+	comparison->differs |=
+		!is_same_point(&point, &row->point) || !is_same_text(ls_kept_value(&interaction->state), row->state);
+}
+
+static int
+count_interactions(LsContent **contents, int count)
+{
+	int interactions = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		for (const LsInteraction *each = contents[i]->interactions; each != NULL; each = each->next)
+		{
+			CHECK_FOR_INTERRUPTS();
+			interactions += ls_kept_exists(&each->state);
+		}
+	}
+	return interactions;
+}
+
 /* Whether what is stored of a learner is not what its log says. */
 static bool
 differs(LsText learner, LsSnapshot snapshot)
 {
-	LsProgress *stored = ls_progress_new(CurrentMemoryContext);
-	LsEventLog stored_log;
 	LsEventLog log;
-	bytea *one;
-	bytea *other;
+	LsEventLog stored_log;
+	LsProgress *stored = ls_progress_new(CurrentMemoryContext);
+	Comparison comparison = {ls_event_reduce(learner, &log, snapshot)};
+	int count;
+	LsContent **contents = ls_progress_settle(comparison.derived, &count);
 
 	ls_store_read_head(learner, stored, &stored_log, snapshot);
-	ls_store_read_contents(learner, stored, snapshot);
-	one = ls_progress_pack(stored, false);
-	other = ls_progress_pack(ls_progress_plain(ls_event_reduce(learner, &log, snapshot)), false);
-	return !is_same_log(&log, &stored_log) || VARSIZE(one) != VARSIZE(other) || memcmp(one, other, VARSIZE(one)) != 0;
+	ls_store_read_rows(learner, compare_content, compare_interaction, &comparison, snapshot);
+	return comparison.differs || !is_same_log(&log, &stored_log) || !is_same_head(stored, comparison.derived) ||
+		   comparison.ncontents != count || comparison.ninteractions != count_interactions(contents, count);
 }
 
 /* One look at a learner. */

@@ -7,10 +7,14 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "event/event.h"
+#include "miscadmin.h"
 #include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
+
+#define ROWS_AT_A_TIME 1000
 
 static LsStatement read_head = {
 	"SELECT p.events, p.version, p.reset_at, p.reset_id, p.last_at, p.last_sent,"
@@ -186,26 +190,85 @@ take_interaction(LsText learner, uint64 number)
 	return interaction;
 }
 
+/* Whom the rows of a learner are handed to. */
+typedef struct Reader
+{
+	LsText learner;
+	LsSnapshot snapshot;
+	LsTakeContent take_content;
+	LsTakeInteraction take_interaction;
+	void *argument;
+} Reader;
+
+static void
+hand_over_content(const Reader *reader, uint64 number)
+{
+	LsContentRow content = take_content(reader->learner, number);
+
+	reader->take_content(reader->argument, &content);
+}
+
+static void
+hand_over_interaction(const Reader *reader, uint64 number)
+{
+	LsInteractionRow interaction = take_interaction(reader->learner, number);
+
+	reader->take_interaction(reader->argument, &interaction);
+}
+
+static void
+read_rows(const Reader *reader, LsStatement *statement, void (*hand_over)(const Reader *, uint64))
+{
+	Datum values[] = {ls_text_to_datum(reader->learner)};
+	Portal portal = ls_store_cursor(statement, values, NULL, reader->snapshot);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext page = AllocSetContextCreate(caller, "learnsync rows", ALLOCSET_DEFAULT_SIZES);
+
+	do
+	{
+		SPI_cursor_fetch(portal, true, ROWS_AT_A_TIME);
+		MemoryContextReset(page);
+		MemoryContextSwitchTo(page);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			hand_over(reader, i);
+		}
+		MemoryContextSwitchTo(caller);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	MemoryContextDelete(page);
+}
+
+/* Hands all stored contents over, then their interactions; a row lasts no longer than the call that it is handed to. */
+void
+ls_store_read_rows(LsText learner, LsTakeContent content, LsTakeInteraction interaction, void *argument,
+				   LsSnapshot snapshot)
+{
+	Reader reader = {learner, snapshot, content, interaction, argument};
+
+	read_rows(&reader, &read_contents, hand_over_content);
+	read_rows(&reader, &read_interactions, hand_over_interaction);
+}
+
+static void
+load_content(void *progress, const LsContentRow *row)
+{
+	ls_progress_load_content(progress, row);
+}
+
+static void
+load_interaction(void *progress, const LsInteractionRow *row)
+{
+	ls_progress_load_interaction(progress, row);
+}
+
 /* Adds all stored contents to a state. */
 void
 ls_store_read_contents(LsText learner, LsProgress *progress, LsSnapshot snapshot)
 {
-	Datum values[] = {ls_text_to_datum(learner)};
-	uint64 count = ls_store_see(&read_contents, values, NULL, snapshot);
-
-	for (uint64 i = 0; i < count; i++)
-	{
-		LsContentRow content = take_content(learner, i);
-
-		ls_progress_load_content(progress, &content);
-	}
-	count = ls_store_see(&read_interactions, values, NULL, snapshot);
-	for (uint64 i = 0; i < count; i++)
-	{
-		LsInteractionRow interaction = take_interaction(learner, i);
-
-		ls_progress_load_interaction(progress, &interaction);
-	}
+	ls_store_read_rows(learner, load_content, load_interaction, progress, snapshot);
 }
 
 /* What an accepted event touches. */
@@ -235,6 +298,7 @@ list_touched(const LsPut *put, Touched *touched)
 	{
 		const LsEvent *event = &put->events[i].event;
 
+		CHECK_FOR_INTERRUPTS();
 		if (put->events[i].accepted && event->type == LS_EVENT_CONTENT)
 			touched[count++] = (Touched){event->content_id, event->interaction_id};
 	}
@@ -252,6 +316,7 @@ read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int cou
 
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (i == 0 || !ls_text_equal(touched[i].content_id, touched[i - 1].content_id))
 			ids[nids++] = ls_text_to_datum(touched[i].content_id);
 	}
@@ -261,7 +326,10 @@ read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int cou
 	put->ncontents = (int) ls_store_run(&read_some_contents, values, NULL);
 	put->contents = palloc(sizeof(LsContentRow) * Max(put->ncontents, 1));
 	for (int i = 0; i < put->ncontents; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		put->contents[i] = take_content(put->push.learner.id, i);
+	}
 }
 
 static void
@@ -274,6 +342,7 @@ read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int
 
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (touched[i].interaction_id.data == NULL || (i > 0 && compare_touched(&touched[i], &touched[i - 1]) == 0))
 			continue;
 		contents[nids] = ls_text_to_datum(touched[i].content_id);
@@ -286,7 +355,10 @@ read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int
 	put->ninteractions = (int) ls_store_run(&read_some_interactions, values, NULL);
 	put->interactions = palloc(sizeof(LsInteractionRow) * Max(put->ninteractions, 1));
 	for (int i = 0; i < put->ninteractions; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		put->interactions[i] = take_interaction(put->push.learner.id, i);
+	}
 }
 
 /* Reads the stored rows that the accepted events are about. What they point to stays until the store is closed. */

@@ -5,8 +5,12 @@
 #include "postgres.h"
 
 #include "event/event.h"
+#include "miscadmin.h"
 #include "store/statement.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
+
+#define ROWS_AT_A_TIME 1000
 
 static LsRowType progress_row = {"learnsync_internal.progress_row"};
 static LsRowType content_row = {"learnsync_internal.content_row"};
@@ -114,50 +118,101 @@ interaction_datum(const LsContent *content, const LsInteraction *interaction)
 	return ls_store_row(&interaction_row, values, nulls);
 }
 
-static void
-write_rows(LsStatement *statement, LsRowType *type, Datum learner, Datum *rows, int count)
+/* Rows on their way into a table, in a context that is emptied when they have got there. */
+typedef struct Rows
 {
-	Datum values[2] = {learner};
+	LsStatement *statement;
+	LsRowType *type;
+	Datum learner;
+	MemoryContext context;
+	int count;
+	Datum rows[ROWS_AT_A_TIME];
+} Rows;
 
-	if (count == 0)
+static void
+write_rows(Rows *rows)
+{
+	Datum values[2] = {rows->learner};
+
+	if (rows->count == 0)
 		return;
-	values[1] = ls_store_array(type, rows, count);
-	ls_store_run(statement, values, NULL);
+	values[1] = ls_store_array(rows->type, rows->rows, rows->count);
+	ls_store_run(rows->statement, values, NULL);
+	rows->count = 0;
+}
+
+/* Rows are made in their own context, which this begins; the caller's, which is answered, goes on with end_row. */
+static MemoryContext
+begin_row(Rows *rows)
+{
+	return MemoryContextSwitchTo(rows->context);
+}
+
+static void
+end_row(Rows *rows, Datum row, MemoryContext caller)
+{
+	rows->rows[rows->count++] = row;
+	if (rows->count == ROWS_AT_A_TIME)
+	{
+		write_rows(rows);
+		MemoryContextReset(rows->context);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+write_contents_of(LsContent **contents, int count, Rows *rows)
+{
+	for (int i = 0; i < count; i++)
+	{
+		MemoryContext caller;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!contents[i]->changed)
+			continue;
+		caller = begin_row(rows);
+		end_row(rows, content_datum(contents[i]), caller);
+	}
+	write_rows(rows);
+}
+
+static void
+write_interactions_of(LsContent **contents, int count, Rows *rows)
+{
+	for (int i = 0; i < count; i++)
+	{
+		for (LsInteraction **list = ls_progress_interactions(contents[i]); *list != NULL; list++)
+		{
+			MemoryContext caller;
+
+			CHECK_FOR_INTERRUPTS();
+			if (!(*list)->changed)
+				continue;
+			caller = begin_row(rows);
+			end_row(rows, interaction_datum(contents[i], *list), caller);
+		}
+	}
+	write_rows(rows);
 }
 
 /* Writes what changed of a state since it was loaded; contents go in the order of their ids, as their index does. */
 void
 ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log)
 {
-	Datum id = ls_text_to_datum(learner);
-	Datum head;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "learnsync rows", ALLOCSET_DEFAULT_SIZES);
+	Rows rows = {&write_contents, &content_row, ls_text_to_datum(learner), work};
 	int count;
-	int nrows = 0;
-	int ninteractions = 0;
 	LsContent **contents = ls_progress_settle(progress, &count);
-	Datum *rows = palloc_extended(sizeof(Datum) * Max(count, 1), MCXT_ALLOC_HUGE);
-	Datum *interactions;
 
-	for (int i = 0; i < count; i++)
-	{
-		ninteractions += contents[i]->ninteractions;
-		if (contents[i]->changed)
-			rows[nrows++] = content_datum(contents[i]);
-	}
-	interactions = palloc_extended(sizeof(Datum) * Max(ninteractions, 1), MCXT_ALLOC_HUGE);
-	ninteractions = 0;
-	for (int i = 0; i < count; i++)
-	{
-		for (LsInteraction **list = ls_progress_interactions(contents[i]); *list != NULL; list++)
-		{
-			if ((*list)->changed)
-				interactions[ninteractions++] = interaction_datum(contents[i], *list);
-		}
-	}
-	write_rows(&write_contents, &content_row, id, rows, nrows);
-	write_rows(&write_interactions, &interaction_row, id, interactions, ninteractions);
-	head = head_datum(progress, log);
-	write_rows(&write_head, &progress_row, id, &head, 1);
+	write_contents_of(contents, count, &rows);
+	rows.statement = &write_interactions;
+	rows.type = &interaction_row;
+	write_interactions_of(contents, count, &rows);
+	rows.statement = &write_head;
+	rows.type = &progress_row;
+	rows.rows[rows.count++] = head_datum(progress, log);
+	write_rows(&rows);
+	MemoryContextDelete(work);
 }
 
 /* Takes the rows of contents and interactions away, before all are written anew. */

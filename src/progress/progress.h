@@ -193,6 +193,8 @@ extern void ls_progress_add(LsProgress *progress, const LsEvent *event);
 /* progress_content.c */
 extern LsContent **ls_progress_contents(LsProgress *progress, int *count);
 extern LsContent *ls_progress_content(LsProgress *progress, LsText id);
+extern LsContent *ls_progress_find(const LsProgress *progress, LsText id);
+extern LsInteraction *ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id);
 extern void ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, const LsPoint *point);
 extern Numeric ls_progress_trim(Numeric score);
 extern void ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point, Numeric score);
@@ -202,6 +204,7 @@ extern LsInteraction *ls_progress_interaction(LsProgress *progress, LsContent *c
 extern void ls_progress_add_content(LsProgress *progress, const LsEvent *event);
 
 /* progress_settle.c */
+extern bool ls_progress_is_empty(const LsContent *content);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
 extern void ls_progress_sort_trail(LsTrail *trail);
@@ -212,7 +215,6 @@ extern void ls_progress_sort_scores(LsContent *content);
 extern LsContentRow ls_progress_row(const LsContent *content);
 extern void ls_progress_load_content(LsProgress *progress, const LsContentRow *row);
 extern void ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row);
-extern LsProgress *ls_progress_plain(LsProgress *progress);
 
 /* streak.c */
 extern int64 ls_streak_day(const LsPoint *point);

@@ -82,6 +82,26 @@ ls_progress_content(LsProgress *progress, LsText id)
 	return entry->content;
 }
 
+/* The content of that id, NULL where it is not known. */
+LsContent *
+ls_progress_find(const LsProgress *progress, LsText id)
+{
+	ContentEntry *entry = progress->contents == NULL ? NULL : content_lookup(progress->contents, id);
+
+	return entry == NULL ? NULL : entry->content;
+}
+
+/* The interaction of that id, NULL where it is not known. */
+LsInteraction *
+ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id)
+{
+	InteractionEntry *entry = progress->interactions == NULL
+								  ? NULL
+								  : interaction_lookup(progress->interactions, (InteractionKey){content, id});
+
+	return entry == NULL ? NULL : entry->interaction;
+}
+
 /* All contents, in no order. */
 LsContent **
 ls_progress_contents(LsProgress *progress, int *count)

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "progress/progress.h"
 
 static void
@@ -79,41 +78,4 @@ ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row)
 	LsContent *content = ls_progress_content(progress, row->content_id);
 
 	ls_progress_interaction(progress, content, row->id, &row->point, row->state)->changed = false;
-}
-
-static void
-copy_content(LsProgress *plain, const LsContent *content)
-{
-	LsContentRow row = ls_progress_row(content);
-
-	ls_progress_load_content(plain, &row);
-	for (LsInteraction **list = ls_progress_interactions(content); *list != NULL; list++)
-	{
-		LsInteractionRow each = {content->id, (*list)->id, ls_kept_point(&(*list)->state),
-								 ls_kept_value(&(*list)->state)};
-
-		CHECK_FOR_INTERRUPTS();
-		ls_progress_load_interaction(plain, &each);
-	}
-}
-
-/* A state with nothing but what is stored of it, to compare with one that was read from the tables. */
-LsProgress *
-ls_progress_plain(LsProgress *progress)
-{
-	LsProgress *plain = ls_progress_new(progress->context);
-	int count;
-	LsContent **contents = ls_progress_settle(progress, &count);
-
-	plain->reset = progress->reset;
-	plain->last_at = progress->last_at;
-	plain->last_time = progress->last_time;
-	plain->onboarding = progress->onboarding;
-	plain->active = progress->active;
-	for (int i = 0; i < count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		copy_content(plain, contents[i]);
-	}
-	return plain;
 }

@@ -155,8 +155,8 @@ wipe_content(const LsPoint *reset, LsContent *content)
 }
 
 /* Each event of a content states a status, so one without is empty. */
-static bool
-is_empty(const LsContent *content)
+bool
+ls_progress_is_empty(const LsContent *content)
 {
 	return !ls_kept_exists(&content->latest[LS_NOT_STARTED]) && !ls_kept_exists(&content->latest[LS_IN_PROGRESS]) &&
 		   content->trails[0].nmarks == 0 && content->trails[1].nmarks == 0;
@@ -183,7 +183,7 @@ ls_progress_settle(LsProgress *progress, int *count)
 		ls_progress_sort_scores(contents[i]);
 		if (has_reset)
 			wipe_content(&progress->reset, contents[i]);
-		if (!is_empty(contents[i]))
+		if (!ls_progress_is_empty(contents[i]))
 			contents[kept++] = contents[i];
 	}
 	*count = kept;
