@@ -109,7 +109,7 @@ read_fields(LsRule *rule, const JsonbValue *json)
 
 	if (given && !ls_json_is_object(&fields))
 		ls_rule_refuse("fields", "must be an object");
-	rule->fields = palloc0(sizeof(LsRuleField) * (rule->nkeys + (given ? ls_json_count(&fields) : 0)));
+	rule->fields = palloc(sizeof(LsRuleField) * (rule->nkeys + (given ? ls_json_count(&fields) : 0)));
 	if (given)
 	{
 		walk = JsonbIteratorInit(fields.val.binary.data);
@@ -117,7 +117,7 @@ read_fields(LsRule *rule, const JsonbValue *json)
 		{
 			CHECK_FOR_INTERRUPTS();
 			if (token == WJB_KEY)
-				rule->fields[rule->nfields].name = ls_text_of(&value);
+				rule->fields[rule->nfields] = (LsRuleField){.name = ls_text_of(&value)};
 			else if (token == WJB_VALUE)
 				ls_rule_read_field(&rule->fields[rule->nfields++], &value);
 		}
