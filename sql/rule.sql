@@ -111,7 +111,20 @@ SELECT rule || '  =>  ' || pg_temp.try(format('SELECT %L::learnsync.merge_rule',
     ('{"fields": {"f": {"merge": "max", "id": "id"}}}'),
     ('{"fields": {"f": {"merge": "sum", "when": {"n": {"from": 1}}}}}'),
     ('{"fields": {"f": {"merge": "union", "steps": [{"value": 1}]}}}'),
-    ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1}], "values": [1]}}}')) AS v (rule);
+    ('{"fields": {"f": {"derive": "n", "steps": [{"value": 1}], "values": [1]}}}'),
+    ('{"fields": {"f": {"merge": "max", "members": "latest"}}}'),
+    ('{"fields": {"f": {"merge": "union", "id": "id", "members": "last"}}}'),
+    ('{"fields": {"f": {"merge": "union", "members": "latest"}}}'),
+    ('{"fields": {"f": {"merge": "max", "round": 2}}}'),
+    ('{"fields": {"f": {"merge": "max", "type": "string", "cap": 2}}}'),
+    ('{"fields": {"f": {"merge": "first_time", "type": "number", "round": 2}}}'),
+    ('{"fields": {"f": {"type": "number", "round": 16}}}'),
+    ('{"fields": {"f": {"type": "number", "round": 0.5}}}'),
+    ('{"fields": {"f": {"type": "number", "cap": "5"}}}'),
+    ('{"fields": {"f": {"type": "number", "max": 4, "cap": 5}}}'),
+    ('{"fields": {"f": {"type": "integer", "cap": 5.5}}}'),
+    ('{"fields": {"f": {"type": "number", "round": 1, "cap": 5.25}}}'),
+    ('{"key": ["f"], "fields": {"f": {"type": "integer", "round": 0}}}')) AS v (rule);
 
 -- As a type of columns and casts.
 CREATE TEMP TABLE t (rule learnsync.merge_rule);
@@ -184,11 +197,22 @@ FROM (VALUES
     ('{fields,s,maxLength}', '6'),
     ('{fields,s,required}', 'false'),
     ('{fields,s,type}', ''),
-    ('', '{"other": "latest"}')) c (path, change);
+    ('', '{"other": "latest"}'),
+    ('{fields,u,members}', '"latest"'),
+    ('{fields,q,round}', '3'),
+    ('{fields,q,round}', ''),
+    ('{fields,q}', '{"merge": "sum", "type": "number", "round": 2, "max": 9}'),
+    ('{fields,a}', '{"merge": "max", "type": "number", "round": 0, "min": -0.5}'),
+    ('{fields,q,round}', '1'),
+    ('{fields,q,cap}', '4'),
+    ('{fields,q,cap}', ''),
+    ('{fields,a,round}', '0'),
+    ('{fields,a,cap}', '9')) c (path, change);
 SELECT learnsync.define_resource_type('used_' || n, '{"key": ["k"], "other": "refuse",
     "fields": {"a": {"merge": "max", "type": "integer", "min": 0, "max": 10},
         "r": {"merge": "rank", "values": ["lo", "hi"]}, "s": {"type": "string", "maxLength": 5, "required": true},
-        "u": {"merge": "union", "id": "id"}, "d": {"derive": "a", "steps": [{"value": 1}]}}}')
+        "u": {"merge": "union", "id": "id"}, "q": {"merge": "sum", "type": "number", "round": 2, "cap": 5},
+        "d": {"derive": "a", "steps": [{"value": 1}]}}}')
 FROM change;
 SELECT learnsync.sync_push('eve', jsonb_build_object('deviceId', 'd',
     'items', jsonb_agg(jsonb_build_object('id', n::text, 'operation', 'create', 'resourceType', 'used_' || n,

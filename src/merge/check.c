@@ -39,9 +39,16 @@ data_path(LsText name)
 	return psprintf("data.%.*s", name.length, name.data);
 }
 
+/* How many decimals a number needs; 2.50 needs one. */
+int
+ls_check_decimals(Numeric number)
+{
+	return DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number)));
+}
+
 /* Whether a number has no fraction; 2.0 has none. */
-static bool
-is_whole(Numeric number)
+bool
+ls_check_is_whole(Numeric number)
 {
 	Datum whole = DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0));
 
@@ -61,7 +68,7 @@ wrong_type(LsValueType type, const JsonbValue *value)
 		case LS_TYPE_NUMBER:
 			return value->type == jbvNumeric ? NULL : "a number";
 		case LS_TYPE_INTEGER:
-			return value->type == jbvNumeric && is_whole(value->val.numeric) ? NULL : "an integer";
+			return value->type == jbvNumeric && ls_check_is_whole(value->val.numeric) ? NULL : "an integer";
 		case LS_TYPE_BOOLEAN:
 			return value->type == jbvBool ? NULL : "true or false";
 		case LS_TYPE_OBJECT:

@@ -68,9 +68,9 @@ typedef struct LsStrategy LsStrategy;
 typedef struct LsRule LsRule;
 typedef struct LsState LsState;
 
-/* Makes one document of two, NULL where it makes none; false where it fails. */
-typedef bool (*LsCustom)(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result,
-						 LsFailure *failure) pg_attribute_nonnull(5);
+/* Makes one document of two, NULL where it makes none; false where it fails. ancestor is jbvNull where none is known. */
+typedef bool (*LsCustom)(const LsRule *rule, const LsState *stored, const LsState *incoming,
+						 const JsonbValue *ancestor, Jsonb **result, LsFailure *failure) pg_attribute_nonnull(6);
 
 /* What the state keeps of a field, beside or instead of its value. */
 typedef enum LsShape
@@ -99,6 +99,9 @@ typedef struct LsRuleField
 	LsBounds bounds;
 	int max_length; /* in characters; 0 = no limit */
 	bool required;
+	bool rounds; /* numbers, before anything else is done with them */
+	int decimals; /* to so many */
+	Numeric cap; /* more than that in one item counts as that; NULL where there is none */
 	int nvalues; /* rank: the values from low to high */
 	JsonbValue *values;
 	int nids; /* union: names of the id to try; none for scalars */
@@ -130,6 +133,7 @@ struct LsRule
 	int nfields;
 	LsRuleField *fields;
 	LsRuleField rest; /* what holds for fields that the rule does not mention */
+	bool adjusts; /* some field rounds or caps */
 	bool has_derived;
 	bool has_lists; /* some field is a list, stored one row per member */
 	bool has_rows; /* or one of totals, stored one row per device */
@@ -190,7 +194,9 @@ typedef struct LsChange
 	bool is_delete;
 	TimestampTz at; /* order instant */
 	TimestampTz received; /* the server's time, where documents show when they were stored */
-	JsonbValue data; /* an object; unused by a delete */
+	JsonbValue data; /* an object, its numbers adjusted; unused by a delete */
+	JsonbValue ancestor; /* the document that the item's was made from; jbvNull where it does not say */
+	JsonbValue capped; /* the names of fields of which a part does not count; jbvNull where there are none */
 	LsText device;
 	uint32 number; /* the item's, among those that are merged together */
 	bool *lost; /* by number, set where a list's member was not taken as the item says; NULL where nobody asks */
@@ -254,7 +260,13 @@ extern const LsStrategy *ls_strategy_latest;
 extern const LsStrategy *ls_strategy_derive;
 extern const LsStrategy *ls_strategy_unread;
 
+/* adjust.c */
+extern void ls_adjust_item(const LsRule *rule, LsChange *change);
+extern void ls_adjust_document(const LsRule *rule, LsChange *change);
+
 /* check.c */
+extern int ls_check_decimals(Numeric number);
+extern bool ls_check_is_whole(Numeric number);
 extern bool ls_check_bounds(const LsBounds *bounds, Numeric number);
 extern bool ls_check_is(LsValueType type, const JsonbValue *value);
 extern bool ls_check_is_read(const LsRuleField *field);

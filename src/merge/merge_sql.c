@@ -151,8 +151,10 @@ ls_merge_sql_lift(const LsRule *rule, FunctionCallInfo fcinfo, int argument, LsC
 	if (!ls_json_is_object(&change->data) || ls_json_get(&change->data, LS_PACKED_MEMBER, &own))
 		refuse_argument("data", "an object without the member \"" LS_PACKED_MEMBER "\"");
 	if (!ls_limit_check(&change->data, NULL, "data", PG_INT32_MAX, "data", &failure) ||
-		!ls_check_known_keys(rule, &change->data, change, &failure) ||
-		!ls_check_document(rule, &change->data, &failure))
+		!ls_check_known_keys(rule, &change->data, change, &failure))
+		refuse(&failure);
+	ls_adjust_item(rule, change);
+	if (!ls_check_document(rule, &change->data, &failure))
 		refuse(&failure);
 	return ls_state_lift(rule, change);
 }

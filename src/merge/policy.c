@@ -190,13 +190,14 @@ custom_document(const LsRule *rule, const LsState *state, Jsonb *json)
 
 /* A team's function decides; a document equal to the stored one is its word that the stored one wins. */
 static LsMerged
-take_custom(const LsRule *rule, LsState *state, const LsState *incoming, LsFailure *failure)
+take_custom(const LsRule *rule, LsState *state, const LsState *incoming, const JsonbValue *ancestor,
+			LsFailure *failure)
 {
 	Jsonb *json;
 	LsState document;
 	bool kept;
 
-	if (!rule->custom(rule, state, incoming, &json, failure))
+	if (!rule->custom(rule, state, incoming, ancestor, &json, failure))
 		return (LsMerged){LS_FAILED, false};
 	if (json == NULL)
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
@@ -217,7 +218,7 @@ take_custom(const LsRule *rule, LsState *state, const LsState *incoming, LsFailu
 
 /* Joins a whole document to a stored one. */
 static LsMerged
-merge_documents(const LsRule *rule, LsState *state, LsState *document, LsFailure *failure)
+merge_documents(const LsRule *rule, LsState *state, LsState *document, const JsonbValue *ancestor, LsFailure *failure)
 {
 	int content;
 
@@ -240,7 +241,7 @@ merge_documents(const LsRule *rule, LsState *state, LsState *document, LsFailure
 		case LS_POLICY_SERVER_WINS:
 			return (LsMerged){content == 0 ? LS_SYNCED : LS_SERVER_WINS, false};
 		case LS_POLICY_CUSTOM:
-			return take_custom(rule, state, document, failure);
+			return take_custom(rule, state, document, ancestor, failure);
 		default: /* immutable, manual */
 			return (LsMerged){content == 0 ? LS_SYNCED : LS_MANUAL_REQUIRED, false};
 	}
@@ -293,5 +294,5 @@ ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFai
 		return apply_delete(state, change);
 	lifted = ls_state_lift(rule, change);
 	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, &lifted, failure)
-										   : merge_documents(rule, state, &lifted, failure);
+										   : merge_documents(rule, state, &lifted, &change->ancestor, failure);
 }

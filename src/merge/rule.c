@@ -151,6 +151,9 @@ arm_key(LsRuleField *field)
 {
 	LsRuleField key = {.name = field->name, .type = LS_TYPE_STRING, .max_length = field->max_length};
 
+	if (field->rounds || field->cap != NULL)
+		ls_rule_refuse(psprintf("fields.%s", ls_text_string(field->name)),
+					   "is a key, which takes no \"round\" or \"cap\"");
 	if (field->type == LS_TYPE_INTEGER)
 	{
 		key.type = LS_TYPE_INTEGER;
@@ -220,6 +223,7 @@ arm_fields(LsRule *rule)
 			arm_whole(field);
 		if (field->strategy != NULL && !ls_check_is_read(field))
 			disarm_unread(field);
+		rule->adjusts |= field->rounds || field->cap != NULL;
 		rule->has_lists |= field->shape == LS_SHAPE_LIST;
 		rule->has_rows |= ls_shape_has_rows(field->shape);
 	}

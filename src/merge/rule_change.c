@@ -65,13 +65,34 @@ values_include(const LsRuleField *field, const LsRuleField *other)
 	return found == other->nvalues;
 }
 
+static bool
+is_rounded(Numeric number, int decimals)
+{
+	return number == NULL || ls_check_decimals(number) <= decimals;
+}
+
+/*
+ * Whether every number that the other field made good, this one makes good too: rounding may become coarser as long as
+ * bounds are multiples of it, and what was capped must not be out of range.
+ */
+static bool
+adjusts_include(const LsRuleField *field, const LsRuleField *other)
+{
+	if (other->rounds && (!field->rounds || field->decimals > other->decimals))
+		return false;
+	if (other->cap != NULL && field->cap == NULL && field->bounds.max != NULL)
+		return false;
+	return !field->rounds || (other->rounds && field->decimals == other->decimals) ||
+		   (is_rounded(field->bounds.min, field->decimals) && is_rounded(field->bounds.max, field->decimals));
+}
+
 /* Whether every value that the other field took is good in this one. */
 static bool
 field_includes(const LsRuleField *field, const LsRuleField *other)
 {
 	return type_includes(field->type, other->type) && bounds_include(&field->bounds, &other->bounds) &&
 		   (field->max_length == 0 || (other->max_length != 0 && field->max_length >= other->max_length)) &&
-		   (!field->required || other->required) && values_include(field, other);
+		   (!field->required || other->required) && values_include(field, other) && adjusts_include(field, other);
 }
 
 /* What about a field that both rules mention stands against the change; NULL where nothing does. */

@@ -8,6 +8,8 @@
 #include "miscadmin.h"
 #include "utils/numeric.h"
 
+#define MAX_DECIMALS 15 /* a double has no more */
+
 /* In the order of LsValueType; the last is none that a rule can ask for. */
 static const char *const type_names[] = {"any",     "string", "number", "integer",
 										 "boolean", "object", "array",  "number or string"};
@@ -245,12 +247,45 @@ check_option(const LsRuleField *field, const JsonbValue *json, const char *path,
 		ls_rule_refuse(psprintf("%s.%s", path, option), "does not go with strategy %s", field->strategy->name);
 }
 
+/* A cap is a number that the field can have. */
+static void
+check_cap(const LsRuleField *field, const char *path)
+{
+	if (!ls_check_bounds(&field->bounds, field->cap))
+		ls_rule_refuse(path, "must be within \"min\" and \"max\"");
+	if (field->type == LS_TYPE_INTEGER && !ls_check_is_whole(field->cap))
+		ls_rule_refuse(path, "must be an integer");
+	if (field->rounds && ls_check_decimals(field->cap) > field->decimals)
+		ls_rule_refuse(path, "must have no more decimals than it is rounded to");
+}
+
+/* To how many decimals numbers are rounded, and what is the most that one item can say. */
+static void
+read_adjustments(LsRuleField *field, const JsonbValue *json, const char *path)
+{
+	bool are_numbers = field->type == LS_TYPE_NUMBER || field->type == LS_TYPE_INTEGER;
+	JsonbValue decimals;
+	int64 count;
+
+	field->rounds = ls_json_get(json, "round", &decimals);
+	field->cap = read_number(json, "cap", path);
+	if ((field->rounds || field->cap != NULL) && (!are_numbers || !ls_check_is_read(field)))
+		ls_rule_refuse(psprintf("%s.%s", path, field->rounds ? "round" : "cap"),
+					   "goes with fields of type number or integer that items set");
+	if (field->rounds && (!ls_json_integer(&decimals, &count) || count < 0 || count > MAX_DECIMALS))
+		ls_rule_refuse(psprintf("%s.round", path), "must be an integer from 0 to %d", MAX_DECIMALS);
+	field->decimals = field->rounds ? (int) count : 0;
+	if (field->cap != NULL)
+		check_cap(field, psprintf("%s.cap", path));
+}
+
 /* Fills in the field, whose name is set, from its JSON description. */
 void
 ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 {
-	static const char *const known[] = {"merge", "type",    "min",    "max",   "maxLength", "required", "values",
-										"id",    "members", "derive", "steps", "when",      NULL};
+	static const char *const known[] = {"merge",    "type",   "min",   "max",    "maxLength",
+										"required", "round",  "cap",   "values", "id",
+										"members",  "derive", "steps", "when",   NULL};
 	char *path = psprintf("fields.%s", ls_text_string(field->name));
 	JsonbValue option;
 	int64 length;
@@ -278,6 +313,7 @@ ls_rule_read_field(LsRuleField *field, const JsonbValue *json)
 			ls_rule_refuse(psprintf("%s.required", path), "must be true or false");
 		field->required = option.val.boolean;
 	}
+	read_adjustments(field, json, path);
 	check_option(field, json, path, "steps", field->strategy == ls_strategy_derive);
 	check_option(field, json, path, "values", field->strategy->has_values);
 	check_option(field, json, path, "id", field->strategy->shape == LS_SHAPE_LIST);

@@ -96,7 +96,7 @@ raises_score(const LsItem *item, JsonbValue *best)
 
 	if (before->type == jbvNull && stored != NULL)
 		*before = stored->value.json;
-	if (!ls_json_get(&item->data, SCORE, &score))
+	if (!ls_json_get(&item->change.data, SCORE, &score))
 		return false;
 	if (before->type != jbvNull && ls_json_compare(&score, before) <= 0)
 		return false;

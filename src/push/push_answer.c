@@ -34,6 +34,8 @@ result_of(const LsItem *item)
 
 	ls_json_put(&result, "id", ls_json_text(item->id));
 	ls_json_put(&result, "status", ls_json_string(status));
+	if (!failed && item->change.capped.type != jbvNull)
+		ls_json_put(&result, "capped", item->change.capped);
 	ls_json_put(&result, "version", failed ? ls_json_null() : ls_json_int(item->version));
 	ls_json_put(&result, "duplicate", ls_json_bool(item->duplicate));
 	ls_json_put(&result, "resourceId", ls_json_text(item->resource_id));

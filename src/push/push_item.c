@@ -53,6 +53,17 @@ read_data(LsItem *item, LsFailure *failure)
 	return ls_fail(failure, "invalid", "data", "data must be an object");
 }
 
+/* The document that the item's was made from, where it says so. */
+static bool
+read_ancestor(LsItem *item, LsFailure *failure)
+{
+	if (!ls_json_get(&item->raw, "ancestor", &item->change.ancestor))
+		item->change.ancestor = ls_json_null();
+	if (item->change.ancestor.type == jbvNull || ls_json_is_object(&item->change.ancestor))
+		return true;
+	return ls_fail(failure, "invalid", "ancestor", "ancestor must be an object");
+}
+
 /* The client's time, from that member of the item. */
 bool
 ls_item_read_time(LsItem *item, const char *key, LsFailure *failure)
@@ -70,7 +81,7 @@ static bool
 read_push_item(LsItem *item, LsFailure *failure)
 {
 	return read_operation(item, failure) && read_type(item, failure) && read_data(item, failure) &&
-		   ls_item_read_time(item, "clientTimestamp", failure);
+		   read_ancestor(item, failure) && ls_item_read_time(item, "clientTimestamp", failure);
 }
 
 const LsChannel ls_push_channel = {.name = "sync_push",
@@ -143,13 +154,21 @@ check_raw(const JsonbValue *raw, const LsExtent *extent, LsFailure *failure)
 }
 
 static bool
+check_data(LsItem *item, LsFailure *failure)
+{
+	if (item->change.is_delete)
+		return true;
+	ls_adjust_item(item->type->rule, &item->change);
+	return ls_check_document(item->type->rule, &item->change.data, failure);
+}
+
+static bool
 check_item(const LsChannel *channel, LsItem *item, LsFailure *failure)
 {
 	if (item->id.data == NULL || !ls_text_is_id(item->id))
 		return ls_fail(failure, "invalid", channel->id, "%s must be a string of 1 to %d characters", channel->id,
 					   LS_MAX_ID_CHARS);
-	return channel->read(item, failure) && read_key(channel, item, failure) &&
-		   (item->change.is_delete || ls_check_document(item->type->rule, &item->change.data, failure)) &&
+	return channel->read(item, failure) && read_key(channel, item, failure) && check_data(item, failure) &&
 		   (!item->type->rule->xapi || read_statement_id(item, failure));
 }
 

@@ -76,8 +76,12 @@ check_data(Resolve *resolve)
 	const LsRule *rule = item->type->rule;
 	LsFailure failure = {NULL};
 
-	if (!ls_check_keys(rule, &item->change.data, resolve->conflict.resource_id, &item->change, &failure) ||
-		(!item->change.is_delete && !ls_check_document(rule, &item->change.data, &failure)))
+	if (!ls_check_keys(rule, &item->change.data, resolve->conflict.resource_id, &item->change, &failure))
+		refuse_data(&failure);
+	if (item->change.is_delete)
+		return;
+	(resolve->resolution == USE_MERGED ? ls_adjust_document : ls_adjust_item)(rule, &item->change);
+	if (!ls_check_document(rule, &item->change.data, &failure))
 		refuse_data(&failure);
 }
 

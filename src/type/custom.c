@@ -22,12 +22,14 @@
 #include "utils/syscache.h"
 
 #define ARGUMENTS "(jsonb, jsonb, timestamptz, timestamptz)"
+#define NARGUMENTS 5 /* with the ancestor, which a function need not take */
 
 /* A merge function. */
 typedef struct Function
 {
 	Oid oid; /* InvalidOid where there is none */
 	Oid owner;
+	bool takes_ancestor;
 } Function;
 
 /* One call: what goes in, and what came back. */
@@ -38,22 +40,20 @@ typedef struct CustomCall
 	Jsonb *incoming;
 	TimestampTz stored_at;
 	TimestampTz incoming_at;
+	Jsonb *ancestor; /* NULL where none is known */
+	bool takes_ancestor;
 	Jsonb *result; /* NULL for NULL */
 } CustomCall;
 
-/*
- * The function of a rule. Rights to its schema do not matter, as it is its owner who calls it; temporary ones are of one
- * session and so not what a rule can mean.
- */
+/* The function of that name with so many of the arguments. */
 static Function
-find_function(const LsRule *rule)
+find_with(const LsRule *rule, int nargs)
 {
-	Oid types[] = {JSONBOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Oid types[NARGUMENTS] = {JSONBOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID};
 	List *name = ls_rule_function_name(rule->function);
 	Oid schema = get_namespace_oid(strVal(linitial(name)), true);
-	HeapTuple tuple =
-		SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(strVal(lsecond(name))),
-						PointerGetDatum(buildoidvector(types, lengthof(types))), ObjectIdGetDatum(schema));
+	HeapTuple tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(strVal(lsecond(name))),
+									  PointerGetDatum(buildoidvector(types, nargs)), ObjectIdGetDatum(schema));
 	Function function = {InvalidOid, InvalidOid};
 	Form_pg_proc form;
 
@@ -62,9 +62,21 @@ find_function(const LsRule *rule)
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	if (form->prokind == PROKIND_FUNCTION && form->prorettype == JSONBOID && !form->proretset &&
 		!isAnyTempNamespace(schema))
-		function = (Function){form->oid, form->proowner};
+		function = (Function){form->oid, form->proowner, nargs == NARGUMENTS};
 	ReleaseSysCache(tuple);
 	return function;
+}
+
+/*
+ * The function of a rule, the one that takes the ancestor first. Rights to its schema do not matter, as it is its owner
+ * who calls it; temporary ones are of one session and so not what a rule can mean.
+ */
+static Function
+find_function(const LsRule *rule)
+{
+	Function function = find_with(rule, NARGUMENTS);
+
+	return OidIsValid(function.oid) ? function : find_with(rule, NARGUMENTS - 1);
 }
 
 /* What bars a function, as a verb's object, from types that this role defines; NULL where nothing does. */
@@ -94,7 +106,8 @@ ls_custom_check(const LsRule *rule, Oid definer)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("there is no merge function %s%s", name, ARGUMENTS),
-				 errdetail("It must return jsonb. Until it is there, items that need it fail.")));
+				 errdetail("It must return jsonb, and may take the ancestor as a fifth argument, jsonb. Until it is "
+						   "there, items that need it fail.")));
 		return;
 	}
 	problem = obstacle(&function, definer);
@@ -112,13 +125,18 @@ call_function(void *argument)
 	FmgrInfo function;
 	Datum result;
 
-	LOCAL_FCINFO(fcinfo, 4);
+	LOCAL_FCINFO(fcinfo, NARGUMENTS);
 	fmgr_info(call->function, &function);
-	InitFunctionCallInfoData(*fcinfo, &function, 4, InvalidOid, NULL, NULL);
+	if (function.fn_strict && call->takes_ancestor && call->ancestor == NULL)
+		return;
+	InitFunctionCallInfoData(*fcinfo, &function, call->takes_ancestor ? NARGUMENTS : NARGUMENTS - 1, InvalidOid, NULL,
+							 NULL);
 	fcinfo->args[0] = (NullableDatum){JsonbPGetDatum(call->stored), false};
 	fcinfo->args[1] = (NullableDatum){JsonbPGetDatum(call->incoming), false};
 	fcinfo->args[2] = (NullableDatum){TimestampTzGetDatum(call->stored_at), false};
 	fcinfo->args[3] = (NullableDatum){TimestampTzGetDatum(call->incoming_at), false};
+	if (call->takes_ancestor)
+		fcinfo->args[4] = (NullableDatum){JsonbPGetDatum(call->ancestor), call->ancestor == NULL};
 	result = FunctionCallInvoke(fcinfo);
 	call->result = fcinfo->isnull ? NULL : DatumGetJsonbP(result);
 }
@@ -139,6 +157,7 @@ call_as_owner(const LsRule *rule, CustomCall *call, LsFailure *failure)
 	if (problem != NULL)
 		return ls_fail(failure, "error", "", "merge function %s %s", name, problem);
 	call->function = function.oid;
+	call->takes_ancestor = function.takes_ancestor;
 	error = ls_try_as(function.owner, call_function, call);
 	return error == NULL || ls_fail(failure, "error", "", "%s", error->message);
 }
@@ -148,12 +167,14 @@ call_as_owner(const LsRule *rule, CustomCall *call, LsFailure *failure)
  * did is undone: it may be asked in a dry run, or again where a push is written item by item.
  */
 bool
-ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result, LsFailure *failure)
+ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, const JsonbValue *ancestor,
+			   Jsonb **result, LsFailure *failure)
 {
 	CustomCall call = {.stored = ls_state_document(stored),
 					   .incoming = ls_state_document(incoming),
 					   .stored_at = stored->at,
-					   .incoming_at = incoming->at};
+					   .incoming_at = incoming->at,
+					   .ancestor = ancestor->type == jbvNull ? NULL : ls_json_encode(ancestor)};
 
 	if (!call_as_owner(rule, &call, failure))
 		return false;

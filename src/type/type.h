@@ -27,8 +27,8 @@ extern const LsType *ls_store_hold_type(LsText name);
 extern LsTypeRow ls_store_read_type(LsText name);
 
 /* custom.c */
-extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming, Jsonb **result,
-						   LsFailure *failure) pg_attribute_nonnull(5);
+extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming,
+						   const JsonbValue *ancestor, Jsonb **result, LsFailure *failure) pg_attribute_nonnull(6);
 extern void ls_custom_check(const LsRule *rule, Oid definer);
 
 /* type_lock.c */

@@ -6,8 +6,8 @@ VALUES
         "key": ["lessonId"], "policy": "merge", "stale": "merge", "other": "latest",
         "fields": {
             "courseId":        {"merge": "latest", "type": "string", "maxLength": 200},
-            "completionPercentage": {"merge": "max", "type": "number", "min": 0, "max": 100},
-            "timeSpent":       {"merge": "sum", "type": "integer", "min": 0},
+            "completionPercentage": {"merge": "max", "type": "number", "round": 6, "min": 0, "max": 100},
+            "timeSpent":       {"merge": "sum", "type": "integer", "round": 0, "min": 0, "cap": 86400000},
             "status":          {"derive": "completionPercentage", "steps": [
                                    {"value": "not-started"},
                                    {"value": "in-progress", "above": 0},
@@ -26,12 +26,12 @@ VALUES
     ('module_progress', '{
         "key": ["moduleId"], "policy": "latest", "clock": "syncVersion",
         "fields": {
-            "progressPercent": {"type": "number", "min": 0, "max": 100, "required": true},
+            "progressPercent": {"type": "number", "round": 6, "min": 0, "max": 100, "required": true},
             "syncVersion":     {"type": "integer", "min": 0, "required": true}}}'),
     ('module_completion', '{
         "key": ["moduleId"], "policy": "merge", "stale": "ignore", "requireContent": true,
         "fields": {
-            "score":       {"merge": "max", "type": "number", "min": 0, "max": 100, "required": true},
+            "score":       {"merge": "max", "type": "number", "round": 6, "min": 0, "max": 100, "required": true},
             "completedAt": {"merge": "first_time"}}}'),
     ('activity', '{
         "key": ["idempotency_key"], "generateKey": true, "policy": "immutable",

@@ -3,7 +3,7 @@
 import copy
 from decimal import Decimal
 
-from check import Item, MAX_DEPTH, MAX_ID, MAX_ITEM_BYTES, check_fields, check_key, is_id, require
+from check import Item, MAX_DEPTH, MAX_ID, MAX_ITEM_BYTES, adjust, check_fields, check_key, is_id, require
 from values import ANY, depth, dump, order, parse_stamp
 
 CATALOG = ("m1", "m2", "7")  # the contents that there are
@@ -32,6 +32,7 @@ class Channel:
         data, at = self.read(item, now)
         rule = types[self.type]
         resource_id, key = check_key(rule, "update", data, None, derived_id)
+        data = adjust(rule, data)
         check_fields(rule, data)
         require(not rule.get("requireContent") or resource_id in CATALOG, "unknown_content", "")
         rest = {name: value for name, value in data.items() if name not in rule["key"]}
@@ -63,9 +64,12 @@ class ModuleEvents(Channel):
             return "duplicate idempotencyKey"
         if entry.receipt.resolution == "server_wins" and not entry.changed:
             return "stale syncVersion"
-        if self.type == "module_completion" and entry.old.exists and entry.item["score"] <= entry.old.fields["score"].value:
+        if self.type == "module_completion" and entry.old.exists and self.score(entry) <= entry.old.fields["score"].value:
             return "score is not higher than the stored one"
         return None
+
+    def score(self, entry):
+        return adjust(entry.receipt.resource.rule, entry.item)["score"]
 
     def result(self, entry, server):
         if entry.failure:
@@ -120,10 +124,10 @@ class Requests:
     def flat_item(self, channel, device):
         device.next_id += 1
         if channel is PROGRESS:
-            return self.module_event(device, progressPercent=self.rng.choice((0, 10, Decimal("33.3"), 100)),
+            return self.module_event(device, progressPercent=self.rng.choice((0, 10, Decimal("33.3"), 100, Decimal("100.0000001"))),
                                      syncVersion=self.rng.choice((0, 1, 1, 2, Decimal("2.0"), 3)))
         if channel is COMPLETIONS:
-            return self.module_event(device, score=self.rng.choice((0, 50, Decimal("70.5"), Decimal("70.50"), 100)))
+            return self.module_event(device, score=self.rng.choice((0, 50, Decimal("70.5"), Decimal("70.50"), Decimal("70.5000001"), 100)))
         return {"idempotency_key": f"a{device.next_id}", "activity_type": self.rng.choice(("game", "reading")),
                 "content_id": self.rng.choice(("c1", "c2")), **self.some(
                     score=self.one_of(5, Decimal("5.0"), None), duration_seconds=self.one_of(0, 60), timestamp=self.known_time,

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from merge import Change, Refused
 from values import ANY, by_key, depth, dump, is_id, is_integer, is_number, order, parse, parse_stamp
@@ -35,9 +35,10 @@ class Item:
     delete: bool
     data: dict
     key: dict
+    ancestor: dict = None
 
     def change(self, at, device):
-        return Change(self.delete, at, self.data, self.key, device)
+        return Change(self.delete, at, self.data, self.key, device, self.ancestor)
 
 
 def named(item, name):
@@ -81,6 +82,7 @@ def check(types, item, derived_id, now):
     if data is None and delete:
         data = {}
     require(isinstance(data, dict), "invalid", "data")
+    require(item.get("ancestor") is None or isinstance(item["ancestor"], dict), "invalid", "ancestor")
     at = parse_stamp(item.get("clientTimestamp"))
     require(at is not None, "bad_timestamp", "clientTimestamp")
     rule = types[item["resourceType"]]
@@ -90,11 +92,33 @@ def check(types, item, derived_id, now):
     require(not delete or not refused, "not_allowed", "operation")
     resource_id, key = check_key(rule, operation, data, given, derived_id)
     if not delete:
+        data = adjust(rule, data)
         if rule.get("xapi"):
             require(is_statement(data) and UUID.fullmatch(resource_id), "invalid_statement", ANY)
         check_fields(rule, data)
     rest = {name: value for name, value in data.items() if name not in rule["key"]}
-    return Item(item["resourceType"], rule, resource_id, at, delete, rest, key)
+    return Item(item["resourceType"], rule, resource_id, at, delete, rest, key, item.get("ancestor"))
+
+
+def adjust(rule, data):
+    """The data with numbers as their fields want them: rounded, and no more than one item may say."""
+    adjusted = dict(data)
+    for name, spec in rule.get("fields", {}).items():
+        if "round" in spec and is_number(adjusted.get(name)):
+            adjusted[name] = adjusted[name].quantize(Decimal(1).scaleb(-int(spec["round"])), ROUND_HALF_UP)
+        if "cap" in spec and is_number(adjusted.get(name)):
+            adjusted[name] = min(adjusted[name], Decimal(spec["cap"]))
+    return adjusted
+
+
+def capped(rule, item):
+    """The fields of an item of which a part does not count, in the order of keys."""
+    specs, data = rule.get("fields", {}), item.get("data")
+    if item["operation"] == "delete":
+        return []
+    uncapped = adjust({"fields": {name: {**spec, "cap": Decimal("Infinity")} for name, spec in specs.items()}}, data)
+    return sorted((name for name, spec in specs.items() if "cap" in spec and is_number(uncapped.get(name))
+                   and uncapped[name] > Decimal(spec["cap"])), key=by_key)
 
 
 def key_text(value, path, room=MAX_ID):

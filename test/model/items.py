@@ -54,11 +54,19 @@ USER_TYPES = {
               "fields": {"points": {"type": "number"}, "touched": {"merge": "last_time"},
                          "level": {"derive": "points", "steps": [{"value": "low"}, {"value": "high", "from": 10}]}}},
     "newest": {"key": ["newestId"], "policy": "custom", "function": "twin.newest", "delete": False},
-    "both": {"key": ["bothId"], "policy": "custom", "function": "twin.both"}}
+    "both": {"key": ["bothId"], "policy": "custom", "function": "twin.both"},
+    "three": {"key": ["threeId"], "policy": "custom", "function": "twin.three"},
+    "gauge": {"key": ["gaugeId"], "policy": "merge", "stale": "ignore",
+              "fields": {"peak": {"merge": "max", "type": "number", "round": 1, "max": 50, "cap": Decimal("20.5")},
+                         "steps": {"merge": "sum", "type": "integer", "round": 0, "cap": 100},
+                         "walked": {"merge": "counter", "type": "number", "cap": 1000},
+                         "done": {"merge": "first_time", "when": {"peak": {"from": 20}}},
+                         "full": {"derive": "peak", "steps": [{"value": True, "from": 20}]}}},
+    "reading": {"key": ["readingId"], "policy": "latest", "fields": {"page": {"type": "number", "round": 2, "cap": 900}}}}
 
-ORDER_FREE = ("lesson_progress", "conversation", "deck", "board", "mastery", "latch")
-MERGED = ("lesson_progress", "conversation", "deck", "board", "note")
-DELETED = MERGED + ("mastery", "latch", "fixed", "draft", "essay", "longest", "tally", "newest", "both")
+ORDER_FREE = ("lesson_progress", "conversation", "deck", "board", "mastery", "latch", "gauge", "reading")
+MERGED = ("lesson_progress", "conversation", "deck", "board", "note", "gauge")
+DELETED = MERGED + ("mastery", "latch", "fixed", "draft", "essay", "longest", "tally", "newest", "both", "three", "reading")
 TYPES = MERGED * 2 + DELETED[len(MERGED):] + ("quiz_attempt", "xapi_statement")
 KEYS = {"lesson_progress": "lessonId", "deck": "deckId", "mastery": "competencyId", "xapi_statement": "id",
         "quiz_attempt": "quizId", **{name: rule["key"][0] for name, rule in USER_TYPES.items()}}
@@ -67,8 +75,9 @@ NUMBERS = (0, 1, -1, 2, Decimal("1.0"), Decimal("2.50"), 7, 100, Decimal("0.001"
 IDS = ("m1", "m2", "m3", "m10", "é", "M")
 
 BAD_FIELDS = {
-    "lesson_progress": [("completionPercentage", (-1, 101, "50", True, Decimal("100.001"))),
-                        ("timeSpent", (-1, Decimal("1.5"), "1", []))],
+    "lesson_progress": [("completionPercentage", (-1, 101, "50", True, Decimal("100.001"), Decimal("-0.0000005"))),
+                        ("timeSpent", (-1, Decimal("-0.5"), "1", []))],
+    "gauge": [("peak", ("1", True)), ("steps", ("1", {})), ("walked", ([],))], "reading": [("page", ("1", []))],
     "deck": [("best", (-1, 1001, "1")), ("alias", (1, True)), ("fastest", ("1", [])), ("cards", (Decimal("1.5"), "1")),
              ("title", ("x" * 21, "日" * 21, 5)), ("level", ("expert", 1)), ("lang", (None, 5)), ("lang", (None,))],
     "board": [("taps", ("1", Decimal("0.5"), {})), ("metres", ("1", True)), ("seen", (0, "true")), ("passed", (1, [])),
@@ -126,8 +135,9 @@ class Items:
     def lesson_progress(self, order_free):
         return "lessonId", self.rng.choice(("l1", "l2", "l3", "é1", 7)), self.some(
             courseId=self.one_of("c1", "c2", None),
-            completionPercentage=self.one_of(0, 10, Decimal("33.3"), 75, 100, Decimal("100.0"), None),
-            timeSpent=self.one_of(0, 1000, Decimal("250.0"), 600000, None),
+            completionPercentage=self.one_of(0, 10, Decimal("33.3"), 75, 100, Decimal("100.0"), Decimal("99.99999999999999"),
+                                             Decimal("100.00000000000001"), Decimal("-0.0000004"), None),
+            timeSpent=self.one_of(0, 1000, Decimal("250.0"), Decimal("61234.60000002384"), 600000, 86400001, 10**15, None),
             status=self.one_of("completed", 5), startedAt=lambda: "ignored", note=self.value, z=self.value)
 
     def conversation(self, order_free):
@@ -196,6 +206,19 @@ class Items:
 
     def newest(self, order_free):
         return "newestId", self.rng.choice(("s1", "s2")), self.some(a=self.one_of(1, Decimal("1.0"), 2), b=self.value)
+
+    def gauge(self, order_free):
+        return "gaugeId", self.rng.choice(("u1", "u2")), self.some(
+            peak=self.one_of(0, Decimal("19.95"), Decimal("19.94"), Decimal("20.55"), Decimal("-3.25"), 10**18, None),
+            steps=self.one_of(0, 1, Decimal("0.5"), Decimal("99.5"), Decimal("100.49"), 5000, -200, None),
+            walked=self.one_of(1, 999, 1000, Decimal("1000.01"), None))
+
+    def reading(self, order_free):
+        return "readingId", self.rng.choice(("p1", "p2")), self.some(
+            page=self.one_of(1, Decimal("1.005"), Decimal("1.0049"), Decimal("899.999"), 900, 901, None), a=self.one_of(1, 2))
+
+    def three(self, order_free):
+        return "threeId", self.rng.choice(("h1", "h2")), self.some(a=self.one_of(1, Decimal("1.0"), 2, None), b=self.one_of(1, 2))
 
     def both(self, order_free):
         return "bothId", self.rng.choice(("b1", "b2")), self.some(a=self.one_of(1, Decimal("1.0")), b=self.one_of(1, 2))

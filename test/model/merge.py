@@ -11,8 +11,8 @@ LESSON_PROGRESS = {
     "key": ["lessonId"], "policy": "merge", "stale": "merge", "other": "latest",
     "fields": {
         "courseId": {"merge": "latest"},
-        "completionPercentage": {"merge": "max", "type": "number", "min": 0, "max": 100},
-        "timeSpent": {"merge": "sum", "type": "integer", "min": 0},
+        "completionPercentage": {"merge": "max", "type": "number", "round": 6, "min": 0, "max": 100},
+        "timeSpent": {"merge": "sum", "type": "integer", "round": 0, "min": 0, "cap": 86400000},
         "status": {"derive": "completionPercentage",
                    "steps": [{"value": "not-started"}, {"value": "in-progress", "above": 0},
                              {"value": "completed", "from": 100}]},
@@ -29,10 +29,10 @@ BUILT_IN = {
                      "fields": {"messages": {"merge": "union", "id": ["id", "_id"]}}},
     "xapi_statement": {"key": ["id"], "policy": "immutable", "generate": True, "xapi": True},
     "module_progress": {"key": ["moduleId"], "policy": "latest", "clock": "syncVersion",
-                        "fields": {"progressPercent": {"type": "number", "min": 0, "max": 100, "required": True},
+                        "fields": {"progressPercent": {"type": "number", "round": 6, "min": 0, "max": 100, "required": True},
                                    "syncVersion": {"type": "integer", "min": 0, "required": True}}},
     "module_completion": {"key": ["moduleId"], "policy": "merge", "stale": "ignore", "requireContent": True,
-                          "fields": {"score": {"merge": "max", "type": "number", "min": 0, "max": 100, "required": True},
+                          "fields": {"score": {"merge": "max", "type": "number", "round": 6, "min": 0, "max": 100, "required": True},
                                      "completedAt": {"merge": "first_time"}}},
     "activity": {"key": ["idempotency_key"], "policy": "immutable", "generate": True,
                  "fields": {"activity_type": {"type": "string", "maxLength": 200, "required": True},
@@ -58,6 +58,7 @@ class Change:
     data: dict  # without key fields
     key: dict   # the key fields as documents show them
     device: str = ""
+    ancestor: dict = None
 
 
 @dataclass(frozen=True)
@@ -345,7 +346,7 @@ def apply_latest(rule, state, incoming, new, old):
 
 def apply_custom(rule, state, change, new, old):
     """The team's function decides; a document like the stored one is its word that the stored one wins."""
-    result = TWINS[rule["function"]](old, new, state.at, change.at)
+    result = TWINS[rule["function"]](old, new, state.at, change.at, change.ancestor)
     if result is None:
         return state, "manual_required"
     if not isinstance(result, dict):

@@ -264,6 +264,8 @@ def result(entry, learner):
     resource = current(entry, learner)
     answer = {"id": entry.id, "status": entry.status(), "duplicate": entry.duplicate, "resourceType": resource.type,
               "resourceId": resource.id, "version": entry.receipt.version}
+    if check.capped(resource.rule, entry.item):
+        answer["capped"] = check.capped(resource.rule, entry.item)
     if entry.duplicate and resource.version > entry.receipt.version:
         answer["serverVersion"] = resource.version
     return answer

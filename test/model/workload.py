@@ -63,6 +63,8 @@ class Workload(Items, Requests):
                 item["resourceId"] = resource
         if order_free:
             return item
+        if type == "three" and self.chance(70):
+            item["ancestor"] = self.rng.choice((None, {}, self.three(False)[2], self.three(False)[2]))
         if type == "conversation" and item["operation"] == "create" and self.chance(40):
             del item["resourceId"]
         if self.chance(8) and type in DELETED:
@@ -97,7 +99,7 @@ class Workload(Items, Requests):
         simple = [
             ("id", rng.choice(("", "x" * 201, 5, {}, True))), ("operation", rng.choice(("upsert", None, 1, "Create"))),
             ("resourceType", rng.choice((None, 5, ["deck"]))), ("resourceType", rng.choice(("nosuch", "", "Deck"))),
-            ("data", rng.choice((None, [], "text", 5))), ("clientTimestamp", rng.choice(BAD_TIMES)),
+            ("data", rng.choice((None, [], "text", 5))), ("ancestor", rng.choice(([], "text", 5, True))), ("clientTimestamp", rng.choice(BAD_TIMES)),
             ("resourceId", rng.choice((True, {}, "", "r" * 201, [1])))]
         choice = rng.randrange(len(simple) + 12)
         if not isinstance(data, dict):

@@ -279,7 +279,9 @@ FROM base,
         ('lesson_progress', '{"lessonId": "l", "completionPercentage": "NaN"}', '{}',
             'invalid data.completionPercentage'),
         ('lesson_progress', '{"lessonId": "l", "timeSpent": -1}', '{}', 'out_of_range data.timeSpent'),
-        ('lesson_progress', '{"lessonId": "l", "timeSpent": 0.5}', '{}', 'invalid data.timeSpent'),
+        ('lesson_progress', '{"lessonId": "l", "timeSpent": "5"}', '{}', 'invalid data.timeSpent'),
+        ('module_progress', '{"moduleId": "m", "progressPercent": 5, "syncVersion": 0.5}', '{}',
+            'invalid data.syncVersion'),
         ('lesson_progress', '{"lessonId": "l", "courseId": 1}', '{}', 'invalid data.courseId'),
         ('lesson_progress', jsonb_build_object('lessonId', 'l', 'courseId', repeat('x', 201)), '{}',
             'invalid data.courseId'),
@@ -366,22 +368,23 @@ RESET learnsync.max_item_bytes;
 RESET learnsync.max_depth;
 
 -- Sums that overflow in the course of a push, or of time.
+SELECT learnsync.define_resource_type('total', '{"key": ["k"], "fields": {"n": {"merge": "sum", "type": "integer"}}}');
 SELECT is(
     jsonb_path_query_array(
         pg_temp.push('sum', VARIADIC ARRAY(SELECT base.item
-                                               || jsonb_build_object('id', 'sum' || n,
-                                                   'data', jsonb_build_object('lessonId', 'sum', 'timeSpent', t))
+                                               || jsonb_build_object('id', 'sum' || n, 'resourceType', 'total',
+                                                   'data', jsonb_build_object('k', 'sum', 'n', t))
                                            FROM base, (VALUES (1, 9223372036854775800), (2, 8), (3, 7)) v (n, t))),
         '$.results[*].status'),
     '["synced", "failed", "synced"]',
     'the item that makes the sum too large fails, another one that fits does not');
 SELECT is(
-    pg_temp.verdict(item || '{"id": "sum4", "data": {"lessonId": "sum", "timeSpent": 1}}', 'sum'),
-    'out_of_range data.timeSpent',
+    pg_temp.verdict(item || '{"id": "sum4", "resourceType": "total", "data": {"k": "sum", "n": 1}}', 'sum'),
+    'out_of_range data.n',
     'later too')
 FROM base;
 SELECT is(
-    (SELECT data ->> 'timeSpent' FROM learnsync_data.resource WHERE resource_id = 'sum'),
+    (SELECT data ->> 'n' FROM learnsync_data.resource WHERE resource_id = 'sum'),
     '9223372036854775807',
     'up to the very last');
 

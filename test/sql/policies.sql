@@ -440,5 +440,47 @@ SELECT is(pg_temp.document('nested') ->> 'by', 'team', 'the outer one''s functio
 SELECT is(pg_temp.document('feed') ->> 'by', 'team_of_feeds', 'the inner one''s as its own');
 DROP TRIGGER feed ON learnsync_data.resource;
 
+-- The document that an item's was made from, for functions that take it.
+CREATE FUNCTION team.three(stored jsonb, incoming jsonb, stored_at timestamptz, incoming_at timestamptz, ancestor jsonb)
+    RETURNS jsonb LANGUAGE sql AS $$
+    SELECT stored || jsonb_build_object('was', ancestor, 'n', incoming -> 'n') $$;
+CREATE FUNCTION team.three(stored jsonb, incoming jsonb, stored_at timestamptz, incoming_at timestamptz)
+    RETURNS jsonb LANGUAGE sql AS $$ SELECT '{"four": 4}'::jsonb $$;
+CREATE FUNCTION team.strict(stored jsonb, incoming jsonb, stored_at timestamptz, incoming_at timestamptz, ancestor jsonb)
+    RETURNS jsonb LANGUAGE sql STRICT AS $$ SELECT '{"strict": 1}'::jsonb $$;
+ALTER FUNCTION team.three(jsonb, jsonb, timestamptz, timestamptz, jsonb) OWNER TO team;
+ALTER FUNCTION team.three(jsonb, jsonb, timestamptz, timestamptz) OWNER TO team;
+ALTER FUNCTION team.strict(jsonb, jsonb, timestamptz, timestamptz, jsonb) OWNER TO team;
+SELECT learnsync.define_resource_type(name, jsonb_build_object('key', '["k"]'::jsonb, 'policy', 'custom',
+    'function', 'team.' || name))
+FROM unnest('{three,strict}'::text[]) name;
+CREATE FUNCTION pg_temp.made_from(learner text, type text, ancestors jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', jsonb_agg(jsonb_strip_nulls(
+        jsonb_build_object('id', n::text, 'operation', 'update', 'resourceType', type, 'ancestor', a,
+            'clientTimestamp', '2026-01-08T10:00:0' || n || 'Z')) || jsonb_build_object(
+        'data', jsonb_build_object('k', 'r', 'n', n)) ORDER BY n)))
+    FROM unnest(ancestors) WITH ORDINALITY u (a, n) $$;
+SELECT is(
+    pg_temp.verdicts(pg_temp.made_from('three', 'three', ARRAY[NULL, '{"n": 0, "x": [1]}'::jsonb])),
+    'synced synced',
+    'an item may say what its document was made from');
+SELECT is(
+    pg_temp.document('three'),
+    '{"n": 2, "was": {"n": 0, "x": [1]}}',
+    'the function that takes it gets it as it was sent, before one that does not');
+SELECT pg_temp.made_from('none', 'three', ARRAY[NULL, NULL]::jsonb[]);
+SELECT is(pg_temp.document('none'), '{"n": 2, "was": null}', 'or NULL where the item does not say');
+SELECT is(
+    pg_temp.verdicts(pg_temp.made_from('bad', 'three', '{"[1]","5","{}"}'::jsonb[])),
+    'invalid/ancestor/false invalid/ancestor/false synced',
+    'it is an object');
+SELECT is(
+    pg_temp.verdicts(pg_temp.made_from('strict', 'strict', ARRAY[NULL, NULL, '{"n": 0}'::jsonb])),
+    'synced manual_required synced',
+    'a strict function is not called without');
+DROP FUNCTION team.three(jsonb, jsonb, timestamptz, timestamptz, jsonb);
+SELECT pg_temp.made_from('four', 'three', ARRAY[NULL, '{"n": 0}'::jsonb]);
+SELECT is(pg_temp.document('four'), '{"four": 4}', 'one that does not take it goes without');
+
 SELECT * FROM finish();
 ROLLBACK;
