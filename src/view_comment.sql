@@ -101,7 +101,9 @@ BEGIN
             ('conflict', 'resolution', 'server_wins, client_wins or manual_required, as the item was answered.'),
             ('conflict', 'is_open', 'Whether a person must decide.'),
             ('conflict', 'closed_at', 'When it was closed; NULL while open.'),
-            ('conflict', 'closed_by', 'rule, or how it was decided: use_server, use_client, use_merged or keep_both.'))
+            ('conflict', 'closed_by', 'rule where a rule decided at once; how a person decided: use_server, '
+                'use_client, use_merged or keep_both; '
+                'rule: use_server where autoResolve of the rule did, for its age.'))
         SELECT *
         FROM (SELECT DISTINCT ON (v.oid, a.attnum) v.oid, a.attnum, v.relname AS view, a.attname AS "column", w.comment
               FROM pg_class v

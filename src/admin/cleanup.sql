@@ -59,6 +59,33 @@ END
 $$;
 COMMENT ON FUNCTION learnsync_internal.lock_learners_as_owner(text[]) IS 'Locks the learners that are free; those.';
 
+-- Closes the open conflicts in a run of pages for which the rule of their type has waited long enough. Under the
+-- learner's lock: a person who decides one at the same moment comes before, or finds it closed.
+CREATE OR REPLACE FUNCTION learnsync_internal.resolve_pages_as_owner(low tid, high tid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rules CONSTANT jsonb := (SELECT jsonb_object_agg(t.name, t.rule -> 'autoResolve')
+                             FROM learnsync_data.resource_type t WHERE t.rule ? 'autoResolve');
+    due uuid[];
+    learners text[];
+    free text[];
+BEGIN
+    SELECT array_agg(c.conflict_id), array_agg(c.learner_id) INTO due, learners
+    FROM learnsync_data.conflict c
+    WHERE c.ctid >= low AND c.ctid < high AND c.closed_at IS NULL AND rules ? c.resource_type
+        AND timezone('UTC', c.created_at)
+            < timezone('UTC', clock_timestamp()) - (rules #>> ARRAY[c.resource_type, 'after'])::interval;
+    free := learnsync_internal.lock_learners_as_owner(learners);
+    UPDATE learnsync_data.conflict c SET closed_at = clock_timestamp(),
+        closed_by = 'rule: ' || (rules #>> ARRAY[c.resource_type, 'resolution'])
+    FROM unnest(learners, due) d (learner_id, conflict_id)
+    WHERE d.learner_id IN (SELECT unnest(free)) AND c.learner_id = d.learner_id AND c.conflict_id = d.conflict_id
+        AND c.closed_at IS NULL;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.resolve_pages_as_owner(tid, tid) IS
+    'Closes the open conflicts in some pages that are as old as autoResolve of their rule says.';
+
 -- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows. What
 -- is known of a learner moves on with it, under the learner's lock, so that the next push and pull know what is gone.
 CREATE OR REPLACE FUNCTION learnsync_internal.clean_pages_as_owner(task text, from_page bigint, to_page bigint,
@@ -73,6 +100,8 @@ DECLARE
     removed bigint := 0;
 BEGIN
     CASE task
+    WHEN 'resolve' THEN
+        PERFORM learnsync_internal.resolve_pages_as_owner(low, high);
     WHEN 'conflict' THEN
         DELETE FROM learnsync_data.conflict c
         WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.closed_by = 'rule';
@@ -177,6 +206,8 @@ DECLARE
     keep CONSTANT integer := current_setting('learnsync.receipt_days');
 BEGIN
     RETURN CASE WHEN task = 'conflict' THEN learnsync_internal.days_ago_as_owner(days_old)
+        WHEN task = 'resolve' AND EXISTS (
+            SELECT FROM learnsync_data.resource_type t WHERE t.rule ? 'autoResolve') THEN clock_timestamp()
         WHEN task = 'failed' THEN learnsync_internal.days_ago_as_owner(90)
         WHEN task = 'learner' THEN clock_timestamp()
         WHEN task = 'resource'
@@ -206,10 +237,10 @@ BEGIN
     FROM learnsync_data.instance i;
     IF sweep THEN
         tasks := tasks || (
-            SELECT jsonb_agg(jsonb_build_array(t.task, 0, l.cutoff) ORDER BY t.n)
-            FROM unnest('{conflict,failed,learner,resource,ledger}'::text[]) WITH ORDINALITY t (task, n)
-            CROSS JOIN LATERAL learnsync_internal.task_limit_as_owner(t.task, days_old) l (cutoff)
-            WHERE l.cutoff IS NOT NULL);
+            SELECT jsonb_agg(jsonb_build_array(t.task, 0, learnsync_internal.task_limit_as_owner(t.task, days_old))
+                ORDER BY t.n)
+            FROM unnest('{conflict,resolve,failed,learner,resource,ledger}'::text[]) WITH ORDINALITY t (task, n)
+            WHERE learnsync_internal.task_limit_as_owner(t.task, days_old) IS NOT NULL);
     END IF;
     RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'payloadsFrom', cutoff, 'swept', sweep);
 END
@@ -222,6 +253,7 @@ DECLARE
     -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
     piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
     task CONSTANT text := work #>> '{tasks,0,0}';
+    of_table CONSTANT text := CASE task WHEN 'resolve' THEN 'conflict' ELSE task END;
     place CONSTANT bigint := work #>> '{tasks,0,1}';
     limit_at CONSTANT timestamptz := learnsync_internal.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
     removed bigint;
@@ -249,7 +281,7 @@ BEGIN
         removed := learnsync_internal.clean_pages_as_owner(task, place, place + piece,
             least(limit_at, (work #>> '{tasks,0,2}')::timestamptz));
         IF (place + piece) * current_setting('block_size')::integer
-            < pg_relation_size(format('learnsync_data.%I', task)) THEN
+            < pg_relation_size(format('learnsync_data.%I', of_table)) THEN
             work := jsonb_set(work, '{tasks,0,1}', to_jsonb(place + piece));
         ELSE
             work := work #- '{tasks,0}';
@@ -286,7 +318,8 @@ COMMENT ON PROCEDURE learnsync.maintain(integer) IS
     'Removes what is past its time, in short transactions; call it from cron, each minute if you like. days_old: '
     'payloads of accepted items and copies of closed conflicts older than that go (default 30; payloads by whole '
     'weeks). Once a day also failed items after 90 days, tombstones after learnsync.tombstone_days, receipts after '
-    'learnsync.receipt_days. Cannot run inside a transaction block (2D000).';
+    'learnsync.receipt_days; and open conflicts are closed that are as old as autoResolve of their rule says. Cannot '
+    'run inside a transaction block (2D000).';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_cleanup(jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_cleanup';

@@ -231,6 +231,9 @@ pg_noreturn extern void ls_rule_refuse(const char *path, const char *message, ..
 extern const char *ls_rule_type_name(LsValueType type);
 extern void ls_rule_options(const JsonbValue *json, const char *path, const char *const *known);
 
+/* rule_auto.c */
+extern void ls_rule_check_auto(const JsonbValue *json);
+
 /* rule_change.c */
 extern const char *ls_rule_change_refused(Jsonb *old_json, Jsonb *new_json);
 

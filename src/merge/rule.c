@@ -274,7 +274,8 @@ LsRule *
 ls_rule_compile(Jsonb *jsonb)
 {
 	static const char *const known[] = {"key",   "policy",   "stale",       "other",  "fields",         "delete",
-										"clock", "function", "generateKey", "format", "requireContent", NULL};
+										"clock", "function", "generateKey", "format", "requireContent", "autoResolve",
+										NULL};
 	static const char *const policies[] = {"merge",       "latest", "insert_only", "immutable", "server_wins",
 										   "client_wins", "manual", "custom",      NULL};
 	static const char *const stales[] = {"merge", "discard", "ignore", NULL};
@@ -301,6 +302,7 @@ ls_rule_compile(Jsonb *jsonb)
 	read_fields(rule, &json);
 	arm_fields(rule);
 	check_together(rule, &json);
+	ls_rule_check_auto(&json);
 	return rule;
 }
 
