@@ -181,10 +181,13 @@ struct LsState
 	bool shared; /* its fields belong to another state, which must stay as it is */
 	bool gathers; /* joins add to lists and maps, and ls_state_settle sorts these once for all */
 	bool limited; /* joins make no document that is larger than learnsync.max_document_bytes */
-	int64 bytes; /* more than the document takes, lists' members apart; nothing while there is none */
+	bool measured; /* bytes is what the document takes, else more */
+	int64 bytes; /* lists' members apart; nothing while there is no document */
 	TimestampTz at; /* the greatest order instant merged in */
 	TimestampTz deleted_at; /* items up to here are deleted; LS_NO_TIME if never */
-	int nfields; /* in jsonb's key order */
+	int nfields; /* in jsonb's key order, but for the last ones while joins gather */
+	int nadded; /* the last so many, which are in that order among themselves */
+	int room; /* for so many fields; less where nobody has asked for room */
 	LsField *fields;
 };
 
@@ -320,6 +323,9 @@ extern bool ls_state_is_bounded(const LsState *state, LsFailure *failure) pg_att
 extern void ls_state_settle(LsState *state);
 
 /* state_size.c */
+extern int64 ls_field_bytes(const LsField *field);
+extern int64 ls_state_bytes(const LsState *state);
+extern bool ls_state_may_grow(const LsState *before, int64 bytes, LsFailure *failure) pg_attribute_nonnull(3);
 extern bool ls_state_fits(const LsState *before, LsState *after, LsFailure *failure) pg_attribute_nonnull(3);
 
 /* policy.c */

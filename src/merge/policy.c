@@ -76,6 +76,7 @@ replace(LsState *state, const LsState *document)
 	state->at = Max(old.at, document->at);
 	state->gathers = old.gathers;
 	state->limited = old.limited;
+	state->measured = false;
 }
 
 static LsMerged

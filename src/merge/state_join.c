@@ -7,7 +7,6 @@
 #include "merge/merge.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #define COMPUTED_BYTES 48 /* more than a field takes that the server fills in */
@@ -167,20 +166,6 @@ fail_key(LsFailure *failure, LsText name)
 				   ls_text_string(name));
 }
 
-/* Takes one field of the other state in; present if the joined one has it already. */
-static bool
-join_field(LsField *field, bool present, const LsField *other, bool *changed, LsFailure *failure)
-{
-	if (present && field->rule->strategy == NULL)
-		return ls_json_compare(&field->value.json, &other->value.json) == 0 || fail_key(failure, other->name);
-	if (!present)
-		*field = *other;
-	else if (!ls_field_join(field, other))
-		return true;
-	*changed = true;
-	return ls_field_is_bounded(field) || fail_overflow(failure, field->name);
-}
-
 /* Whether all that items are added to has room for more: a state that was not joined may hold any number. */
 bool
 ls_state_is_bounded(const LsState *state, LsFailure *failure)
@@ -193,6 +178,69 @@ ls_state_is_bounded(const LsState *state, LsFailure *failure)
 	return true;
 }
 
+/* What a field of the other state comes to. */
+typedef struct Touched
+{
+	int place; /* of the field of that name in the state; -1 where it has none */
+	LsField joined; /* unused where it has none */
+} Touched;
+
+/* The first field at or after from, of those in order up to end, whose name is not smaller. Near ones are found first. */
+static int
+find_from(const LsField *fields, int from, int end, LsText name)
+{
+	int step = 1;
+
+	while (from + step <= end && ls_text_compare_keys(fields[from + step - 1].name, name) < 0)
+	{
+		from += step;
+		step *= 2;
+	}
+	end = Min(end, from + step - 1);
+	while (from < end)
+	{
+		int middle = from + (end - from) / 2;
+
+		if (ls_text_compare_keys(fields[middle].name, name) < 0)
+			from = middle + 1;
+		else
+			end = middle;
+	}
+	return from;
+}
+
+static bool
+is_at(const LsState *state, int place, int end, LsText name)
+{
+	return place < end && ls_text_equal(state->fields[place].name, name);
+}
+
+/* Finds the fields that both states have. */
+static void
+find_touched(Touched *touched, const LsState *state, const LsState *other)
+{
+	int settled = state->nfields - state->nadded;
+	int place = 0;
+	int added = settled;
+
+	for (int i = 0; i < other->nfields; i++)
+	{
+		LsText name = other->fields[i].name;
+
+		CHECK_FOR_INTERRUPTS();
+		touched[i].place = -1;
+		place = find_from(state->fields, place, settled, name);
+		if (state->nadded > 0)
+			added = find_from(state->fields, added, state->nfields, name);
+		if (is_at(state, place, settled, name))
+			touched[i].place = place;
+		else if (is_at(state, added, state->nfields, name))
+			touched[i].place = added;
+		if (touched[i].place >= 0)
+			touched[i].joined = state->fields[touched[i].place];
+	}
+}
+
 /* Lists and maps cannot fail, and are joined in place once nothing else has. */
 static bool
 is_gathered(const LsField *field)
@@ -200,159 +248,247 @@ is_gathered(const LsField *field)
 	return field->rule->shape == LS_SHAPE_LIST || field->rule->shape == LS_SHAPE_MAP;
 }
 
-/* The fields of both states in order, joined but for lists and maps that both have. */
+/* Joins a field that both have, beside the state. */
 static bool
-join_fields(LsState *joined, const LsState *state, const LsState *other, bool *changed, LsFailure *failure)
+join_field(LsField *field, const LsField *other, bool *changed, LsFailure *failure)
 {
-	int i = 0;
-	int j = 0;
+	if (field->rule->strategy == NULL)
+		return ls_json_compare(&field->value.json, &other->value.json) == 0 || fail_key(failure, other->name);
+	if (is_gathered(field) || !ls_field_join(field, other))
+		return true;
+	*changed = true;
+	return ls_field_is_bounded(field) || fail_overflow(failure, field->name);
+}
 
-	joined->nfields = 0;
-	joined->fields = palloc(sizeof(LsField) * (state->nfields + other->nfields + 1));
-	while (i < state->nfields || j < other->nfields)
+/* Joins the fields of the other state, but for lists and maps that both have, and leaves the state as it is. */
+static bool
+join_fields(Touched *touched, const LsState *other, bool *changed, LsFailure *failure)
+{
+	for (int i = 0; i < other->nfields; i++)
 	{
-		int order = i == state->nfields   ? 1
-					: j == other->nfields ? -1
-										  : compare_fields(&state->fields[i], &other->fields[j]);
-		LsField *field = &joined->fields[joined->nfields++];
+		const LsField *field = &other->fields[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (order <= 0)
+		if (touched[i].place >= 0)
 		{
-			*field = state->fields[i++];
-			field->own &= !state->shared;
+			if (!join_field(&touched[i].joined, field, changed, failure))
+				return false;
+			continue;
 		}
-		if (order == 0 && is_gathered(field))
-			j++;
-		else if (order >= 0 && !join_field(field, order == 0, &other->fields[j++], changed, failure))
-			return false;
+		*changed = true;
+		if (!ls_field_is_bounded(field))
+			return fail_overflow(failure, field->name);
 	}
 	return true;
 }
 
-/* Joins the lists and maps that both states have, and frees what of either is in the joined state no more. */
-static void
-gather_fields(LsState *joined, LsState *state, LsState *other, bool *changed)
-{
-	int i = 0;
-	int j = 0;
-
-	for (int k = 0; k < joined->nfields; k++)
-	{
-		LsField *field = &joined->fields[k];
-		LsField *old =
-			i < state->nfields && ls_text_equal(state->fields[i].name, field->name) ? &state->fields[i++] : NULL;
-		LsField *theirs =
-			j < other->nfields && ls_text_equal(other->fields[j].name, field->name) ? &other->fields[j++] : NULL;
-
-		if (old == NULL || theirs == NULL)
-			continue;
-		if (is_gathered(field))
-			*changed |= ls_field_join(field, theirs);
-		else if (old->members != NULL && old->members != field->members && old->own && !state->shared)
-			pfree(old->members);
-		if (theirs->members != NULL && theirs->members != field->members && theirs->own)
-			pfree(theirs->members);
-	}
-	if (!state->shared && state->fields != NULL)
-		pfree(state->fields);
-	pfree(other->fields);
-}
-
 /* Frees what a join that failed had made. */
 static void
-drop_joined(LsState *joined, const LsState *state)
+drop_joined(const Touched *touched, const LsState *state, int count)
 {
-	for (int k = 0; k < joined->nfields; k++)
+	for (int i = 0; i < count; i++)
 	{
-		LsField *field = &joined->fields[k];
-		LsField *old = field->rule->shape == LS_SHAPE_TOTALS ? ls_state_field(state, field->name) : NULL;
+		const LsField *old = touched[i].place < 0 ? NULL : &state->fields[touched[i].place];
 
-		if (old != NULL && field->members != NULL && field->members != old->members)
-			pfree(field->members);
+		if (old != NULL && touched[i].joined.members != NULL && touched[i].joined.members != old->members)
+			pfree(touched[i].joined.members);
 	}
-	pfree(joined->fields);
 }
 
-/* The map that two come to, beside them. */
-static void
-join_aside(LsField *field, const LsField *other)
+/* What a field of the other state adds to the size of the document; maps that both have are joined aside for that. */
+static int64
+growth(const Touched *touched, LsState *state, const LsField *other)
 {
-	if (field->members == NULL)
-		*field = *other;
+	LsField *old = touched->place < 0 ? NULL : &state->fields[touched->place];
+	LsField joined = touched->joined;
+	LsField aside = joined;
+	int64 bytes;
+
+	if (old == NULL)
+		return ls_field_bytes(other);
+	if (joined.rule->shape != LS_SHAPE_MAP || other->members == NULL)
+		return ls_field_bytes(&joined) - ls_field_bytes(old);
+	if (old->members == NULL)
+		return ls_field_bytes(other) - ls_field_bytes(old);
+	if (old->nsorted < old->nmembers)
+		ls_member_sort(old);
+	aside = *old;
+	(void) ls_member_join(&aside, other);
+	bytes = ls_field_bytes(&aside) - ls_field_bytes(old);
+	pfree(aside.members);
+	return bytes;
+}
+
+/* Before anything is joined in place: what it comes to must be known where it may be too large. */
+static void
+measure(LsState *state, const LsState *other)
+{
+	if (!state->limited || state->measured || state->bytes + other->bytes <= learnsync_max_document_bytes)
+		return;
+	ls_state_settle(state);
+	state->bytes = ls_state_bytes(state);
+	state->measured = true;
+}
+
+/* What the document takes once the other state is joined. */
+static int64
+joined_bytes(const Touched *touched, LsState *state, const LsState *other)
+{
+	int64 bytes = state->bytes;
+
+	if (!state->measured)
+		return bytes + other->bytes;
+	for (int i = 0; i < other->nfields; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		bytes += growth(&touched[i], state, &other->fields[i]);
+	}
+	return bytes;
+}
+
+/* Makes the fields the state's own. */
+static void
+own_fields(LsState *state)
+{
+	LsField *fields;
+
+	if (!state->shared)
+		return;
+	state->room = state->nfields;
+	fields = palloc_extended(sizeof(LsField) * Max(state->room, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < state->nfields; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		fields[i] = state->fields[i];
+		fields[i].own = false;
+	}
+	state->fields = fields;
+	state->shared = false;
+}
+
+/* Takes what a field that both have was joined to. */
+static void
+take_joined(LsField *field, const Touched *touched, const LsField *other, bool *changed)
+{
+	if (is_gathered(field))
+		*changed |= ls_field_join(field, other);
 	else
-		(void) ls_member_join(field, other);
+	{
+		if (field->members != NULL && field->members != touched->joined.members && field->own)
+			pfree(field->members);
+		*field = touched->joined;
+	}
+	if (other->members != NULL && other->members != field->members && other->own)
+		pfree(other->members);
+}
+
+/* Sorts the fields in that were added. */
+static void
+settle_fields(LsState *state)
+{
+	if (state->nadded > 0)
+		ls_sort(state->fields, state->nfields, sizeof(LsField), compare_fields);
+	state->nadded = 0;
 }
 
 /*
- * Whether the document that a join comes to is small enough. What is gathered, and is still as it was, is joined aside
- * for that.
+ * Adds a field that the state does not have. Those that were added stand in order behind the others, few enough for the
+ * next one to be put among them at little cost: to put each among all would cost what the document has, each time.
  */
-static bool
-fits(LsState *joined, const LsState *state, const LsState *other, LsFailure *failure)
+static void
+add_field(LsState *state, const LsField *field)
 {
-	MemoryContext aside = AllocSetContextCreate(CurrentMemoryContext, "learnsync join", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(aside);
-	LsState whole = *joined;
-	bool fit;
+	int place = state->nfields;
 
-	whole.fields = palloc(sizeof(LsField) * Max(joined->nfields, 1));
-	for (int i = 0; i < joined->nfields; i++)
+	if (state->nfields >= state->room)
 	{
-		LsField *field = &whole.fields[i];
-		const LsField *theirs = NULL;
-
-		*field = joined->fields[i];
-		if (field->rule->shape == LS_SHAPE_MAP)
-			theirs = ls_state_field(other, field->name);
-		if (theirs != NULL && theirs->members != NULL && theirs->members != field->members)
-			join_aside(field, theirs);
+		state->room = Max(state->nfields, 4) * 2;
+		state->fields = repalloc_huge(state->fields, sizeof(LsField) * state->room);
 	}
-	MemoryContextSwitchTo(caller);
-	fit = ls_state_fits(state, &whole, failure);
-	joined->bytes = whole.bytes;
-	MemoryContextDelete(aside);
-	return fit;
+	while (place > state->nfields - state->nadded && compare_fields(&state->fields[place - 1], field) > 0)
+		place--;
+	memmove(&state->fields[place + 1], &state->fields[place], sizeof(LsField) * (state->nfields - place));
+	state->fields[place] = *field;
+	state->nfields++;
+	state->nadded++;
+	if ((int64) state->nadded * state->nadded > state->nfields)
+		settle_fields(state);
+}
+
+/* Joins the other state in place, and frees what of either is in the state no more. */
+static void
+take_fields(LsState *state, const Touched *touched, LsState *other, bool *changed)
+{
+	if (state->nfields == 0)
+	{
+		state->fields = other->fields;
+		state->nfields = other->nfields;
+		state->room = 0;
+		state->shared = false;
+		return;
+	}
+	own_fields(state);
+	for (int i = 0; i < other->nfields; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (touched[i].place >= 0)
+			take_joined(&state->fields[touched[i].place], &touched[i], &other->fields[i], changed);
+	}
+	for (int i = 0; i < other->nfields; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (touched[i].place < 0)
+			add_field(state, &other->fields[i]);
+	}
+	pfree(other->fields);
 }
 
 /* Sorts what joins have gathered. */
 void
 ls_state_settle(LsState *state)
 {
+	settle_fields(state);
 	for (int i = 0; i < state->nfields; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (state->fields[i].nsorted < state->fields[i].nmembers)
 			ls_member_sort(&state->fields[i]);
 	}
 }
 
 /*
- * Joins another state to this one, field by field; changed says whether that made a difference. Where a total grows out
- * of its range the state stays as it was; else the other one is used up.
+ * Joins another state to this one, field by field, at the cost of the other's fields; changed says whether that made a
+ * difference. Where a total grows out of its range, or the document out of its size, the state stays as it was; else the
+ * other one is used up.
  */
 bool
 ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure)
 {
-	LsState joined = *state;
-	bool is_near; /* to the limit: what a join comes to must be known before anything is joined in place */
+	Touched *touched = palloc_extended(sizeof(Touched) * Max(other->nfields, 1), MCXT_ALLOC_HUGE);
+	int64 bytes = 0;
+	bool good;
 
-	joined.bytes += other->bytes;
-	is_near = state->limited && joined.bytes > learnsync_max_document_bytes;
-	if (is_near)
-		ls_state_settle(state);
 	*changed = false;
-	if (!join_fields(&joined, state, other, changed, failure) || (is_near && !fits(&joined, state, other, failure)))
+	measure(state, other);
+	find_touched(touched, state, other);
+	good = join_fields(touched, other, changed, failure);
+	if (good)
 	{
-		drop_joined(&joined, state);
-		return false;
+		bytes = joined_bytes(touched, state, other);
+		good = ls_state_may_grow(state, bytes, failure);
 	}
-	gather_fields(&joined, state, other, changed);
-	joined.at = Max(state->at, other->at);
-	*changed |= joined.at > state->at || !state->exists;
-	joined.exists = true;
-	joined.shared = false;
-	*state = joined;
-	if (!state->gathers)
-		ls_state_settle(state);
-	return true;
+	if (!good)
+		drop_joined(touched, state, other->nfields);
+	else
+	{
+		take_fields(state, touched, other, changed);
+		state->bytes = bytes;
+		*changed |= other->at > state->at || !state->exists;
+		state->at = Max(state->at, other->at);
+		state->exists = true;
+		if (!state->gathers)
+			ls_state_settle(state);
+	}
+	pfree(touched);
+	return good;
 }

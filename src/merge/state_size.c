@@ -31,8 +31,8 @@ map_bytes(const LsField *map)
 }
 
 /* What a field takes; members of lists do not count, as they are stored apart, nor do totals but for their sum. */
-static int64
-field_bytes(const LsField *field)
+int64
+ls_field_bytes(const LsField *field)
 {
 	JsonbValue value = ls_json_null();
 
@@ -51,28 +51,36 @@ field_bytes(const LsField *field)
 }
 
 /* What the document of a settled state takes at most as jsonb. */
-static int64
-state_bytes(const LsState *state)
+int64
+ls_state_bytes(const LsState *state)
 {
 	int64 bytes = VARHDRSZ + HEADER;
 
 	for (int i = 0; i < state->nfields; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		bytes += field_bytes(&state->fields[i]);
+		bytes += ls_field_bytes(&state->fields[i]);
 	}
 	return bytes;
 }
 
-/* Whether the document may take the place of the one before: where it is too large, only if it grows no further. */
+/* Whether a settled state's document may become so large: where it is too large already, only if it grows no further. */
+bool
+ls_state_may_grow(const LsState *before, int64 bytes, LsFailure *failure)
+{
+	if (!before->limited || bytes <= learnsync_max_document_bytes ||
+		(before->exists && bytes <= (before->measured ? before->bytes : ls_state_bytes(before))))
+		return true;
+	return ls_fail(failure, "too_large", "data", "the document would be larger than %d bytes",
+				   learnsync_max_document_bytes);
+}
+
+/* Whether another state's document may take the place of the one before. */
 bool
 ls_state_fits(const LsState *before, LsState *after, LsFailure *failure)
 {
 	if (!before->limited || after->bytes <= learnsync_max_document_bytes)
 		return true;
-	after->bytes = state_bytes(after);
-	if (after->bytes <= learnsync_max_document_bytes || (before->exists && after->bytes <= state_bytes(before)))
-		return true;
-	return ls_fail(failure, "too_large", "data", "the document would be larger than %d bytes",
-				   learnsync_max_document_bytes);
+	after->bytes = ls_state_bytes(after);
+	return ls_state_may_grow(before, after->bytes, failure);
 }

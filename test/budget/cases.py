@@ -93,6 +93,7 @@ STATEMENT = (f'{{"actor": {AGENT}, "verb": {{"id": "http://example.org/v"}}, '
 PROGRESSED = event('{"contentId": "c#", "status": "completed", "score": 5, '
                    '"interaction": {"interactionId": "i#", "state": {"a": 1}}}')
 
+FIELD = item("lists", '{"k": "a", "f#": 1}')
 CHAT = item("lists", '{"k": "a", "chat": [{"id": "#", "text": "hello"}]}')
 
 # What is stored, under the names of learners that say how much of it.
@@ -100,6 +101,10 @@ WORLDS = {
     "lessons": [f"SELECT fz.push('lessons{{n}}', '{LESSON}', {{n}})"],
     "statements": [f"SELECT fz.push('statements{{n}}', '{item('xapi_statement', STATEMENT)}', {{n}})"],
     "chat": [f"SELECT fz.push('chat{{n}}', '{CHAT}', {{n}})"],
+    "wide": ["""SELECT learnsync.sync_push('wide{n}', jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
+                jsonb_build_object('id', 'w', 'operation', 'update', 'resourceType', 'lists',
+                    'clientTimestamp', '2026-01-08T09:00:00Z',
+                    'data', fz.object('f#', '0', {n}) || '{"k": "a"}')))) IS NULL"""],
     "failing": [f"""SELECT count(fz.push('failing{{n}}-' || i, '{item("note", "{}")}', 10))
                     FROM generate_series(1, {{n}} / 10) i"""],
     "failed": [f"""SELECT fz.push('failed{{n}}', '{item("note", "{}")}', {{n}})"""],
@@ -296,6 +301,14 @@ CASES = [
          push(item("xapi_statement", STATEMENT))),
     Case("learnsync.sync_push", "stale items of one lesson", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
          push(item("lesson_progress", '{"lessonId": "l", "timeSpent": 1}', at="2026-01-08T09:00:00.#Z"))),
+    Case("learnsync.sync_push", "items on a document of as many fields",
+         "SELECT learnsync.sync_push('wide{n}', {g}) IS NULL",
+         push(FIELD), worlds=["wide"]),
+    Case("learnsync.sync_push", "items that add a field each", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(FIELD)),
+    Case("learnsync.sync_push", "items that add a field each, in the wrong order",
+         "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         f"jsonb_build_object('deviceId', 'p', 'items', fz.reversed({events_of(FIELD)}))"),
     Case("learnsync.sync_push", "fields of an item", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
          one_item("lists", f"{DATA} || '{{\"k\": \"a\"}}'")),
     Case("learnsync.sync_push", "long lists in an item", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",

@@ -249,6 +249,12 @@ FROM (SELECT 'map' AS name, n,
           pg_temp.item('l' || n, 'limits_doc', jsonb_build_object('k', 'a',
               'map', (SELECT jsonb_object_agg('key' || i, NULL) FROM generate_series(n * 50, n * 50 + 70) i)))
       FROM generate_series(1, 20) n
+      UNION ALL SELECT 'fields', n,
+          pg_temp.item('f' || n, 'limits_doc', jsonb_build_object('k', 'a',
+              'f' || n * 7919 % 997, repeat('x', n), 'g' || n % 5, n, 'map', jsonb_build_object('m' || n % 9, n),
+              'taps', n, 'list', jsonb_build_array(jsonb_build_object('id', n)))
+              || jsonb_build_object('h' || n * 31 % 101, n))
+      FROM generate_series(1, 200) n
       UNION ALL SELECT 'whole', n,
           pg_temp.item('w' || n, 'limits_whole', jsonb_build_object('k', 'a', 'f', repeat('x', 900 * (12 - n))))
       FROM generate_series(0, 10) n) g
