@@ -286,7 +286,7 @@ join_fields(Touched *touched, const LsState *other, bool *changed, LsFailure *fa
 static void
 drop_joined(const Touched *touched, const LsState *state, int count)
 {
-	for (int i = 0; i < count; i++)
+	for (int i = 0; touched != NULL && i < count; i++)
 	{
 		const LsField *old = touched[i].place < 0 ? NULL : &state->fields[touched[i].place];
 
@@ -295,19 +295,21 @@ drop_joined(const Touched *touched, const LsState *state, int count)
 	}
 }
 
-/* What a field of the other state adds to the size of the document; maps that both have are joined aside for that. */
+/*
+ * What a field of the other state adds to the size of the document; maps that both have are joined aside for that.
+ * touched is NULL where the state has no fields.
+ */
 static int64
 growth(const Touched *touched, LsState *state, const LsField *other)
 {
-	LsField *old = touched->place < 0 ? NULL : &state->fields[touched->place];
-	LsField joined = touched->joined;
-	LsField aside = joined;
+	LsField *old = touched == NULL || touched->place < 0 ? NULL : &state->fields[touched->place];
+	LsField aside;
 	int64 bytes;
 
 	if (old == NULL)
 		return ls_field_bytes(other);
-	if (joined.rule->shape != LS_SHAPE_MAP || other->members == NULL)
-		return ls_field_bytes(&joined) - ls_field_bytes(old);
+	if (old->rule->shape != LS_SHAPE_MAP || other->members == NULL)
+		return ls_field_bytes(&touched->joined) - ls_field_bytes(old);
 	if (old->members == NULL)
 		return ls_field_bytes(other) - ls_field_bytes(old);
 	if (old->nsorted < old->nmembers)
@@ -341,7 +343,7 @@ joined_bytes(const Touched *touched, LsState *state, const LsState *other)
 	for (int i = 0; i < other->nfields; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		bytes += growth(&touched[i], state, &other->fields[i]);
+		bytes += growth(touched == NULL ? NULL : &touched[i], state, &other->fields[i]);
 	}
 	return bytes;
 }
@@ -464,14 +466,20 @@ ls_state_settle(LsState *state)
 bool
 ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure)
 {
-	Touched *touched = palloc_extended(sizeof(Touched) * Max(other->nfields, 1), MCXT_ALLOC_HUGE);
+	Touched *touched = NULL;
 	int64 bytes = 0;
 	bool good;
 
-	*changed = false;
 	measure(state, other);
-	find_touched(touched, state, other);
-	good = join_fields(touched, other, changed, failure);
+	*changed = state->nfields == 0 && other->nfields > 0;
+	if (state->nfields == 0)
+		good = ls_state_is_bounded(other, failure);
+	else
+	{
+		touched = palloc_extended(sizeof(Touched) * Max(other->nfields, 1), MCXT_ALLOC_HUGE);
+		find_touched(touched, state, other);
+		good = join_fields(touched, other, changed, failure);
+	}
 	if (good)
 	{
 		bytes = joined_bytes(touched, state, other);
@@ -489,6 +497,7 @@ ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure)
 		if (!state->gathers)
 			ls_state_settle(state);
 	}
-	pfree(touched);
+	if (touched != NULL)
+		pfree(touched);
 	return good;
 }
