@@ -100,7 +100,8 @@ test-instructions:
 test-budget:
 	SCRATCH_NEEDS=python3 test/scratch test/budget/run $(BUDGET) </dev/null
 
-# The SQL tests, models and fuzz with a library that says where it does what C leaves undefined; two minutes.
+# The SQL tests, models and fuzz with a library that checks its assertions, and says where it does what C leaves
+# undefined; two minutes.
 test-ubsan:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
 

@@ -2,7 +2,7 @@
 -- The one place that says it: each routine that one kind of role may call. An admin may call what a service may.
 -- The views of learnsync_api need no line.
 CREATE OR REPLACE FUNCTION learnsync_internal.access_list() RETURNS TABLE (kind text, routine text)
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 VALUES
             ('learner', 'learnsync_api.sync_push(jsonb)'),
             ('learner', 'learnsync_api.sync_pull(jsonb)'),

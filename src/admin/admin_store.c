@@ -5,10 +5,8 @@
 #include "postgres.h"
 
 #include "batch/batch.h"
-#include "catalog/pg_type.h"
 #include "catalog/namespace.h"
 #include "store/statement.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"

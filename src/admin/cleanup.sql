@@ -5,7 +5,7 @@
 -- whole where none of its weeks reaches beyond. Slots from whose weeks all was removed before are left out.
 CREATE OR REPLACE FUNCTION learnsync_internal.slots_as_owner(cutoff timestamptz)
     RETURNS TABLE (slot integer, whole boolean)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     week CONSTANT interval := '168 hours';
     start CONSTANT timestamptz := '2000-01-01 00:00:00+00';
@@ -165,7 +165,7 @@ COMMENT ON FUNCTION learnsync_internal.clean_pages_as_owner(text, bigint, bigint
     'Removes what is too old from some pages of one table.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.days_ago_as_owner(days integer) RETURNS timestamptz
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF days IS NULL OR days NOT BETWEEN 0 AND 36500 THEN
         RAISE EXCEPTION 'the number of days must be an integer from 0 to 36500'
@@ -201,7 +201,7 @@ COMMENT ON FUNCTION learnsync_internal.cleanup_as_owner(integer) IS
 
 -- Before when a task may remove: what is left to do comes back from an administrator, who is not to have it otherwise.
 CREATE OR REPLACE FUNCTION learnsync_internal.task_limit_as_owner(task text, days_old integer) RETURNS timestamptz
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     keep CONSTANT integer := current_setting('learnsync.receipt_days');
 BEGIN
@@ -223,7 +223,7 @@ COMMENT ON FUNCTION learnsync_internal.task_limit_as_owner(text, integer) IS
 -- The work of one maintain(): a list of [task, first page, end, cutoff]. Of payloads only whole weeks go, most of them
 -- by emptying a slot; the other tables are gone through once a day.
 CREATE OR REPLACE FUNCTION learnsync_internal.plan_as_owner(days_old integer) RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     cutoff CONSTANT timestamptz := learnsync_internal.task_limit_as_owner('empty', days_old);
     tasks jsonb := '[]';

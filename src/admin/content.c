@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "base/base.h"
-#include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 

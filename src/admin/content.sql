@@ -1,6 +1,6 @@
 -- The content catalog: register_content, validate_content.
 CREATE OR REPLACE FUNCTION learnsync_internal.is_id_as_owner(value jsonb) RETURNS boolean
-    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 SELECT CASE jsonb_typeof(value) WHEN 'string' THEN char_length(value #>> '{}') BETWEEN 1 AND 200 ELSE value = 'null' END
 $$;
 COMMENT ON FUNCTION learnsync_internal.is_id_as_owner(jsonb) IS 'Whether a JSON value can be an optional id.';

@@ -81,6 +81,7 @@ read_part(const unsigned char *bytes, int count)
 {
 	unsigned char word[8] = {0};
 
+	Assert(count < lengthof(word));
 	for (int i = 0; i < count; i++)
 		word[i] = bytes[i];
 	return read_word(word);
@@ -92,6 +93,7 @@ take_few(LsDigest *digest, uint64 word, int count)
 {
 	int filled = 8 * (int) (digest->length & 7); /* bits of tail in use */
 
+	Assert(count > 0 && count <= 8 && (count == 8 || word >> (8 * count) == 0));
 	digest->length += count;
 	digest->tail |= word << filled;
 	if (filled + 8 * count < 64)
@@ -122,6 +124,7 @@ finish(LsDigest *d, unsigned char *out)
 {
 	uint64 words[2];
 
+	StaticAssertStmt(sizeof(words) == UUID_LEN, "a digest must be as long as a UUID");
 	take_word(d, d->tail | (d->length << 56));
 	d->v2 ^= 0xee;
 	for (int i = 0; i < 4; i++)

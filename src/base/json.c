@@ -101,6 +101,7 @@ ls_json_is_array(const JsonbValue *value)
 int
 ls_json_count(const JsonbValue *value)
 {
+	Assert(value->type == jbvBinary);
 	return JsonContainerSize(value->val.binary.data);
 }
 
@@ -124,6 +125,7 @@ ls_json_bytes(const JsonbValue *value)
 bool
 ls_json_get_text(const JsonbValue *object, LsText key, JsonbValue *value)
 {
+	Assert(ls_json_is_object(object));
 	return getKeyJsonValueFromContainer(object->val.binary.data, key.data, key.length, value) != NULL;
 }
 

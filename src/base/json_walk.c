@@ -30,6 +30,7 @@ ls_json_walk(LsJsonWalk *walk, const JsonbValue *value)
 	int count = (int) JsonContainerSize(container);
 	bool is_object = JsonContainerIsObject(container);
 
+	Assert(value->type == jbvBinary);
 	walk->keys = is_object ? container->children : NULL;
 	walk->values = container->children + (is_object ? count : 0);
 	walk->data = (char *) (walk->values + count);

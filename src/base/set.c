@@ -15,6 +15,8 @@ typedef struct Slot
 	JsonbValue value;
 } Slot;
 
+StaticAssertDecl(JB_CMASK < PG_UINT32_MAX / 4, "twice the elements of an array must have a power of two above them");
+
 struct LsSet
 {
 	uint32 mask; /* the number of slots, a power of two, less one */

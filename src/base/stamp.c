@@ -160,6 +160,7 @@ write_digits(char *out, int number, int count)
 		out[i] = (char) ('0' + number % 10);
 		number /= 10;
 	}
+	Assert(number == 0);
 	return out + count;
 }
 

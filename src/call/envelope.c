@@ -199,6 +199,7 @@ extend_text(Datum answer, const JsonbValue *part)
 	StringInfoData out;
 	int comma;
 
+	Assert(text.length > 2 && text.data[text.length - 1] == '}'); /* an object, and not an empty one */
 	initStringInfo(&out);
 	enlargeStringInfo(&out, text.length);
 	appendBinaryStringInfo(&out, text.data, text.length - 1);

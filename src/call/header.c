@@ -10,7 +10,6 @@
 
 #include "call/call.h"
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 
 static int

@@ -181,6 +181,7 @@ sum_of_totals(const LsField *field)
 {
 	JsonbValue sum = field->members[0].value.json;
 
+	Assert(field->nmembers > 0);
 	for (int i = 1; i < field->nmembers; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -221,6 +222,7 @@ ls_field_take_total(LsField *field, LsText device, const JsonbValue *total, Time
 {
 	JsonbValue *others = &field->members[0].value.json;
 
+	Assert(field->nmembers > 0 && field->members[0].id.length == 0);
 	others->val.numeric = DatumGetNumeric(
 		DirectFunctionCall2(numeric_sub, NumericGetDatum(others->val.numeric), NumericGetDatum(total->val.numeric)));
 	return ls_member_append(field, device, total, at);

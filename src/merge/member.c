@@ -95,6 +95,7 @@ ls_member_find(const LsField *field, LsText id)
 {
 	LsMember wanted = {.id = id};
 
+	Assert(field->nsorted <= field->nmembers);
 	if (field->nsorted == 0)
 		return NULL;
 	return bsearch(&wanted, field->members, field->nsorted, sizeof(LsMember), compare_ids);
@@ -127,6 +128,8 @@ add_member(LsField *field, const LsMember *member)
 {
 	LsMember *last = field->nmembers == 0 ? NULL : &field->members[field->nmembers - 1];
 
+	Assert(field->nmembers < field->room);
+	Assert(last == NULL || compare_ids(last, member) <= 0);
 	if (last == NULL || compare_ids(last, member) != 0)
 	{
 		field->members[field->nmembers++] = *member;
@@ -193,6 +196,7 @@ ls_member_join(LsField *field, const LsField *other)
 	int i = 0;
 	int j = 0;
 
+	Assert(field->nsorted == field->nmembers && other->nsorted == other->nmembers);
 	ls_member_start(&joined, field->nmembers + other->nmembers);
 	while (i < field->nmembers || j < other->nmembers)
 	{

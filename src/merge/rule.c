@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 #include "merge/merge.h"
-#include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "utils/builtins.h"
@@ -140,6 +139,7 @@ ls_rule_walk(const LsRule *rule, int *place, LsText name)
 {
 	int order = 1;
 
+	Assert(*place == 0 || ls_text_compare_keys(rule->fields[*place - 1].name, name) < 0); /* names come in order */
 	while (*place < rule->nfields && (order = ls_text_compare_keys(rule->fields[*place].name, name)) < 0)
 		(*place)++;
 	return order == 0 ? &rule->fields[*place] : &rule->rest;

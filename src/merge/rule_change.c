@@ -6,8 +6,6 @@
 
 #include "merge/merge.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/numeric.h"
 
 /* The description of a field in a rule's JSON; false where the rule does not mention it. */
 static bool

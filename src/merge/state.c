@@ -12,7 +12,6 @@
 #include "merge/merge.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/numeric.h"
 
 #define PACKED_DIGITS 6
 
@@ -49,6 +48,7 @@ load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, cons
 		*field = (LsField){.name = name, .rule = ls_rule_walk(rule, &place, name), .value.json = value};
 		if (is_no_field(field->rule, name))
 			continue;
+		Assert(state->nfields == 0 || ls_text_compare_keys(field[-1].name, name) < 0);
 		noted = notes != NULL && ls_json_get_text(notes, name, &note) &&
 				(packed || note.type != jbvBinary || !ls_shape_has_rows(field->rule->shape));
 		ls_field_load(field, noted ? &note : NULL, state->at);

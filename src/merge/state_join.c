@@ -47,6 +47,7 @@ key_value(const LsRule *rule, const LsChange *change, LsText name, JsonbValue *v
 
 	while (!ls_text_equal(rule->keys[key], name))
 		key++;
+	Assert(key < rule->nkeys);
 	if (change->keys[key].data == NULL)
 		return false;
 	*value = ls_json_text(change->keys[key]);

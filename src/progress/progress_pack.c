@@ -11,7 +11,6 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "progress/progress.h"
-#include "utils/builtins.h"
 #include "utils/numeric.h"
 
 typedef struct Writer

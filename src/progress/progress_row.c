@@ -26,6 +26,7 @@ ls_progress_row(const LsContent *content)
 {
 	LsContentRow row = {.id = content->id, .status = LS_NOT_STARTED};
 
+	Assert(content->nsorted == content->nscores);
 	for (int status = LS_NOT_STARTED; status < LS_COMPLETED; status++)
 	{
 		if (!ls_kept_exists(&content->latest[status]))
@@ -37,6 +38,7 @@ ls_progress_row(const LsContent *content)
 	{
 		const LsTrail *trail = &content->trails[status - LS_COMPLETED];
 
+		Assert(!trail->unsorted);
 		if (trail->nmarks == 0)
 			continue;
 		row.status = (LsStatus) status;

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "pull/pull.h"
-#include "utils/memutils.h"
 
 #define MAX_MEMBERS 10000 /* of lists in one page, unless its first change alone has more */
 #define MAX_UNCUT_BYTES (64 * 1024 * 1024)

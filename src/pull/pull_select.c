@@ -4,10 +4,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "pull/pull.h"
-#include "utils/array.h"
 
 static int
 compare_types(const void *a, const void *b)

@@ -6,7 +6,6 @@
 
 #include "pull/pull.h"
 #include "store/statement.h"
-#include "utils/builtins.h"
 
 #define MANY_CHANGES 10000 /* more than what is sorted in memory as it is */
 

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "resolve/resolve.h"
 #include "utils/builtins.h"
 

@@ -35,7 +35,7 @@ COMMENT ON FUNCTION learnsync_api.sync_status(text, text, integer) IS
     'next page. Through nginx the arguments may stand in the query.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_deactivate_device(learner_id text, request jsonb) RETURNS jsonb
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_deactivate_device';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_sync_deactivate_device';
 COMMENT ON FUNCTION learnsync.sync_deactivate_device(text, jsonb) IS
     'Turns away a device of the learner: {deviceId, wipe?, wiped?, learnerId?}. Its calls are refused (PT403) from '
     'the next statement on; with wipe: true the detail of that error is {"wipe": true}. wiped: true deactivates '
@@ -43,20 +43,20 @@ COMMENT ON FUNCTION learnsync.sync_deactivate_device(text, jsonb) IS
     'no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_activate_device(learner_id text, request jsonb) RETURNS jsonb
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_activate_device';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_sync_activate_device';
 COMMENT ON FUNCTION learnsync.sync_activate_device(text, jsonb) IS
     'Lets in a device of the learner that was turned away: {deviceId, learnerId?}. Answer: {message}. Errors: 22023 '
     'malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_deactivate_device(jsonb) RETURNS jsonb
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_deactivate_device';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_deactivate_device';
 COMMENT ON FUNCTION learnsync_api.sync_deactivate_device(jsonb) IS
     'Turn away one of my devices. Body: {deviceId, wipe?, wiped?, learnerId?}. Its calls are refused (PT403) from the '
     'next statement on; with wipe: true the details of that error are {"wipe": true}, and the device answers with '
     'wiped: true once it has wiped itself. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_activate_device(jsonb) RETURNS jsonb
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_activate_device';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_activate_device';
 COMMENT ON FUNCTION learnsync_api.sync_activate_device(jsonb) IS
     'For services and administrators: lets in a device of the learner who is signed in that was turned away: '
     '{deviceId, learnerId?}. Answer: {message}. Errors: 22023 malformed request, PT404 no such device.';

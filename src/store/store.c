@@ -9,7 +9,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "store/statement.h"
@@ -19,7 +18,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/regproc.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -165,6 +163,7 @@ read_tables(void)
 		refuse_other_release(ls_store_text(0, 5));
 	if (!DatumGetBool(ls_store_value(0, 3, &isnull)))
 		refuse_without_setup();
+	Assert(ls_store_text(0, 2).length < sizeof(instance.epoch));
 	strlcpy(instance.epoch, ls_text_string(ls_store_text(0, 2)), sizeof(instance.epoch));
 	instance.guarded = DatumGetBool(ls_store_value(0, 4, &isnull));
 	note_deferred(ls_store_text(0, 6));
@@ -259,6 +258,7 @@ ls_store_close(LsStoreCall *call)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
+	Assert(current_call > call->outer); /* it is open, and closed before the one around it */
 	current_call = call->outer;
 	SPI_finish();
 	MemoryContextSwitchTo(caller);
@@ -273,6 +273,7 @@ ls_store_close(LsStoreCall *call)
 bool
 ls_store_is_guarded(const char *table)
 {
+	Assert(current_call != 0);
 	LockRelationOid(find_table(table), RowExclusiveLock);
 	if (!instance.valid)
 	{
@@ -324,7 +325,10 @@ plan_of(LsStatement *statement)
 	if (statement->plan != NULL)
 		return statement->plan;
 	for (; statement->arguments[count] != NULL; count++)
+	{
+		Assert(count < LS_MAX_ARGUMENTS - 1);
 		types[count] = type_oid(statement->arguments[count]);
+	}
 	statement->plan = SPI_prepare_cursor(statement->sql, count, types, CURSOR_OPT_GENERIC_PLAN);
 	if (statement->plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
@@ -407,6 +411,8 @@ ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, 
 Datum
 ls_store_value(uint64 row, int column, bool *isnull)
 {
+	Assert(row < SPI_tuptable->numvals);
+	Assert(column > 0 && column <= SPI_tuptable->tupdesc->natts);
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
 }
 
@@ -419,7 +425,10 @@ ls_store_int(uint64 row, int column)
 
 	if (isnull)
 		return 0;
-	return SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT4OID)
+		return DatumGetInt32(value);
+	Assert(SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID);
+	return DatumGetInt64(value);
 }
 
 /* A time; LS_NO_TIME for NULL, which must not be taken for one where times are passed by reference. */
@@ -429,6 +438,7 @@ ls_store_time(uint64 row, int column)
 	bool isnull;
 	Datum value = ls_store_value(row, column, &isnull);
 
+	Assert(SPI_gettypeid(SPI_tuptable->tupdesc, column) == TIMESTAMPTZOID);
 	return isnull ? LS_NO_TIME : DatumGetTimestampTz(value);
 }
 
@@ -439,6 +449,7 @@ ls_store_text(uint64 row, int column)
 	bool isnull;
 	Datum value = ls_store_value(row, column, &isnull);
 
+	Assert(SPI_gettypeid(SPI_tuptable->tupdesc, column) == TEXTOID);
 	return isnull ? (LsText){NULL, 0} : ls_text_datum(value);
 }
 

@@ -18,7 +18,6 @@
 #include "type/type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #define ARGUMENTS "(jsonb, jsonb, timestamptz, timestamptz)"

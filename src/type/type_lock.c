@@ -32,6 +32,7 @@ tag_of(LsText name)
 {
 	LOCKTAG tag;
 
+	Assert(OidIsValid(ls_store_type_table()));
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ls_store_type_table(),
 					   hash_bytes((const unsigned char *) name.data, name.length), 0);
 	return tag;
@@ -52,6 +53,17 @@ unlock(LsText name, LOCKMODE mode)
 	LOCKTAG tag = tag_of(name);
 
 	LockRelease(&tag, mode, false);
+}
+
+/* Whether this transaction has the lock in this very mode. */
+static pg_attribute_unused() bool holds(LsText name, LOCKMODE mode)
+{
+	LOCKTAG tag = tag_of(name);
+
+	if (LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_ALREADY_HELD)
+		return false;
+	LockRelease(&tag, mode, false);
+	return true;
 }
 
 /* From here on until the transaction ends, only a change that leaves what this push writes good can come. */
@@ -145,6 +157,7 @@ ls_type_lock_to_change(LsText name)
 void
 ls_type_lock_to_loosen(LsText name)
 {
+	Assert(holds(name, ShareUpdateExclusiveLock));
 	wait_for_holders(name, AccessExclusiveLock, false);
 	lock(name, ShareRowExclusiveLock);
 }
@@ -153,5 +166,6 @@ ls_type_lock_to_loosen(LsText name)
 void
 ls_type_lock_to_replace(LsText name)
 {
+	Assert(holds(name, ShareUpdateExclusiveLock));
 	wait_for_holders(name, AccessExclusiveLock, true);
 }

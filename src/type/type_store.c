@@ -74,6 +74,7 @@ keep(const char *name, const LsTypeRow *row, MemoryContext context)
 	TypeEntry *entry;
 	bool found;
 
+	Assert(strlen(name) < LS_MAX_TYPE_NAME_BYTES);
 	*type = (LsType){ls_text(pstrdup(name)), ls_rule_compile(row->rule)};
 	type->rule->definer = row->definer;
 	type->rule->custom = ls_custom_call;

@@ -1,6 +1,6 @@
 -- The built-in resource types: rows, not code.
 CREATE OR REPLACE FUNCTION learnsync.builtin_resource_types() RETURNS TABLE (name text, rule jsonb)
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $types$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $types$
 VALUES
     ('lesson_progress', '{
         "key": ["lessonId"], "policy": "merge", "stale": "merge", "other": "latest",

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
 #include "xapi/xapi.h"
 
 /* Which rules a statement wants: those of its version, of 1.0.3 where it has none. */

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "utils/builtins.h"
 #include "xapi/xapi.h"
 
 #define MAX_BYTES 600 /* of a text, so that an index row has room for it beside the learner's id */

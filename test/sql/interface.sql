@@ -30,6 +30,27 @@ SELECT set_eq(
 SELECT ok(obj_description(oid, 'pg_namespace') <> '', nspname || ' is described')
 FROM pg_namespace WHERE nspname IN ('learnsync', 'learnsync_api', 'learnsync_internal') ORDER BY nspname;
 
+-- Labels.
+SELECT is_empty(
+    $$ SELECT oid::regprocedure FROM pg_proc
+       WHERE pronamespace::regnamespace::text LIKE 'learnsync%' AND (provolatile = 'i') <> (proparallel = 's') $$,
+    'what touches no table is IMMUTABLE and PARALLEL SAFE, what does is neither');
+SELECT is_empty(
+    $$ SELECT a.proname FROM pg_proc a JOIN pg_proc b USING (proname)
+       WHERE a.pronamespace = 'learnsync'::regnamespace AND b.pronamespace = 'learnsync_api'::regnamespace
+           AND (a.provolatile, a.proparallel, a.proisstrict, a.prorettype, a.proretset)
+               <> (b.provolatile, b.proparallel, b.proisstrict, b.prorettype, b.proretset) $$,
+    'a function has the same labels and the same result for backends and for apps');
+SELECT is_empty(
+    $$ WITH ours AS (
+           SELECT oid, provolatile, pronamespace::regnamespace || '\.' || proname || '\(' AS call,
+               CASE WHEN prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
+                   THEN regexp_replace(prosrc, '''[^'']*''', '', 'g') ELSE '' END AS body
+           FROM pg_proc WHERE pronamespace::regnamespace::text LIKE 'learnsync%')
+       SELECT a.oid::regprocedure, b.oid::regprocedure FROM ours a JOIN ours b ON a.body ~ b.call
+       WHERE strpos('isv', a.provolatile::text) < strpos('isv', b.provolatile::text) $$,
+    'none calls another that may change more than it says of itself');
+
 -- Administrators only, whose procedures call their steps by name, get into learnsync_internal, and there to those steps
 -- and to what they call by a type, a cast or an operator.
 CREATE ROLE test_learner;
