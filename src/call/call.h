@@ -77,10 +77,6 @@ extern LsText ls_call_device(const LsCall *call);
 extern void ls_store_read_device(LsText learner, LsDevice *device);
 extern bool ls_store_must_wipe(LsText learner, LsText device);
 
-/* envelope.c */
-extern void ls_envelope_open(LsCall *call);
-extern Datum ls_envelope_tell(const LsCall *call, Datum answer);
-
 /* cursor.c */
 extern LsCursor ls_cursor_read(const JsonbValue *request);
 extern LsText ls_cursor_print(const LsCursor *cursor);
@@ -99,13 +95,10 @@ extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
 
 /* header.c */
-extern char *ls_header_find(const char *name);
 extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
 extern LsText ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_app);
 extern int ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app);
-
-/* reply.c */
-extern void ls_reply_tag(LsText answer);
+extern void ls_header_tag(LsText answer);
 
 /* request.c */
 pg_noreturn extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);

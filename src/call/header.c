@@ -1,7 +1,8 @@
 /*
  * header.c
- *		What the front server hands on of a request: the id in its path in the header Learnsync-Id, its query in
- *		Learnsync-Query, both as they were sent, percent-encoded.
+ *		Headers of HTTP: what the front server hands on of a request, the id in its path in the header Learnsync-Id, its
+ *		query in Learnsync-Query, both as they were sent, percent-encoded; and what is to stand in the head of the answer,
+ *		which PostgREST takes from settings of the transaction.
  *
  * Decoded here and not there, since a decoded line break would end the header. The query comes this way because
  * PostgREST takes parts of it for its own: a limit cuts the answer, a device called in.school.tablet is a filter.
@@ -22,8 +23,8 @@ hex_value(char digit)
 }
 
 /* A header of this request, named in lower case; NULL where there is none. */
-char *
-ls_header_find(const char *name)
+static char *
+find_header(const char *name)
 {
 	const char *headers = GetConfigOption("request.headers", true, false);
 	char *value = NULL;
@@ -66,7 +67,7 @@ decode(char *text, bool is_form)
 static LsText
 id_of_path(void)
 {
-	char *sent = ls_header_find("learnsync-id");
+	char *sent = find_header("learnsync-id");
 	LsText id;
 
 	if (sent == NULL)
@@ -97,7 +98,7 @@ ls_header_or_body_id(const JsonbValue *request, const char *key)
 static LsText
 member_of_query(const char *name)
 {
-	char *query = ls_header_find("learnsync-query");
+	char *query = find_header("learnsync-query");
 	char *value;
 
 	for (char *member = query; member != NULL; member = query)
@@ -139,4 +140,42 @@ ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app)
 	if (limit < 1 || (end != NULL && *end != '\0'))
 		ls_request_refuse("limit", "must be a positive integer");
 	return (int) Min(limit, learnsync_max_pull_limit);
+}
+
+static const char *
+request_setting(const char *name)
+{
+	const char *value = GetConfigOption(name, true, false);
+
+	return value == NULL ? "" : value;
+}
+
+static void
+set(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/*
+ * Names a reader's answer by what it says, and spares a client that has it from getting it again. The tag is of the
+ * bytes, not of a version: an answer may also change without one.
+ */
+void
+ls_header_tag(LsText answer)
+{
+	LsDigest digest;
+	pg_uuid_t uuid;
+	char *tag;
+	char *known;
+
+	if (strcmp(request_setting("request.method"), "GET") != 0 || request_setting("response.headers")[0] != '\0')
+		return;
+	ls_digest_start(&digest);
+	ls_digest_text(&digest, answer);
+	uuid = ls_digest_end(&digest);
+	tag = ls_text_string(ls_digest_uuid_text(&uuid));
+	set("response.headers", psprintf("[{\"ETag\": \"\\\"%s\\\"\"}]", tag));
+	known = find_header("if-none-match");
+	if (known != NULL && (strcmp(known, "*") == 0 || strstr(known, psprintf("\"%s\"", tag)) != NULL))
+		set("response.status", "304");
 }

@@ -119,7 +119,7 @@ get_for(LsText learner, FunctionCallInfo fcinfo, int argument, bool of_app)
 	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
 	MemoryContextDelete(context);
 	if (of_app)
-		ls_reply_tag((LsText){VARDATA_ANY(answer), VARSIZE_ANY_EXHDR(answer)});
+		ls_header_tag((LsText){VARDATA_ANY(answer), VARSIZE_ANY_EXHDR(answer)});
 	return JsonbPGetDatum(answer);
 }
 

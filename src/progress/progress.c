@@ -9,7 +9,11 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
+#include "miscadmin.h"
 #include "progress/progress.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
 
 #define FIRST_CHUNK 256
 #define LAST_CHUNK (8 * 1024) /* larger ones would be blocks of their own */
@@ -26,8 +30,8 @@ ls_progress_new(MemoryContext context)
 }
 
 /* Memory that lives as long as the state. Small pieces share chunks, which grow with the state. */
-void *
-ls_progress_take(LsProgress *progress, Size bytes)
+static void *
+take(LsProgress *progress, Size bytes)
 {
 	char *piece;
 
@@ -44,88 +48,17 @@ ls_progress_take(LsProgress *progress, Size bytes)
 	return piece;
 }
 
-LsText
-ls_progress_copy(LsProgress *progress, LsText text)
+static LsText
+copy_text(LsProgress *progress, LsText text)
 {
 	if (text.data == NULL)
 		return text;
-	return (LsText){memcpy(ls_progress_take(progress, text.length), text.data, text.length), text.length};
-}
-
-bool
-ls_point_exists(const LsPoint *point)
-{
-	return point->id.data != NULL;
-}
-
-/* The point without the time as sent, for what never shows it. */
-LsPoint
-ls_point_bare(const LsPoint *point)
-{
-	return (LsPoint){point->at, point->id};
-}
-
-/* By order instant, then by the bytes of the id; the spelling only tells apart what nobody should have told twice. */
-int
-ls_point_compare(const LsPoint *a, const LsPoint *b)
-{
-	int order;
-
-	if (a->at != b->at)
-		return a->at < b->at ? -1 : 1;
-	order = ls_text_compare(a->id, b->id);
-	return order != 0 ? order : ls_text_compare(a->time, b->time);
-}
-
-/* The time as it is shown: as sent, else in UTC with milliseconds, or microseconds where these do not do. */
-LsText
-ls_point_text(const LsPoint *point)
-{
-	return point->time.data != NULL ? point->time : ls_stamp_text(point->at, point->at % 1000 == 0 ? 3 : 6);
-}
-
-bool
-ls_kept_exists(const LsKept *kept)
-{
-	return kept->block != NULL;
-}
-
-/* The place of the event that the value is from; without id where there is none yet. */
-LsPoint
-ls_kept_point(const LsKept *kept)
-{
-	LsPoint point = {kept->at};
-	const char *id = kept->block + Max(kept->value_length, 0);
-
-	if (kept->block == NULL)
-		return point;
-	point.id = (LsText){id, kept->id_length};
-	if (kept->time_length >= 0)
-		point.time = (LsText){id + kept->id_length, kept->time_length};
-	return point;
-}
-
-LsText
-ls_kept_value(const LsKept *kept)
-{
-	if (kept->block == NULL || kept->value_length < 0)
-		return (LsText){NULL, 0};
-	return (LsText){kept->block, kept->value_length};
-}
-
-LsPoint
-ls_mark_point(const LsMark *mark)
-{
-	LsPoint point = {mark->at, {mark->texts, mark->id_length}};
-
-	if (mark->time_length >= 0)
-		point.time = (LsText){mark->texts + mark->id_length, mark->time_length};
-	return point;
+	return (LsText){memcpy(take(progress, text.length), text.data, text.length), text.length};
 }
 
 /* The length of an id or a time, which are bounded at the door; -1 where there is none. */
-int16
-ls_progress_length(LsText text)
+static int16
+length_of(LsText text)
 {
 	Assert(text.length <= PG_INT16_MAX);
 	if (text.data == NULL)
@@ -134,8 +67,8 @@ ls_progress_length(LsText text)
 }
 
 /* Puts a text, which may be none, behind what was written so far; answers where it ends. */
-char *
-ls_progress_append(char *to, LsText text)
+static char *
+append(char *to, LsText text)
 {
 	if (text.length > 0)
 		memcpy(to, text.data, text.length);
@@ -143,22 +76,22 @@ ls_progress_append(char *to, LsText text)
 }
 
 /* Takes a value over, into the memory of the one before where that is large enough. */
-void
-ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
+static void
+keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 {
 	int bytes = value.length + point->id.length + point->time.length;
 
 	if (bytes > kept->room)
 	{
 		kept->room = (int) MAXALIGN(Max(bytes, kept->room * 2));
-		kept->block = ls_progress_take(progress, kept->room);
+		kept->block = take(progress, kept->room);
 	}
 	kept->at = point->at;
 	kept->value_length = value.data == NULL ? -1 : value.length;
-	kept->id_length = ls_progress_length(point->id);
-	kept->time_length = ls_progress_length(point->time);
+	kept->id_length = length_of(point->id);
+	kept->time_length = length_of(point->time);
 	/* The value first, for the alignment of numbers and containers. */
-	(void) ls_progress_append(ls_progress_append(ls_progress_append(kept->block, value), point->id), point->time);
+	(void) append(append(append(kept->block, value), point->id), point->time);
 }
 
 /* Whether a value at this point, of those an event told, is the one to keep. */
@@ -181,7 +114,7 @@ ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point
 {
 	if (ls_kept_exists(kept) && !is_later(kept, point, value))
 		return false;
-	ls_progress_keep(progress, kept, point, value);
+	keep(progress, kept, point, value);
 	return true;
 }
 
@@ -202,7 +135,7 @@ ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time)
 	if (at < progress->last_at || (at == progress->last_at && !is_shown_instead(at, time, progress->last_time)))
 		return;
 	progress->last_at = at;
-	progress->last_time = ls_progress_copy(progress, time);
+	progress->last_time = copy_text(progress, time);
 }
 
 /* Whether an event comes too early to count. */
@@ -218,7 +151,7 @@ ls_progress_reset(LsProgress *progress, const LsPoint *point)
 {
 	if (ls_point_exists(&progress->reset) && ls_point_compare(point, &progress->reset) <= 0)
 		return;
-	progress->reset = (LsPoint){point->at, ls_progress_copy(progress, point->id)};
+	progress->reset = (LsPoint){point->at, copy_text(progress, point->id)};
 }
 
 /* The bytes of an object, or none for null. */
@@ -238,6 +171,362 @@ ls_progress_json(LsText container)
 	return (JsonbValue){.type = jbvBinary, .val.binary = {container.length, (JsonbContainer *) container.data}};
 }
 
+#define FIRST_CONTENTS 4
+#define FIRST_INTERACTIONS 8
+
+/* All contents of a state, by id. */
+typedef struct ContentEntry
+{
+	LsText id;
+	LsContent *content;
+	uint32 hash;
+	char status;
+} ContentEntry;
+
+#define SH_PREFIX content
+#define SH_ELEMENT_TYPE ContentEntry
+#define SH_KEY_TYPE LsText
+#define SH_KEY id
+#define SH_HASH_KEY(table, key) ls_digest_hash(key)
+#define SH_EQUAL(table, a, b) ls_text_equal(a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Interactions of all contents: one content may have very many. */
+typedef struct InteractionKey
+{
+	const LsContent *content;
+	LsText id;
+} InteractionKey;
+
+typedef struct InteractionEntry
+{
+	InteractionKey key;
+	LsInteraction *interaction;
+	uint32 hash;
+	char status;
+} InteractionEntry;
+
+#define SH_PREFIX interaction
+#define SH_ELEMENT_TYPE InteractionEntry
+#define SH_KEY_TYPE InteractionKey
+#define SH_KEY key
+#define SH_HASH_KEY(table, key) hash_combine(ls_digest_hash((key).id), (uint32) ((uintptr_t) (key).content >> 4))
+#define SH_EQUAL(table, a, b) ((a).content == (b).content && ls_text_equal((a).id, (b).id))
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* The content of that id, made where it is not known yet. */
+LsContent *
+ls_progress_content(LsProgress *progress, LsText id)
+{
+	ContentEntry *entry;
+	bool found;
+
+	if (progress->contents == NULL)
+		progress->contents = content_create(progress->context, FIRST_CONTENTS, NULL);
+	entry = content_insert(progress->contents, id, &found);
+	if (!found)
+	{
+		entry->content = take(progress, sizeof(LsContent));
+		memset(entry->content, 0, sizeof(LsContent));
+		entry->id = entry->content->id = copy_text(progress, id);
+	}
+	return entry->content;
+}
+
+/* The content of that id, NULL where it is not known. */
+LsContent *
+ls_progress_find(const LsProgress *progress, LsText id)
+{
+	ContentEntry *entry = progress->contents == NULL ? NULL : content_lookup(progress->contents, id);
+
+	return entry == NULL ? NULL : entry->content;
+}
+
+/* The interaction of that id, NULL where it is not known. */
+LsInteraction *
+ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id)
+{
+	InteractionEntry *entry = progress->interactions == NULL
+								  ? NULL
+								  : interaction_lookup(progress->interactions, (InteractionKey){content, id});
+
+	return entry == NULL ? NULL : entry->interaction;
+}
+
+/* All contents, in no order. */
+static LsContent **
+list_contents(LsProgress *progress, int *count)
+{
+	LsContent **contents;
+	content_iterator walk;
+	ContentEntry *entry;
+
+	*count = 0;
+	if (progress->contents == NULL)
+		return NULL;
+	contents = palloc_extended(sizeof(LsContent *) * Max(progress->contents->members, 1), MCXT_ALLOC_HUGE);
+	content_start_iterate(progress->contents, &walk);
+	while ((entry = content_iterate(progress->contents, &walk)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		contents[(*count)++] = entry->content;
+	}
+	return contents;
+}
+
+static void *
+enlarge(LsProgress *progress, void *array, int *room, int first, Size element)
+{
+	*room = *room == 0 ? first : *room * 2;
+	if (array == NULL)
+		return MemoryContextAlloc(progress->context, *room * element);
+	return repalloc_huge(array, *room * element);
+}
+
+static LsMark
+copy_mark(LsProgress *progress, const LsPoint *point)
+{
+	LsMark mark = {point->at, take(progress, point->id.length + point->time.length), length_of(point->id),
+				   length_of(point->time)};
+
+	(void) append(append(mark.texts, point->id), point->time);
+	return mark;
+}
+
+static int
+compare_marks(const void *a, const void *b)
+{
+	LsPoint left = ls_mark_point(a);
+	LsPoint right = ls_mark_point(b);
+
+	return ls_point_compare(&left, &right);
+}
+
+/* Sorts a trail and takes out what is in it twice. */
+static void
+sort_trail(LsTrail *trail)
+{
+	int kept = 0;
+
+	if (!trail->unsorted)
+		return;
+	ls_sort(trail->marks, trail->nmarks, sizeof(LsMark), compare_marks);
+	for (int i = 1; i < trail->nmarks; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (compare_marks(&trail->marks[kept], &trail->marks[i]) != 0)
+			trail->marks[++kept] = trail->marks[i];
+	}
+	trail->nmarks = kept + 1;
+	trail->unsorted = false;
+}
+
+int
+ls_progress_compare_scores(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+static int
+compare_kept_scores(const void *a, const void *b)
+{
+	const LsKept *one = a;
+	const LsKept *other = b;
+	LsPoint left = ls_kept_point(one);
+	LsPoint right = ls_kept_point(other);
+	int order = ls_point_compare(&left, &right);
+
+	return order != 0 ? order : ls_progress_compare_scores((Numeric) one->block, (Numeric) other->block);
+}
+
+/* Sorts scores and takes out those that are not greater than all later ones. */
+static void
+sort_scores(LsContent *content)
+{
+	LsKept *scores = content->scores;
+	int count = content->nscores;
+	int first = count;
+
+	if (content->nsorted == count)
+		return;
+	ls_sort(scores, count, sizeof(LsKept), compare_kept_scores);
+	for (int i = count - 1; i >= 0; i--)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (first == count ||
+			ls_progress_compare_scores((Numeric) scores[i].block, (Numeric) scores[first].block) > 0)
+			scores[--first] = scores[i];
+	}
+	content->nscores = content->nsorted = count - first;
+	memmove(scores, scores + first, content->nscores * sizeof(LsKept));
+	memset(scores + content->nscores, 0, first * sizeof(LsKept)); /* their memory is in use further up */
+}
+
+static void
+add_to_trail(LsProgress *progress, LsTrail *trail, const LsPoint *point)
+{
+	if (trail->nmarks == trail->room)
+	{
+		sort_trail(trail); /* what came twice goes, so that repeating events takes no room */
+		if (trail->nmarks * 2 >= trail->room)
+			trail->marks = enlarge(progress, trail->marks, &trail->room, 4, sizeof(LsMark));
+	}
+	if (trail->nmarks > 0)
+	{
+		LsPoint last = ls_mark_point(&trail->marks[trail->nmarks - 1]);
+		int order = ls_point_compare(point, &last);
+
+		if (order == 0)
+			return;
+		trail->unsorted = trail->unsorted || order < 0;
+	}
+	trail->marks[trail->nmarks++] = copy_mark(progress, point);
+}
+
+/* An event stated this status. */
+void
+ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, const LsPoint *point)
+{
+	const LsText nothing = {NULL, 0};
+
+	content->changed = true;
+	if (status >= LS_COMPLETED)
+		add_to_trail(progress, &content->trails[status - LS_COMPLETED], point);
+	else
+		ls_progress_keep_latest(progress, &content->latest[status], point, nothing);
+}
+
+/* The spelling that equal scores share; scores are kept as sent, as most of them are never shown. */
+Numeric
+ls_progress_trim(Numeric score)
+{
+	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(score)));
+}
+
+static int
+compare_place(const LsPoint *point, const LsKept *kept)
+{
+	LsPoint other = ls_kept_point(kept);
+
+	return ls_point_compare(point, &other);
+}
+
+/* Whether an event at or after the point has stated as great a score, of those that are sorted. */
+static bool
+is_beaten(const LsContent *content, const LsPoint *point, Numeric score)
+{
+	int low = 0;
+	int high = content->nsorted;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (compare_place(point, &content->scores[middle]) > 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < content->nsorted && ls_progress_compare_scores(score, (Numeric) content->scores[low].block) <= 0;
+}
+
+/* Makes room for one more score, where what is beaten by now takes none. */
+static void
+make_room_for_score(LsProgress *progress, LsContent *content)
+{
+	int before = content->scores_room;
+
+	if (content->nscores < before)
+		return;
+	sort_scores(content);
+	if (content->nscores * 2 < before)
+		return;
+	content->scores = enlarge(progress, content->scores, &content->scores_room, 1, sizeof(LsKept));
+	memset(content->scores + before, 0, (content->scores_room - before) * sizeof(LsKept));
+}
+
+/*
+ * An event stated this score. Only scores that are greater than all later ones can become the maximum, now or after
+ * a reset. Those that come in order beat earlier ones at once; others are sorted in later, many at a time.
+ */
+void
+ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point, Numeric score)
+{
+	bool in_order;
+
+	if (is_beaten(content, point, score))
+		return;
+	make_room_for_score(progress, content);
+	in_order = content->nsorted == content->nscores &&
+			   (content->nscores == 0 || compare_place(point, &content->scores[content->nscores - 1]) > 0);
+	while (in_order && content->nscores > 0 &&
+		   ls_progress_compare_scores(score, (Numeric) content->scores[content->nscores - 1].block) >= 0)
+		content->nscores--;
+	keep(progress, &content->scores[content->nscores++], point, (LsText){(char *) score, VARSIZE_ANY(score)});
+	if (in_order)
+		content->nsorted = content->nscores;
+	content->changed = true;
+}
+
+/* An event stated this contentVersion. */
+void
+ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *point, LsText version)
+{
+	if (ls_progress_keep_latest(progress, &content->version, point, version))
+		content->changed = true;
+}
+
+/* An event stated the state of an interaction; without data it took the interaction away. Answers the interaction. */
+LsInteraction *
+ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id, const LsPoint *point, LsText state)
+{
+	InteractionEntry *entry;
+	bool found;
+
+	if (progress->interactions == NULL)
+		progress->interactions = interaction_create(progress->context, FIRST_INTERACTIONS, NULL);
+	entry = interaction_insert(progress->interactions, (InteractionKey){content, id}, &found);
+	if (!found)
+	{
+		entry->interaction = take(progress, sizeof(LsInteraction));
+		memset(entry->interaction, 0, sizeof(LsInteraction));
+		entry->key.id = entry->interaction->id = copy_text(progress, id);
+		entry->interaction->next = content->interactions;
+		content->interactions = entry->interaction;
+		content->ninteractions++;
+	}
+	if (ls_progress_keep_latest(progress, &entry->interaction->state, point, state))
+		entry->interaction->changed = true;
+	return entry->interaction;
+}
+
+/* Takes a content.progressed in. Only the times of statuses are shown. */
+static void
+add_content(LsProgress *progress, const LsEvent *event)
+{
+	LsContent *content = ls_progress_content(progress, event->content_id);
+	LsPoint bare = ls_point_bare(&event->point);
+
+	ls_progress_status(progress, content, event->status, &event->point);
+	if (event->score != NULL)
+		ls_progress_score(progress, content, &bare, event->score);
+	if (event->version.data != NULL)
+		ls_progress_version(progress, content, &bare, event->version);
+	if (event->interaction_id.data != NULL)
+		ls_progress_interaction(progress, content, event->interaction_id, &bare,
+								ls_progress_container(&event->state));
+}
+
 /* Takes one event in. */
 void
 ls_progress_add(LsProgress *progress, const LsEvent *event)
@@ -251,7 +540,7 @@ ls_progress_add(LsProgress *progress, const LsEvent *event)
 	switch (event->type)
 	{
 		case LS_EVENT_CONTENT:
-			ls_progress_add_content(progress, event);
+			add_content(progress, event);
 			break;
 		case LS_EVENT_ONBOARDED:
 			ls_progress_keep_latest(progress, &progress->onboarding, &event->point,
@@ -268,4 +557,137 @@ ls_progress_add(LsProgress *progress, const LsEvent *event)
 		default:
 			ls_progress_reset(progress, &event->point);
 	}
+}
+
+static int
+compare_contents(const void *a, const void *b)
+{
+	return ls_text_compare((*(LsContent *const *) a)->id, (*(LsContent *const *) b)->id);
+}
+
+static int
+compare_interactions(const void *a, const void *b)
+{
+	return ls_text_compare((*(LsInteraction *const *) a)->id, (*(LsInteraction *const *) b)->id);
+}
+
+static bool
+is_kept_wiped(const LsPoint *reset, const LsKept *kept)
+{
+	LsPoint point = ls_kept_point(kept);
+
+	return ls_kept_exists(kept) && ls_point_compare(&point, reset) < 0;
+}
+
+static void
+wipe_kept(const LsPoint *reset, LsKept *kept)
+{
+	if (is_kept_wiped(reset, kept))
+		memset(kept, 0, sizeof(LsKept));
+}
+
+static void
+wipe_trail(const LsPoint *reset, LsTrail *trail)
+{
+	int wiped = 0;
+
+	for (; wiped < trail->nmarks; wiped++)
+	{
+		LsPoint point = ls_mark_point(&trail->marks[wiped]);
+
+		CHECK_FOR_INTERRUPTS();
+		if (ls_point_compare(&point, reset) >= 0)
+			break;
+	}
+	if (wiped == 0)
+		return;
+	trail->nmarks -= wiped;
+	memmove(trail->marks, trail->marks + wiped, trail->nmarks * sizeof(LsMark));
+}
+
+static void
+wipe_scores(const LsPoint *reset, LsContent *content)
+{
+	int wiped = 0;
+
+	while (wiped < content->nscores && is_kept_wiped(reset, &content->scores[wiped]))
+		wiped++;
+	if (wiped == 0)
+		return;
+	content->nscores = content->nsorted = content->nscores - wiped;
+	memmove(content->scores, content->scores + wiped, content->nscores * sizeof(LsKept));
+	memset(content->scores + content->nscores, 0, wiped * sizeof(LsKept));
+}
+
+static void
+wipe_content(const LsPoint *reset, LsContent *content)
+{
+	for (int i = 0; i < lengthof(content->latest); i++)
+		wipe_kept(reset, &content->latest[i]);
+	for (int i = 0; i < lengthof(content->trails); i++)
+		wipe_trail(reset, &content->trails[i]);
+	wipe_scores(reset, content);
+	wipe_kept(reset, &content->version);
+	for (LsInteraction *each = content->interactions; each != NULL; each = each->next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		wipe_kept(reset, &each->state);
+	}
+}
+
+/* Each event of a content states a status, so one without is empty. */
+bool
+ls_progress_is_empty(const LsContent *content)
+{
+	return !ls_kept_exists(&content->latest[LS_NOT_STARTED]) && !ls_kept_exists(&content->latest[LS_IN_PROGRESS]) &&
+		   content->trails[0].nmarks == 0 && content->trails[1].nmarks == 0;
+}
+
+/* Settles a state; answers its contents in the order of their ids. */
+LsContent **
+ls_progress_settle(LsProgress *progress, int *count)
+{
+	LsContent **contents = list_contents(progress, count);
+	bool has_reset = ls_point_exists(&progress->reset);
+	int kept = 0;
+
+	if (has_reset)
+	{
+		wipe_kept(&progress->reset, &progress->onboarding);
+		wipe_kept(&progress->reset, &progress->active);
+	}
+	for (int i = 0; i < *count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int j = 0; j < lengthof(contents[i]->trails); j++)
+			sort_trail(&contents[i]->trails[j]);
+		sort_scores(contents[i]);
+		if (has_reset)
+			wipe_content(&progress->reset, contents[i]);
+		if (!ls_progress_is_empty(contents[i]))
+			contents[kept++] = contents[i];
+	}
+	*count = kept;
+	if (kept > 1)
+		ls_sort(contents, kept, sizeof(LsContent *), compare_contents);
+	return contents;
+}
+
+/* The interactions that a content knows of, removed ones too, in the order of their ids; NULL ends them. */
+LsInteraction **
+ls_progress_interactions(const LsContent *content)
+{
+	LsInteraction **list = palloc_extended(sizeof(LsInteraction *) * (content->ninteractions + 1), MCXT_ALLOC_HUGE);
+	int count = 0;
+
+	for (LsInteraction *each = content->interactions; each != NULL; each = each->next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ls_kept_exists(&each->state))
+			list[count++] = each;
+	}
+	if (count > 1)
+		ls_sort(list, count, sizeof(LsInteraction *), compare_interactions);
+	list[count] = NULL;
+	return list;
 }

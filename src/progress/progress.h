@@ -168,30 +168,24 @@ extern bool ls_event_read(LsEvent *event, const JsonbValue *raw, LsText *client,
 	pg_attribute_nonnull(4);
 extern void ls_event_set_time(LsEvent *event, TimestampTz at, LsText sent);
 
-/* progress.c */
-extern LsProgress *ls_progress_new(MemoryContext context);
-extern void *ls_progress_take(LsProgress *progress, Size bytes);
-extern LsText ls_progress_copy(LsProgress *progress, LsText text);
+/* point.c */
 extern bool ls_point_exists(const LsPoint *point);
 extern LsPoint ls_point_bare(const LsPoint *point);
+extern int ls_point_compare(const LsPoint *a, const LsPoint *b);
+extern LsText ls_point_text(const LsPoint *point);
+extern bool ls_kept_exists(const LsKept *kept);
 extern LsPoint ls_kept_point(const LsKept *kept);
 extern LsText ls_kept_value(const LsKept *kept);
 extern LsPoint ls_mark_point(const LsMark *mark);
-extern bool ls_kept_exists(const LsKept *kept);
-extern int16 ls_progress_length(LsText text);
-extern char *ls_progress_append(char *to, LsText text);
-extern int ls_point_compare(const LsPoint *a, const LsPoint *b);
-extern LsText ls_point_text(const LsPoint *point);
-extern void ls_progress_keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);
+
+/* progress.c */
+extern LsProgress *ls_progress_new(MemoryContext context);
 extern bool ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);
 extern void ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time);
 extern void ls_progress_reset(LsProgress *progress, const LsPoint *point);
 extern LsText ls_progress_container(const JsonbValue *value);
 extern JsonbValue ls_progress_json(LsText container);
 extern void ls_progress_add(LsProgress *progress, const LsEvent *event);
-
-/* progress_content.c */
-extern LsContent **ls_progress_contents(LsProgress *progress, int *count);
 extern LsContent *ls_progress_content(LsProgress *progress, LsText id);
 extern LsContent *ls_progress_find(const LsProgress *progress, LsText id);
 extern LsInteraction *ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id);
@@ -201,15 +195,10 @@ extern void ls_progress_score(LsProgress *progress, LsContent *content, const Ls
 extern void ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *point, LsText version);
 extern LsInteraction *ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id,
 											  const LsPoint *point, LsText state);
-extern void ls_progress_add_content(LsProgress *progress, const LsEvent *event);
-
-/* progress_settle.c */
 extern bool ls_progress_is_empty(const LsContent *content);
+extern int ls_progress_compare_scores(Numeric a, Numeric b);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
-extern void ls_progress_sort_trail(LsTrail *trail);
-extern int ls_progress_compare_scores(Numeric a, Numeric b);
-extern void ls_progress_sort_scores(LsContent *content);
 
 /* progress_row.c */
 extern LsContentRow ls_progress_row(const LsContent *content);

@@ -1,6 +1,7 @@
 /*
  * pull.c
- *		sync_pull: what changed after a cursor, a page at a time, in version order.
+ *		sync_pull: what changed after a cursor, a page at a time, in version order: where the page starts, what it shows,
+ *		where it ends.
  *
  * The change log answers where its rows form an unbroken chain from the cursor on, and little has changed; else one
  * pass over the learner's resources does. Both see one snapshot, so a page never skips what another transaction is about
@@ -8,14 +9,343 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pull/pull.h"
 #include "utils/memutils.h"
 
+#define MAX_MEMBERS 10000 /* of lists in one page, unless its first change alone has more */
+#define MAX_UNCUT_BYTES (64 * 1024 * 1024)
+#define FRAME_BYTES 400 /* what an answer has beside its changes, at most */
 #define DEFAULT_LIMIT 500 /* for clients that store cursors; the pages of others end by bytes alone */
 #define ROWS_PER_LOOKUP 16 /* resources that are read one after the other in the time in which one is looked up */
 #define LOG_ROWS_PER_CHANGE 20 /* how many outdated log entries a page may read before the resources are cheaper */
 #define ROWS_AT_A_TIME 100
+
+/* A change on its way into the page. */
+typedef struct Shown
+{
+	const LsType *type; /* NULL where it was dropped */
+	bool has_lists;
+	bool is_delta;
+	LsState state; /* where the document has lists, which are stored elsewhere */
+} Shown;
+
+static void
+open_page(LsPage *page, MemoryContext context)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	*page = (LsPage){.text = makeStringInfo()};
+	appendStringInfoSpaces(page->text, VARHDRSZ); /* so that the finished text is a datum */
+	appendStringInfoString(page->text, "{\"changes\":[");
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+end_changes(LsPage *page)
+{
+	appendStringInfoChar(page->text, ']');
+}
+
+/* The finished answer, a json. */
+static Datum
+close_page(LsPage *page)
+{
+	appendStringInfoChar(page->text, '}');
+	SET_VARSIZE(page->text->data, page->text->len);
+	return PointerGetDatum(page->text->data);
+}
+
+/* What the device is known to hold: changes made later are new to it. */
+static int64
+known_version(const LsPull *pull)
+{
+	return pull->from >= 0 ? pull->from : pull->after;
+}
+
+/* Whether the device holds the older members of the resource's lists, so that the newer ones are enough. */
+static bool
+is_delta(const LsPull *pull, const LsPulled *change)
+{
+	return pull->deltas && change->created_version <= pull->from;
+}
+
+static Shown
+show(const LsPull *pull, const LsPulled *change)
+{
+	Shown shown = {.type = ls_store_type(change->type)};
+	const LsRule *rule;
+
+	if (change->data == NULL || change->left || shown.type == NULL || !shown.type->rule->has_lists)
+		return shown;
+	rule = shown.type->rule;
+	shown.has_lists = true;
+	shown.is_delta = is_delta(pull, change);
+	shown.state = (LsState){.exists = true, .at = change->at, .deleted_at = LS_NO_TIME};
+	ls_state_load(rule, &shown.state, change->data, change->book);
+	return shown;
+}
+
+/* Completes the lists of changes; answers how many changes there is room for, and at least the first of a page. */
+static int
+complete_lists(const LsPull *pull, const LsPulled *changes, Shown *shown, int count, LsListRoom room)
+{
+	LsListed *listed = palloc0(sizeof(LsListed) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+	{
+		if (shown[i].has_lists)
+			listed[i] =
+				(LsListed){changes[i].type, changes[i].id, shown[i].is_delta ? pull->from : 0, &shown[i].state};
+	}
+	room.at_least = pull->page.nchanges == 0 ? 1 : 0;
+	return ls_store_complete_lists(pull->learner, listed, count, room, LS_SEES_CALLERS);
+}
+
+static void
+print_data(StringInfo out, const LsPulled *change, const Shown *shown)
+{
+	JsonbValue data;
+
+	if (change->data == NULL || change->left)
+		data = ls_json_object();
+	else if (shown->has_lists)
+		data = (shown->is_delta ? ls_state_show_delta : ls_state_show)(shown->type->rule, &shown->state);
+	else if (shown->type != NULL)
+		data = ls_state_show_stored(shown->type->rule, change->data);
+	else
+		ls_json_root(change->data, &data);
+	ls_json_print(out, &data);
+}
+
+static void
+print_change(const LsPull *pull, const LsPulled *change, const Shown *shown)
+{
+	StringInfo out = pull->page.text;
+	bool is_new = change->created_version > known_version(pull);
+	bool is_gone = change->data == NULL || change->left;
+	const char *operation = is_gone ? "delete" : is_new ? "create" : "update";
+
+	if (pull->page.nchanges > 0)
+		appendStringInfoChar(out, ',');
+	appendStringInfoString(out, "{\"resourceType\":");
+	ls_json_print_text(out, change->type);
+	appendStringInfoString(out, ",\"resourceId\":");
+	ls_json_print_text(out, change->id);
+	appendStringInfo(out, ",\"operation\":\"%s\",\"version\":", operation);
+	ls_json_print_int(out, change->version);
+	appendStringInfoString(out, ",\"serverTimestamp\":");
+	ls_json_print_text(out, ls_stamp_text(change->updated_at, 3));
+	if (shown->is_delta)
+		appendStringInfoString(out, ",\"delta\":true");
+	if (change->left)
+		appendStringInfoString(out, ",\"left\":true");
+	appendStringInfoString(out, ",\"data\":");
+	print_data(out, change, shown);
+	appendStringInfoChar(out, '}');
+}
+
+/* How many members the lists of a change hold. */
+static int64
+count_members(const Shown *shown)
+{
+	int64 count = 0;
+
+	for (int i = 0; shown->has_lists && i < shown->state.nfields; i++)
+	{
+		if (shown->state.fields[i].rule->shape == LS_SHAPE_LIST)
+			count += shown->state.fields[i].nmembers;
+	}
+	return count;
+}
+
+static void
+refuse_uncut(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("what was deleted is forgotten up to a version, and all up to it is too much for one answer"),
+			 errdetail("It is more than %d MB.", MAX_UNCUT_BYTES / 1024 / 1024),
+			 errhint("Pull with a \"cursor\" instead of a version: it is given out in pages.")));
+}
+
+/* Adds changes that must all be in this page: below the horizon of tombstones a page by itself would be another reset. */
+static void
+add_uncut(LsPull *pull, const LsPulled *changes, Shown *shown, int count)
+{
+	LsPage *page = &pull->page;
+	LsListRoom room = {.members = PG_INT64_MAX, .bytes = MAX_UNCUT_BYTES - page->text->len};
+
+	if (complete_lists(pull, changes, shown, count, room) < count)
+		refuse_uncut();
+	for (int i = 0; i < count; i++)
+	{
+		print_change(pull, &changes[i], &shown[i]);
+		if (page->text->len > MAX_UNCUT_BYTES)
+			refuse_uncut();
+		page->nchanges++;
+		page->last = changes[i].version;
+	}
+	page->start = page->text->len;
+}
+
+/* Prints a change; takes it back, and answers false, where it has no room and is not the first. */
+static bool
+add_change(LsPull *pull, const LsPulled *change, const Shown *shown)
+{
+	LsPage *page = &pull->page;
+	int before = page->text->len;
+
+	print_change(pull, change, shown);
+	if (page->nchanges > 0 && page->text->len - page->start + FRAME_BYTES > learnsync_max_answer_bytes)
+	{
+		page->text->len = before;
+		return false;
+	}
+	page->nchanges++;
+	page->counted++;
+	page->last = change->version;
+	page->nmembers += count_members(shown);
+	return true;
+}
+
+static void
+add_counted(LsPull *pull, const LsPulled *changes, Shown *shown, int count)
+{
+	LsPage *page = &pull->page;
+	LsListRoom room = {.members = MAX_MEMBERS - page->nmembers,
+					   .bytes = learnsync_max_answer_bytes - (page->text->len - page->start)};
+	int fitting = (int) Min(count, pull->limit - page->counted);
+
+	fitting = complete_lists(pull, changes, shown, fitting, room);
+	for (int i = 0; i < fitting && !page->full; i++)
+		page->full = !add_change(pull, &changes[i], &shown[i]);
+	page->full |= fitting < count;
+}
+
+/* Adds changes, which come in version order, until the page is full. */
+static void
+add_changes(LsPull *pull, const LsPulled *changes, int count)
+{
+	Shown *shown = palloc(sizeof(Shown) * Max(count, 1));
+	int uncut = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		shown[i] = show(pull, &changes[i]);
+		uncut += changes[i].version <= pull->uncut;
+	}
+	if (uncut > 0)
+		add_uncut(pull, changes, shown, uncut);
+	if (uncut < count)
+		add_counted(pull, changes + uncut, shown + uncut, count - uncut);
+}
+
+/*
+ * For a client that counts versions. Below the horizon of tombstones it must start anew, however it came there: what it
+ * holds may contain what was deleted and forgotten since, and a cursor of 1 says nothing of what it holds. As it cannot
+ * say later that it has started anew, the page of a reset reaches the horizon at least.
+ */
+static void
+start_by_version(LsPull *pull)
+{
+	const LsPullStart *start = &pull->start;
+	bool is_foreign = pull->epoch.data != NULL && !ls_text_equal(pull->epoch, start->epoch);
+	bool is_ahead = pull->after > start->version;
+
+	if (is_ahead && !is_foreign && RecoveryInProgress())
+	{
+		/* A run that a newer server began must not seem to be over: it begins again, or its lists would lack members. */
+		if (pull->from >= 0)
+			pull->after = Min(pull->after, pull->from);
+		pull->idle = true;
+		return;
+	}
+	pull->reset = is_foreign || is_ahead || pull->after < start->tombstone_version;
+	if (pull->reset)
+	{
+		pull->after = LS_FIRST_VERSION;
+		pull->uncut = start->tombstone_version;
+	}
+	/* Nobody holds more than he has seen, nor anything from before a reset that must have been since. */
+	if (pull->from > pull->after || (pull->from >= 0 && pull->from < start->tombstone_version))
+		pull->from = LS_FIRST_VERSION;
+	/* A server that lags behind cannot know whether an earlier page came from one that does not. */
+	pull->deltas = pull->from >= 0 && !pull->selection.scoped && !RecoveryInProgress();
+}
+
+/*
+ * Whether what the client holds is to be dropped: it is of another history, which only a primary can know, or of another
+ * selection, or it may contain what was deleted and forgotten since its run began.
+ */
+static bool
+must_drop(const LsPull *pull, uint64 life, uint64 selection)
+{
+	const LsCursor *cursor = &pull->cursor;
+
+	if (!cursor->given)
+		return false;
+	if (cursor->life != life || ls_cursor_is_ahead(cursor, pull->start.version))
+	{
+		if (!RecoveryInProgress())
+			return true;
+		if (cursor->life != life)
+			return false;
+	}
+	return cursor->selection != selection || pull->start.tombstone_version > Max(cursor->position, cursor->horizon);
+}
+
+/* A run that begins here. */
+static LsCursor
+begin_run(const LsPull *pull, int64 position)
+{
+	return (LsCursor){.given = true,
+					  .position = position,
+					  .newest = pull->start.version,
+					  .from = position,
+					  .horizon = pull->start.tombstone_version};
+}
+
+/*
+ * For a client that stores cursors. A run may touch servers that lag behind others: it is over only on one that is as
+ * new as any that has brought a page of it, as a resource that had moved on there was in none of the later pages.
+ */
+static void
+start_by_cursor(LsPull *pull)
+{
+	const LsPullStart *start = &pull->start;
+	LsCursor *cursor = &pull->cursor;
+	uint64 life = ls_cursor_life(pull->learner, start->epoch);
+	uint64 selection = ls_select_digest(&pull->selection);
+	bool is_ahead = ls_cursor_is_ahead(cursor, start->version);
+	bool is_other = cursor->given && cursor->life != life;
+
+	pull->after = cursor->position;
+	pull->reset = must_drop(pull, life, selection);
+	pull->behind = !pull->reset && (is_other || is_ahead);
+	pull->idle = pull->behind && (is_other || cursor->position >= start->version);
+	if (pull->idle)
+		return;
+	pull->begins = pull->reset || cursor->newest == 0;
+	if (pull->begins)
+		*cursor = begin_run(pull, pull->reset ? LS_FIRST_VERSION : cursor->position);
+	cursor->newest = Max(cursor->newest, start->version);
+	cursor->life = life;
+	cursor->selection = selection;
+	pull->after = cursor->position;
+	pull->from = cursor->from;
+	pull->deltas = !pull->selection.scoped;
+}
+
+static void
+start_pull(LsPull *pull)
+{
+	if (pull->by_version)
+		start_by_version(pull);
+	else
+		start_by_cursor(pull);
+}
 
 /* How many changes a page may have; 0 where the client does not say. */
 static int64
@@ -138,7 +468,7 @@ read_changes(LsPull *pull, int64 after, bool use_log, int64 spare)
 		   (count = ls_store_fetch_pulled(source, (int) Min(most_wanted(pull), ROWS_AT_A_TIME), &rows)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		ls_page_add(pull, rows, select_changes(pull, rows, count, &chain));
+		add_changes(pull, rows, select_changes(pull, rows, count, &chain));
 		MemoryContextReset(portion);
 	}
 	MemoryContextSwitchTo(caller);
@@ -251,14 +581,14 @@ pull_work(LsCall *call)
 	read_pull(&pull, call);
 	ls_store_read_pull_start(pull.learner, pull.device, &pull.start);
 	ls_device_check(pull.learner, &pull.start.device);
-	ls_pull_start(&pull);
-	ls_page_open(&pull.page, call->outside);
+	start_pull(&pull);
+	open_page(&pull.page, call->outside);
 	if (!pull.idle && pull.after < pull.start.version)
 		fill_page(&pull);
 	move_cursor(&pull);
-	ls_page_end_changes(&pull.page);
+	end_changes(&pull.page);
 	print_frame(&pull, pull.page.text);
-	return ls_page_close(&pull.page);
+	return close_page(&pull.page);
 }
 
 static const LsService service = {.work = pull_work,

@@ -90,19 +90,10 @@ typedef struct LsPull
 	LsPage page;
 } LsPull;
 
-/* pull_start.c */
-extern void ls_pull_start(LsPull *pull);
-
 /* pull_select.c */
 extern void ls_select_read(LsSelection *selection, const JsonbValue *request);
 extern uint64 ls_select_digest(const LsSelection *selection);
 extern bool ls_select_has(const LsSelection *selection, const LsPulled *change);
-
-/* pull_page.c */
-extern void ls_page_open(LsPage *page, MemoryContext context);
-extern void ls_page_add(LsPull *pull, const LsPulled *changes, int count);
-extern void ls_page_end_changes(LsPage *page);
-extern Datum ls_page_close(LsPage *page);
 
 /* pull_store.c */
 typedef struct LsPullSource LsPullSource;

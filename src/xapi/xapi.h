@@ -74,6 +74,22 @@ typedef struct LsXapiFormat
 	const char *requirement; /* of the format; NULL where only the property has one */
 } LsXapiFormat;
 
+/* Where they stand in ls_xapi_formats. */
+enum
+{
+	LS_XAPI_IRI,
+	LS_XAPI_IRL,
+	LS_XAPI_URI,
+	LS_XAPI_MAILTO,
+	LS_XAPI_SHA1,
+	LS_XAPI_SHA2,
+	LS_XAPI_UUID,
+	LS_XAPI_MEDIA_TYPE,
+	LS_XAPI_ISO_TIME,
+	LS_XAPI_RFC_TIME,
+	LS_XAPI_DURATION
+};
+
 /* A kind of object. */
 typedef struct LsXapiShape
 {
@@ -97,19 +113,6 @@ typedef struct LsXapiList
 		name, sizeof(name) - 1                                                                                       \
 	}
 
-typedef struct LsXapiRule LsXapiRule;
-
-/* Orders two values of a property, 0 where they make no difference; NULL stands for an absent one. */
-typedef int LsXapiOrder(const JsonbValue *a, const JsonbValue *b, const LsXapiRule *rules);
-
-/* How one property is compared. Those that no rule names are compared as JSON. */
-struct LsXapiRule
-{
-	LsText name;
-	LsXapiOrder *order;
-	const LsXapiRule *rules; /* of the objects in it, in jsonb's key order; a nameless one ends them */
-};
-
 /* xapi_report.c */
 extern void ls_xapi_report(LsXapiCheck *check, const LsXapiPlace *place, const char *requirement, const char *message,
 						   ...) pg_attribute_printf(4, 5);
@@ -126,8 +129,6 @@ extern LsXapiTest ls_xapi_forbidden;
 extern LsXapiTest ls_xapi_text;
 extern LsXapiTest ls_xapi_string;
 extern LsXapiTest ls_xapi_constant;
-extern LsXapiTest ls_xapi_boolean;
-extern LsXapiTest ls_xapi_number;
 extern LsXapiTest ls_xapi_object;
 extern LsXapiTest ls_xapi_array;
 extern LsXapiTest ls_xapi_language_map;
@@ -136,48 +137,14 @@ extern LsXapiTest ls_xapi_extensions;
 /* xapi_format.c */
 extern LsText ls_xapi_lower_case(LsText text);
 extern int ls_xapi_compare_any_case(LsText a, LsText b);
-extern const LsXapiFormat ls_xapi_iri;
-extern const LsXapiFormat ls_xapi_irl;
-extern const LsXapiFormat ls_xapi_uri;
-extern const LsXapiFormat ls_xapi_mailto;
-extern const LsXapiFormat ls_xapi_sha1;
-extern const LsXapiFormat ls_xapi_sha2;
-extern const LsXapiFormat ls_xapi_uuid;
-extern const LsXapiFormat ls_xapi_media_type;
+extern const LsXapiFormat ls_xapi_formats[];
+extern bool ls_xapi_instant(LsText text, int64 *milliseconds);
 
 /* xapi_language.c */
 extern const LsXapiFormat ls_xapi_language;
 
-/* xapi_time.c */
-extern const LsXapiFormat ls_xapi_iso_time;
-extern const LsXapiFormat ls_xapi_rfc_time;
-extern const LsXapiFormat ls_xapi_duration;
-extern bool ls_xapi_instant(LsText text, int64 *milliseconds);
-
-/* xapi_order.c */
-extern LsXapiOrder ls_xapi_order_value;
-extern LsXapiOrder ls_xapi_order_activity_type;
-extern LsXapiOrder ls_xapi_order_any_case;
-extern LsXapiOrder ls_xapi_order_time;
-extern LsXapiOrder ls_xapi_order_duration;
-extern LsXapiOrder ls_xapi_order_id;
-extern LsXapiOrder ls_xapi_order_timestamp;
-
-/* xapi_digest.c */
-extern LsXapiOrder ls_xapi_order_actor;
-
-/* xapi_actor.c */
-extern LsXapiTest ls_xapi_actor;
-extern LsXapiTest ls_xapi_agent;
-extern LsXapiTest ls_xapi_group;
-extern LsXapiTest ls_xapi_authority;
-
 /* xapi_activity.c */
 extern LsXapiTest ls_xapi_activity;
-
-/* xapi_context.c */
-extern LsXapiTest ls_xapi_context;
-extern LsXapiTest ls_xapi_reference;
 
 /* xapi_statement.c */
 extern void ls_xapi_statement(LsXapiCheck *check, const JsonbValue *statement);

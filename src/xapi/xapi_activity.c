@@ -38,13 +38,13 @@ static const LsXapiList patterns = {{.test = ls_xapi_text, .requirement = "XAPI-
 
 static const LsXapiProperty definition_properties[] = {
 	{LS_XAPI_KEY("name"), ls_xapi_language_map, "XAPI-00056"},
-	{LS_XAPI_KEY("type"), ls_xapi_string, "XAPI-00060", NULL, &ls_xapi_iri},
+	{LS_XAPI_KEY("type"), ls_xapi_string, "XAPI-00060", NULL, &ls_xapi_formats[LS_XAPI_IRI]},
 	{LS_XAPI_KEY("scale"), test_components, "XAPI-00054", NULL, &components, SCALE},
 	{LS_XAPI_KEY("steps"), test_components, "XAPI-00051", NULL, &components, STEPS},
 	{LS_XAPI_KEY("source"), test_components, "XAPI-00053", NULL, &components, SOURCE},
 	{LS_XAPI_KEY("target"), test_components, "XAPI-00052", NULL, &components, TARGET},
 	{LS_XAPI_KEY("choices"), test_components, "XAPI-00055", NULL, &components, CHOICES},
-	{LS_XAPI_KEY("moreInfo"), ls_xapi_string, "XAPI-00061", NULL, &ls_xapi_irl},
+	{LS_XAPI_KEY("moreInfo"), ls_xapi_string, "XAPI-00061", NULL, &ls_xapi_formats[LS_XAPI_IRL]},
 	{LS_XAPI_KEY("extensions"), ls_xapi_extensions, "XAPI-00057"},
 	{LS_XAPI_KEY("description"), ls_xapi_language_map, "XAPI-00059"},
 	{LS_XAPI_KEY("interactionType"), ls_xapi_constant, "XAPI-00049", NULL, interactions, INTERACTION},
@@ -54,7 +54,7 @@ static const LsXapiProperty definition_properties[] = {
 static const LsXapiShape definition = {"an activity definition", definition_properties};
 
 static const LsXapiProperty activity_properties[] = {
-	{LS_XAPI_KEY("id"), ls_xapi_string, "XAPI-00047", "XAPI-00047", &ls_xapi_iri},
+	{LS_XAPI_KEY("id"), ls_xapi_string, "XAPI-00047", "XAPI-00047", &ls_xapi_formats[LS_XAPI_IRI]},
 	{LS_XAPI_KEY("definition"), test_definition, "XAPI-00048", NULL, &definition},
 	{LS_XAPI_KEY("objectType"), ls_xapi_constant, "XAPI-00046", NULL, activity_types},
 	{{NULL}},

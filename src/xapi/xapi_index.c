@@ -103,5 +103,5 @@ ls_xapi_index(const JsonbValue *statement)
 LsText
 ls_xapi_statement_id(LsText id)
 {
-	return ls_xapi_uuid.holds(id) ? ls_xapi_lower_case(id) : (LsText){NULL, 0};
+	return ls_xapi_formats[LS_XAPI_UUID].holds(id) ? ls_xapi_lower_case(id) : (LsText){NULL, 0};
 }

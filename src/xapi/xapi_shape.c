@@ -172,18 +172,6 @@ ls_xapi_constant(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue 
 	choose(check, place, value, property->requirement, property->argument, &choice);
 }
 
-void
-ls_xapi_boolean(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const LsXapiProperty *property)
-{
-	ls_xapi_expect(check, place, value->type == jbvBool, property->requirement, "true or false");
-}
-
-void
-ls_xapi_number(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const LsXapiProperty *property)
-{
-	ls_xapi_expect(check, place, value->type == jbvNumeric, property->requirement, "a number");
-}
-
 /* An object of the shape that the argument is. */
 void
 ls_xapi_object(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const LsXapiProperty *property)
@@ -244,7 +232,8 @@ ls_xapi_extensions(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValu
 	ls_json_walk(&walk, value);
 	while (!check->done && ls_json_walk_next(&walk, &here.key, &anything))
 	{
-		if (!ls_xapi_iri.holds(here.key))
-			ls_xapi_report(check, &here, "XAPI-00118", "must have %s as its key", ls_xapi_iri.wanted);
+		if (!ls_xapi_formats[LS_XAPI_IRI].holds(here.key))
+			ls_xapi_report(check, &here, "XAPI-00118", "must have %s as its key",
+						   ls_xapi_formats[LS_XAPI_IRI].wanted);
 	}
 }
