@@ -113,7 +113,8 @@ SELECT is(
 -- The functions over anyone's documents.
 SELECT is(
     learnsync.document(r, learnsync.merge(r, NULL, '{"a": 7.06}', '2026-01-08', 'd')) || learnsync.document(r,
-        (SELECT learnsync.merge_agg(r, d, '2026-01-08', 'd') FROM unnest('{"{\"b\": 1.25}", "{\"b\": 1e9}"}'::jsonb[]) d)),
+        (SELECT learnsync.merge_agg(r, d, '2026-01-08', 'd')
+         FROM unnest('{"{\"b\": 1.25}", "{\"b\": 1e9}"}'::jsonb[]) d)),
     '{"a": 5, "b": 6.3}',
     'merge and merge_agg go by the same numbers')
 FROM learnsync.merge_rule('{"fields": {"a": {"merge": "max", "type": "number", "round": 1, "cap": 5},

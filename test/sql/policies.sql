@@ -446,7 +446,8 @@ CREATE FUNCTION team.three(stored jsonb, incoming jsonb, stored_at timestamptz, 
     SELECT stored || jsonb_build_object('was', ancestor, 'n', incoming -> 'n') $$;
 CREATE FUNCTION team.three(stored jsonb, incoming jsonb, stored_at timestamptz, incoming_at timestamptz)
     RETURNS jsonb LANGUAGE sql AS $$ SELECT '{"four": 4}'::jsonb $$;
-CREATE FUNCTION team.strict(stored jsonb, incoming jsonb, stored_at timestamptz, incoming_at timestamptz, ancestor jsonb)
+CREATE FUNCTION team.strict(stored jsonb, incoming jsonb, stored_at timestamptz, incoming_at timestamptz,
+    ancestor jsonb)
     RETURNS jsonb LANGUAGE sql STRICT AS $$ SELECT '{"strict": 1}'::jsonb $$;
 ALTER FUNCTION team.three(jsonb, jsonb, timestamptz, timestamptz, jsonb) OWNER TO team;
 ALTER FUNCTION team.three(jsonb, jsonb, timestamptz, timestamptz) OWNER TO team;
