@@ -16,7 +16,7 @@ BEGIN
     SELECT i.payloads_from INTO STRICT done_to FROM learnsync_data.instance i;
     FOR each IN 0..7 LOOP
         slot := each;
-        newest := this_week - (this_week - slot) % 8;
+        newest := this_week - ((this_week - slot) % 8 + 8) % 8;
         whole := start + (newest + 1) * week <= cutoff;
         CONTINUE WHEN pg_relation_size(format('learnsync_data.push_%s', slot)) = 0;
         -- The last week of this slot that began before cutoff.

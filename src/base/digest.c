@@ -200,11 +200,22 @@ take_scalar(LsDigest *digest, const JsonbValue *value, LsExtent *extent)
 	}
 }
 
-/* An array or object that is nested so deeply; the member without that name, where it is given. */
-static void
-take_container(LsDigest *digest, const JsonbValue *json, LsText without, LsExtent *extent, int depth)
+/* Which of some names, of which the last is NULL, a member has; -1 where it has none of them. */
+static int
+find_name(LsText key, const char *const *names)
 {
-	LsText inside = {NULL, 0};
+	for (int i = 0; names != NULL && names[i] != NULL; i++)
+	{
+		if (ls_text_equal(key, ls_text(names[i])))
+			return i;
+	}
+	return -1;
+}
+
+/* An array or object that is nested so deeply; without the members of some names, where these are given. */
+static void
+take_container(LsDigest *digest, const JsonbValue *json, const char *const *without, LsExtent *extent, int depth)
+{
 	LsText key = {NULL, 0};
 	JsonbValue value;
 	LsJsonWalk walk;
@@ -216,30 +227,40 @@ take_container(LsDigest *digest, const JsonbValue *json, LsText without, LsExten
 	ls_json_walk(&walk, json);
 	while (ls_json_walk_next(&walk, &key, &value))
 	{
+		LsDigest of_nothing;
+		LsDigest *into = digest;
+		int found;
+
 		CHECK_FOR_INTERRUPTS();
-		if (is_object && without.data != NULL && ls_text_equal(key, without))
+		found = is_object ? find_name(key, without) : -1;
+		if (found == 0)
 			continue;
+		if (found > 0)
+		{
+			ls_digest_start(&of_nothing);
+			into = &of_nothing;
+		}
 		if (is_object)
-			ls_digest_text(digest, key);
+			ls_digest_text(into, key);
 		if (value.type == jbvBinary)
-			take_container(digest, &value, inside, extent, depth + 1);
+			take_container(into, &value, NULL, extent, depth + 1);
 		else
-			take_scalar(digest, &value, extent);
+			take_scalar(into, &value, extent);
 	}
 	take_tagged(digest, ')', NULL, 0);
 }
 
 /*
- * Digests a JSON value as a value: key order, spelling of numbers and white space do not matter. A member of the
- * outermost object can be left out. Answers what the walk tells besides, of that member nothing.
+ * Digests a JSON value as a value: key order, spelling of numbers and white space do not matter. Members of the outermost
+ * object can be left out: names, of which the last is NULL. Answers what the walk tells besides, of those as well but for the first.
  */
 LsExtent
-ls_digest_json(LsDigest *digest, const JsonbValue *json, const char *without)
+ls_digest_json(LsDigest *digest, const JsonbValue *json, const char *const *without)
 {
 	LsExtent extent = {0};
 
 	if (json->type == jbvBinary)
-		take_container(digest, json, ls_text(without), &extent, 1);
+		take_container(digest, json, without, &extent, 1);
 	else
 		take_scalar(digest, json, &extent);
 	return extent;

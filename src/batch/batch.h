@@ -1,6 +1,6 @@
 /*
  * batch.h
- *		What a push and a put share: the learner's row and lock, device, receipts, failed items; and what a push is made of.
+ *		What a push and a put share: the learner's row and lock, the device, identities, receipts, failed items.
  */
 #ifndef LEARNSYNC_BATCH_H
 #define LEARNSYNC_BATCH_H
@@ -15,7 +15,7 @@ typedef struct LsLearner
 	LsText id;
 	int64 version;
 	int64 log_version; /* version of the newest row of the change log */
-	int64 push_no;
+	int64 push_no; /* counts the calls that changed something */
 	bool has_failed; /* there may be failed items; false is certain */
 	TimestampTz receipt_horizon; /* receipts of items from before may be gone; LS_NO_TIME if none is */
 	ItemPointerData place; /* where the locked row is */
@@ -23,25 +23,15 @@ typedef struct LsLearner
 	LsText epoch; /* of the cursors: the learner's own, else the instance's */
 } LsLearner;
 
-/* A resource that a push touches. */
-typedef struct LsResource
+/* What the identities of a batch's items begin with: of ids that are UUIDs, and of others. */
+typedef struct LsIdentity
 {
-	const LsType *type;
-	LsText id;
-	int64 version; /* 0 = not stored */
-	ItemPointerData place; /* where the stored row is */
-	int64 created_version;
-	LsState stored;
-	LsState state; /* stored, with the items merged so far */
-	int64 new_version; /* given by this push, else 0 */
-	JsonbValue *shown; /* the document that conflicts show; NULL where none does */
-	int64 shown_bytes; /* of it, as text */
-	bool replaced; /* a person put another document in the place of the stored one */
-	int first_item; /* the first item of this push that is about it */
-	struct LsResource *next; /* in its hash bucket */
-} LsResource;
+	bool known;
+	LsDigest of_uuid;
+	LsDigest of_other;
+} LsIdentity;
 
-/* What the ledger says of an item that was accepted before. */
+/* What is kept of an item that was accepted before. */
 typedef struct LsReceipt
 {
 	bool found;
@@ -50,33 +40,37 @@ typedef struct LsReceipt
 	int64 version;
 } LsReceipt;
 
-/* One item of a push, from its bytes to its answer. */
+struct LsResource;
+
+/* One item of a push, or event of a put, from its bytes to its answer. */
 typedef struct LsItem
 {
 	int index;
 	JsonbValue raw;
-	LsText id;
+	LsText id; /* as sent; without data where it has none */
 	pg_uuid_t key; /* digest of the identity */
 	int64 fingerprint; /* digest of the payload */
+	TimestampTz client_at;
+	LsReceipt receipt;
+	bool was_failed; /* an earlier copy stands among the failed items */
+	struct LsItem *twin; /* the nearest earlier item of this batch with the same identity */
+	struct LsItem *next; /* in its hash bucket */
+	LsFailure refused; /* found wrong before anything was decided */
+	LsFailure failure; /* refused, or wrong in the end; code is NULL while the item is good */
+	LsVerdict verdict;
+	bool duplicate;
+	bool accepted; /* becomes part of what is stored */
+	int64 version; /* what the answer says */
+
+	/* Of an item of a push */
 	LsText operation;
 	LsText type_name;
 	LsText resource_id;
 	JsonbValue data; /* as sent; jbvNull where absent */
 	const LsType *type;
-	TimestampTz client_at;
 	LsChange change;
-	LsResource *resource;
-	LsReceipt receipt;
-	bool was_failed; /* an earlier copy stands among the failed items */
-	struct LsItem *twin; /* the nearest earlier item of this push with the same identity */
-	LsFailure refused; /* found wrong before anything was merged */
-	LsFailure failure; /* refused, or wrong in the merge; code is NULL while the item is good */
-	LsVerdict verdict;
-	bool duplicate;
-	bool accepted; /* takes part in the merge */
+	struct LsResource *resource;
 	bool changed; /* accepted, and its resource is not what it was before */
-	int64 version; /* what the answer says */
-	struct LsItem *next; /* in its hash bucket */
 } LsItem;
 
 /* A function that items come through, and how its items are worded. */
@@ -92,83 +86,103 @@ typedef struct LsChannel
 	bool (*read)(LsItem *item, LsFailure *failure) pg_attribute_nonnull(2);
 } LsChannel;
 
-/* A whole push. */
-typedef struct LsPush
+/* The items of one call, and whose they are. */
+typedef struct LsBatch
 {
 	const LsChannel *channel;
 	LsLearner learner;
 	LsDevice device;
 	LsText device_name;
 	JsonbValue metadata; /* jbvNull where absent */
-	JsonbValue items_raw; /* the request's array of items */
-	LsDigest identity; /* what the items' identities have in common; of length 0 while unknown */
-	int64 cursor; /* lastSyncVersion, -1 where absent */
-	LsText epoch; /* whose cursor that is; without data where the device does not say */
-	LsCursor bookmark; /* the same where the device stores cursors instead of versions */
 	bool dry_run;
-	bool atomic;
 	bool of_app; /* the call's */
 	bool unmetered; /* no rate limit counts it: empty, the server's own retry, or a further part of one request */
 	bool partial; /* the request has other parts: who makes them prunes failed items, once for all */
 	TimestampTz now;
-	int64 version; /* the learner's, as this push leaves it */
+	int64 version; /* the learner's, as this batch leaves it */
 	int64 safe_version; /* what the device may store as its cursor */
+	JsonbValue items_raw; /* the request's array of items */
 	int nitems;
 	LsItem *items;
 	int ntaken; /* the first so many are decided; the others are sent back */
 	int naccepted;
-	int nresources;
-	LsResource **resources; /* in order of first use */
-	int nchanged;
-	LsResource **changed; /* in order of their new versions */
+	LsIdentity identity; /* what the items' identities have in common */
 	int nbuckets; /* a power of two */
-	LsItem **item_buckets;
-	LsResource **resource_buckets;
-	bool *lost; /* of each item whether a list has its member with other content; NULL where no item has lists */
-} LsPush;
+	LsItem **buckets; /* by key */
+} LsBatch;
 
 /* begin.c */
-extern void ls_batch_begin(LsPush *push);
-extern void ls_batch_note_charge(LsPush *push);
+extern void ls_batch_open(LsBatch *batch, const LsCall *call, const LsChannel *channel);
+extern int ls_batch_count(const JsonbValue *request, const char *key, JsonbValue *items);
+extern void ls_batch_make_room(LsBatch *batch);
+extern void ls_batch_take_items(LsBatch *batch);
+extern void ls_batch_begin(LsBatch *batch);
+extern void ls_batch_note_charge(LsBatch *batch);
+
+/* identity.c */
+extern LsText ls_identity_id(LsText id);
+extern LsExtent ls_batch_identify(LsBatch *batch, LsItem *item);
+
+/* twin.c */
+extern void ls_batch_link(LsBatch *batch);
+extern void ls_batch_judge(LsBatch *batch);
+extern bool ls_batch_is_known(const LsBatch *batch, LsItem *item);
+extern const LsItem *ls_item_accepted_twin(const LsItem *item);
+extern bool ls_item_first(const LsItem *item, LsReceipt *first);
+extern JsonbValue ls_item_first_json(const LsReceipt *first);
+extern const char *ls_verdict_status(LsVerdict verdict);
+extern int ls_batch_failed_copies(const LsBatch *batch, const LsItem *item);
+
+/* write.c */
+
+/* How what is decided and written of a batch depends on its channel. */
+typedef struct LsWriter
+{
+	const char *table; /* whose triggers and constraints may refuse what is written */
+	void (*decide)(LsBatch *batch); /* all that the answer has room for */
+	void (*decide_first)(LsBatch *batch, int taken); /* so many, whatever the answer has room for */
+	void (*write)(LsBatch *batch); /* what was accepted */
+} LsWriter;
+
+typedef bool (*LsIsGood)(LsBatch *batch, const void *context, int taken);
+
+extern void ls_batch_write_accepted(LsBatch *batch, const LsWriter *writer);
+extern void ls_batch_close(LsBatch *batch, bool logged);
+extern int ls_batch_longest(LsBatch *batch, const void *context, int good, int bad, LsIsGood is_good);
 
 /* rate.c */
-extern bool ls_rate_applies(const LsPush *push);
-extern void ls_rate_take(LsPush *push);
-extern void ls_rate_take_device(LsPush *push);
+extern bool ls_rate_applies(const LsBatch *batch);
+extern void ls_rate_take(LsBatch *batch);
+extern void ls_rate_take_device(LsBatch *batch);
 
 /* forget_store.c */
 extern void ls_store_refuse_forgotten(LsText learner);
 
 /* learner_store.c */
-extern void ls_store_lock_learner(LsPush *push);
-extern void ls_store_read_learner(LsPush *push);
+extern void ls_store_lock_learner(LsLearner *learner);
+extern void ls_store_read_learner(LsLearner *learner);
 extern LsText ls_learner_epoch(LsText own);
 extern LsText ls_store_read_epoch(LsText learner);
-extern void ls_store_update_learner(LsPush *push, bool logged, bool failed);
-
-/* known_store.c */
-extern void ls_store_read_known(LsPush *push);
+extern void ls_store_update_learner(const LsBatch *batch, bool logged, bool failed);
 
 /* failed_store.c */
-
-/* A failed item, as it is recorded. */
-typedef struct LsFailed
-{
-	pg_uuid_t key;
-	LsText id; /* without data where it has none */
-	const JsonbValue *raw;
-	int64 fingerprint;
-	const LsFailure *failure;
-	int copies; /* how many of this identity failed at once */
-} LsFailed;
-
-extern void ls_store_write_failed(const LsPush *push, const LsFailed *failed, int count);
+extern void ls_store_mark_failed(LsBatch *batch);
+extern void ls_store_write_failed(const LsBatch *batch);
+extern void ls_store_forget_failed(const LsBatch *batch);
 extern void ls_store_prune_failed(LsText learner);
-extern void ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, int count);
 
 /* journal_store.c */
-extern void ls_store_write_journal(LsPush *push);
-extern void ls_store_touch_device(LsPush *push);
-extern TimestampTz ls_store_device_rate(const LsPush *push);
+
+/* The resources that a push changed, in the order of their versions. */
+typedef struct LsChanged
+{
+	Datum *types;
+	Datum *ids;
+	int count;
+} LsChanged;
+
+extern void ls_store_write_journal(LsBatch *batch, LsChanged changed);
+extern void ls_store_touch_device(LsBatch *batch);
+extern TimestampTz ls_store_device_rate(const LsBatch *batch);
 
 #endif

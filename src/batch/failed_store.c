@@ -31,30 +31,35 @@ static LsStatement prune_failed = {
 	" ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ "$1 AND f.key" EQ "o.key",
 	{"pg_catalog.text", NULL}};
 
+static LsStatement read_failed = {"SELECT k.n FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"
+								  " CROSS JOIN LATERAL (SELECT FROM learnsync_data.failed x"
+								  "  WHERE x.learner_id" EQ "$1 AND x.key" EQ "k.key LIMIT 1) f",
+								  {"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
+
 static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
 									" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
 									{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
 /* Of an item that is beyond the limits only size and digest are kept. */
 static Datum
-failed_datum(const LsFailed *failed)
+failed_datum(const LsItem *item, int copies)
 {
 	LsFailure beyond;
-	bool is_kept = ls_limit_check(failed->raw, NULL, "", learnsync_max_item_bytes, "", &beyond);
+	bool is_kept = ls_limit_check(&item->raw, NULL, "", learnsync_max_item_bytes, "", &beyond);
 	JsonbValue none = ls_json_null();
 	Datum values[10];
 	bool nulls[10];
 
-	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(&failed->key));
-	ls_store_put_text(values, nulls, 1, failed->id);
-	ls_store_put_text(values, nulls, 2, ls_text(failed->failure->code));
-	ls_store_put_text(values, nulls, 3, ls_text(failed->failure->path));
-	ls_store_put_text(values, nulls, 4, ls_text(failed->failure->message));
-	ls_store_put(values, nulls, 5, true, BoolGetDatum(failed->failure->retryable));
-	ls_store_put_json(values, nulls, 6, is_kept ? failed->raw : &none);
-	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(failed->raw)));
-	ls_store_put(values, nulls, 8, true, Int64GetDatum(failed->fingerprint));
-	ls_store_put(values, nulls, 9, true, Int32GetDatum(failed->copies));
+	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(&item->key));
+	ls_store_put_text(values, nulls, 1, item->id);
+	ls_store_put_text(values, nulls, 2, ls_text(item->failure.code));
+	ls_store_put_text(values, nulls, 3, ls_text(item->failure.path));
+	ls_store_put_text(values, nulls, 4, ls_text(item->failure.message));
+	ls_store_put(values, nulls, 5, true, BoolGetDatum(item->failure.retryable));
+	ls_store_put_json(values, nulls, 6, is_kept ? &item->raw : &none);
+	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(&item->raw)));
+	ls_store_put(values, nulls, 8, true, Int64GetDatum(item->fingerprint));
+	ls_store_put(values, nulls, 9, true, Int32GetDatum(copies));
 	return ls_store_row(&failed_row, values, nulls);
 }
 
@@ -69,34 +74,68 @@ ls_store_prune_failed(LsText learner)
 
 /* Records failed items, each identity once; too many are dropped at once, unless more of the request is to come. */
 void
-ls_store_write_failed(const LsPush *push, const LsFailed *failed, int count)
+ls_store_write_failed(const LsBatch *batch)
 {
-	Datum *rows = palloc(sizeof(Datum) * Max(count, 1));
-	LsText device = push->device.id.data != NULL ? push->device.id : ls_text("");
-	Datum values[5] = {ls_text_to_datum(push->learner.id), 0, ls_text_to_datum(device),
-					   TimestampTzGetDatum(push->now), CStringGetTextDatum(push->channel->name)};
+	Datum *rows = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	LsText device = batch->device.id.data != NULL ? batch->device.id : ls_text("");
+	Datum values[5] = {ls_text_to_datum(batch->learner.id), 0, ls_text_to_datum(device),
+					   TimestampTzGetDatum(batch->now), CStringGetTextDatum(batch->channel->name)};
+	int count = 0;
 
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		int copies = ls_batch_failed_copies(batch, &batch->items[i]);
+
+		if (copies > 0)
+			rows[count++] = failed_datum(&batch->items[i], copies);
+	}
 	if (count == 0)
 		return;
-	for (int i = 0; i < count; i++)
-		rows[i] = failed_datum(&failed[i]);
 	values[1] = ls_store_array(&failed_row, rows, count);
 	ls_store_run(&write_failed, values, NULL);
-	if (!push->partial)
-		ls_store_prune_failed(push->learner.id);
+	if (!batch->partial)
+		ls_store_prune_failed(batch->learner.id);
 }
 
-/* Drops the failed copies of items that were accepted now, for the few learners who have failed items. */
-void
-ls_store_forget_failed(const LsPush *push, const pg_uuid_t *keys, int count)
+static Datum
+key_array(Datum *keys, int count)
 {
-	Datum *datums = palloc(sizeof(Datum) * Max(count, 1));
-	Datum values[2] = {ls_text_to_datum(push->learner.id)};
+	return PointerGetDatum(construct_array(keys, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
 
-	if (count == 0 || !push->learner.has_failed)
+/* Marks the items of which an earlier copy failed, for the few learners who have failed items. */
+void
+ls_store_mark_failed(LsBatch *batch)
+{
+	Datum *keys = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	Datum values[2] = {ls_text_to_datum(batch->learner.id)};
+	uint64 count;
+
+	if (!batch->learner.has_failed)
 		return;
-	for (int i = 0; i < count; i++)
-		datums[i] = UUIDPGetDatum(&keys[i]);
-	values[1] = PointerGetDatum(construct_array(datums, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	for (int i = 0; i < batch->nitems; i++)
+		keys[i] = UUIDPGetDatum(&batch->items[i].key);
+	values[1] = key_array(keys, batch->nitems);
+	count = ls_store_run(&read_failed, values, NULL);
+	for (uint64 i = 0; i < count; i++)
+		batch->items[ls_store_int(i, 1) - 1].was_failed = true;
+}
+
+/* Drops the failed copies of items that were accepted now. */
+void
+ls_store_forget_failed(const LsBatch *batch)
+{
+	Datum *keys = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	Datum values[2] = {ls_text_to_datum(batch->learner.id)};
+	int count = 0;
+
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		if (batch->items[i].accepted && batch->items[i].was_failed)
+			keys[count++] = UUIDPGetDatum(&batch->items[i].key);
+	}
+	if (count == 0)
+		return;
+	values[1] = key_array(keys, count);
 	ls_store_run(&forget_failed, values, NULL);
 }

@@ -9,21 +9,57 @@
 
 #include "batch/batch.h"
 #include "store/statement.h"
+#include "utils/memutils.h"
 
-#define SLOT_USECS (INT64CONST(7) * USECS_PER_DAY) /* a week fills one slot of the payloads, then the next */
 #define SLOTS 8
+#define SLOT_USECS (INT64CONST(7) * USECS_PER_DAY) /* a week fills one slot of the payloads, then the next */
 
 static LsRowType ledger_row = {"learnsync_internal.ledger_row"};
 
-/* What every statement that notes the device takes: learner, id, name, metadata, version, now. */
+/* The columns of a journal, counted from 0. Statements that only note the device take the first of them. */
+enum
+{
+	LEARNER,
+	DEVICE,
+	DEVICE_NAME,
+	METADATA,
+	CURSOR,
+	NOW,
+	SYNCED_RESOURCES,
+	SKEW,
+	DEVICE_PLACE,
+	VERSION,
+	PUSH_NO,
+	PREV_VERSION,
+	TYPES,
+	IDS,
+	ITEMS,
+	ITEM_COUNT,
+	RECEIPTS,
+	NJOURNAL = RECEIPTS
+};
+
+/* Those of a receipt, which follow where there is but one. */
+enum
+{
+	KEY,
+	FINGERPRINT,
+	VERDICT,
+	ITEM_VERSION,
+	AT,
+	NRECEIPT
+};
+
+#define NTOUCHED SYNCED_RESOURCES
+#define NNOTED DEVICE_PLACE
+
 #define DEVICE_TYPES                                                                                                 \
 	"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.int8",                  \
 		"pg_catalog.timestamptz"
-#define NDEVICE 6
-
-/* And where it sent something: the types, each with this push's time, and how far its clock is ahead. */
 #define SYNCED_TYPES "pg_catalog.jsonb", "pg_catalog.int8"
-#define NSYNCED 2
+#define JOURNAL_TYPES                                                                                                \
+	DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.tid", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",           \
+		"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.int8"
 
 static LsStatement add_device = {
 	"INSERT INTO learnsync_data.device (learner_id, device_id, device_name, metadata, version, created_at,"
@@ -55,70 +91,78 @@ static LsStatement forget_devices = {
 	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "o.device_id",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.int8", NULL}};
 
-/* The rest of what the journal takes, up to the receipts. */
-#define JOURNAL_TYPES                                                                                                \
-	DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.tid", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",           \
-		"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.int8"
-#define NJOURNAL 16
-#define NRECEIPT 5
-
 /*
  * Receipts, the row that is both payload and change log, and the device, which counts as what is processed. The row goes
- * to its slot directly, which spares the routing.
+ * to its slot directly, which spares the routing: %1$d stands for its number.
  */
-#define JOURNAL(slot, receipts)                                                                                        \
+#define JOURNAL(receipts)                                                                                              \
 	"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at) " receipts \
-	"), log AS (INSERT INTO learnsync_data.push_" slot                                                                 \
-	" (learner_id, version, push_no, slot, prev_version, device_id,"                                                   \
+	"), log AS (INSERT INTO learnsync_data.push_%1$d (learner_id, version, push_no, slot, prev_version, device_id,"    \
 	" pushed_at, resource_types, resource_ids, items, item_count)"                                                     \
-	" VALUES ($1, $10, $11, " slot ", $12, $2, $6, $13, $14, $15, $16)) " DEVICE_UPDATE SYNCED DEVICE_KEY              \
+	" VALUES ($1, $10, $11, %1$d, $12, $2, $6, $13, $14, $15, $16)) " DEVICE_UPDATE SYNCED DEVICE_KEY                  \
 	" AND d.ctid" EQ "$9"
-#define ONE(slot)                                                                                                    \
-	{                                                                                                                \
-		JOURNAL(slot, "VALUES ($1, $17, $18, $19, $20, $21)"),                                                       \
-		{                                                                                                            \
-			JOURNAL_TYPES, "pg_catalog.uuid", "pg_catalog.int8", "pg_catalog.\"char\"", "pg_catalog.int8",           \
-				"pg_catalog.timestamptz", NULL                                                                       \
-		}                                                                                                            \
-	}
-#define MANY(slot)                                                                                                   \
-	{                                                                                                                \
-		JOURNAL(slot, "SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($17) c"),  \
-		{                                                                                                            \
-			JOURNAL_TYPES, "learnsync_internal.ledger_row[]", NULL                                                   \
-		}                                                                                                            \
-	}
 
 /* The journal of a single item does without an array, whose unpacking costs more to set up than the item. */
-static LsStatement write_one[SLOTS] = {ONE("0"), ONE("1"), ONE("2"), ONE("3"),
-									   ONE("4"), ONE("5"), ONE("6"), ONE("7")};
+static LsStatement write_one = {JOURNAL("VALUES ($1, $17, $18, $19, $20, $21)"),
+								{JOURNAL_TYPES, "pg_catalog.uuid", "pg_catalog.int8", "pg_catalog.\"char\"",
+								 "pg_catalog.int8", "pg_catalog.timestamptz", NULL}};
 
-static LsStatement write_many[SLOTS] = {MANY("0"), MANY("1"), MANY("2"), MANY("3"),
-										MANY("4"), MANY("5"), MANY("6"), MANY("7")};
+static LsStatement write_many = {
+	JOURNAL("SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($17) c"),
+	{JOURNAL_TYPES, "learnsync_internal.ledger_row[]", NULL}};
+
+/* Which slot takes what is written now; a clock may be before 2000. */
+static int
+slot_at(TimestampTz now)
+{
+	int64 into_week = now % SLOT_USECS;
+	int64 week = now / SLOT_USECS - (into_week < 0 ? 1 : 0);
+
+	return (int) ((week % SLOTS + SLOTS) % SLOTS);
+}
+
+/* The statement for a slot, made from the one for any when it is first wanted. */
+static LsStatement *
+journal_for(int slot, bool is_one)
+{
+	static LsStatement statements[SLOTS][2];
+	LsStatement *statement = &statements[slot][is_one];
+
+	if (statement->sql == NULL)
+	{
+		LsStatement made = is_one ? write_one : write_many;
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		made.sql = psprintf(made.sql, slot);
+		MemoryContextSwitchTo(caller);
+		*statement = made;
+	}
+	return statement;
+}
 
 static void
 receipt_values(const LsItem *item, TimestampTz now, Datum *values)
 {
-	values[0] = UUIDPGetDatum(&item->key);
-	values[1] = Int64GetDatum(item->fingerprint);
-	values[2] = CharGetDatum(item->verdict);
-	values[3] = Int64GetDatum(item->version);
-	values[4] = TimestampTzGetDatum(Max(now, item->client_at));
+	values[KEY] = UUIDPGetDatum(&item->key);
+	values[FINGERPRINT] = Int64GetDatum(item->fingerprint);
+	values[VERDICT] = CharGetDatum(item->verdict);
+	values[ITEM_VERSION] = Int64GetDatum(item->version);
+	values[AT] = TimestampTzGetDatum(Max(now, item->client_at));
 }
 
 static Datum
-receipts(const LsPush *push)
+receipts(const LsBatch *batch)
 {
-	Datum *rows = palloc(sizeof(Datum) * push->naccepted);
+	Datum *rows = palloc(sizeof(Datum) * batch->naccepted);
 	bool nulls[NRECEIPT] = {false};
 	Datum values[NRECEIPT];
 	int count = 0;
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < batch->nitems; i++)
 	{
-		if (!push->items[i].accepted)
+		if (!batch->items[i].accepted)
 			continue;
-		receipt_values(&push->items[i], push->now, values);
+		receipt_values(&batch->items[i], batch->now, values);
 		rows[count++] = ls_store_row(&ledger_row, values, nulls);
 	}
 	return ls_store_array(&ledger_row, rows, count);
@@ -126,9 +170,9 @@ receipts(const LsPush *push)
 
 /* The first accepted item; there is one. */
 static const LsItem *
-first_accepted(const LsPush *push)
+first_accepted(const LsBatch *batch)
 {
-	const LsItem *item = push->items;
+	const LsItem *item = batch->items;
 
 	while (!item->accepted)
 		item++;
@@ -137,59 +181,59 @@ first_accepted(const LsPush *push)
 
 /* The accepted items as they were sent; the request's own array where that is all of them. */
 static Datum
-accepted_payload(LsPush *push)
+accepted_payload(LsBatch *batch)
 {
 	JsonbValue items = ls_json_array();
 
-	if (push->naccepted == push->nitems)
-		return JsonbPGetDatum(ls_json_encode(&push->items_raw));
-	for (int i = 0; i < push->nitems; i++)
+	if (batch->naccepted == batch->nitems)
+		return JsonbPGetDatum(ls_json_encode(&batch->items_raw));
+	for (int i = 0; i < batch->nitems; i++)
 	{
-		if (push->items[i].accepted)
-			ls_json_add(&items, push->items[i].raw);
+		if (batch->items[i].accepted)
+			ls_json_add(&items, batch->items[i].raw);
 	}
 	return JsonbPGetDatum(ls_json_encode(&items));
 }
 
 static void
-device_values(LsPush *push, Datum *values, char *nulls)
+device_values(LsBatch *batch, Datum *values, char *nulls)
 {
-	bool isnull[NDEVICE];
+	bool isnull[NTOUCHED];
 
-	ls_store_put_text(values, isnull, 0, push->learner.id);
-	ls_store_put_text(values, isnull, 1, push->device.id);
-	ls_store_put_text(values, isnull, 2, push->device_name);
-	ls_store_put_json(values, isnull, 3, &push->metadata);
-	ls_store_put(values, isnull, 4, true, Int64GetDatum(push->safe_version));
-	ls_store_put(values, isnull, 5, true, TimestampTzGetDatum(push->now));
-	ls_store_mark_nulls(nulls, isnull, NDEVICE);
+	ls_store_put_text(values, isnull, LEARNER, batch->learner.id);
+	ls_store_put_text(values, isnull, DEVICE, batch->device.id);
+	ls_store_put_text(values, isnull, DEVICE_NAME, batch->device_name);
+	ls_store_put_json(values, isnull, METADATA, &batch->metadata);
+	ls_store_put(values, isnull, CURSOR, true, Int64GetDatum(batch->safe_version));
+	ls_store_put(values, isnull, NOW, true, TimestampTzGetDatum(batch->now));
+	ls_store_mark_nulls(nulls, isnull, NTOUCHED);
 }
 
 /* Until when the calls of a device use up its rate limit. */
 TimestampTz
-ls_store_device_rate(const LsPush *push)
+ls_store_device_rate(const LsBatch *batch)
 {
-	Datum values[] = {ls_text_to_datum(push->learner.id), ls_text_to_datum(push->device.id)};
+	Datum values[] = {ls_text_to_datum(batch->learner.id), ls_text_to_datum(batch->device.id)};
 
 	return ls_store_run(&read_rate, values, NULL) > 0 ? ls_store_time(0, 1) : LS_NO_TIME;
 }
 
 /* What is left to do once the device's row is written: charge the call, and forget others of too many. */
 static void
-settle_device(const LsPush *push)
+settle_device(const LsBatch *batch)
 {
 	Datum values[3];
 
-	if (!push->device.charged && push->device.exists)
+	if (!batch->device.charged && batch->device.exists)
 		return;
-	values[0] = ls_text_to_datum(push->learner.id);
-	values[1] = ls_text_to_datum(push->device.id);
-	if (push->device.charged)
+	values[0] = ls_text_to_datum(batch->learner.id);
+	values[1] = ls_text_to_datum(batch->device.id);
+	if (batch->device.charged)
 	{
-		values[2] = TimestampTzGetDatum(push->device.rate_at);
+		values[2] = TimestampTzGetDatum(batch->device.rate_at);
 		ls_store_run(&charge_device, values, NULL);
 	}
-	if (!push->device.exists)
+	if (!batch->device.exists)
 	{
 		values[2] = Int64GetDatum(learnsync_max_devices);
 		ls_store_run(&forget_devices, values, NULL);
@@ -198,26 +242,16 @@ settle_device(const LsPush *push)
 
 /* Notes that the device was here, if it was one. */
 void
-ls_store_touch_device(LsPush *push)
+ls_store_touch_device(LsBatch *batch)
 {
-	Datum values[NDEVICE + NSYNCED];
-	char nulls[NDEVICE + NSYNCED + 1] = "      nn";
+	Datum values[NNOTED];
+	char nulls[NNOTED + 1] = "      nn";
 
-	if (push->device.id.length == 0)
+	if (batch->device.id.length == 0)
 		return;
-	device_values(push, values, nulls);
-	ls_store_run(push->device.exists ? &touch_device : &add_device, values, nulls);
-	settle_device(push);
-}
-
-static Datum
-changed_texts(LsPush *push, bool ids)
-{
-	Datum *texts = palloc(sizeof(Datum) * Max(push->nchanged, 1));
-
-	for (int i = 0; i < push->nchanged; i++)
-		texts[i] = ls_text_to_datum(ids ? push->changed[i]->id : push->changed[i]->type->name);
-	return ls_text_array(texts, push->nchanged);
+	device_values(batch, values, nulls);
+	ls_store_run(batch->device.exists ? &touch_device : &add_device, values, nulls);
+	settle_device(batch);
 }
 
 static bool
@@ -233,70 +267,69 @@ has_key(const JsonbValue *object, LsText key)
 
 /* The types of the accepted items, each with the time of this push. */
 static Datum
-synced_types(const LsPush *push)
+synced_types(const LsBatch *batch)
 {
 	JsonbValue synced = ls_json_object();
-	JsonbValue now = ls_json_stamp(push->now);
+	JsonbValue now = ls_json_stamp(batch->now);
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < batch->nitems; i++)
 	{
-		if (push->items[i].accepted && !has_key(&synced, push->items[i].type->name))
-			ls_json_put_text(&synced, push->items[i].type->name, now);
+		if (batch->items[i].accepted && !has_key(&synced, batch->items[i].type->name))
+			ls_json_put_text(&synced, batch->items[i].type->name, now);
 	}
 	return JsonbPGetDatum(ls_json_encode(&synced));
 }
 
 /* How far the newest of the accepted items is ahead of our clock, in milliseconds. */
 static int64
-skew(const LsPush *push)
+skew(const LsBatch *batch)
 {
-	TimestampTz newest = push->now;
+	TimestampTz newest = batch->now;
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < batch->nitems; i++)
 	{
-		if (push->items[i].accepted)
-			newest = Max(newest, push->items[i].client_at);
+		if (batch->items[i].accepted)
+			newest = Max(newest, batch->items[i].client_at);
 	}
-	return (newest - push->now) / 1000;
+	return (newest - batch->now) / 1000;
 }
 
 static void
-journal_values(LsPush *push, Datum *values, char *nulls)
+journal_values(LsBatch *batch, LsChanged changed, Datum *values, char *nulls)
 {
-	device_values(push, values, nulls);
-	values[6] = synced_types(push);
-	values[7] = Int64GetDatum(skew(push));
-	values[8] = PointerGetDatum(&push->device.place);
-	nulls[8] = push->device.exists ? ' ' : 'n';
-	values[9] = Int64GetDatum(push->version);
-	values[10] = Int64GetDatum(push->learner.push_no + 1);
-	values[11] = Int64GetDatum(push->learner.log_version);
-	values[12] = changed_texts(push, false);
-	values[13] = changed_texts(push, true);
-	values[14] = accepted_payload(push);
-	values[15] = Int64GetDatum(push->naccepted);
+	device_values(batch, values, nulls);
+	values[SYNCED_RESOURCES] = synced_types(batch);
+	values[SKEW] = Int64GetDatum(skew(batch));
+	values[DEVICE_PLACE] = PointerGetDatum(&batch->device.place);
+	nulls[DEVICE_PLACE] = batch->device.exists ? ' ' : 'n';
+	values[VERSION] = Int64GetDatum(batch->version);
+	values[PUSH_NO] = Int64GetDatum(batch->learner.push_no + 1);
+	values[PREV_VERSION] = Int64GetDatum(batch->learner.log_version);
+	values[TYPES] = ls_text_array(changed.types, changed.count);
+	values[IDS] = ls_text_array(changed.ids, changed.count);
+	values[ITEMS] = accepted_payload(batch);
+	values[ITEM_COUNT] = Int64GetDatum(batch->naccepted);
 }
 
 /* Writes receipts and payload of the accepted items, and the device. */
 void
-ls_store_write_journal(LsPush *push)
+ls_store_write_journal(LsBatch *batch, LsChanged changed)
 {
-	int slot = (int) (push->now / SLOT_USECS % SLOTS);
-	bool is_one = push->naccepted == 1;
+	bool is_one = batch->naccepted == 1;
 	Datum values[NJOURNAL + NRECEIPT];
 	char nulls[NJOURNAL + NRECEIPT + 1] = "                     ";
 	bool noted;
 
-	journal_values(push, values, nulls);
+	journal_values(batch, changed, values, nulls);
 	if (is_one)
-		receipt_values(first_accepted(push), push->now, values + NJOURNAL);
+		receipt_values(first_accepted(batch), batch->now, values + RECEIPTS);
 	else
-		values[NJOURNAL] = receipts(push);
-	noted = ls_store_run(is_one ? &write_one[slot] : &write_many[slot], values, nulls) > 0;
-	if (push->device.id.length == 0)
+		values[RECEIPTS] = receipts(batch);
+	noted = ls_store_run(journal_for(slot_at(batch->now), is_one), values, nulls) > 0;
+	if (batch->device.id.length == 0)
 		return;
 	/* A new device, or one that was deactivated or removed since it was read. */
 	if (!noted)
-		ls_store_run(push->device.exists ? &note_device : &add_device, values, nulls);
-	settle_device(push);
+		ls_store_run(batch->device.exists ? &note_device : &add_device, values, nulls);
+	settle_device(batch);
 }

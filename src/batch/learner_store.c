@@ -1,6 +1,6 @@
 /*
  * learner_store.c
- *		The learner's row: the lock of every push, and its counters.
+ *		The learner's row: the lock of every call that writes, and its counters.
  */
 #include "postgres.h"
 
@@ -26,11 +26,12 @@ static LsStatement add_learner = {
 	"INSERT INTO learnsync_data.learner (learner_id) VALUES ($1) ON CONFLICT (learner_id) DO NOTHING",
 	{"pg_catalog.text", NULL}};
 
-/* The number of pushes is compared too: a trigger that pushed for the same learner has left our versions behind. */
+/* The number of calls is compared too: a trigger that called for the same learner has left our versions behind. */
 static LsStatement update_learner = {
-	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4, has_failed = l.has_failed OR $6,"
-	" rate_at = $7 WHERE l.learner_id" EQ "$1 AND l.ctid" EQ "$8 AND l.push_no" EQ "$5",
-	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
+	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4 OPERATOR(pg_catalog.+) 1,"
+	" has_failed = l.has_failed OR $5, rate_at = $6"
+	" WHERE l.learner_id" EQ "$1 AND l.ctid" EQ "$7 AND l.push_no" EQ "$4",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
 	 "pg_catalog.timestamptz", "pg_catalog.tid", NULL}};
 
 /* The epoch of a learner's cursors: their own where there is one, else the instance's. */
@@ -41,33 +42,33 @@ ls_learner_epoch(LsText own)
 }
 
 static bool
-take_learner(LsPush *push, LsStatement *statement)
+take_learner(LsLearner *learner, LsStatement *statement)
 {
-	Datum values[] = {ls_text_to_datum(push->learner.id)};
+	Datum values[] = {ls_text_to_datum(learner->id)};
 	bool isnull;
 
 	if (ls_store_run(statement, values, NULL) == 0)
 		return false;
-	push->learner.version = ls_store_int(0, 1);
-	push->learner.log_version = ls_store_int(0, 2);
-	push->learner.push_no = ls_store_int(0, 3);
-	push->learner.has_failed = DatumGetBool(ls_store_value(0, 4, &isnull));
-	push->learner.receipt_horizon = ls_store_time(0, 5);
-	push->learner.rate_at = ls_store_time(0, 6);
-	push->learner.place = *(ItemPointer) DatumGetPointer(ls_store_value(0, 7, &isnull));
-	push->learner.epoch = ls_learner_epoch(ls_store_text(0, 8));
+	learner->version = ls_store_int(0, 1);
+	learner->log_version = ls_store_int(0, 2);
+	learner->push_no = ls_store_int(0, 3);
+	learner->has_failed = DatumGetBool(ls_store_value(0, 4, &isnull));
+	learner->receipt_horizon = ls_store_time(0, 5);
+	learner->rate_at = ls_store_time(0, 6);
+	learner->place = *(ItemPointer) DatumGetPointer(ls_store_value(0, 7, &isnull));
+	learner->epoch = ls_learner_epoch(ls_store_text(0, 8));
 	return true;
 }
 
 /* Reads the learner as it is, for a push that writes nothing. */
 void
-ls_store_read_learner(LsPush *push)
+ls_store_read_learner(LsLearner *learner)
 {
-	if (take_learner(push, &read_learner))
+	if (take_learner(learner, &read_learner))
 		return;
-	ls_store_refuse_forgotten(push->learner.id);
-	push->learner.version = push->learner.log_version = LS_FIRST_VERSION;
-	push->learner.epoch = ls_store_epoch();
+	ls_store_refuse_forgotten(learner->id);
+	learner->version = learner->log_version = LS_FIRST_VERSION;
+	learner->epoch = ls_store_epoch();
 }
 
 /* The epoch of a learner's cursors, as the calling statement sees it. */
@@ -85,12 +86,12 @@ ls_store_read_epoch(LsText learner)
  * session may add the row as we do and be erased before we lock it, which is tried again.
  */
 void
-ls_store_lock_learner(LsPush *push)
+ls_store_lock_learner(LsLearner *learner)
 {
-	Datum values[] = {ls_text_to_datum(push->learner.id)};
+	Datum values[] = {ls_text_to_datum(learner->id)};
 	int tries = 0;
 
-	if (take_learner(push, &lock_learner))
+	if (take_learner(learner, &lock_learner))
 		return;
 	do
 	{
@@ -101,26 +102,29 @@ ls_store_lock_learner(LsPush *push)
 							errhint("Leave writing learnsync_data.learner to learnsync; a BEFORE trigger must not "
 									"skip or rename rows.")));
 		ls_store_run(&add_learner, values, NULL);
-	} while (!take_learner(push, &lock_learner));
-	ls_store_refuse_forgotten(push->learner.id);
+	} while (!take_learner(learner, &lock_learner));
+	ls_store_refuse_forgotten(learner->id);
 }
 
-/* The learner's row last and outside any subtransaction, which would turn its lock into a multixact. */
+/*
+ * The learner's row last and outside any subtransaction, which would turn its lock into a multixact. Each call counts: a
+ * trigger that calls learnsync for the same learner is found out by that number.
+ */
 void
-ls_store_update_learner(LsPush *push, bool logged, bool failed)
+ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 {
-	Datum values[] = {ls_text_to_datum(push->learner.id),
-					  Int64GetDatum(push->version),
-					  Int64GetDatum(logged ? push->version : push->learner.log_version),
-					  Int64GetDatum(push->learner.push_no + (logged ? 1 : 0)),
-					  Int64GetDatum(push->learner.push_no),
+	const LsLearner *learner = &batch->learner;
+	Datum values[] = {ls_text_to_datum(learner->id),
+					  Int64GetDatum(batch->version),
+					  Int64GetDatum(logged ? batch->version : learner->log_version),
+					  Int64GetDatum(learner->push_no),
 					  BoolGetDatum(failed),
-					  TimestampTzGetDatum(push->learner.rate_at),
-					  PointerGetDatum(&push->learner.place)};
+					  TimestampTzGetDatum(learner->rate_at),
+					  PointerGetDatum(&learner->place)};
 
-	if (ls_store_run(&update_learner, values, push->learner.rate_at == LS_NO_TIME ? "      n " : NULL) != 1)
+	if (ls_store_run(&update_learner, values, learner->rate_at == LS_NO_TIME ? "     n " : NULL) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a push was made within a push of the same learner"),
+				 errmsg("a call was made within a call for the same learner"),
 				 errhint("A trigger on the tables of learnsync must not call learnsync for the same learner.")));
 }

@@ -11,9 +11,9 @@
 #include "batch/batch.h"
 
 bool
-ls_rate_applies(const LsPush *push)
+ls_rate_applies(const LsBatch *batch)
 {
-	return learnsync_rate_limit > 0 && !push->dry_run && !push->unmetered;
+	return learnsync_rate_limit > 0 && !batch->dry_run && !batch->unmetered;
 }
 
 /*
@@ -33,18 +33,18 @@ take(TimestampTz used, TimestampTz now, const char *setting, int limit)
 }
 
 void
-ls_rate_take(LsPush *push)
+ls_rate_take(LsBatch *batch)
 {
-	push->learner.rate_at = take(push->learner.rate_at, push->now, "learnsync.rate_limit", learnsync_rate_limit);
+	batch->learner.rate_at = take(batch->learner.rate_at, batch->now, "learnsync.rate_limit", learnsync_rate_limit);
 }
 
 /* The same for the device, if it is one; it is written where the device is noted. */
 void
-ls_rate_take_device(LsPush *push)
+ls_rate_take_device(LsBatch *batch)
 {
-	if (learnsync_device_rate_limit == 0 || push->dry_run || push->unmetered || push->device.id.length == 0)
+	if (learnsync_device_rate_limit == 0 || batch->dry_run || batch->unmetered || batch->device.id.length == 0)
 		return;
-	push->device.charged = true;
-	push->device.rate_at =
-		take(ls_store_device_rate(push), push->now, "learnsync.device_rate_limit", learnsync_device_rate_limit);
+	batch->device.charged = true;
+	batch->device.rate_at =
+		take(ls_store_device_rate(batch), batch->now, "learnsync.device_rate_limit", learnsync_device_rate_limit);
 }

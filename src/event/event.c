@@ -8,9 +8,8 @@
 
 #include "event/event.h"
 #include "miscadmin.h"
-#include "push/push.h"
 
-static const LsChannel channel = {.name = "progress_put"};
+static const LsChannel channel = {.name = "progress_put", .is_flat = true, .id = "eventId", .time = "occurredAt"};
 
 /* clientUpdatedAt is the client's own note; it is checked and means nothing here. */
 static void
@@ -26,15 +25,15 @@ check_updated_at(const JsonbValue *request)
 }
 
 static void
-read_envelope(LsPut *put, const LsCall *call, JsonbValue *events)
+read_envelope(LsPut *put, const LsCall *call)
 {
 	JsonbValue request;
 	JsonbValue since;
 
 	ls_request_open(call->request, &request);
-	put->nevents = ls_push_count_items(&request, "events", events);
+	put->batch.nitems = ls_batch_count(&request, "events", &put->batch.items_raw);
 	check_updated_at(&request);
-	put->push.device.id = call->device;
+	put->batch.device.id = call->device;
 	if (!ls_json_get(&request, "since", &since) || since.type == jbvNull)
 		return;
 	if (since.type != jbvString)
@@ -42,111 +41,109 @@ read_envelope(LsPut *put, const LsCall *call, JsonbValue *events)
 	put->since = ls_text_of(&since);
 }
 
+/* Unlike other ids, that of an event is a string and nothing that could be written as one. */
 static bool
-check_event(LsPutEvent *event, LsFailure *failure)
-{
-	if (!ls_json_is_object(&event->raw))
-		return ls_fail(failure, "invalid", "", "events[%d] must be an object", event->index);
-	if (!ls_limit_check(&event->raw, NULL, "the event", learnsync_max_item_bytes, "", failure))
-		return false;
-	if (event->id.data == NULL || !ls_text_is_id(event->id))
-		return ls_fail(failure, "invalid", "eventId", "events[%d].eventId must be a string of 1 to %d characters",
-					   event->index, LS_MAX_ID_CHARS);
-	return ls_event_read(&event->event, &event->raw, &event->client, failure);
-}
-
-/* What stands for the id of an event that came without: the digest of what it says. */
-static LsText
-name_of_content(const JsonbValue *raw)
-{
-	LsDigest digest;
-	pg_uuid_t uuid;
-
-	ls_digest_start(&digest);
-	ls_digest_json(&digest, raw, NULL);
-	uuid = ls_digest_end(&digest);
-	return ls_digest_uuid_text(&uuid);
-}
-
-static void
-read_event(LsPutEvent *event, int index, const JsonbValue *raw)
+has_string_id(const LsItem *item)
 {
 	JsonbValue id;
 
-	event->index = index;
-	event->raw = *raw;
-	if (ls_json_is_object(raw) && ls_json_get(raw, "eventId", &id) && id.type == jbvString)
-		event->id = ls_text_of(&id);
-	event->name = event->id.data != NULL ? event->id : name_of_content(raw);
-	(void) check_event(event, &event->refused);
+	return ls_json_is_object(&item->raw) && ls_json_get(&item->raw, "eventId", &id) && id.type == jbvString;
+}
+
+static bool
+check_event(const LsItem *item, const LsExtent *extent, LsEvent *event, LsFailure *failure)
+{
+	LsText client;
+
+	if (!ls_json_is_object(&item->raw))
+		return ls_fail(failure, "invalid", "", "events[%d] must be an object", item->index);
+	if (!ls_limit_check(&item->raw, extent, "the event", learnsync_max_item_bytes, "", failure))
+		return false;
+	if (item->id.data == NULL || !ls_text_is_id(item->id))
+		return ls_fail(failure, "invalid", "eventId", "events[%d].eventId must be a string of 1 to %d characters",
+					   item->index, LS_MAX_ID_CHARS);
+	return ls_event_read(event, &item->raw, &client, failure);
 }
 
 static void
-read_events(LsPut *put, const JsonbValue *events)
+read_events(LsPut *put)
 {
-	JsonbIterator *walk = JsonbIteratorInit(events->val.binary.data);
-	JsonbIteratorToken token;
-	JsonbValue raw;
-	int count = 0;
-
-	put->events = palloc0(sizeof(LsPutEvent) * Max(put->nevents, 1));
-	while ((token = JsonbIteratorNext(&walk, &raw, true)) != WJB_DONE)
+	ls_batch_take_items(&put->batch);
+	put->events = palloc0(sizeof(LsEvent) * Max(put->batch.nitems, 1));
+	for (int i = 0; i < put->batch.nitems; i++)
 	{
-		if (token != WJB_ELEM)
-			continue;
+		LsItem *item = &put->batch.items[i];
+		LsExtent extent;
+
 		CHECK_FOR_INTERRUPTS();
-		read_event(&put->events[count], count, &raw);
-		count++;
+		extent = ls_batch_identify(&put->batch, item);
+		if (!has_string_id(item))
+			item->id = (LsText){NULL, 0};
+		(void) check_event(item, &extent, &put->events[i], &item->refused);
+		item->client_at = put->events[i].occurred_at;
 	}
-	ls_put_link(put);
 }
 
 static void
-check_device(LsPut *put)
+check_device(LsBatch *batch)
 {
-	if (put->push.device.id.data == NULL)
+	if (batch->device.id.data == NULL)
 		return;
-	ls_store_read_known(&put->push);
-	ls_device_check(put->push.learner.id, &put->push.device);
-	ls_rate_take_device(&put->push);
+	ls_store_read_device(batch->learner.id, &batch->device);
+	ls_device_check(batch->learner.id, &batch->device);
+	ls_rate_take_device(batch);
 }
 
 static void
-touch_device(LsPut *put)
+touch_device(LsBatch *batch)
 {
-	if (put->push.device.id.data == NULL)
+	if (batch->device.id.data == NULL)
 		return;
-	put->push.safe_version = LS_FIRST_VERSION;
-	ls_store_touch_device(&put->push);
+	batch->safe_version = LS_FIRST_VERSION;
+	ls_store_touch_device(batch);
 }
 
 /* A put without events writes nothing; a retry of what is known nothing but when the device was seen. */
 static void
 do_put(LsPut *put)
 {
-	put->push.dry_run = put->nevents == 0; /* it writes nothing */
-	ls_batch_begin(&put->push);
-	check_device(put);
+	put->batch.dry_run = put->batch.nitems == 0; /* it writes nothing */
+	ls_batch_begin(&put->batch);
+	check_device(&put->batch);
 	put->head = ls_progress_new(CurrentMemoryContext);
-	ls_store_read_head(put->push.learner.id, put->head, &put->log, LS_SEES_OWN);
-	if (put->nevents == 0)
+	ls_store_read_head(put->batch.learner.id, put->head, &put->log, LS_SEES_OWN);
+	if (put->batch.nitems == 0)
 		return;
 	ls_store_read_known_events(put);
+	ls_store_mark_failed(&put->batch);
 	ls_put_judge(put);
-	ls_put_decide(put, put->nevents);
+	ls_put_decide(put, put->batch.nitems);
 	ls_put_write(put);
-	touch_device(put);
+	touch_device(&put->batch);
 }
 
 static JsonbValue
-failure_json(const LsPutEvent *event)
+failure_json(const LsItem *event)
 {
 	JsonbValue failure = ls_json_object();
+	LsReceipt first;
 
 	ls_json_put(&failure, "code", ls_json_string(event->failure.code));
 	ls_json_put(&failure, "eventId", ls_json_text(event->id));
 	ls_json_put(&failure, "message", ls_json_string(event->failure.message));
+	if (ls_item_first(event, &first))
+		ls_json_put(&failure, "first", ls_item_first_json(&first));
 	return failure;
+}
+
+static int
+count_duplicates(const LsPut *put)
+{
+	int count = 0;
+
+	for (int i = 0; i < put->batch.nitems; i++)
+		count += put->batch.items[i].duplicate;
+	return count;
 }
 
 static Jsonb *
@@ -156,14 +153,14 @@ answer_put(const LsPut *put)
 	JsonbValue data = ls_json_object();
 	JsonbValue failed = ls_json_array();
 
-	for (int i = 0; i < put->nevents; i++)
+	for (int i = 0; i < put->batch.nitems; i++)
 	{
-		if (put->events[i].failure.code != NULL)
-			ls_json_add(&failed, failure_json(&put->events[i]));
+		if (put->batch.items[i].failure.code != NULL)
+			ls_json_add(&failed, failure_json(&put->batch.items[i]));
 	}
 	ls_json_put(&data, "cursor", ls_json_text(ls_put_cursor(put)));
-	ls_json_put(&data, "accepted", ls_json_int(put->naccepted));
-	ls_json_put(&data, "duplicates", ls_json_int(put->nduplicates));
+	ls_json_put(&data, "accepted", ls_json_int(put->batch.naccepted));
+	ls_json_put(&data, "duplicates", ls_json_int(count_duplicates(put)));
 	ls_json_put(&data, "failedEvents", failed);
 	ls_json_put(&answer, "ok", ls_json_bool(true));
 	ls_json_put(&answer, "data", data);
@@ -173,12 +170,11 @@ answer_put(const LsPut *put)
 static Datum
 put_work(LsCall *call)
 {
-	LsPut put = {.push.nitems = 0};
-	JsonbValue events;
+	LsPut put = {.since = {NULL, 0}};
 
-	ls_push_start(&put.push, call, &channel);
-	read_envelope(&put, call, &events);
-	read_events(&put, &events);
+	ls_batch_open(&put.batch, call, &channel);
+	read_envelope(&put, call);
+	read_events(&put);
 	do_put(&put);
 	return JsonbPGetDatum(answer_put(&put));
 }

@@ -15,51 +15,23 @@ typedef struct LsEventLog
 	int64 version; /* arrival version of the newest one; 1 where there is none */
 } LsEventLog;
 
-/* One event of a put, from its bytes to its verdict. */
-typedef struct LsPutEvent
-{
-	int index;
-	JsonbValue raw;
-	LsText id; /* without data where the event has none that is a string */
-	LsText name; /* the id, or what stands for it */
-	LsText client;
-	LsEvent event;
-	Jsonb *stored; /* the copy that was accepted earlier, or NULL */
-	struct LsPutEvent *twin; /* the nearest earlier event of this put with the same id */
-	LsFailure refused; /* found wrong before anything was decided */
-	LsFailure failure; /* refused, or found wrong later; code is NULL while the event is good */
-	bool accepted;
-	bool duplicate;
-	int64 version; /* of its arrival */
-	struct LsPutEvent *next; /* in its hash bucket */
-} LsPutEvent;
-
-/* A whole put. Learner, device and time are those of a push without items. */
+/* A whole put: the items of its batch are events. */
 typedef struct LsPut
 {
-	LsPush push;
+	LsBatch batch; /* comes first */
 	LsText since; /* the client's cursor; without data where absent */
-	int nevents;
-	LsPutEvent *events;
-	int nbuckets; /* a power of two */
-	LsPutEvent **buckets;
+	LsEvent *events; /* what the items say, where they are not refused */
 	LsEventLog log; /* before this put */
 	LsProgress *head; /* the stored state without contents */
 	LsContentRow *contents; /* stored rows of the contents that the events are about */
 	int ncontents;
 	LsInteractionRow *interactions;
 	int ninteractions;
-	int64 version; /* the learner's, as this put leaves it */
-	int naccepted;
-	int nduplicates;
 } LsPut;
 
 /* event_put.c */
-extern void ls_put_link(LsPut *put);
 extern void ls_put_judge(LsPut *put);
-extern void ls_put_decide(LsPut *put, int upto);
-extern pg_uuid_t ls_put_key(const LsPut *put, const LsPutEvent *event);
-extern int ls_put_failed_copies(const LsPut *put, const LsPutEvent *event);
+extern void ls_put_decide(LsPut *put, int taken);
 
 /* event_write.c */
 extern void ls_put_write(LsPut *put);
@@ -83,7 +55,6 @@ typedef struct LsStoredEvent
 
 extern void ls_store_read_known_events(LsPut *put);
 extern void ls_store_add_events(LsPut *put);
-extern void ls_store_finish_put(LsPut *put, bool failed);
 extern int ls_store_read_events(LsText learner, int64 after, int limit, LsSnapshot snapshot, LsStoredEvent **events);
 extern int ls_store_read_learners(LsText after, int limit, LsText **learners);
 extern int64 ls_store_count_learners(void);

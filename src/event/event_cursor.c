@@ -41,12 +41,12 @@ ls_event_cursor_read(LsText text, LsText epoch, int64 *version)
 LsText
 ls_put_cursor(const LsPut *put)
 {
-	LsText epoch = put->push.learner.epoch;
+	LsText epoch = put->batch.learner.epoch;
 	int64 held = LS_FIRST_VERSION;
 	bool holds_all;
 
 	if (put->since.data == NULL || !ls_event_cursor_read(put->since, epoch, &held) || held > put->log.version)
 		return ls_event_cursor(epoch, LS_FIRST_VERSION);
-	holds_all = held == put->log.version && put->naccepted > 0;
-	return ls_event_cursor(epoch, holds_all ? put->version : held);
+	holds_all = held == put->log.version && put->batch.naccepted > 0;
+	return ls_event_cursor(epoch, holds_all ? put->batch.version : held);
 }

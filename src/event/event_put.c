@@ -1,6 +1,6 @@
 /*
  * event_put.c
- *		Decides the events of a put in input order: known ones, new ones, ids used twice, the limit of the log.
+ *		Decides the events of a put in input order: known ones, new ones, the limit of the log.
  */
 #include "postgres.h"
 
@@ -9,76 +9,29 @@
 
 #define MORE_RESETS 100 /* that a full log takes at least */
 
-static LsPutEvent **
-bucket_of(const LsPut *put, LsText name)
-{
-	return &put->buckets[ls_digest_hash(name) & (put->nbuckets - 1)];
-}
-
-/* Links each event to the one before it that has the same name. */
-void
-ls_put_link(LsPut *put)
-{
-	for (put->nbuckets = 16; put->nbuckets < put->nevents;)
-		put->nbuckets *= 2;
-	put->buckets = palloc0(sizeof(LsPutEvent *) * put->nbuckets);
-	for (int i = 0; i < put->nevents; i++)
-	{
-		LsPutEvent *event = &put->events[i];
-		LsPutEvent **bucket = bucket_of(put, event->name);
-
-		CHECK_FOR_INTERRUPTS();
-		event->twin = *bucket;
-		while (event->twin != NULL && !ls_text_equal(event->twin->name, event->name))
-			event->twin = event->twin->next;
-		event->next = *bucket;
-		*bucket = event;
-	}
-}
-
-static bool
-is_equal(const JsonbValue *raw, Jsonb *stored)
-{
-	JsonbValue other;
-
-	ls_json_root(stored, &other);
-	return ls_json_compare(raw, &other) == 0;
-}
-
-/* Fixes the order instant of the new events: the client's clock, unless it cannot be right. */
+/*
+ * Tells the known events from the new ones, and fixes the order instant of these: the client's clock, unless it cannot be
+ * right.
+ */
 void
 ls_put_judge(LsPut *put)
 {
-	TimestampTz latest = put->push.now + learnsync_max_clock_skew * USECS_PER_SEC;
+	TimestampTz latest = put->batch.now + learnsync_max_clock_skew * USECS_PER_SEC;
 
-	for (int i = 0; i < put->nevents; i++)
+	ls_batch_link(&put->batch);
+	ls_batch_judge(&put->batch);
+	for (int i = 0; i < put->batch.nitems; i++)
 	{
-		LsPutEvent *event = &put->events[i];
+		const LsItem *item = &put->batch.items[i];
+		LsEvent *event = &put->events[i];
 		JsonbValue sent;
 
 		CHECK_FOR_INTERRUPTS();
-		if (event->refused.code == NULL &&
-			(event->event.occurred_at > latest || event->event.occurred_at < learnsync_min_client_time) &&
-			ls_json_get(&event->raw, "occurredAt", &sent))
-			ls_event_set_time(&event->event, put->push.now, ls_text_of(&sent));
+		if (item->refused.code == NULL &&
+			(event->occurred_at > latest || event->occurred_at < learnsync_min_client_time) &&
+			ls_json_get(&item->raw, "occurredAt", &sent))
+			ls_event_set_time(event, put->batch.now, ls_text_of(&sent));
 	}
-}
-
-static bool
-refuse_reused(LsFailure *failure)
-{
-	return ls_fail(failure, "id_reused", "eventId", "this eventId was already accepted with other content");
-}
-
-/* The event with the same id that was accepted earlier in this put. */
-static const LsPutEvent *
-accepted_twin(const LsPutEvent *event)
-{
-	const LsPutEvent *twin = event->twin;
-
-	while (twin != NULL && !twin->accepted)
-		twin = twin->twin;
-	return twin;
 }
 
 /*
@@ -94,89 +47,35 @@ room_for(LsEventType type)
 }
 
 static void
-accept(LsPut *put, LsPutEvent *event)
+accept(LsPut *put, LsItem *item)
 {
-	if (put->log.events + put->naccepted >= room_for(event->event.type))
+	if (put->log.events + put->batch.naccepted >= room_for(put->events[item->index].type))
 	{
-		ls_fail(&event->failure, "too_many", "", "the log of this learner is full: it holds %d events",
+		ls_fail(&item->failure, "too_many", "", "the log of this learner is full: it holds %d events",
 				learnsync_max_learner_events);
 		return;
 	}
-	event->accepted = true;
-	event->version = ++put->version;
-	put->naccepted++;
-}
-
-/* Decides one event; the ones before it are decided. */
-static void
-decide_event(LsPut *put, LsPutEvent *event)
-{
-	const LsPutEvent *twin = accepted_twin(event);
-
-	event->failure = event->refused;
-	if (event->failure.code != NULL)
-		return;
-	if (event->stored == NULL && twin == NULL)
-	{
-		accept(put, event);
-		return;
-	}
-	event->duplicate =
-		event->stored != NULL ? is_equal(&event->raw, event->stored) : ls_json_compare(&event->raw, &twin->raw) == 0;
-	if (event->duplicate)
-		put->nduplicates++;
-	else
-		refuse_reused(&event->failure);
+	item->accepted = true;
+	item->verdict = LS_SYNCED;
+	item->version = ++put->batch.version;
+	put->batch.naccepted++;
 }
 
 /* Decides the first so many events; can be called again after more were refused. */
 void
-ls_put_decide(LsPut *put, int upto)
+ls_put_decide(LsPut *put, int taken)
 {
-	put->version = put->push.learner.version;
-	put->naccepted = put->nduplicates = 0;
-	for (int i = 0; i < put->nevents; i++)
+	LsBatch *batch = &put->batch;
+
+	batch->version = batch->learner.version;
+	batch->naccepted = 0;
+	batch->ntaken = taken;
+	for (int i = 0; i < batch->nitems; i++)
+		batch->items[i].accepted = batch->items[i].duplicate = false;
+	for (int i = 0; i < taken; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		put->events[i].accepted = put->events[i].duplicate = false;
+		if (!ls_batch_is_known(batch, &batch->items[i]))
+			accept(put, &batch->items[i]);
 	}
-	for (int i = 0; i < upto; i++)
-		decide_event(put, &put->events[i]);
-}
-
-/* The identity under which a failed event is recorded. */
-pg_uuid_t
-ls_put_key(const LsPut *put, const LsPutEvent *event)
-{
-	LsDigest digest;
-
-	ls_digest_start(&digest);
-	ls_digest_text(&digest, put->push.learner.id);
-	ls_digest_text(&digest, ls_text(put->push.channel->name));
-	ls_digest_text(&digest, event->name);
-	return ls_digest_end(&digest);
-}
-
-/*
- * How many copies of a failed event failed in this put since one was accepted, if it is the one to be recorded: the
- * last copy. 0 where it is not.
- */
-int
-ls_put_failed_copies(const LsPut *put, const LsPutEvent *event)
-{
-	int copies = 0;
-
-	if (event->failure.code == NULL)
-		return 0;
-	for (const LsPutEvent *other = *bucket_of(put, event->name); other != NULL; other = other->next)
-	{
-		if (!ls_text_equal(other->name, event->name))
-			continue;
-		if (other->index > event->index && (other->accepted || other->failure.code != NULL))
-			return 0;
-		if (other->accepted)
-			break;
-		copies += other->failure.code != NULL;
-	}
-	return copies;
 }

@@ -12,10 +12,11 @@
 
 static LsRowType event_row = {"learnsync_internal.event_row"};
 
-static LsStatement read_known = {"SELECT k.n, e.event FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (event_id, n)"
-								 " CROSS JOIN LATERAL (SELECT x.event FROM learnsync_data.event x"
-								 "  WHERE x.learner_id" EQ "$1 AND x.event_id" EQ "k.event_id LIMIT 1) e",
-								 {"pg_catalog.text", "pg_catalog.text[]", NULL}};
+static LsStatement read_known = {
+	"SELECT k.n, e.event, e.version FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (event_id, n)"
+	" CROSS JOIN LATERAL (SELECT x.event, x.version FROM learnsync_data.event x"
+	"  WHERE x.learner_id" EQ "$1 AND x.event_id" EQ "k.event_id LIMIT 1) e",
+	{"pg_catalog.text", "pg_catalog.text[]", NULL}};
 
 static LsStatement add_events = {
 	"INSERT INTO learnsync_data.event (learner_id, event_id, version, at, received_at, event)"
@@ -28,12 +29,6 @@ static LsStatement read_events = {
 	" ORDER BY e.version LIMIT $3",
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int4", NULL}};
 
-/* Counts as a push: a trigger that calls learnsync for the same learner is found out by that number. */
-static LsStatement finish_put = {
-	"UPDATE learnsync_data.learner l SET version = $2, push_no = $3 OPERATOR(pg_catalog.+) 1,"
-	" has_failed = l.has_failed OR $4, rate_at = $5 WHERE l.learner_id" EQ "$1 AND l.push_no" EQ "$3",
-	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool", "pg_catalog.timestamptz", NULL}};
-
 /* $1 is where the last page ended. */
 static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id" GT
 									"$1 ORDER BY l.learner_id LIMIT $2",
@@ -41,6 +36,13 @@ static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.lea
 
 static LsStatement count_learners = {
 	"SELECT pg_catalog.count(*) FROM learnsync_data.learner l WHERE l.learner_id" GT "$1", {"pg_catalog.text", NULL}};
+
+/* What an event is known by in the log; nothing that is no id stands there. */
+static Datum
+id_datum(const LsItem *item)
+{
+	return ls_text_to_datum(item->id.data == NULL ? ls_text("") : ls_identity_id(item->id));
+}
 
 static Jsonb *
 take_event(LsText learner, LsText id, Datum value)
@@ -50,77 +52,64 @@ take_event(LsText learner, LsText id, Datum value)
 	return ls_store_object(&key, "event", value);
 }
 
+/* What an event of the log says, as it would be said of one that comes again. */
+static LsReceipt
+receipt_of(LsBatch *batch, uint64 row, Jsonb *stored)
+{
+	LsItem first = {0};
+
+	ls_json_root(stored, &first.raw);
+	ls_batch_identify(batch, &first);
+	return (LsReceipt){true, first.fingerprint, LS_SYNCED, ls_store_int(row, 3)};
+}
+
 /* Finds the events that were accepted before. */
 void
 ls_store_read_known_events(LsPut *put)
 {
-	Datum *ids = palloc(sizeof(Datum) * put->nevents);
-	int *places = palloc(sizeof(int) * put->nevents);
-	Datum values[2] = {ls_text_to_datum(put->push.learner.id)};
-	int count = 0;
+	LsBatch *batch = &put->batch;
+	Datum *ids = palloc(sizeof(Datum) * batch->nitems);
+	Datum values[2] = {ls_text_to_datum(batch->learner.id)};
 	uint64 found;
 
-	for (int i = 0; i < put->nevents; i++)
-	{
-		if (put->events[i].refused.code != NULL)
-			continue;
-		places[count] = i;
-		ids[count++] = ls_text_to_datum(put->events[i].id);
-	}
-	if (count == 0)
-		return;
-	values[1] = ls_text_array(ids, count);
+	for (int i = 0; i < batch->nitems; i++)
+		ids[i] = id_datum(&batch->items[i]);
+	values[1] = ls_text_array(ids, batch->nitems);
 	found = ls_store_run(&read_known, values, NULL);
 	for (uint64 i = 0; i < found; i++)
 	{
+		LsItem *item = &batch->items[ls_store_int(i, 1) - 1];
 		bool isnull;
 
-		LsPutEvent *event = &put->events[places[ls_store_int(i, 1) - 1]];
-
-		event->stored = take_event(put->push.learner.id, event->id, ls_store_value(i, 2, &isnull));
+		item->receipt = receipt_of(batch, i, take_event(batch->learner.id, item->id, ls_store_value(i, 2, &isnull)));
 	}
 }
 
 void
 ls_store_add_events(LsPut *put)
 {
-	Datum *rows = palloc(sizeof(Datum) * put->naccepted);
-	Datum values[3] = {ls_text_to_datum(put->push.learner.id), 0, TimestampTzGetDatum(put->push.now)};
+	Datum *rows = palloc(sizeof(Datum) * put->batch.naccepted);
+	Datum values[3] = {ls_text_to_datum(put->batch.learner.id), 0, TimestampTzGetDatum(put->batch.now)};
 	int count = 0;
 
-	for (int i = 0; i < put->nevents; i++)
+	for (int i = 0; i < put->batch.nitems; i++)
 	{
-		const LsPutEvent *event = &put->events[i];
+		const LsItem *item = &put->batch.items[i];
 		Datum row[4];
 		bool nulls[4];
 
-		if (!event->accepted)
+		if (!item->accepted)
 			continue;
-		ls_store_put_text(row, nulls, 0, event->id);
-		ls_store_put(row, nulls, 1, true, Int64GetDatum(event->version));
-		ls_store_put(row, nulls, 2, true, TimestampTzGetDatum(event->event.point.at));
-		ls_store_put_json(row, nulls, 3, &event->raw);
+		ls_store_put(row, nulls, 0, true, id_datum(item));
+		ls_store_put(row, nulls, 1, true, Int64GetDatum(item->version));
+		ls_store_put(row, nulls, 2, true, TimestampTzGetDatum(put->events[i].point.at));
+		ls_store_put_json(row, nulls, 3, &item->raw);
 		rows[count++] = ls_store_row(&event_row, row, nulls);
 	}
 	values[1] = ls_store_array(&event_row, rows, count);
 	if (ls_store_run(&add_events, values, NULL) != count)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("an event was refused outside learnsync"),
 						errhint("A BEFORE trigger on learnsync_data.event must not skip rows.")));
-}
-
-/* The learner's row last, and outside any subtransaction, which would turn its lock into a multixact. */
-void
-ls_store_finish_put(LsPut *put, bool failed)
-{
-	Datum values[] = {ls_text_to_datum(put->push.learner.id), Int64GetDatum(put->version),
-					  Int64GetDatum(put->push.learner.push_no), BoolGetDatum(failed),
-					  TimestampTzGetDatum(put->push.learner.rate_at)};
-
-	if (ls_store_run(&finish_put, values, put->push.learner.rate_at == LS_NO_TIME ? "    n" : NULL) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a push was made within a put of the same learner"),
-				 errhint("A trigger on the tables of learnsync must not call learnsync for the same learner.")));
 }
 
 /*

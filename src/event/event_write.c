@@ -71,12 +71,12 @@ has_new_reset(const LsPut *put)
 {
 	const LsPoint *known = &put->head->reset;
 
-	for (int i = 0; i < put->nevents; i++)
+	for (int i = 0; i < put->batch.nitems; i++)
 	{
-		const LsPutEvent *event = &put->events[i];
+		const LsEvent *event = &put->events[i];
 
-		if (event->accepted && event->event.type == LS_EVENT_RESET &&
-			(!ls_point_exists(known) || ls_point_compare(&event->event.point, known) > 0))
+		if (put->batch.items[i].accepted && event->type == LS_EVENT_RESET &&
+			(!ls_point_exists(known) || ls_point_compare(&event->point, known) > 0))
 			return true;
 	}
 	return false;
@@ -100,22 +100,22 @@ fold_events(const LsPut *put, LsEventLog *log)
 	for (int i = 0; i < put->ninteractions; i++)
 		ls_progress_load_interaction(progress, &put->interactions[i]);
 	*log = put->log;
-	for (int i = 0; i < put->nevents; i++)
+	for (int i = 0; i < put->batch.nitems; i++)
 	{
-		if (!put->events[i].accepted)
+		if (!put->batch.items[i].accepted)
 			continue;
-		ls_progress_add(progress, &put->events[i].event);
-		note_in_log(log, put->events[i].version);
+		ls_progress_add(progress, &put->events[i]);
+		note_in_log(log, put->batch.items[i].version);
 	}
 	return progress;
 }
 
 /* Writes the accepted events and the state with them. */
 static void
-write_accepted(void *argument)
+write_accepted(LsBatch *batch)
 {
-	LsPut *put = argument;
-	LsText learner = put->push.learner.id;
+	LsPut *put = (LsPut *) batch;
+	LsText learner = put->batch.learner.id;
 	LsEventLog log;
 	LsProgress *progress;
 
@@ -130,109 +130,27 @@ write_accepted(void *argument)
 	ls_store_write_progress(learner, progress, &log);
 }
 
-/* The first event with which the write fails: the put up to it is tried, and undone, by halves. */
-static LsPutEvent *
-find_culprit(LsPut *put)
-{
-	int good = 0;
-	int bad = put->nevents;
-
-	while (bad - good > 1)
-	{
-		int middle = (good + bad) / 2;
-
-		ls_put_decide(put, middle);
-		if (put->naccepted > 0 && ls_try(write_accepted, put, false) != NULL)
-			bad = middle;
-		else
-			good = middle;
-	}
-	return &put->events[bad - 1];
-}
-
-/* Writes what is accepted; events that something outside learnsync refuses fail, the others are written. */
 static void
-write_guarded(LsPut *put)
+decide(LsBatch *batch)
 {
-	ErrorData *error;
-
-	while (put->naccepted > 0 && (error = ls_try(write_accepted, put, true)) != NULL)
-	{
-		LsPutEvent *culprit = find_culprit(put);
-
-		if (culprit->stored != NULL || culprit->refused.code != NULL)
-			ReThrowError(error); /* it is not an event that is refused */
-		ls_fail(&culprit->refused, "error", "", "%s", error->message);
-		culprit->refused.retryable = true;
-		ls_put_decide(put, put->nevents);
-	}
+	ls_put_decide((LsPut *) batch, batch->nitems);
 }
 
-static bool
-has_failed(const LsPut *put)
-{
-	for (int i = 0; i < put->nevents; i++)
-	{
-		if (put->events[i].failure.code != NULL)
-			return true;
-	}
-	return false;
-}
-
-/* The digest of what an event says beside its id. */
-static int64
-fingerprint_of(const LsPutEvent *event)
-{
-	LsDigest digest;
-	pg_uuid_t payload;
-
-	ls_digest_start(&digest);
-	ls_digest_json(&digest, &event->raw, "eventId");
-	payload = ls_digest_end(&digest);
-	return ls_digest_fingerprint(&payload);
-}
-
-/* Records the events that failed, and drops the failed copies of those that were accepted now. */
 static void
-write_failed(LsPut *put)
+decide_first(LsBatch *batch, int taken)
 {
-	LsFailed *failed = palloc(sizeof(LsFailed) * put->nevents);
-	pg_uuid_t *cured = palloc(sizeof(pg_uuid_t) * put->nevents);
-	int nfailed = 0;
-	int ncured = 0;
-
-	for (int i = 0; i < put->nevents; i++)
-	{
-		LsPutEvent *event = &put->events[i];
-		int copies = ls_put_failed_copies(put, event);
-
-		if (copies > 0)
-			failed[nfailed++] = (LsFailed){ls_put_key(put, event), event->id,       &event->raw,
-										   fingerprint_of(event),  &event->failure, copies};
-		if (event->accepted && put->push.learner.has_failed)
-			cured[ncured++] = ls_put_key(put, event);
-	}
-	ls_store_forget_failed(&put->push, cured, ncured);
-	ls_store_write_failed(&put->push, failed, nfailed);
+	ls_put_decide((LsPut *) batch, taken);
 }
+
+static const LsWriter writer = {"event", decide, decide_first, write_accepted};
 
 /* Writes the whole effect of a put. */
 void
 ls_put_write(LsPut *put)
 {
-	bool guarded = put->naccepted > 0 && ls_store_is_guarded("event");
-	bool failed;
-
-	/* A reset does without, unless it is itself what is refused. */
-	if (put->naccepted > 0 && (guarded || !has_new_reset(put)))
+	/* A reset does without what is stored, unless it is itself what is refused. */
+	if (put->batch.naccepted > 0 && (ls_store_is_guarded(writer.table) || !has_new_reset(put)))
 		ls_store_read_touched(put);
-	if (guarded)
-		write_guarded(put);
-	else if (put->naccepted > 0)
-		write_accepted(put);
-	failed = has_failed(put);
-	if (put->naccepted == 0 && !failed && !ls_rate_applies(&put->push))
-		return;
-	write_failed(put);
-	ls_store_finish_put(put, failed);
+	ls_batch_write_accepted(&put->batch, &writer);
+	ls_batch_close(&put->batch, false);
 }

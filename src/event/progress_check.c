@@ -252,12 +252,12 @@ reduce(void *argument)
 static void
 rebuild(LsText learner)
 {
-	LsPush push = {.learner.id = learner};
+	LsLearner row = {.id = learner};
 	Reduction reduction = {learner};
 	ErrorData *error;
 	const char *damage;
 
-	ls_store_lock_learner(&push);
+	ls_store_lock_learner(&row);
 	if (!is_off(learner, LS_SEES_OWN, &damage))
 		return;
 	error = ls_try_read(reduce, &reduction);

@@ -294,12 +294,12 @@ list_touched(const LsPut *put, Touched *touched)
 {
 	int count = 0;
 
-	for (int i = 0; i < put->nevents; i++)
+	for (int i = 0; i < put->batch.nitems; i++)
 	{
-		const LsEvent *event = &put->events[i].event;
+		const LsEvent *event = &put->events[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (put->events[i].accepted && event->type == LS_EVENT_CONTENT)
+		if (put->batch.items[i].accepted && event->type == LS_EVENT_CONTENT)
 			touched[count++] = (Touched){event->content_id, event->interaction_id};
 	}
 	if (count > 1)
@@ -328,7 +328,7 @@ read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int cou
 	for (int i = 0; i < put->ncontents; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		put->contents[i] = take_content(put->push.learner.id, i);
+		put->contents[i] = take_content(put->batch.learner.id, i);
 	}
 }
 
@@ -357,7 +357,7 @@ read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int
 	for (int i = 0; i < put->ninteractions; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		put->interactions[i] = take_interaction(put->push.learner.id, i);
+		put->interactions[i] = take_interaction(put->batch.learner.id, i);
 	}
 }
 
@@ -365,9 +365,9 @@ read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int
 void
 ls_store_read_touched(LsPut *put)
 {
-	Touched *touched = palloc(sizeof(Touched) * Max(put->nevents, 1));
+	Touched *touched = palloc(sizeof(Touched) * Max(put->batch.nitems, 1));
 	int count = list_touched(put, touched);
-	Datum learner = ls_text_to_datum(put->push.learner.id);
+	Datum learner = ls_text_to_datum(put->batch.learner.id);
 
 	read_touched_contents(put, learner, touched, count);
 	if (put->ncontents > 0) /* an interaction has no row without its content */

@@ -25,18 +25,18 @@ needs_content(const LsItem *item)
 void
 ls_store_check_content(LsPush *push)
 {
-	Datum *ids = palloc(sizeof(Datum) * Max(push->nitems, 1));
-	LsItem **items = palloc(sizeof(LsItem *) * Max(push->nitems, 1));
+	Datum *ids = palloc(sizeof(Datum) * Max(push->batch.nitems, 1));
+	LsItem **items = palloc(sizeof(LsItem *) * Max(push->batch.nitems, 1));
 	Datum values[1];
 	int count = 0;
 	uint64 unknown;
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 	{
-		if (!needs_content(&push->items[i]))
+		if (!needs_content(&push->batch.items[i]))
 			continue;
-		items[count] = &push->items[i];
-		ids[count++] = ls_text_to_datum(push->items[i].change.keys[0]);
+		items[count] = &push->batch.items[i];
+		ids[count++] = ls_text_to_datum(push->batch.items[i].change.keys[0]);
 	}
 	if (count == 0)
 		return;
@@ -47,7 +47,7 @@ ls_store_check_content(LsPush *push)
 		LsItem *item = items[ls_store_int(i, 1) - 1];
 		const char *key = ls_text_string(item->type->rule->keys[0]);
 
-		ls_fail(&item->refused, "unknown_content", push->channel->is_flat ? key : psprintf("data.%s", key),
+		ls_fail(&item->refused, "unknown_content", push->batch.channel->is_flat ? key : psprintf("data.%s", key),
 				"%s is not in the content catalog", key);
 	}
 }

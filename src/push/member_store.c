@@ -226,9 +226,9 @@ ls_store_find_members(LsPush *push)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = NULL;
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 	{
-		const LsItem *item = &push->items[i];
+		const LsItem *item = &push->batch.items[i];
 
 		if (item->refused.code != NULL || item->receipt.found || item->change.is_delete ||
 			!item->type->rule->has_rows || !item->resource->stored.exists)
@@ -245,7 +245,7 @@ ls_store_find_members(LsPush *push)
 	if (context == NULL)
 		return;
 	make_unique(&lookup);
-	find_wanted(push->learner.id, &lookup);
+	find_wanted(push->batch.learner.id, &lookup);
 	MemoryContextDelete(context);
 }
 

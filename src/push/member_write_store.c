@@ -172,7 +172,7 @@ start_emptied(const LsPush *push)
 static void
 delete_emptied(LsPush *push)
 {
-	Datum values[4] = {ls_text_to_datum(push->learner.id)};
+	Datum values[4] = {ls_text_to_datum(push->batch.learner.id)};
 	Emptied emptied;
 
 	if (push->nchanged == 0)
@@ -201,7 +201,7 @@ delete_emptied(LsPush *push)
 void
 ls_store_write_members(LsPush *push)
 {
-	Datum learner = ls_text_to_datum(push->learner.id);
+	Datum learner = ls_text_to_datum(push->batch.learner.id);
 	Rows *added = NULL;
 	Rows *known = NULL;
 

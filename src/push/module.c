@@ -115,7 +115,7 @@ reason_skipped(const LsPush *push, const LsItem *item, JsonbValue *best)
 	if (item->verdict == LS_SERVER_WINS && !item->changed)
 		return item->change.at <= item->resource->stored.deleted_at ? "module was deleted later"
 																	: "stale syncVersion";
-	if (push->channel == &completion_channel && !raises_score(item, best))
+	if (push->batch.channel == &completion_channel && !raises_score(item, best))
 		return "score is not higher than the stored one";
 	return NULL;
 }
@@ -139,12 +139,12 @@ result_of(const LsPush *push, const LsItem *item, JsonbValue *best)
 static void
 add_results(JsonbValue *results, const LsPush *push)
 {
-	JsonbValue *best = palloc(sizeof(JsonbValue) * push->nitems);
+	JsonbValue *best = palloc(sizeof(JsonbValue) * push->batch.nitems);
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 		best[i] = ls_json_null();
-	for (int i = 0; i < push->nitems; i++)
-		ls_json_add(results, result_of(push, &push->items[i], best));
+	for (int i = 0; i < push->batch.nitems; i++)
+		ls_json_add(results, result_of(push, &push->batch.items[i], best));
 }
 
 static JsonbValue *
@@ -213,7 +213,7 @@ push_events(LsCall *call, const LsChannel *channel)
 	int count;
 
 	ls_request_open(call->request, &request);
-	count = ls_push_count_items(&request, "events", &list);
+	count = ls_batch_count(&request, "events", &list);
 	if (count == 0)
 		ls_request_refuse("events", "must not be empty");
 	events = elements_of(&list, count);
@@ -224,12 +224,12 @@ push_events(LsCall *call, const LsChannel *channel)
 		if (done > 0)
 			ls_store_forget_rows();
 		length = call->device.data != NULL ? count : run_length(&events[done], count - done);
-		ls_push_start(&push, call, channel);
-		push.unmetered = done > 0;
-		push.partial = length < count;
-		push.device.id = call->device.data != NULL ? call->device : device_of(&events[done]);
-		push.nitems = length;
-		push.items_raw = length == count ? list : array_of(&events[done], length);
+		ls_push_open(&push, call, channel);
+		push.batch.unmetered = done > 0;
+		push.batch.partial = length < count;
+		push.batch.device.id = call->device.data != NULL ? call->device : device_of(&events[done]);
+		push.batch.nitems = length;
+		push.batch.items_raw = length == count ? list : array_of(&events[done], length);
 		push_run(&push, &results);
 	}
 	if (length < count)

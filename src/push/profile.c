@@ -67,15 +67,15 @@ push_activities(LsCall *call, const JsonbValue *request)
 	JsonbValue items;
 	LsPush push;
 
-	ls_push_start(&push, call, &channel);
-	push.device.id = call->device.data != NULL ? call->device : ls_text("");
+	ls_push_open(&push, call, &channel);
+	push.batch.device.id = call->device.data != NULL ? call->device : ls_text("");
 	/* No list is an empty one: a client that had nothing to send sent that. */
 	if (ls_json_get(request, "items", &items) && items.type != jbvNull)
-		push.nitems = ls_push_count_items(request, "items", &push.items_raw);
-	if (push.nitems > 0)
+		push.batch.nitems = ls_batch_count(request, "items", &push.batch.items_raw);
+	if (push.batch.nitems > 0)
 		ls_push_run(&push);
-	for (int i = 0; i < push.nitems; i++)
-		ls_json_add(&results, result_of(&push.items[i]));
+	for (int i = 0; i < push.batch.nitems; i++)
+		ls_json_add(&results, result_of(&push.batch.items[i]));
 	ls_json_put(&answer, "results", results);
 	return ls_json_encode(&answer);
 }

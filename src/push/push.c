@@ -10,75 +10,49 @@
 #include "push/push.h"
 #include "miscadmin.h"
 
-/* The request's list of items, and their number, which is checked before any of them is looked at. */
-int
-ls_push_count_items(const JsonbValue *request, const char *key, JsonbValue *items)
-{
-	int count;
-
-	if (!ls_json_get(request, key, items) || !ls_json_is_array(items))
-		ls_request_refuse(key, "must be an array");
-	count = ls_json_count(items);
-	if (count > learnsync_max_batch_items)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many %s in one request", key),
-						errdetail("%s has %d elements.", key, count),
-						errhint("Send at most %d at a time; learnsync.max_batch_items is the limit.",
-								learnsync_max_batch_items)));
-	return count;
-}
-
 static void
 read_envelope(LsPush *push, const LsCall *call)
 {
 	JsonbValue request;
 
 	ls_request_open(call->request, &request);
-	push->nitems = ls_push_count_items(&request, "items", &push->items_raw);
-	push->device.id = ls_call_device(call);
-	push->device_name = ls_request_text(&request, "deviceName", false);
+	push->batch.nitems = ls_batch_count(&request, "items", &push->batch.items_raw);
+	push->batch.device.id = ls_call_device(call);
+	push->batch.device_name = ls_request_text(&request, "deviceName", false);
 	push->cursor = ls_request_cursor(&request, "lastSyncVersion");
 	push->epoch = ls_request_text(&request, "epoch", false);
 	push->bookmark = ls_cursor_read(&request);
 	if (push->bookmark.given)
 		push->cursor = push->bookmark.position;
-	push->dry_run = ls_request_bool(&request, "dryRun");
+	push->batch.dry_run = ls_request_bool(&request, "dryRun");
 	push->atomic = ls_request_bool(&request, "atomic");
-	if (!ls_json_get(&request, "metadata", &push->metadata))
-		push->metadata = ls_json_null();
-	if (push->metadata.type != jbvNull && !ls_json_is_object(&push->metadata))
+	if (!ls_json_get(&request, "metadata", &push->batch.metadata))
+		push->batch.metadata = ls_json_null();
+	if (push->batch.metadata.type != jbvNull && !ls_json_is_object(&push->batch.metadata))
 		ls_request_refuse("metadata", "must be an object");
-	ls_request_limit(&push->metadata, learnsync_max_metadata_bytes, "learnsync.max_metadata_bytes", "metadata");
+	ls_request_limit(&push->batch.metadata, learnsync_max_metadata_bytes, "learnsync.max_metadata_bytes", "metadata");
 }
 
-static void
-make_room(LsPush *push)
+/* Room for the resources that the items are about. */
+void
+ls_push_make_room(LsPush *push)
 {
-	push->nbuckets = 16;
-	while (push->nbuckets < push->nitems)
-		push->nbuckets *= 2;
-	push->items = palloc0(sizeof(LsItem) * Max(push->nitems, 1));
-	push->resources = palloc(sizeof(LsResource *) * Max(push->nitems, 1));
-	push->changed = palloc(sizeof(LsResource *) * Max(push->nitems, 1));
-	push->item_buckets = palloc0(sizeof(LsItem *) * push->nbuckets);
-	push->resource_buckets = palloc0(sizeof(LsResource *) * push->nbuckets);
+	int count = Max(push->batch.nitems, 1);
+
+	push->resources = palloc(sizeof(LsResource *) * count);
+	push->changed = palloc(sizeof(LsResource *) * count);
+	push->resource_buckets = palloc0(sizeof(LsResource *) * push->batch.nbuckets);
 }
 
 static void
 read_items(LsPush *push)
 {
-	JsonbIterator *walk = JsonbIteratorInit(push->items_raw.val.binary.data);
-	JsonbIteratorToken token;
-	JsonbValue raw;
-	int count = 0;
-
-	make_room(push);
-	while ((token = JsonbIteratorNext(&walk, &raw, true)) != WJB_DONE)
+	ls_batch_take_items(&push->batch);
+	ls_push_make_room(push);
+	for (int i = 0; i < push->batch.nitems; i++)
 	{
-		if (token != WJB_ELEM)
-			continue;
 		CHECK_FOR_INTERRUPTS();
-		push->items[count].index = count;
-		ls_item_read(push, &push->items[count++], &raw);
+		ls_item_read(push, &push->batch.items[i]);
 	}
 }
 
@@ -89,28 +63,27 @@ read_items(LsPush *push)
 void
 ls_push_run(LsPush *push)
 {
-	ls_batch_begin(push);
+	ls_batch_begin(&push->batch);
 	read_items(push);
 	ls_push_find_resources(push);
 	ls_store_read_known(push);
-	ls_device_check(push->learner.id, &push->device);
-	ls_rate_take_device(push);
+	ls_store_mark_failed(&push->batch);
+	ls_device_check(push->batch.learner.id, &push->batch.device);
+	ls_rate_take_device(&push->batch);
 	ls_store_check_content(push);
 	ls_push_judge(push);
 	ls_store_find_members(push);
 	ls_push_decide(push);
-	if (!push->dry_run)
+	if (!push->batch.dry_run)
 		ls_push_write(push);
 }
 
-/* Sets up a push of so many items, all in one array. */
+/* Sets up a push that does not say what its device has seen. */
 void
-ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel)
+ls_push_open(LsPush *push, const LsCall *call, const LsChannel *channel)
 {
-	*push = (LsPush){.channel = channel, .cursor = -1, .of_app = call->of_app};
-	push->learner.id = call->learner;
-	push->learner.receipt_horizon = push->learner.rate_at = LS_NO_TIME;
-	push->metadata = ls_json_null();
+	*push = (LsPush){.cursor = -1};
+	ls_batch_open(&push->batch, call, channel);
 }
 
 static Jsonb *
@@ -118,9 +91,9 @@ answer_push(LsCall *call, bool retry)
 {
 	LsPush push;
 
-	ls_push_start(&push, call, &ls_push_channel);
+	ls_push_open(&push, call, &ls_push_channel);
 	read_envelope(&push, call);
-	push.unmetered = retry || push.nitems == 0;
+	push.batch.unmetered = retry || push.batch.nitems == 0;
 	ls_push_run(&push);
 	return ls_push_answer(&push);
 }

@@ -7,16 +7,50 @@
 
 #include "batch/batch.h"
 
+/* A resource that a push touches. */
+typedef struct LsResource
+{
+	const LsType *type;
+	LsText id;
+	int64 version; /* 0 = not stored */
+	ItemPointerData place; /* where the stored row is */
+	int64 created_version;
+	LsState stored;
+	LsState state; /* stored, with the items merged so far */
+	int64 new_version; /* given by this push, else 0 */
+	JsonbValue *shown; /* the document that conflicts show; NULL where none does */
+	int64 shown_bytes; /* of it, as text */
+	bool replaced; /* a person put another document in the place of the stored one */
+	int first_item; /* the first item of this push that is about it */
+	struct LsResource *next; /* in its hash bucket */
+} LsResource;
+
+/* A whole push. */
+typedef struct LsPush
+{
+	LsBatch batch; /* comes first */
+	int64 cursor; /* lastSyncVersion, -1 where absent */
+	LsText epoch; /* whose cursor that is; without data where the device does not say */
+	LsCursor bookmark; /* the same where the device stores cursors instead of versions */
+	bool atomic;
+	int nresources;
+	LsResource **resources; /* in order of first use */
+	int nchanged;
+	LsResource **changed; /* in order of their new versions */
+	LsResource **resource_buckets; /* as many as the batch has */
+	bool *lost; /* of each item whether a list has its member with other content; NULL where no item has lists */
+} LsPush;
+
 /* push.c */
-extern int ls_push_count_items(const JsonbValue *request, const char *key, JsonbValue *items);
-extern void ls_push_start(LsPush *push, const LsCall *call, const LsChannel *channel);
+extern void ls_push_open(LsPush *push, const LsCall *call, const LsChannel *channel);
+extern void ls_push_make_room(LsPush *push);
 extern void ls_push_run(LsPush *push);
 extern const LsService ls_push_retry;
 
 /* push_item.c */
 extern const LsChannel ls_push_channel;
 extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure) pg_attribute_nonnull(3);
-extern void ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw);
+extern void ls_item_read(LsPush *push, LsItem *item);
 
 /* push_decide.c */
 extern void ls_push_judge(LsPush *push);
@@ -26,12 +60,10 @@ extern void ls_push_merge(LsPush *push, int taken);
 extern int64 ls_resource_version(const LsResource *resource);
 extern bool ls_resource_was_emptied(const LsResource *resource);
 extern int64 ls_resource_created(const LsResource *resource);
-extern int ls_item_failed_copies(const LsPush *push, const LsItem *item);
 
 /* push_fit.c */
 extern bool ls_item_is_conflict(const LsItem *item);
 extern void ls_push_decide(LsPush *push);
-extern int ls_push_longest(LsPush *push, int good, int bad, bool (*is_good)(LsPush *push, int taken));
 
 /* push_write.c */
 extern void ls_push_write(LsPush *push);
@@ -71,6 +103,9 @@ extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, 
 extern void ls_store_write_statements(LsPush *push);
 struct ReturnSetInfo;
 extern void ls_store_export_statements(LsText learner, TimestampTz since, struct ReturnSetInfo *result);
+
+/* known_store.c */
+extern void ls_store_read_known(LsPush *push);
 
 /* push_store.c */
 extern void ls_store_write_accepted(LsPush *push);

@@ -4,9 +4,11 @@ CREATE OR REPLACE FUNCTION learnsync.sync_push(learner_id text, request jsonb) R
 COMMENT ON FUNCTION learnsync.sync_push(text, jsonb) IS
     'Takes in a batch of one device, each item exactly once. request: {deviceId, deviceName?, items: [{id?, '
     'operation: create|update|delete, resourceType, resourceId?, data, clientTimestamp}], metadata?, cursor?, '
-    'lastSyncVersion?, epoch?, dryRun?, atomic?, learnerId?}. Answer: {results, syncedItems, failedItems, conflicts, '
-    'syncVersion, epoch, serverTimestamp}. Errors: 22023 malformed envelope, 54000 too many items, or conflicts of an '
-    'atomic push that show more than learnsync.max_answer_bytes, 42501 deactivated device.';
+    'lastSyncVersion?, epoch?, dryRun?, atomic?, learnerId?}. An id that is a UUID of version 4 or 7 is the same item '
+    'from any device. Answer: {results, syncedItems, failedItems: [{id, code, path, error, retryable, first?}], '
+    'conflicts, syncVersion, epoch, serverTimestamp}; first is the verdict of an id_reused. Errors: 22023 malformed '
+    'envelope, 54000 too many items, or conflicts of an atomic push that show more than learnsync.max_answer_bytes, '
+    'PT403 deactivated device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_push(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_push';

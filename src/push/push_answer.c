@@ -29,11 +29,10 @@ result_of(const LsItem *item)
 {
 	JsonbValue result = ls_json_object();
 	bool failed = item->verdict == LS_FAILED;
-	const char *status = failed ? "failed" : item->verdict == LS_SYNCED ? "synced" : "conflict";
 	LsText type = item->type != NULL ? item->type->name : item->type_name;
 
 	ls_json_put(&result, "id", ls_json_text(item->id));
-	ls_json_put(&result, "status", ls_json_string(status));
+	ls_json_put(&result, "status", ls_json_string(ls_verdict_status(item->verdict)));
 	if (!failed && item->change.capped.type != jbvNull)
 		ls_json_put(&result, "capped", item->change.capped);
 	ls_json_put(&result, "version", failed ? ls_json_null() : ls_json_int(item->version));
@@ -71,12 +70,15 @@ static JsonbValue
 failure_of(const LsItem *item)
 {
 	JsonbValue failure = ls_json_object();
+	LsReceipt first;
 
 	ls_json_put(&failure, "id", ls_json_text(item->id));
 	ls_json_put(&failure, "code", ls_json_string(item->failure.code));
 	ls_json_put(&failure, "path", ls_json_string(item->failure.path));
 	ls_json_put(&failure, "error", ls_json_string(item->failure.message));
 	ls_json_put(&failure, "retryable", ls_json_bool(item->failure.retryable));
+	if (ls_item_first(item, &first))
+		ls_json_put(&failure, "first", ls_item_first_json(&first));
 	return failure;
 }
 
@@ -86,8 +88,9 @@ new_cursor(const LsPush *push)
 {
 	LsCursor cursor = push->bookmark;
 
-	if (push->safe_version != cursor.position || ls_push_is_foreign(push))
-		cursor = ls_cursor_at(&cursor, push->safe_version, ls_cursor_life(push->learner.id, push->learner.epoch));
+	if (push->batch.safe_version != cursor.position || ls_push_is_foreign(push))
+		cursor = ls_cursor_at(&cursor, push->batch.safe_version,
+							  ls_cursor_life(push->batch.learner.id, push->batch.learner.epoch));
 	return ls_cursor_print(&cursor);
 }
 
@@ -100,9 +103,9 @@ ls_push_answer(LsPush *push)
 	JsonbValue conflicts = ls_json_array();
 	JsonbValue failed = ls_json_array();
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 	{
-		LsItem *item = &push->items[i];
+		LsItem *item = &push->batch.items[i];
 
 		CHECK_FOR_INTERRUPTS();
 		ls_json_add(&results, result_of(item));
@@ -113,16 +116,16 @@ ls_push_answer(LsPush *push)
 		else
 			ls_json_add(&synced, ls_json_text(item->id));
 	}
-	ls_json_put(&answer, "epoch", ls_json_text(push->learner.epoch));
+	ls_json_put(&answer, "epoch", ls_json_text(push->batch.learner.epoch));
 	ls_json_put(&answer, "results", results);
 	ls_json_put(&answer, "conflicts", conflicts);
 	ls_json_put(&answer, "failedItems", failed);
 	if (ls_push_is_foreign(push))
 		ls_json_put(&answer, "reset", ls_json_bool(true));
-	ls_json_put(&answer, "syncVersion", ls_json_int(push->safe_version));
+	ls_json_put(&answer, "syncVersion", ls_json_int(push->batch.safe_version));
 	if (push->bookmark.given)
 		ls_json_put(&answer, "cursor", ls_json_text(new_cursor(push)));
 	ls_json_put(&answer, "syncedItems", synced);
-	ls_json_put(&answer, "serverTimestamp", ls_json_stamp(push->now));
+	ls_json_put(&answer, "serverTimestamp", ls_json_stamp(push->batch.now));
 	return ls_json_encode(&answer);
 }

@@ -7,36 +7,6 @@
 #include "miscadmin.h"
 #include "push/push.h"
 
-static LsItem **
-item_bucket(LsPush *push, const pg_uuid_t *key)
-{
-	return &push->item_buckets[ls_digest_hash((LsText){(char *) key->data, UUID_LEN}) & (push->nbuckets - 1)];
-}
-
-/* Links each item to the one before it that has the same identity. */
-static void
-link_twins(LsPush *push)
-{
-	for (int i = 0; i < push->nitems; i++)
-	{
-		LsItem *item = &push->items[i];
-		LsItem **bucket = item_bucket(push, &item->key);
-		LsItem *other = *bucket;
-
-		while (other != NULL && memcmp(&other->key, &item->key, UUID_LEN) != 0)
-			other = other->next;
-		item->twin = other;
-		item->next = *bucket;
-		*bucket = item;
-	}
-}
-
-static bool
-refuse_reused(const LsPush *push, LsFailure *failure)
-{
-	return ls_fail(failure, "id_reused", push->channel->id, "this id was already accepted with other content");
-}
-
 /* Whether a client time may be when it happened. */
 static bool
 is_believed(TimestampTz client_at, TimestampTz now)
@@ -48,8 +18,8 @@ is_believed(TimestampTz client_at, TimestampTz now)
 static void
 refuse_expired(const LsPush *push, LsItem *item)
 {
-	if (item->refused.code == NULL && item->client_at < push->learner.receipt_horizon)
-		ls_fail(&item->refused, "expired", push->channel->time,
+	if (item->refused.code == NULL && item->client_at < push->batch.learner.receipt_horizon)
+		ls_fail(&item->refused, "expired", push->batch.channel->time,
 				"items this old are not taken any more, as it is not known whether they were taken before");
 }
 
@@ -57,22 +27,19 @@ refuse_expired(const LsPush *push, LsItem *item)
 void
 ls_push_judge(LsPush *push)
 {
-	link_twins(push);
-	for (int i = 0; i < push->nitems; i++)
-	{
-		LsItem *item = &push->items[i];
+	LsBatch *batch = &push->batch;
 
-		item->change.at = is_believed(item->client_at, push->now) ? item->client_at : push->now;
-		item->change.received = push->now;
-		item->change.device = push->device.id;
+	ls_batch_link(batch);
+	ls_batch_judge(batch);
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		LsItem *item = &batch->items[i];
+
+		item->change.at = is_believed(item->client_at, batch->now) ? item->client_at : batch->now;
+		item->change.received = batch->now;
+		item->change.device = batch->device.id;
 		if (!item->receipt.found)
-		{
 			refuse_expired(push, item);
-			continue;
-		}
-		item->refused = (LsFailure){NULL};
-		if (item->receipt.fingerprint != item->fingerprint)
-			refuse_reused(push, &item->refused);
 	}
 }
 
@@ -81,7 +48,7 @@ find_resource(LsPush *push, const LsItem *item)
 {
 	const LsType *type = item->type;
 	LsText id = item->resource_id;
-	LsResource **bucket = &push->resource_buckets[ls_digest_hash(id) & (push->nbuckets - 1)];
+	LsResource **bucket = &push->resource_buckets[ls_digest_hash(id) & (push->batch.nbuckets - 1)];
 	LsResource *resource = *bucket;
 
 	while (resource != NULL && (resource->type != type || !ls_text_equal(resource->id, id)))
@@ -103,24 +70,13 @@ find_resource(LsPush *push, const LsItem *item)
 void
 ls_push_find_resources(LsPush *push)
 {
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 	{
-		LsItem *item = &push->items[i];
+		LsItem *item = &push->batch.items[i];
 
 		if (item->type != NULL && item->resource_id.data != NULL)
 			item->resource = find_resource(push, item);
 	}
-}
-
-/* The item with the same identity that was accepted earlier in this push. */
-static const LsItem *
-accepted_twin(const LsItem *item)
-{
-	const LsItem *twin = item->twin;
-
-	while (twin != NULL && !twin->accepted)
-		twin = twin->twin;
-	return twin;
 }
 
 /* Gives a resource its version, once per push. */
@@ -129,7 +85,7 @@ mark_changed(LsPush *push, LsResource *resource)
 {
 	if (resource->new_version != 0)
 		return;
-	resource->new_version = ++push->version;
+	resource->new_version = ++push->batch.version;
 	push->changed[push->nchanged++] = resource;
 }
 
@@ -138,7 +94,7 @@ static void
 ask_for_lost(LsPush *push, LsItem *item)
 {
 	if (push->lost == NULL)
-		push->lost = palloc0(sizeof(bool) * push->nitems);
+		push->lost = palloc0(sizeof(bool) * push->batch.nitems);
 	item->change.number = item->index;
 	item->change.lost = push->lost;
 }
@@ -156,7 +112,7 @@ merge_item(LsPush *push, LsItem *item)
 	if (merged.verdict == LS_FAILED)
 		return;
 	item->accepted = true;
-	push->naccepted++;
+	push->batch.naccepted++;
 	item->changed = merged.changed;
 	if (merged.changed)
 		mark_changed(push, resource);
@@ -166,24 +122,8 @@ merge_item(LsPush *push, LsItem *item)
 static void
 decide_item(LsPush *push, LsItem *item)
 {
-	const LsItem *twin = accepted_twin(item);
-
-	item->failure = item->refused;
-	item->accepted = item->duplicate = item->changed = false;
-	if (item->failure.code == NULL && item->receipt.found)
-	{
-		item->duplicate = true;
-		item->verdict = item->receipt.verdict;
-		item->version = item->receipt.version;
-	}
-	else if (twin != NULL && twin->fingerprint == item->fingerprint)
-	{
-		item->duplicate = true;
-		item->verdict = twin->verdict;
-	}
-	else if (twin != NULL)
-		refuse_reused(push, &item->failure);
-	else if (item->failure.code == NULL)
+	item->changed = false;
+	if (!ls_batch_is_known(&push->batch, item))
 		merge_item(push, item);
 	if (item->failure.code != NULL)
 		item->verdict = LS_FAILED;
@@ -192,8 +132,8 @@ decide_item(LsPush *push, LsItem *item)
 static void
 start_over(LsPush *push)
 {
-	push->version = push->learner.version;
-	push->nchanged = push->naccepted = 0;
+	push->batch.version = push->batch.learner.version;
+	push->nchanged = push->batch.naccepted = 0;
 	push->lost = NULL;
 	for (int i = 0; i < push->nresources; i++)
 	{
@@ -204,8 +144,8 @@ start_over(LsPush *push)
 		push->resources[i]->new_version = 0;
 		push->resources[i]->shown = NULL;
 	}
-	for (int i = 0; i < push->nitems; i++)
-		push->items[i].accepted = false;
+	for (int i = 0; i < push->batch.nitems; i++)
+		push->batch.items[i].accepted = false;
 }
 
 /* The resource's version as this push leaves it. */
@@ -229,12 +169,12 @@ settle_lost(LsPush *push, int taken)
 {
 	for (int i = 0; i < taken; i++)
 	{
-		LsItem *item = &push->items[i];
+		LsItem *item = &push->batch.items[i];
 
 		if (item->accepted && push->lost[i] && item->verdict == LS_SYNCED)
 			item->verdict = LS_SERVER_WINS;
 		else if (item->duplicate && !item->receipt.found)
-			item->verdict = accepted_twin(item)->verdict;
+			item->verdict = ls_item_accepted_twin(item)->verdict;
 	}
 }
 
@@ -242,9 +182,9 @@ settle_lost(LsPush *push, int taken)
 static void
 settle_item_versions(LsPush *push)
 {
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 	{
-		LsItem *item = &push->items[i];
+		LsItem *item = &push->batch.items[i];
 
 		if (item->verdict != LS_FAILED && !item->receipt.found && item->resource != NULL)
 			item->version = ls_resource_version(item->resource);
@@ -274,14 +214,14 @@ abort_others(LsPush *push)
 {
 	bool failed = false;
 
-	for (int i = 0; i < push->nitems; i++)
-		failed |= push->items[i].failure.code != NULL;
+	for (int i = 0; i < push->batch.nitems; i++)
+		failed |= push->batch.items[i].failure.code != NULL;
 	if (!failed)
 		return;
 	start_over(push);
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 	{
-		LsItem *item = &push->items[i];
+		LsItem *item = &push->batch.items[i];
 
 		if (item->failure.code == NULL && !item->receipt.found)
 			abort_item(item, "another item of this atomic push failed");
@@ -293,10 +233,10 @@ bool
 ls_push_is_foreign(const LsPush *push)
 {
 	if (push->bookmark.given)
-		return push->bookmark.life != ls_cursor_life(push->learner.id, push->learner.epoch) ||
-			   ls_cursor_is_ahead(&push->bookmark, push->learner.version);
-	return push->cursor > push->learner.version ||
-		   (push->epoch.data != NULL && !ls_text_equal(push->epoch, push->learner.epoch));
+		return push->bookmark.life != ls_cursor_life(push->batch.learner.id, push->batch.learner.epoch) ||
+			   ls_cursor_is_ahead(&push->bookmark, push->batch.learner.version);
+	return push->cursor > push->batch.learner.version ||
+		   (push->epoch.data != NULL && !ls_text_equal(push->epoch, push->batch.learner.epoch));
 }
 
 /*
@@ -309,9 +249,9 @@ safe_version(const LsPush *push)
 {
 	if (push->cursor < 0 || ls_push_is_foreign(push))
 		return LS_FIRST_VERSION;
-	if (push->cursor < push->learner.log_version || push->dry_run || push->bookmark.newest > 0)
+	if (push->cursor < push->batch.learner.log_version || push->batch.dry_run || push->bookmark.newest > 0)
 		return push->cursor;
-	return push->version;
+	return push->batch.version;
 }
 
 /*
@@ -322,50 +262,20 @@ void
 ls_push_merge(LsPush *push, int taken)
 {
 	start_over(push);
-	push->ntaken = taken;
+	push->batch.ntaken = taken;
 	for (int i = 0; i < taken; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		decide_item(push, &push->items[i]);
+		decide_item(push, &push->batch.items[i]);
 	}
-	for (int i = taken; i < push->nitems; i++)
-		abort_item(&push->items[i], "the answer has no room for it; send it again");
-	if (push->atomic && taken == push->nitems)
+	for (int i = taken; i < push->batch.nitems; i++)
+		abort_item(&push->batch.items[i], "the answer has no room for it; send it again");
+	if (push->atomic && taken == push->batch.nitems)
 		abort_others(push);
 	for (int i = 0; i < push->nchanged; i++)
 		ls_state_settle(&push->changed[i]->state);
 	if (push->lost != NULL)
 		settle_lost(push, taken);
 	settle_item_versions(push);
-	push->safe_version = safe_version(push);
-}
-
-static bool
-is_to_blame(const LsItem *item)
-{
-	return item->failure.code != NULL && strcmp(item->failure.code, "aborted") != 0;
-}
-
-/*
- * How many copies of a failed item's identity failed in this push since one was accepted, if it is the one to be
- * recorded: the last copy. 0 where it is not.
- */
-int
-ls_item_failed_copies(const LsPush *push, const LsItem *item)
-{
-	int copies = 0;
-
-	if (!is_to_blame(item))
-		return 0;
-	for (const LsItem *other = *item_bucket((LsPush *) push, &item->key); other != NULL; other = other->next)
-	{
-		if (memcmp(&other->key, &item->key, UUID_LEN) != 0)
-			continue;
-		if (other->index > item->index && (other->accepted || is_to_blame(other)))
-			return 0;
-		if (other->accepted)
-			break;
-		copies += is_to_blame(other);
-	}
-	return copies;
+	push->batch.safe_version = safe_version(push);
 }

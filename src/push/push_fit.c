@@ -40,11 +40,11 @@ read_whole(const LsPush *push, LsState *states)
 	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
 	int count = 0;
 
-	for (int i = 0; i < push->ntaken; i++)
+	for (int i = 0; i < push->batch.ntaken; i++)
 	{
-		LsResource *resource = push->items[i].resource;
+		LsResource *resource = push->batch.items[i].resource;
 
-		if (!ls_item_is_conflict(&push->items[i]) || resource == NULL || resource->shown != NULL)
+		if (!ls_item_is_conflict(&push->batch.items[i]) || resource == NULL || resource->shown != NULL)
 			continue;
 		resource->shown = palloc(sizeof(JsonbValue));
 		resource->shown_bytes = -1;
@@ -53,7 +53,7 @@ read_whole(const LsPush *push, LsState *states)
 			listed[count] = (LsListed){resource->type->name, resource->id, 0, &states[count]};
 		count++;
 	}
-	return ls_store_complete_lists(push->learner.id, listed, count, room, LS_SEES_OWN);
+	return ls_store_complete_lists(push->batch.learner.id, listed, count, room, LS_SEES_OWN);
 }
 
 /* Makes the documents that the conflicts of the taken items show; whether the answer has room for them. */
@@ -65,9 +65,9 @@ show_documents(LsPush *push)
 	int shown = 0;
 	int64 bytes = 0;
 
-	for (int i = 0; i < push->ntaken; i++)
+	for (int i = 0; i < push->batch.ntaken; i++)
 	{
-		const LsItem *item = &push->items[i];
+		const LsItem *item = &push->batch.items[i];
 		LsResource *resource = item->resource;
 
 		if (!ls_item_is_conflict(item))
@@ -90,9 +90,9 @@ show_documents(LsPush *push)
 static bool
 has_conflict(const LsPush *push)
 {
-	for (int i = 0; i < push->ntaken; i++)
+	for (int i = 0; i < push->batch.ntaken; i++)
 	{
-		if (ls_item_is_conflict(&push->items[i]))
+		if (ls_item_is_conflict(&push->batch.items[i]))
 			return true;
 	}
 	return false;
@@ -100,8 +100,9 @@ has_conflict(const LsPush *push)
 
 /* Whether the answer has room for so many items; what that takes besides the merge is freed. */
 static bool
-has_room_for(LsPush *push, int taken)
+has_room_for(LsBatch *batch, const void *nothing, int taken)
 {
+	LsPush *push = (LsPush *) batch;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "learnsync documents of conflicts", ALLOCSET_DEFAULT_SIZES);
 	bool has_room;
@@ -114,36 +115,20 @@ has_room_for(LsPush *push, int taken)
 	return has_room;
 }
 
-/* The greatest number of items that is good, between one that is and one that is not: by halves. */
-int
-ls_push_longest(LsPush *push, int good, int bad, bool (*is_good)(LsPush *push, int taken))
-{
-	while (bad - good > 1)
-	{
-		int middle = (good + bad) / 2;
-
-		if (is_good(push, middle))
-			good = middle;
-		else
-			bad = middle;
-	}
-	return good;
-}
-
 /* Decides as many items as the answer has room for, the first one in any case, and sends the others back. */
 void
 ls_push_decide(LsPush *push)
 {
 	int taken;
 
-	ls_push_merge(push, push->nitems);
-	if (!push->channel->shows_documents || !has_conflict(push) || show_documents(push))
+	ls_push_merge(push, push->batch.nitems);
+	if (!push->batch.channel->shows_documents || !has_conflict(push) || show_documents(push))
 		return;
 	if (push->atomic)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("the documents that this atomic push is to be answered with are too large"),
 						errhint("Send fewer items at a time; learnsync.max_answer_bytes is the limit.")));
-	taken = ls_push_longest(push, 1, push->nitems, has_room_for);
+	taken = ls_batch_longest(&push->batch, NULL, 1, push->batch.nitems, has_room_for);
 	ls_push_merge(push, taken);
 	(void) show_documents(push);
 }

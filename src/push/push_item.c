@@ -172,66 +172,6 @@ check_item(const LsChannel *channel, LsItem *item, LsFailure *failure)
 		   (!item->type->rule->xapi || read_statement_id(item, failure));
 }
 
-/* An id for an item that came without: the digest of what it says, so that the same bytes are the same item. */
-static LsText
-id_of_content(const JsonbValue *raw)
-{
-	static const char *const members[] = {"operation", "resourceType", "resourceId", "data", "clientTimestamp"};
-	LsDigest digest;
-	JsonbValue value;
-	pg_uuid_t uuid;
-
-	ls_digest_start(&digest);
-	for (int i = 0; i < lengthof(members); i++)
-	{
-		if (!ls_json_is_object(raw))
-			value = *raw;
-		else if (!ls_json_get(raw, members[i], &value))
-			value = ls_json_null();
-		ls_digest_json(&digest, &value, NULL);
-	}
-	uuid = ls_digest_end(&digest);
-	return ls_digest_uuid_text(&uuid);
-}
-
-/* The id as sent, or derived where that is enough; without data where there is none that is one. */
-static LsText
-read_id(const LsChannel *channel, const JsonbValue *raw)
-{
-	JsonbValue value;
-
-	if (!ls_json_is_object(raw) || !ls_json_get(raw, channel->id, &value) || value.type == jbvNull)
-		return channel->is_flat ? (LsText){NULL, 0} : id_of_content(raw);
-	return ls_json_name(&value);
-}
-
-/* What the identities of all items of a push begin with. */
-static void
-start_identities(LsPush *push)
-{
-	ls_digest_start(&push->identity);
-	ls_digest_text(&push->identity, push->learner.id);
-	ls_digest_text(&push->identity, ls_text(push->channel->name));
-	if (push->channel->by_device)
-		ls_digest_text(&push->identity, push->device.id);
-}
-
-/* The digest of the identity; what has no id is known by its content. */
-static pg_uuid_t
-identity_of(LsPush *push, const LsItem *item)
-{
-	LsDigest digest;
-
-	if (push->identity.length == 0)
-		start_identities(push);
-	digest = push->identity;
-	if (item->id.data == NULL && push->channel->is_flat)
-		ls_digest_json(&digest, &item->raw, NULL);
-	else
-		ls_digest_text(&digest, item->id.data != NULL ? item->id : id_of_content(&item->raw));
-	return ls_digest_end(&digest);
-}
-
 /* The data of a flat item are the item: a path into them starts there. */
 static const char *
 flat_path(const char *path)
@@ -241,21 +181,13 @@ flat_path(const char *path)
 
 /* Reads one item; what is wrong with it goes to item->refused. */
 void
-ls_item_read(LsPush *push, LsItem *item, const JsonbValue *raw)
+ls_item_read(LsPush *push, LsItem *item)
 {
-	LsDigest digest;
-	pg_uuid_t payload;
-	LsExtent extent;
+	const LsChannel *channel = push->batch.channel;
+	LsExtent extent = ls_batch_identify(&push->batch, item);
 
-	item->raw = *raw;
 	item->data = ls_json_null();
-	item->id = read_id(push->channel, raw);
-	ls_digest_start(&digest);
-	extent = ls_digest_json(&digest, raw, push->channel->id);
-	payload = ls_digest_end(&digest);
-	item->fingerprint = ls_digest_fingerprint(&payload);
-	item->key = identity_of(push, item);
-	if (check_raw(raw, &extent, &item->refused) && !check_item(push->channel, item, &item->refused) &&
-		push->channel->is_flat)
+	if (check_raw(&item->raw, &extent, &item->refused) && !check_item(channel, item, &item->refused) &&
+		channel->is_flat)
 		item->refused.path = flat_path(item->refused.path);
 }

@@ -129,7 +129,7 @@ static void
 write_resources(LsPush *push, bool is_new, LsStatement *one, LsStatement *many)
 {
 	LsResource **resources = palloc(sizeof(LsResource *) * Max(push->nchanged, 1));
-	Datum values[NRESOURCE + 2] = {ls_text_to_datum(push->learner.id), TimestampTzGetDatum(push->now)};
+	Datum values[NRESOURCE + 2] = {ls_text_to_datum(push->batch.learner.id), TimestampTzGetDatum(push->batch.now)};
 	int count = 0;
 
 	for (int i = 0; i < push->nchanged; i++)
@@ -149,22 +149,37 @@ write_resources(LsPush *push, bool is_new, LsStatement *one, LsStatement *many)
 static void
 write_new_conflicts(LsPush *push)
 {
-	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum *rows = palloc(sizeof(Datum) * Max(push->batch.nitems, 1));
 	Datum values[4];
 	int count = 0;
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 	{
-		if (push->items[i].accepted && push->items[i].verdict != LS_SYNCED)
-			rows[count++] = conflict_datum(&push->items[i]);
+		if (push->batch.items[i].accepted && push->batch.items[i].verdict != LS_SYNCED)
+			rows[count++] = conflict_datum(&push->batch.items[i]);
 	}
 	if (count == 0)
 		return;
-	values[0] = ls_text_to_datum(push->learner.id);
+	values[0] = ls_text_to_datum(push->batch.learner.id);
 	values[1] = ls_store_array(&conflict_row, rows, count);
-	values[2] = ls_text_to_datum(push->device.id);
-	values[3] = TimestampTzGetDatum(push->now);
+	values[2] = ls_text_to_datum(push->batch.device.id);
+	values[3] = TimestampTzGetDatum(push->batch.now);
 	ls_store_run(&write_conflicts, values, NULL);
+}
+
+/* Writes the journal, which names the changed resources. */
+static void
+write_journal(LsPush *push)
+{
+	int count = push->nchanged;
+	LsChanged changed = {palloc(sizeof(Datum) * Max(count, 1)), palloc(sizeof(Datum) * Max(count, 1)), count};
+
+	for (int i = 0; i < count; i++)
+	{
+		changed.types[i] = ls_text_to_datum(push->changed[i]->type->name);
+		changed.ids[i] = ls_text_to_datum(push->changed[i]->id);
+	}
+	ls_store_write_journal(&push->batch, changed);
 }
 
 /* Writes what the accepted items did: everything that a team's triggers and constraints may have a say in. */
@@ -175,6 +190,6 @@ ls_store_write_accepted(LsPush *push)
 	write_resources(push, false, &update_resource, &update_resources);
 	ls_store_write_members(push);
 	ls_store_write_statements(push);
-	ls_store_write_journal(push);
+	write_journal(push);
 	write_new_conflicts(push);
 }

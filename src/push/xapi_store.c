@@ -71,9 +71,9 @@ ls_store_write_statements(LsPush *push)
 	}
 	if (count == 0)
 		return;
-	values[0] = ls_text_to_datum(push->learner.id);
+	values[0] = ls_text_to_datum(push->batch.learner.id);
 	values[1] = ls_store_array(&xapi_row, rows, count);
-	values[2] = TimestampTzGetDatum(push->now);
+	values[2] = TimestampTzGetDatum(push->batch.now);
 	ls_store_run(&write_statements, values, NULL);
 }
 

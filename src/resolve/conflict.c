@@ -26,7 +26,7 @@ typedef struct Resolve
 	bool force;
 	LsConflict conflict;
 	LsPush push; /* of one item, which is the decision and gets no receipt */
-	LsItem item;
+	LsItem *item;
 } Resolve;
 
 static void
@@ -55,7 +55,7 @@ read_request(Resolve *resolve, Jsonb *json)
 static void
 find_conflict(Resolve *resolve)
 {
-	if (!ls_store_read_conflict(resolve->push.learner.id, resolve->conflict_id, &resolve->conflict))
+	if (!ls_store_read_conflict(resolve->push.batch.learner.id, resolve->conflict_id, &resolve->conflict))
 		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("conflict not found"),
 						errhint("It may be closed already; sync_status lists the open ones.")));
 }
@@ -71,7 +71,7 @@ refuse_data(const LsFailure *failure)
 static void
 check_data(Resolve *resolve)
 {
-	LsItem *item = &resolve->item;
+	LsItem *item = resolve->item;
 	const LsRule *rule = item->type->rule;
 	LsFailure failure = {NULL};
 
@@ -88,7 +88,7 @@ check_data(Resolve *resolve)
 static void
 take_next_number(Resolve *resolve)
 {
-	LsItem *item = &resolve->item;
+	LsItem *item = resolve->item;
 	const LsRule *rule = item->type->rule;
 	int last = rule->nkeys - 1;
 	int64 *taken;
@@ -97,7 +97,7 @@ take_next_number(Resolve *resolve)
 
 	if (last < 1 || !item->change.key_is_number[last] || item->change.is_delete)
 		ls_request_refuse("resolution", "may be keep_both for types of several keys of which the last is a number");
-	count = ls_store_read_numbers(resolve->push.learner.id, item->type->name, rule, &item->change, &taken);
+	count = ls_store_read_numbers(resolve->push.batch.learner.id, item->type->name, rule, &item->change, &taken);
 	if (!ls_free_number(ls_rule_field(rule, rule->keys[last]), taken, count, &number))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no number is free to keep both"),
 						errdetail("The rule of \"%s\" allows no other value of \"%s\".",
@@ -112,21 +112,18 @@ static void
 open_push(Resolve *resolve)
 {
 	LsPush *push = &resolve->push;
-	LsItem *item = &resolve->item;
+	LsItem *item;
 
-	push->nitems = 1;
-	push->nbuckets = 1;
-	push->items = item;
-	push->resources = palloc(sizeof(LsResource *));
-	push->changed = palloc(sizeof(LsResource *));
-	push->item_buckets = palloc0(sizeof(LsItem *));
-	push->resource_buckets = palloc0(sizeof(LsResource *));
-	push->device.id = ls_text(""); /* nobody's: no device has this id */
+	push->batch.nitems = 1;
+	ls_batch_make_room(&push->batch);
+	ls_push_make_room(push);
+	push->batch.device.id = ls_text(""); /* nobody's: no device has this id */
+	item = resolve->item = push->batch.items;
 	item->type = ls_store_hold_type(resolve->conflict.type);
 	item->resource_id = resolve->conflict.resource_id;
 	item->change.is_delete = resolve->resolution != USE_MERGED && resolve->conflict.is_delete;
 	item->change.at = resolve->conflict.at;
-	item->change.received = push->now;
+	item->change.received = push->batch.now;
 	item->change.device = resolve->resolution == USE_MERGED ? ls_text("") : resolve->conflict.device;
 	item->change.data = resolve->resolution == USE_MERGED ? resolve->merged : resolve->conflict.data;
 	if (item->type == NULL)
@@ -172,7 +169,7 @@ static void
 decide(Resolve *resolve, LsResource *resource)
 {
 	const LsRule *rule = resource->type->rule;
-	LsChange *change = &resolve->item.change;
+	LsChange *change = &resolve->item->change;
 	LsState *state = &resource->state;
 	LsFailure failure = {NULL};
 	LsState lifted;
@@ -207,11 +204,11 @@ write_decision(Resolve *resolve, LsResource *resource)
 {
 	LsPush *push = &resolve->push;
 
-	push->version = push->learner.version + 1;
+	push->batch.version = push->batch.learner.version + 1;
 	push->changed[push->nchanged++] = resource;
-	resource->new_version = push->version;
+	resource->new_version = push->batch.version;
 	ls_store_write_accepted(push);
-	ls_store_update_learner(push, true, false);
+	ls_store_update_learner(&push->batch, true, false);
 }
 
 static Jsonb *
@@ -233,7 +230,7 @@ do_resolve(Resolve *resolve)
 	LsResource *resource;
 
 	find_conflict(resolve);
-	ls_batch_begin(push);
+	ls_batch_begin(&push->batch);
 	find_conflict(resolve);
 	open_push(resolve);
 	ls_push_find_resources(push);
@@ -248,8 +245,9 @@ do_resolve(Resolve *resolve)
 		write_decision(resolve, resource);
 	}
 	else
-		ls_batch_note_charge(push);
-	ls_store_close_conflict(push->learner.id, resolve->conflict_id, resolutions[resolve->resolution], push->now);
+		ls_batch_note_charge(&push->batch);
+	ls_store_close_conflict(push->batch.learner.id, resolve->conflict_id, resolutions[resolve->resolution],
+							push->batch.now);
 	return answer_resolve(resolve, resource);
 }
 
@@ -258,7 +256,7 @@ resolve_work(LsCall *call)
 {
 	Resolve resolve = {.force = false};
 
-	ls_push_start(&resolve.push, call, &ls_push_channel);
+	ls_push_open(&resolve.push, call, &ls_push_channel);
 	read_request(&resolve, call->request);
 	return JsonbPGetDatum(do_resolve(&resolve));
 }

@@ -134,9 +134,10 @@ static Jsonb *
 switch_device(const LsCall *call, const JsonbValue *request, LsActivation activation)
 {
 	Switch device = {.learner = call->learner, .activation = activation};
-	LsPush charged = {.of_app = call->of_app, .learner = {.id = call->learner, .rate_at = LS_NO_TIME}};
+	LsBatch charged;
 	JsonbValue answer = ls_json_object();
 
+	ls_batch_open(&charged, call, NULL);
 	device.device = ls_header_or_body_id(request, "deviceId");
 	device.activation.now = GetCurrentTimestamp();
 	admit(call, &device);

@@ -82,7 +82,7 @@ SELECT throws_ok(
 SELECT throws_ok(
     $$SELECT pg_temp.put('l', pg_temp.event('nested'))$$,
     '55000',
-    'a push was made within a put of the same learner',
+    'a call was made within a call for the same learner',
     'a put within a put');
 SELECT is(
     (SELECT string_agg(version::text, ' ' ORDER BY version) FROM learnsync_data.event WHERE learner_id = 'l'),

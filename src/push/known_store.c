@@ -6,7 +6,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "batch/batch.h"
+#include "push/push.h"
 #include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -59,11 +59,6 @@ static LsStatement look_up_one = {
 	" LEFT JOIN (" RESOURCE ") r ON r.resource_type" EQ "$4 AND r.resource_id" EQ "$5",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid", "pg_catalog.text", "pg_catalog.text", NULL}};
 
-static LsStatement read_failed = {"SELECT k.n FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"
-								  " CROSS JOIN LATERAL (SELECT FROM learnsync_data.failed x"
-								  "  WHERE x.learner_id" EQ "$1 AND x.key" EQ "k.key LIMIT 1) f",
-								  {"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
-
 /* The state and the version of a stored resource; what they point to stays until the store is closed. */
 static void
 take_resource(LsText learner, LsResource *resource, const Datum *values, const bool *nulls)
@@ -90,15 +85,15 @@ take_known(LsPush *push, uint64 row)
 	LsItem *item;
 
 	heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, values, nulls);
-	push->device.exists = !nulls[IS_ACTIVE];
-	if (push->device.exists)
+	push->batch.device.exists = !nulls[IS_ACTIVE];
+	if (push->batch.device.exists)
 	{
-		push->device.active = DatumGetBool(values[IS_ACTIVE]);
-		push->device.place = *(ItemPointer) DatumGetPointer(values[DEVICE_PLACE]);
+		push->batch.device.active = DatumGetBool(values[IS_ACTIVE]);
+		push->batch.device.place = *(ItemPointer) DatumGetPointer(values[DEVICE_PLACE]);
 	}
 	if (nulls[ITEM])
 		return;
-	item = &push->items[DatumGetInt64(values[ITEM])];
+	item = &push->batch.items[DatumGetInt64(values[ITEM])];
 	item->receipt.found = !nulls[VERDICT];
 	if (item->receipt.found)
 	{
@@ -107,31 +102,15 @@ take_known(LsPush *push, uint64 row)
 		item->receipt.verdict = (LsVerdict) DatumGetChar(values[VERDICT]);
 	}
 	if (!nulls[VERSION])
-		take_resource(push->learner.id, item->resource, values, nulls);
-}
-
-/* Marks the items of which an earlier copy failed, for the few learners who have failed items. */
-static void
-mark_failed(LsPush *push)
-{
-	Datum *keys = palloc(sizeof(Datum) * Max(push->nitems, 1));
-	Datum values[2] = {ls_text_to_datum(push->learner.id)};
-	uint64 count;
-
-	for (int i = 0; i < push->nitems; i++)
-		keys[i] = UUIDPGetDatum(&push->items[i].key);
-	values[1] = PointerGetDatum(construct_array(keys, push->nitems, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	count = ls_store_run(&read_failed, values, NULL);
-	for (uint64 i = 0; i < count; i++)
-		push->items[ls_store_int(i, 1) - 1].was_failed = true;
+		take_resource(push->batch.learner.id, item->resource, values, nulls);
 }
 
 static uint64
 find_one(const LsPush *push, Datum *values)
 {
-	const LsResource *resource = push->items[0].resource;
+	const LsResource *resource = push->batch.items[0].resource;
 
-	values[2] = UUIDPGetDatum(&push->items[0].key);
+	values[2] = UUIDPGetDatum(&push->batch.items[0].key);
 	if (resource == NULL)
 		return ls_store_run(&look_up_one, values, "   nn");
 	values[3] = ls_text_to_datum(resource->type->name);
@@ -143,7 +122,7 @@ find_one(const LsPush *push, Datum *values)
 static Datum
 known_datum(const LsPush *push, int number)
 {
-	const LsItem *item = &push->items[number];
+	const LsItem *item = &push->batch.items[number];
 	bool reads = item->resource != NULL && item->resource->first_item == number;
 	Datum values[4];
 	bool nulls[4];
@@ -158,11 +137,11 @@ known_datum(const LsPush *push, int number)
 static uint64
 find_many(const LsPush *push, Datum *values)
 {
-	Datum *rows = palloc(sizeof(Datum) * Max(push->nitems, 1));
+	Datum *rows = palloc(sizeof(Datum) * Max(push->batch.nitems, 1));
 
-	for (int i = 0; i < push->nitems; i++)
+	for (int i = 0; i < push->batch.nitems; i++)
 		rows[i] = known_datum(push, i);
-	values[2] = ls_store_array(&known_row, rows, push->nitems);
+	values[2] = ls_store_array(&known_row, rows, push->batch.nitems);
 	return ls_store_run(&look_up, values, NULL);
 }
 
@@ -170,11 +149,9 @@ find_many(const LsPush *push, Datum *values)
 void
 ls_store_read_known(LsPush *push)
 {
-	Datum values[5] = {ls_text_to_datum(push->learner.id), ls_text_to_datum(push->device.id)};
-	uint64 count = push->nitems == 1 ? find_one(push, values) : find_many(push, values);
+	Datum values[5] = {ls_text_to_datum(push->batch.learner.id), ls_text_to_datum(push->batch.device.id)};
+	uint64 count = push->batch.nitems == 1 ? find_one(push, values) : find_many(push, values);
 
 	for (uint64 i = 0; i < count; i++)
 		take_known(push, i);
-	if (push->learner.has_failed)
-		mark_failed(push);
 }

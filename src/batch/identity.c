@@ -1,0 +1,125 @@
+/*
+ * identity.c
+ *		What an item is known by, and what it says beside that.
+ *
+ * An id that is a UUID is the item's wherever it comes from, so a queue that is restored on another phone, or moves to
+ * another learner, is the same items. Any other id is counted or invented by a device: it means something only with the
+ * learner and, where the channel has one, the device that sent it.
+ */
+#include "postgres.h"
+
+#include "batch/batch.h"
+
+#define UUID_CHARS 36
+
+/* Whether an id is a UUID that is made at random or from the time, so that nobody else has the same. */
+static bool
+is_unique(LsText id)
+{
+	pg_uuid_t uuid;
+
+	if (id.length != UUID_CHARS || id.data[8] != '-' || id.data[13] != '-' || id.data[18] != '-' ||
+		id.data[23] != '-' || !ls_digest_read_uuid(id, &uuid))
+		return false;
+	return (uuid.data[6] >> 4 == 4 || uuid.data[6] >> 4 == 7) && uuid.data[8] >> 6 == 2;
+}
+
+/* An id in the form in which it is compared: UUIDs in lower case. */
+LsText
+ls_identity_id(LsText id)
+{
+	pg_uuid_t uuid;
+
+	return is_unique(id) && ls_digest_read_uuid(id, &uuid) ? ls_digest_uuid_text(&uuid) : id;
+}
+
+/* An id for an item that came without: the digest of what it says, so that the same bytes are the same item. */
+static LsText
+id_of_content(const JsonbValue *raw)
+{
+	static const char *const members[] = {"operation", "resourceType", "resourceId", "data", "clientTimestamp"};
+	LsDigest digest;
+	JsonbValue value;
+	pg_uuid_t uuid;
+
+	ls_digest_start(&digest);
+	for (int i = 0; i < lengthof(members); i++)
+	{
+		if (!ls_json_is_object(raw))
+			value = *raw;
+		else if (!ls_json_get(raw, members[i], &value))
+			value = ls_json_null();
+		ls_digest_json(&digest, &value, NULL);
+	}
+	uuid = ls_digest_end(&digest);
+	return ls_digest_uuid_text(&uuid);
+}
+
+/* The id as sent, or derived where that is enough; without data where there is none that is one. */
+static LsText
+read_id(const LsChannel *channel, const JsonbValue *raw)
+{
+	JsonbValue value;
+
+	if (!ls_json_is_object(raw) || !ls_json_get(raw, channel->id, &value) || value.type == jbvNull)
+		return channel->is_flat ? (LsText){NULL, 0} : id_of_content(raw);
+	return ls_json_name(&value);
+}
+
+static void
+start_identities(LsBatch *batch)
+{
+	LsIdentity *identity = &batch->identity;
+
+	ls_digest_start(&identity->of_uuid);
+	ls_digest_text(&identity->of_uuid, ls_text(batch->channel->name));
+	ls_digest_start(&identity->of_other);
+	ls_digest_text(&identity->of_other, batch->learner.id);
+	ls_digest_text(&identity->of_other, ls_text(batch->channel->name));
+	if (batch->channel->by_device)
+		ls_digest_text(&identity->of_other, batch->device.id);
+	identity->known = true;
+}
+
+/* The digest of the identity; what has no id is known by its content. */
+static pg_uuid_t
+key_of(LsBatch *batch, const LsItem *item, const char *const *apart)
+{
+	LsDigest digest;
+
+	if (!batch->identity.known)
+		start_identities(batch);
+	if (item->id.data != NULL && is_unique(item->id))
+	{
+		digest = batch->identity.of_uuid;
+		ls_digest_text(&digest, ls_identity_id(item->id));
+		return ls_digest_end(&digest);
+	}
+	digest = batch->identity.of_other;
+	if (item->id.data == NULL && batch->channel->is_flat)
+		ls_digest_json(&digest, &item->raw, apart);
+	else
+		ls_digest_text(&digest, item->id.data != NULL ? item->id : id_of_content(&item->raw));
+	return ls_digest_end(&digest);
+}
+
+/*
+ * Finds an item's id, its key and the fingerprint of its payload: of all it says but who sent it, and what the sender had
+ * seen. Answers what the walk tells besides.
+ */
+LsExtent
+ls_batch_identify(LsBatch *batch, LsItem *item)
+{
+	const char *const apart[] = {batch->channel->id, "deviceId", "seen", "ancestor", NULL};
+	LsDigest digest;
+	pg_uuid_t payload;
+	LsExtent extent;
+
+	item->id = read_id(batch->channel, &item->raw);
+	item->key = key_of(batch, item, apart);
+	ls_digest_start(&digest);
+	extent = ls_digest_json(&digest, &item->raw, apart);
+	payload = ls_digest_end(&digest);
+	item->fingerprint = ls_digest_fingerprint(&payload);
+	return extent;
+}

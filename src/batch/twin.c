@@ -1,0 +1,155 @@
+/*
+ * twin.c
+ *		Tells the items that were accepted before, in an earlier batch or in this one, from the new ones.
+ */
+#include "postgres.h"
+
+#include "batch/batch.h"
+#include "miscadmin.h"
+
+static LsItem **
+bucket_of(const LsBatch *batch, const pg_uuid_t *key)
+{
+	return &batch->buckets[ls_digest_hash((LsText){(const char *) key->data, UUID_LEN}) & (batch->nbuckets - 1)];
+}
+
+static bool
+is_twin(const LsItem *a, const LsItem *b)
+{
+	return memcmp(&a->key, &b->key, UUID_LEN) == 0;
+}
+
+/* Links each item to the one before it that has the same identity. */
+void
+ls_batch_link(LsBatch *batch)
+{
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		LsItem *item = &batch->items[i];
+		LsItem **bucket = bucket_of(batch, &item->key);
+
+		CHECK_FOR_INTERRUPTS();
+		item->twin = *bucket;
+		while (item->twin != NULL && !is_twin(item->twin, item))
+			item->twin = item->twin->next;
+		item->next = *bucket;
+		*bucket = item;
+	}
+}
+
+static bool
+refuse_reused(const LsBatch *batch, LsFailure *failure)
+{
+	return ls_fail(failure, "id_reused", batch->channel->id, "this id was already accepted with other content");
+}
+
+/* The item with the same identity that was accepted earlier in this batch. */
+const LsItem *
+ls_item_accepted_twin(const LsItem *item)
+{
+	const LsItem *twin = item->twin;
+
+	while (twin != NULL && !twin->accepted)
+		twin = twin->twin;
+	return twin;
+}
+
+/* What was accepted before is not judged by what it would be today. */
+void
+ls_batch_judge(LsBatch *batch)
+{
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		LsItem *item = &batch->items[i];
+
+		if (!item->receipt.found)
+			continue;
+		item->refused = (LsFailure){NULL};
+		if (item->receipt.fingerprint != item->fingerprint)
+			refuse_reused(batch, &item->refused);
+	}
+}
+
+/* Begins to decide an item, the ones before it being decided; whether its identity settles what becomes of it. */
+bool
+ls_batch_is_known(const LsBatch *batch, LsItem *item)
+{
+	const LsItem *twin = ls_item_accepted_twin(item);
+
+	item->failure = item->refused;
+	item->accepted = item->duplicate = false;
+	if (item->failure.code == NULL && item->receipt.found)
+	{
+		item->duplicate = true;
+		item->verdict = item->receipt.verdict;
+		item->version = item->receipt.version;
+	}
+	else if (twin != NULL && twin->fingerprint == item->fingerprint)
+	{
+		item->duplicate = true;
+		item->verdict = twin->verdict;
+		item->version = twin->version;
+	}
+	else if (twin != NULL)
+		refuse_reused(batch, &item->failure);
+	return item->duplicate || item->failure.code != NULL;
+}
+
+/* What was accepted of the identity of an item that came with other content; false where that is not why it failed. */
+bool
+ls_item_first(const LsItem *item, LsReceipt *first)
+{
+	const LsItem *twin = ls_item_accepted_twin(item);
+
+	*first = item->receipt;
+	if (!first->found && twin != NULL)
+		*first = (LsReceipt){true, twin->fingerprint, twin->verdict, twin->version};
+	return first->found && item->failure.code != NULL && strcmp(item->failure.code, "id_reused") == 0;
+}
+
+const char *
+ls_verdict_status(LsVerdict verdict)
+{
+	return verdict == LS_FAILED ? "failed" : verdict == LS_SYNCED ? "synced" : "conflict";
+}
+
+/* The first copy as it is told: so a client knows what was taken apart from what is lost and is to get a new id. */
+JsonbValue
+ls_item_first_json(const LsReceipt *first)
+{
+	JsonbValue json = ls_json_object();
+
+	ls_json_put(&json, "status", ls_json_string(ls_verdict_status(first->verdict)));
+	ls_json_put(&json, "version", ls_json_int(first->version));
+	return json;
+}
+
+static bool
+is_to_blame(const LsItem *item)
+{
+	return item->failure.code != NULL && strcmp(item->failure.code, "aborted") != 0;
+}
+
+/*
+ * How many copies of a failed item's identity failed in this batch since one was accepted, if it is the one to be
+ * recorded: the last copy. 0 where it is not.
+ */
+int
+ls_batch_failed_copies(const LsBatch *batch, const LsItem *item)
+{
+	int copies = 0;
+
+	if (!is_to_blame(item))
+		return 0;
+	for (const LsItem *other = *bucket_of(batch, &item->key); other != NULL; other = other->next)
+	{
+		if (!is_twin(other, item))
+			continue;
+		if (other->index > item->index && (other->accepted || is_to_blame(other)))
+			return 0;
+		if (other->accepted)
+			break;
+		copies += is_to_blame(other);
+	}
+	return copies;
+}
