@@ -3,7 +3,8 @@
 import copy
 from decimal import Decimal
 
-from check import Item, MAX_DEPTH, MAX_ID, MAX_ITEM_BYTES, adjust, check_fields, check_key, is_id, require
+from check import (Item, MAX_DEPTH, MAX_ID, MAX_ITEM_BYTES, UNIQUE, adjust, check_fields, check_key, is_id, payload,
+                   require)
 from values import ANY, depth, dump, order, parse_stamp
 
 CATALOG = ("m1", "m2", "7")  # the contents that there are
@@ -18,11 +19,12 @@ class Channel:
 
     def identity(self, device, item):
         if isinstance(item, dict) and isinstance(item.get(self.id), str):
-            return "flat", self.function, item[self.id]
-        return "flat content", self.function, repr(order(item))
+            id = item[self.id]
+            return "flat", self.function, id.lower() if UNIQUE.fullmatch(id) else id
+        return "flat content", self.function, repr(payload(item, self.id) or order(item))
 
     def payload(self, item):
-        return order({name: value for name, value in item.items() if name != self.id}) if isinstance(item, dict) else None
+        return payload(item, self.id)
 
     def check(self, types, item, derived_id, now):
         """The Item, or Refused."""

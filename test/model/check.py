@@ -48,19 +48,24 @@ def named(item, name):
     return {**item, name: format((item[name] + 0).normalize(), "f")}
 
 
+# A UUID of version 4 or 7, which is the same item wherever it comes from.
+UNIQUE = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.I)
+
+
 def identity(device, item):
     """What makes two items the same item: the device's id for it, however long, else the content."""
     if not isinstance(item, dict):
         return "raw", device, repr(order(item))
     if isinstance(item.get("id"), str):
-        return "id", device, item["id"]
+        return ("id", item["id"].lower()) if UNIQUE.fullmatch(item["id"]) else ("id", device, item["id"])
     parts = [item.get(name) for name in ("resourceType", "resourceId", "operation", "data", "clientTimestamp")]
     return "content", device, repr(order(parts))
 
 
-def payload(item):
+def payload(item, id="id"):
     """What must be the same where the identity is."""
-    return order({name: value for name, value in item.items() if name != "id"}) if isinstance(item, dict) else None
+    apart = (id, "deviceId", "seen", "ancestor")
+    return order({name: value for name, value in item.items() if name not in apart}) if isinstance(item, dict) else None
 
 
 def require(condition, code, path):

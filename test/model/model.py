@@ -54,6 +54,9 @@ class Receipt:
     conflict_id: str
     version: int = 0
 
+    def status(self):
+        return "conflict" if self.resolution else "synced"
+
 
 @dataclass
 class Learner:
@@ -83,7 +86,7 @@ class Entry:
     failure: Refused = None
 
     def status(self):
-        return "failed" if self.failure else "conflict" if self.receipt.resolution else "synced"
+        return "failed" if self.failure else self.receipt.status()
 
 
 class Server:
@@ -170,7 +173,7 @@ class Server:
     def shown_id(self, item, who):
         """The id in the answers; not predicted where the item has no usable one."""
         if who[0] == "id":
-            return who[-1]
+            return item["id"]
         return self.token("i", who) if who[0] == "content" and item.get("id") is None else ANY
 
     def safe_version(self, request, before, after):
@@ -222,6 +225,7 @@ def abort(learner, entries):
     """An atomic push that fails: the culprits are recorded, the innocent are sent back, old items stay accepted."""
     for entry in entries:
         if entry.failure:
+            entry.receipt = learner.ledger.get(entry.identity)
             learner.record_failure(entry.identity, entry.failure.code)
         elif entry.identity in learner.ledger:
             entry.receipt = learner.ledger[entry.identity]
@@ -241,7 +245,9 @@ def push_answer(entries, learner, safe, epoch, reset):
 
 def failed_item(entry):
     failure = entry.failure
-    return {"id": entry.id, "code": failure.code, "path": failure.path, "error": ANY, "retryable": failure.retryable}
+    first = entry.receipt if failure.code == "id_reused" else None
+    return {"id": entry.id, "code": failure.code, "path": failure.path, "error": ANY, "retryable": failure.retryable,
+            **({"first": {"status": first.status(), "version": first.version}} if first else {})}
 
 
 def current(entry, learner):

@@ -1,9 +1,11 @@
 """Random batches and pulls of three devices that are rarely online, sometimes wrong, and repeat themselves."""
 
 import copy
+import uuid
 from decimal import Decimal
 
 from channels import Requests
+from check import UNIQUE
 from devices import AHEAD, Device
 from items import BAD_FIELDS, DELETED, KEYS, ORDER_FREE, TYPES, Items
 from values import show_stamp
@@ -140,8 +142,13 @@ class Workload(Items, Requests):
     # Batches
 
     def item(self, device):
-        """A new item, or one that the device sent before, as it was or changed."""
+        """A new item, or one that the device sent before, as it was or changed; or one of a queue that came from another."""
         old = self.rng.choice(device.items) if device.items else None
+        restored = self.rng.choice(self.devices).items if self.chance(2) else None
+        if restored:
+            again = self.rewritten(copy.deepcopy(self.rng.choice(restored)))
+            shouts = isinstance(again, dict) and UNIQUE.fullmatch(str(again.get("id")))
+            return {**again, "id": again["id"].upper()} if shouts else again
         if old is not None and self.chance(4):
             again = self.rewritten(copy.deepcopy(old))
             return {"id": None, **again} if isinstance(again, dict) and self.chance(50) else again
@@ -151,7 +158,7 @@ class Workload(Items, Requests):
         elif item["operation"] != "delete" and item["resourceType"] not in ("note", "fixed", "xapi_statement") and self.chance(10):
             item["data"]["nonce"] = f"{device.name}/{device.next_id}"
         else:
-            item["id"] = f"i{device.next_id}" if self.chance(97) else self.rng.choice(("ü" * 200, "an id", "\\"))
+            item["id"] = f"i{device.next_id}" if self.chance(70) else self.other_id()
         device.next_id += 1
         if self.chance(5):
             item = self.spoil(item)
@@ -159,6 +166,12 @@ class Workload(Items, Requests):
                 item = self.spoil(item)
         device.items.append(item)
         return item
+
+    def other_id(self):
+        if self.chance(90):
+            id = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+            return id[:14] + self.rng.choice("1447") + id[15:]
+        return self.rng.choice(("ü" * 200, "an id", "\\"))
 
     def rewritten(self, value):
         """The same JSON value in other words."""

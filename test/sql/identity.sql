@@ -50,6 +50,7 @@ SELECT is(
         "clientTimestamp": "2026-01-08T10:00:00Z"}]}')::jsonb #>> '{data,results,0,status}',
     'applied',
     'and so it is in another channel');
+SELECT pg_temp.push('carl', 'old phone', pg_temp.minutes('local-1', 5)) AS carls \gset
 SELECT is(
     (SELECT count(DISTINCT l.key) FROM learnsync_data.ledger l
      WHERE l.learner_id IN ('bob', 'ann-a version 4') AND l.version = 2),
@@ -59,8 +60,7 @@ SELECT is(
     (SELECT count(DISTINCT l.key) FROM learnsync_data.ledger l
      WHERE l.learner_id IN ('carl', 'ann-a counted id') AND l.version = 2),
     2::bigint,
-    'a receipt of a counted id does')
-FROM pg_temp.push('carl', 'old phone', pg_temp.minutes('local-1', 5));
+    'a receipt of a counted id does');
 
 -- What an item says is not who sent it.
 SELECT is(
