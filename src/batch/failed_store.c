@@ -19,7 +19,8 @@ static LsStatement write_failed = {
 	" retryable, item, item_bytes, fingerprint, retry_count, first_failed_at, failed_at)"
 	" SELECT $1, c.key, $5, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
 	" c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
-	" ON CONFLICT (learner_id, key) DO UPDATE SET code = EXCLUDED.code, path = EXCLUDED.path,"
+	" ON CONFLICT (learner_id, key) DO UPDATE SET device_id = EXCLUDED.device_id, item_id = EXCLUDED.item_id,"
+	" code = EXCLUDED.code, path = EXCLUDED.path,"
 	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
 	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
 	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",

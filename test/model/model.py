@@ -68,8 +68,11 @@ class Learner:
     conflicts: dict = field(default_factory=dict)  # conflict id -> open?
     devices: dict = field(default_factory=dict)    # device -> the version it is known to hold
 
-    def record_failure(self, identity, code):
-        self.failed[identity] = code, self.failed[identity][1] + 1 if identity in self.failed else 0
+    def record_failure(self, entry):
+        """The newest copy of an identity: its device, its id where it has one, why it failed, how often before."""
+        times = self.failed[entry.identity][-1] + 1 if entry.identity in self.failed else 0
+        id = entry.item["id"] if entry.identity[0] == "id" else None
+        self.failed[entry.identity] = entry.device, id, entry.failure.code, times
 
 
 @dataclass
@@ -79,6 +82,7 @@ class Entry:
     item: object
     identity: tuple
     id: str
+    device: str
     receipt: Receipt = None
     duplicate: bool = False
     changed: bool = False
@@ -144,7 +148,7 @@ class Server:
         """Judges one item and applies it. The channel says what identifies an item and when it is good."""
         item = check.named(item, getattr(channel, "id", "id"))
         who = channel.identity(device, item)
-        entry = Entry(item, who, self.shown_id(item, who))
+        entry = Entry(item, who, self.shown_id(item, who), device)
         payload = channel.payload(item)
         entry.receipt = learner.ledger.get(who)
         try:
@@ -167,7 +171,7 @@ class Server:
                 learner.conflicts[conflict_id] = resolution == "manual_required"
         except Refused as refused:
             entry.failure = refused
-            learner.record_failure(who, refused.code)
+            learner.record_failure(entry)
         return entry
 
     def shown_id(self, item, who):
@@ -226,7 +230,7 @@ def abort(learner, entries):
     for entry in entries:
         if entry.failure:
             entry.receipt = learner.ledger.get(entry.identity)
-            learner.record_failure(entry.identity, entry.failure.code)
+            learner.record_failure(entry)
         elif entry.identity in learner.ledger:
             entry.receipt = learner.ledger[entry.identity]
         else:
