@@ -64,7 +64,7 @@ class Learner:
     horizon: int = 1  # the greatest version of what was deleted and is forgotten
     resources: dict = field(default_factory=dict)  # (type, id) -> Resource
     ledger: dict = field(default_factory=dict)     # identity -> Receipt
-    failed: dict = field(default_factory=dict)     # identity -> (code, retry_count)
+    failed: dict = field(default_factory=dict)     # identity -> (device, id, code, retry_count)
     conflicts: dict = field(default_factory=dict)  # conflict id -> open?
     devices: dict = field(default_factory=dict)    # device -> the version it is known to hold
 
@@ -178,7 +178,7 @@ class Server:
         """The id in the answers; not predicted where the item has no usable one."""
         if who[0] == "id":
             return item["id"]
-        return self.token("i", who) if who[0] == "content" and item.get("id") is None else ANY
+        return self.token("i", who[2:]) if who[0] == "content" and item.get("id") is None else ANY
 
     def safe_version(self, request, before, after):
         """What the device may take as its cursor; nothing where it sent none, as its name proves nothing."""
