@@ -143,7 +143,7 @@ extern bool ls_json_scan_keys(LsText text, int nkeys, LsText *keys);
 /* digest.c */
 extern void ls_digest_start(LsDigest *digest);
 extern void ls_digest_text(LsDigest *digest, LsText text);
-extern LsExtent ls_digest_json(LsDigest *digest, const JsonbValue *value, const char *const *without);
+extern LsExtent ls_digest_json(LsDigest *digest, const JsonbValue *value, const LsText *without);
 extern pg_uuid_t ls_digest_end(LsDigest *digest);
 extern int64 ls_digest_fingerprint(const pg_uuid_t *digest);
 extern pg_uuid_t ls_digest_derive(const pg_uuid_t *key, const char *purpose);

@@ -200,13 +200,13 @@ take_scalar(LsDigest *digest, const JsonbValue *value, LsExtent *extent)
 	}
 }
 
-/* Which of some names, of which the last is NULL, a member has; -1 where it has none of them. */
+/* Which of some names, of which the last is without data, a member has; -1 where it has none of them. */
 static int
-find_name(LsText key, const char *const *names)
+find_name(LsText key, const LsText *names)
 {
-	for (int i = 0; names != NULL && names[i] != NULL; i++)
+	for (int i = 0; names != NULL && names[i].data != NULL; i++)
 	{
-		if (ls_text_equal(key, ls_text(names[i])))
+		if (key.length == names[i].length && memcmp(key.data, names[i].data, key.length) == 0)
 			return i;
 	}
 	return -1;
@@ -214,7 +214,7 @@ find_name(LsText key, const char *const *names)
 
 /* An array or object that is nested so deeply; without the members of some names, where these are given. */
 static void
-take_container(LsDigest *digest, const JsonbValue *json, const char *const *without, LsExtent *extent, int depth)
+take_container(LsDigest *digest, const JsonbValue *json, const LsText *without, LsExtent *extent, int depth)
 {
 	LsText key = {NULL, 0};
 	JsonbValue value;
@@ -252,10 +252,10 @@ take_container(LsDigest *digest, const JsonbValue *json, const char *const *with
 
 /*
  * Digests a JSON value as a value: key order, spelling of numbers and white space do not matter. Members of the outermost
- * object can be left out: names, of which the last is NULL. Answers what the walk tells besides, of those as well but for the first.
+ * object can be left out: names, of which the last is without data. Answers what the walk tells besides, of those as well but for the first.
  */
 LsExtent
-ls_digest_json(LsDigest *digest, const JsonbValue *json, const char *const *without)
+ls_digest_json(LsDigest *digest, const JsonbValue *json, const LsText *without)
 {
 	LsExtent extent = {0};
 

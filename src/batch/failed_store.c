@@ -108,12 +108,14 @@ key_array(Datum *keys, int count)
 void
 ls_store_mark_failed(LsBatch *batch)
 {
-	Datum *keys = palloc(sizeof(Datum) * Max(batch->nitems, 1));
-	Datum values[2] = {ls_text_to_datum(batch->learner.id)};
+	Datum *keys;
+	Datum values[2];
 	uint64 count;
 
 	if (!batch->learner.has_failed)
 		return;
+	keys = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	values[0] = ls_text_to_datum(batch->learner.id);
 	for (int i = 0; i < batch->nitems; i++)
 		keys[i] = UUIDPGetDatum(&batch->items[i].key);
 	values[1] = key_array(keys, batch->nitems);
@@ -126,10 +128,13 @@ ls_store_mark_failed(LsBatch *batch)
 void
 ls_store_forget_failed(const LsBatch *batch)
 {
-	Datum *keys = palloc(sizeof(Datum) * Max(batch->nitems, 1));
-	Datum values[2] = {ls_text_to_datum(batch->learner.id)};
+	Datum *keys;
+	Datum values[2];
 	int count = 0;
 
+	if (!batch->learner.has_failed)
+		return;
+	keys = palloc(sizeof(Datum) * Max(batch->nitems, 1));
 	for (int i = 0; i < batch->nitems; i++)
 	{
 		if (batch->items[i].accepted && batch->items[i].was_failed)
@@ -137,6 +142,7 @@ ls_store_forget_failed(const LsBatch *batch)
 	}
 	if (count == 0)
 		return;
+	values[0] = ls_text_to_datum(batch->learner.id);
 	values[1] = key_array(keys, count);
 	ls_store_run(&forget_failed, values, NULL);
 }

@@ -12,25 +12,48 @@
 
 #define UUID_CHARS 36
 
-/* Whether an id is a UUID that is made at random or from the time, so that nobody else has the same. */
-static bool
-is_unique(LsText id)
+/* What an id is if it is a UUID that was made at random or from the time, so that nobody else has the same: in lower case. */
+typedef struct Uuid
 {
-	pg_uuid_t uuid;
+	char text[UUID_CHARS];
+} Uuid;
 
-	if (id.length != UUID_CHARS || id.data[8] != '-' || id.data[13] != '-' || id.data[18] != '-' ||
-		id.data[23] != '-' || !ls_digest_read_uuid(id, &uuid))
+/* Hexadecimal digits in lower case, by character. */
+static const char lower_hex[256] = {
+	['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6', ['7'] = '7',
+	['8'] = '8', ['9'] = '9', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd', ['e'] = 'e', ['f'] = 'f',
+	['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd', ['E'] = 'e', ['F'] = 'f'};
+
+static bool
+read_unique(LsText id, Uuid *uuid)
+{
+	static const int starts[] = {0, 9, 14, 19, 24, UUID_CHARS + 1};
+
+	if (id.length != UUID_CHARS)
 		return false;
-	return (uuid.data[6] >> 4 == 4 || uuid.data[6] >> 4 == 7) && uuid.data[8] >> 6 == 2;
+	for (int group = 0; group < 5; group++)
+	{
+		int end = starts[group + 1] - 1;
+
+		for (int i = starts[group]; i < end; i++)
+		{
+			if ((uuid->text[i] = lower_hex[(unsigned char) id.data[i]]) == 0)
+				return false;
+		}
+		if (end < UUID_CHARS && (uuid->text[end] = id.data[end]) != '-')
+			return false;
+	}
+	/* Version and variant. */
+	return (uuid->text[14] == '4' || uuid->text[14] == '7') && strchr("89ab", uuid->text[19]) != NULL;
 }
 
-/* An id in the form in which it is compared: UUIDs in lower case. */
+/* An id in the form in which it is compared. */
 LsText
 ls_identity_id(LsText id)
 {
-	pg_uuid_t uuid;
+	Uuid uuid;
 
-	return is_unique(id) && ls_digest_read_uuid(id, &uuid) ? ls_digest_uuid_text(&uuid) : id;
+	return read_unique(id, &uuid) ? (LsText){pnstrdup(uuid.text, UUID_CHARS), UUID_CHARS} : id;
 }
 
 /* An id for an item that came without: the digest of what it says, so that the same bytes are the same item. */
@@ -83,16 +106,17 @@ start_identities(LsBatch *batch)
 
 /* The digest of the identity; what has no id is known by its content. */
 static pg_uuid_t
-key_of(LsBatch *batch, const LsItem *item, const char *const *apart)
+key_of(LsBatch *batch, const LsItem *item, const LsText *apart)
 {
+	Uuid uuid;
 	LsDigest digest;
 
 	if (!batch->identity.known)
 		start_identities(batch);
-	if (item->id.data != NULL && is_unique(item->id))
+	if (item->id.data != NULL && read_unique(item->id, &uuid))
 	{
 		digest = batch->identity.of_uuid;
-		ls_digest_text(&digest, ls_identity_id(item->id));
+		ls_digest_text(&digest, (LsText){uuid.text, UUID_CHARS});
 		return ls_digest_end(&digest);
 	}
 	digest = batch->identity.of_other;
@@ -110,7 +134,8 @@ key_of(LsBatch *batch, const LsItem *item, const char *const *apart)
 LsExtent
 ls_batch_identify(LsBatch *batch, LsItem *item)
 {
-	const char *const apart[] = {batch->channel->id, "deviceId", "seen", "ancestor", NULL};
+	const LsText apart[] = {
+		ls_text(batch->channel->id), ls_text("deviceId"), ls_text("seen"), ls_text("ancestor"), {NULL, 0}};
 	LsDigest digest;
 	pg_uuid_t payload;
 	LsExtent extent;
