@@ -486,15 +486,34 @@ BEGIN
 
     CREATE TABLE IF NOT EXISTS learnsync_data.content (
         content_id text COLLATE "C" PRIMARY KEY,
-        course_id text COLLATE "C",
-        parent_id text COLLATE "C",
         kind text COLLATE "C" NOT NULL,
         retired boolean NOT NULL,
         data jsonb NOT NULL);
     PERFORM learnsync_internal.see_to_comment_as_owner('content',
-        'The content catalog, filled by learnsync.register_content: what there is to learn, in which course, as a '
-        'part of what. retired: no longer offered; progress of it stays. data: whatever else was given.');
-    PERFORM learnsync_internal.see_to_index_as_owner('content_course', 'content (course_id, content_id)');
+        'The content catalog, filled by learnsync.register_content: what there is to learn. retired: no longer '
+        'offered; progress of it stays. data: whatever else was given.');
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.placement (
+        content_id text COLLATE "C" NOT NULL,
+        course_id text COLLATE "C" NOT NULL,
+        parent_id text COLLATE "C",
+        "position" numeric,
+        listed boolean NOT NULL,
+        PRIMARY KEY (content_id, course_id));
+    PERFORM learnsync_internal.see_to_comment_as_owner('placement',
+        'The courses in which a content stands, in each as a part of what and where among the others. course_id is '
+        'empty for the place of a content that is in no course. listed: it is a lesson that is not retired, so the '
+        'course counts it.');
+    PERFORM learnsync_internal.see_to_index_as_owner('placement_course', 'placement (course_id, content_id)');
+    PERFORM learnsync_internal.see_to_index_as_owner('placement_listed', 'placement (course_id) WHERE listed');
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.replacement (
+        content_id text COLLATE "C" NOT NULL,
+        replaced_id text COLLATE "C" NOT NULL,
+        PRIMARY KEY (content_id, replaced_id));
+    PERFORM learnsync_internal.see_to_comment_as_owner('replacement',
+        'Contents that take the place of others: progress of the replaced one counts for them.');
+    PERFORM learnsync_internal.see_to_index_as_owner('replacement_replaced', 'replacement (replaced_id, content_id)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.interaction (
         interaction_id text COLLATE "C" PRIMARY KEY,
@@ -522,7 +541,9 @@ BEGIN
         '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
     PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'profile',
         '(owner = ( SELECT learnsync.current_learner() AS current_learner))');
-    PERFORM learnsync_internal.see_to_policy_as_owner('all_rows', 'content', 'true');
+    FOREACH name IN ARRAY ARRAY['content', 'placement', 'replacement'] LOOP
+        PERFORM learnsync_internal.see_to_policy_as_owner('all_rows', name, 'true');
+    END LOOP;
 
     INSERT INTO learnsync_data.resource_type (name, rule)
     SELECT t.name, t.rule FROM learnsync.builtin_resource_types() t ON CONFLICT DO NOTHING;

@@ -180,27 +180,68 @@ BEGIN
         'lesson, a module or a content of the event log was completed first or a quiz taken; the current one is the '
         'one that ends on last_activity_date.';
 
+    -- What the learner did is little beside the catalog. OFFSET 0 and the array tell the planner, who would read all of
+    -- the catalog, or compile the query for longer than it runs.
     CREATE OR REPLACE VIEW learnsync_api.course_progress WITH (security_invoker = true) AS
-    SELECT p.learner_id || '' AS learner_id, p.course_id,
-        CASE WHEN c.lessons > 0 THEN p.listed_completed ELSE p.completed END AS lessons_completed,
-        NULLIF(c.lessons, 0) AS lessons, p.time_spent, p.last_accessed_at
-    FROM (SELECT r.learner_id, COALESCE(l.course_id, r.data ->> 'courseId') AS course_id,
-              count(*) FILTER (WHERE (r.data ->> 'completionPercentage')::numeric >= 100) AS completed,
-              count(*) FILTER (WHERE (r.data ->> 'completionPercentage')::numeric >= 100
-                               AND l.kind = 'lesson' AND NOT l.retired) AS listed_completed,
-              COALESCE(sum((r.data ->> 'timeSpent')::numeric), 0) AS time_spent,
-              max((r.data ->> 'lastAccessedAt')::timestamptz) AS last_accessed_at
-          FROM learnsync_data.resource r LEFT JOIN learnsync_data.content l ON l.content_id = r.resource_id
-          WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'lesson_progress'
-              AND r.data IS NOT NULL
-          GROUP BY r.learner_id, COALESCE(l.course_id, r.data ->> 'courseId')) p
-    CROSS JOIN LATERAL (SELECT count(*) AS lessons FROM learnsync_data.content l
-                        WHERE l.course_id = p.course_id AND l.kind = 'lesson' AND NOT l.retired) c
-    WHERE p.course_id IS NOT NULL;
+    WITH RECURSIVE lesson AS MATERIALIZED (
+        SELECT r.learner_id, r.resource_id AS lesson_id, r.data ->> 'courseId' AS course_id,
+            COALESCE((r.data ->> 'completionPercentage')::numeric >= 100, false) AS completed,
+            (r.data ->> 'timeSpent')::numeric AS time_spent,
+            (r.data ->> 'lastAccessedAt')::timestamptz AS last_accessed_at
+        FROM learnsync_data.resource r
+        WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'lesson_progress'
+            AND r.data IS NOT NULL
+    ), counts (lesson_id, content_id) AS (
+        SELECT l.lesson_id, l.lesson_id FROM unnest(ARRAY(SELECT l.lesson_id FROM lesson l)) l (lesson_id)
+        UNION
+        SELECT c.lesson_id, n.content_id FROM counts c CROSS JOIN LATERAL (
+            SELECT x.content_id FROM learnsync_data.replacement x WHERE x.replaced_id = c.content_id OFFSET 0) n
+    ), placed AS MATERIALIZED (
+        SELECT c.lesson_id, p.course_id, CASE WHEN p.listed THEN c.content_id END AS listed
+        FROM counts c CROSS JOIN LATERAL (
+            SELECT s.course_id, s.listed FROM learnsync_data.placement s
+            WHERE s.content_id = c.content_id AND s.course_id <> '' OFFSET 0) p
+    ), of_course AS (
+        SELECT p.lesson_id, p.course_id FROM placed p
+        UNION
+        SELECT l.lesson_id, l.course_id FROM lesson l
+        WHERE l.course_id IS NOT NULL AND l.lesson_id NOT IN (SELECT p.lesson_id FROM placed p)
+    ), course AS MATERIALIZED (
+        SELECT k.course_id, c.lessons FROM unnest(ARRAY(SELECT DISTINCT o.course_id FROM of_course o)) k (course_id)
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS lessons FROM learnsync_data.placement p WHERE p.course_id = k.course_id AND p.listed) c
+    )
+    SELECT t.learner_id || '' AS learner_id, t.course_id,
+        CASE WHEN c.lessons > 0 THEN COALESCE(d.completed, 0) ELSE t.completed END AS lessons_completed,
+        NULLIF(c.lessons, 0) AS lessons, t.time_spent, t.last_accessed_at
+    FROM (SELECT l.learner_id, o.course_id, count(*) FILTER (WHERE l.completed) AS completed,
+              COALESCE(sum(l.time_spent), 0) AS time_spent, max(l.last_accessed_at) AS last_accessed_at
+          FROM of_course o JOIN lesson l ON l.lesson_id = o.lesson_id
+          GROUP BY l.learner_id, o.course_id) t
+    LEFT JOIN (SELECT p.course_id, count(DISTINCT p.listed) AS completed
+               FROM placed p JOIN lesson l ON l.lesson_id = p.lesson_id AND l.completed
+               GROUP BY p.course_id) d ON d.course_id = t.course_id
+    JOIN course c ON c.course_id = t.course_id;
     COMMENT ON VIEW learnsync_api.course_progress IS
         'My courses: lessons_completed of the lessons that the content catalog has for the course and that are not '
         'retired (lessons is NULL where it has none; all that I completed count then), time_spent in ms, the last '
-        'client time. A lesson is in the course that the catalog says, else its documents.';
+        'client time. A lesson is in the courses that the catalog says, else in that of its documents; it counts for '
+        'the contents that replace it, too.';
+
+    CREATE OR REPLACE VIEW learnsync_api.content WITH (security_invoker = true) AS
+    SELECT l.learner_id || '' AS learner_id, p.course_id, c.content_id, COALESCE(p.parent_id, f.parent_id) AS parent_id,
+        COALESCE(p."position", f."position") AS "position", c.kind, c.retired,
+        ARRAY(SELECT x.replaced_id FROM learnsync_data.replacement x WHERE x.content_id = c.content_id
+              ORDER BY x.replaced_id) AS replaces,
+        c.data
+    FROM (SELECT learnsync.current_learner() AS learner_id) l
+    CROSS JOIN learnsync_data.content c
+    LEFT JOIN learnsync_data.placement p ON p.content_id = c.content_id AND p.course_id <> ''
+    LEFT JOIN learnsync_data.placement f ON f.content_id = c.content_id AND f.course_id = ''
+    WHERE l.learner_id IS NOT NULL;
+    COMMENT ON VIEW learnsync_api.content IS
+        'The content catalog, the same for every learner: a row for each course in which a content stands, one '
+        'without course_id for a content that is in none.';
 
     CREATE OR REPLACE VIEW learnsync_api.device WITH (security_invoker = true) AS
     SELECT d.learner_id || '' AS learner_id, d.device_id, d.device_name, d.last_sync_at,

@@ -12,7 +12,7 @@ COMMENT ON FUNCTION learnsync_internal.beyond_limits_as_owner(jsonb, text) IS
 
 CREATE OR REPLACE FUNCTION learnsync_internal.content_problems_as_owner(catalog jsonb)
     RETURNS TABLE (path text, code text, id text, message text)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 BEGIN
     IF jsonb_typeof(catalog) IS DISTINCT FROM 'object' OR jsonb_typeof(catalog -> 'contents') IS DISTINCT FROM 'array'
         OR jsonb_typeof(COALESCE(catalog -> 'move', 'false')) <> 'boolean' THEN
@@ -61,20 +61,7 @@ BEGIN
               WHERE e.content_id IS NOT NULL WINDOW w AS (PARTITION BY e.content_id ORDER BY e.n)) d
         WHERE d.copy > 1
         UNION ALL
-        SELECT e.n, 0, e.place || '.courseId', 'duplicate_content', e.content_id,
-            format('contentId is in the catalog for course %s', to_json(c.course_id))
-        FROM entry e JOIN learnsync_data.content c USING (content_id)
-        WHERE c.course_id <> e.entry ->> 'courseId' AND (catalog -> 'move') IS DISTINCT FROM 'true'
-        UNION ALL
-        SELECT e.n, 0, e.place || '.parentId', 'unknown_content', e.content_id,
-            format('parentId is neither in the catalog nor among the contents: %s', to_json(e.entry ->> 'parentId'))
-        FROM entry e
-        WHERE jsonb_typeof(e.entry -> 'parentId') = 'string'
-            AND e.entry ->> 'parentId' NOT IN (SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL)
-            AND NOT EXISTS (SELECT FROM learnsync_data.content c WHERE c.content_id = e.entry ->> 'parentId')
-        UNION ALL
-        SELECT e.n, 0, e.place || '.parentId', 'invalid', e.content_id, 'parentId is the content itself'
-        FROM entry e WHERE e.entry ->> 'parentId' = e.content_id
+        SELECT p.* FROM learnsync_internal.placement_problems_as_owner(catalog) p
         UNION ALL
         SELECT d.n, d.i, d.place, 'duplicate_interaction', d.interaction_id,
             format('the interaction id is that of %s, too', d.first)
@@ -109,7 +96,7 @@ COMMENT ON FUNCTION learnsync_internal.validate_content_as_owner(jsonb) IS
 CREATE OR REPLACE FUNCTION learnsync_internal.register_content_as_owner(catalog jsonb) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    known constant text[] := '{contentId,courseId,parentId,kind,retired,interactionIds}';
+    known constant text[] := '{contentId,courseId,parentId,position,placements,replaces,kind,retired,interactionIds}';
     problems text[];
     added text[];
     changed text[];
@@ -123,26 +110,24 @@ BEGIN
                   HINT = 'validate_content lists all of them.';
     END IF;
     WITH added AS (
-        INSERT INTO learnsync_data.content AS c (content_id, course_id, parent_id, kind, retired, data)
-        SELECT e ->> 'contentId', e ->> 'courseId', e ->> 'parentId', COALESCE(e ->> 'kind', 'lesson'),
-            COALESCE((e ->> 'retired')::boolean, false), e - known
+        INSERT INTO learnsync_data.content AS c (content_id, kind, retired, data)
+        SELECT e ->> 'contentId', COALESCE(e ->> 'kind', 'lesson'), COALESCE((e ->> 'retired')::boolean, false),
+            e - known
         FROM jsonb_array_elements(catalog -> 'contents') e
         ON CONFLICT (content_id) DO NOTHING RETURNING c.content_id)
     SELECT array_agg(a.content_id) INTO added FROM added a;
     WITH changed AS (
-        UPDATE learnsync_data.content c
-        SET course_id = n.course_id, parent_id = n.parent_id, kind = n.kind, retired = n.retired, data = n.data
-        FROM (SELECT s.content_id,
-                  CASE WHEN e ? 'courseId' THEN e ->> 'courseId' ELSE s.course_id END AS course_id,
-                  CASE WHEN e ? 'parentId' THEN e ->> 'parentId' ELSE s.parent_id END AS parent_id,
-                  COALESCE(e ->> 'kind', s.kind) AS kind, COALESCE((e ->> 'retired')::boolean, s.retired) AS retired,
-                  s.data || (e - known) AS data
+        UPDATE learnsync_data.content c SET kind = n.kind, retired = n.retired, data = n.data
+        FROM (SELECT s.content_id, COALESCE(e ->> 'kind', s.kind) AS kind,
+                  COALESCE((e ->> 'retired')::boolean, s.retired) AS retired, s.data || (e - known) AS data
               FROM jsonb_array_elements(catalog -> 'contents') e
               JOIN learnsync_data.content s ON s.content_id = e ->> 'contentId') n
-        WHERE c.content_id = n.content_id AND (c.course_id, c.parent_id, c.kind, c.retired, c.data)
-            IS DISTINCT FROM (n.course_id, n.parent_id, n.kind, n.retired, n.data)
+        WHERE c.content_id = n.content_id
+            AND (c.kind, c.retired, c.data) IS DISTINCT FROM (n.kind, n.retired, n.data)
         RETURNING c.content_id)
     SELECT array_agg(c.content_id) INTO changed FROM changed c;
+    changed := changed || learnsync_internal.write_placements_as_owner(catalog)
+        || learnsync_internal.write_replaces_as_owner(catalog);
     WITH given AS MATERIALIZED (
         SELECT e ->> 'contentId' AS content_id, a.id FROM jsonb_array_elements(catalog -> 'contents') e
             CROSS JOIN LATERAL jsonb_array_elements_text(COALESCE(NULLIF(e -> 'interactionIds', 'null'), '[]')) a (id)
@@ -169,11 +154,13 @@ COMMENT ON FUNCTION learnsync_internal.register_content_as_owner(jsonb) IS
 CREATE OR REPLACE FUNCTION learnsync.register_content(catalog jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_register_content';
 COMMENT ON FUNCTION learnsync.register_content(jsonb) IS
-    'Adds contents to the catalog, or changes those that it has. catalog: {contents: [{contentId, courseId?, '
-    'parentId?, kind? (default lesson), interactionIds?, retired?, ...}], move?}. A member that is absent stays as '
-    'it is stored, other members are kept. Ids of contents and of interactions are unique in the whole catalog; a '
-    'content changes its course only with move: true. Answer: {contents, added, changed}: how many were given, were '
-    'new, were not what was stored. Errors: 22023 something is wrong, then nothing is written.';
+    'Adds contents to the catalog, or changes those that it has. catalog: {contents: [{contentId, placements?: '
+    '[{courseId, parentId?, position?}], courseId?, parentId?, position? (the short form of one placement), replaces? '
+    '(ids of contents whose progress counts for it), kind? (default lesson), interactionIds?, retired?, ...}], '
+    'move?}. A member that is absent stays as it is stored, other members are kept. Ids of contents and of '
+    'interactions are unique in the whole catalog; a content leaves a course for another only with move: true. '
+    'Answer: {contents, added, changed}: how many were given, were new, were not what was stored. Errors: 22023 '
+    'something is wrong, then nothing is written.';
 
 CREATE OR REPLACE FUNCTION learnsync.validate_content(catalog jsonb) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_validate_content';

@@ -35,12 +35,13 @@ EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
 CREATE FUNCTION pg_temp.stored() RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(concat_ws(' ', content_id, course_id, parent_id, kind, CASE WHEN retired THEN 'retired' END,
+    SELECT string_agg(concat_ws(' ', content_id, NULLIF(course_id, ''), parent_id, kind,
+            CASE WHEN retired THEN 'retired' END,
             nullif(data, '{}'),
             (SELECT string_agg(interaction_id, '+' ORDER BY interaction_id) FROM learnsync_data.interaction i
              WHERE i.content_id = c.content_id)),
         ', ' ORDER BY content_id)
-    FROM learnsync_data.content c $$;
+    FROM learnsync_data.content c LEFT JOIN learnsync_data.placement USING (content_id) $$;
 
 -- Idempotent; what is absent stays.
 SELECT is(

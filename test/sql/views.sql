@@ -293,7 +293,7 @@ SELECT matches(
     pg_temp.plan(format('SELECT * FROM %s', name)),
     'Index Cond: \(\(?(learner_id|owner) = ',
     'by index: ' || name)
-FROM view;
+FROM view WHERE name <> 'learnsync_api.content'::regclass;
 
 -- Granted again after setup() made the views anew; the tables' owner has nothing to do with it.
 SELECT lives_ok('SELECT learnsync.setup(allow => true)', 'setup again');
