@@ -163,7 +163,11 @@ WHERE n % 5 <> 0;
 SELECT learnsync.sync_push('big', jsonb_build_object('deviceId', 'd', 'items', jsonb_agg(jsonb_build_object('id',
     n::text, 'operation', 'update', 'resourceType', 'lesson_progress', 'clientTimestamp', '2026-01-01T10:00:00Z',
     'data', jsonb_build_object('lessonId', 'big' || n, 'completionPercentage', 100))))) -> 'syncVersion'
-FROM generate_series(1, 1000, 10) n;
+FROM generate_series(1, 2000, 10) n;
+-- What the planner expects of a learner is what learners have on average.
+INSERT INTO learnsync_data.resource
+SELECT (jsonb_populate_record(r, jsonb_build_object('learner_id', 'big' || k))).*
+FROM learnsync_data.resource r, generate_series(1, 20) k WHERE r.learner_id = 'big';
 ANALYZE learnsync_data.content, learnsync_data.placement, learnsync_data.replacement, learnsync_data.resource;
 CREATE FUNCTION pg_temp.scanned(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -198,7 +202,7 @@ SELECT is(pg_temp.scanned('SELECT * FROM learnsync_api.content WHERE content_id 
     'nor a content');
 SELECT is(
     pg_temp.ask('big', 'SELECT concat_ws('' '', count(*), sum(lessons_completed)) FROM learnsync_api.course_progress'),
-    '11 800', 'and all of it counts: 100 lessons with three later editions each, in two courses');
+    '21 1600', 'and all of it counts: 200 lessons with three later editions each, in two courses');
 
 SELECT * FROM finish();
 ROLLBACK;
