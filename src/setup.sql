@@ -220,14 +220,17 @@ BEGIN
         created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         receipt_horizon timestamptz,
         rate_at timestamptz,
-        epoch uuid
+        epoch uuid,
+        clocks jsonb
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
         'tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of '
         'items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. '
         'epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in '
-        'again has a life of their own.');
+        'again has a life of their own. clocks: of devices whose clock was wrong or that say when they send, and of '
+        'channels without devices: how far it is ahead, client time and order instant of the item with the greatest '
+        'instant, and of the newest, all in microseconds, times since 2000-01-01.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,
@@ -398,11 +401,13 @@ BEGIN
         item jsonb,
         item_bytes integer NOT NULL,
         fingerprint bigint NOT NULL,
+        client_at timestamptz,
+        at timestamptz,
         PRIMARY KEY (learner_id, key));
     PERFORM learnsync_internal.see_to_comment_as_owner('failed',
         'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. '
         'channel is the function they came through, device_id empty where they came without; item is NULL where it '
-        'was too large.');
+        'was too large. at is the order instant of its first arrival, which copies of the same client_at keep.');
     PERFORM learnsync_internal.see_to_index_as_owner('failed_retryable',
         'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4 AND channel = ''sync_push''');
 

@@ -138,6 +138,7 @@ extern int64 ls_json_printed_bytes(const JsonbValue *value);
 
 /* json_scan.c */
 extern bool ls_json_scan_member(const char *text, const char *name, char **value);
+extern bool ls_json_scan_number(const char *text, const char *name, double *value);
 extern bool ls_json_scan_keys(LsText text, int nkeys, LsText *keys);
 
 /* digest.c */

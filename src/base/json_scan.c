@@ -11,6 +11,7 @@
 typedef struct Scan
 {
 	const char *name; /* the member wanted of a top-level object; NULL to collect an array's elements */
+	bool takes_numbers;
 	int depth;
 	bool wanted; /* the value that follows is the wanted member's */
 	bool refused; /* something that is not a string or number stands where a value was wanted */
@@ -51,7 +52,7 @@ static LsJsonAction
 take_scalar(void *state, char *token, JsonTokenType type)
 {
 	Scan *scan = state;
-	bool is_value = type == JSON_TOKEN_STRING || (scan->name == NULL && type == JSON_TOKEN_NUMBER);
+	bool is_value = type == JSON_TOKEN_STRING || (scan->takes_numbers && type == JSON_TOKEN_NUMBER);
 
 	if (scan->depth != 1 || (scan->name != NULL && !scan->wanted))
 		LS_JSON_ACTION_DONE;
@@ -92,11 +93,24 @@ ls_json_scan_member(const char *text, const char *name, char **value)
 	return true;
 }
 
+/* The number that is a member of a JSON object; false where there is none. */
+bool
+ls_json_scan_number(const char *text, const char *name, double *value)
+{
+	Scan scan = {.name = name, .takes_numbers = true};
+	char *end;
+
+	if (!scan_json(ls_text(text), &scan) || scan.nvalues == 0)
+		return false;
+	*value = strtod(scan.values[0], &end);
+	return end != scan.values[0] && *end == '\0';
+}
+
 /* The elements of a JSON array of strings and numbers, as texts; false where there are not nkeys of them. */
 bool
 ls_json_scan_keys(LsText text, int nkeys, LsText *keys)
 {
-	Scan scan = {.name = NULL};
+	Scan scan = {.name = NULL, .takes_numbers = true};
 
 	if (text.length == 0 || text.data[0] != '[' || !scan_json(text, &scan) || scan.nvalues != nkeys)
 		return false;

@@ -5,6 +5,7 @@
 #ifndef LEARNSYNC_BATCH_H
 #define LEARNSYNC_BATCH_H
 
+#include "batch/clock.h"
 #include "call/call.h"
 #include "storage/itemptr.h"
 #include "type/type.h"
@@ -21,6 +22,7 @@ typedef struct LsLearner
 	ItemPointerData place; /* where the locked row is */
 	TimestampTz rate_at; /* until when the pushes so far use up the rate limit; LS_NO_TIME if never */
 	LsText epoch; /* of the cursors: the learner's own, else the instance's */
+	JsonbValue clocks; /* of devices that were wrong; jbvNull where none was */
 } LsLearner;
 
 /* What the identities of a batch's items begin with: of ids that are UUIDs, and of others. */
@@ -50,9 +52,12 @@ typedef struct LsItem
 	LsText id; /* as sent; without data where it has none */
 	pg_uuid_t key; /* digest of the identity */
 	int64 fingerprint; /* digest of the payload */
-	TimestampTz client_at;
+	TimestampTz client_at; /* LS_NO_TIME where it does not say */
+	TimestampTz at; /* order instant */
+	TimestampTz dated; /* when it was made, by its device's clock, corrected; now where that is not believed */
 	LsReceipt receipt;
 	bool was_failed; /* an earlier copy stands among the failed items */
+	LsTick first; /* of that copy */
 	struct LsItem *twin; /* the nearest earlier item of this batch with the same identity */
 	struct LsItem *next; /* in its hash bucket */
 	LsFailure refused; /* found wrong before anything was decided */
@@ -82,6 +87,7 @@ typedef struct LsChannel
 	bool is_flat; /* an item's data are not in a member of their own */
 	const char *id; /* the member that holds an item's id */
 	const char *time; /* and the client's time */
+	const char *sender; /* and the device, where the call does not say; NULL where none does */
 	/* finds operation, type, data and client time of an object */
 	bool (*read)(LsItem *item, LsFailure *failure) pg_attribute_nonnull(2);
 } LsChannel;
@@ -99,6 +105,9 @@ typedef struct LsBatch
 	bool unmetered; /* no rate limit counts it: empty, the server's own retry, or a further part of one request */
 	bool partial; /* the request has other parts: who makes them prunes failed items, once for all */
 	TimestampTz now;
+	LsSending sending;
+	struct LsKeptClock *clocks; /* of the learner's devices; NULL where they were not needed */
+	int nclocks;
 	int64 version; /* the learner's, as this batch leaves it */
 	int64 safe_version; /* what the device may store as its cursor */
 	JsonbValue items_raw; /* the request's array of items */
@@ -118,6 +127,14 @@ extern void ls_batch_make_room(LsBatch *batch);
 extern void ls_batch_take_items(LsBatch *batch);
 extern void ls_batch_begin(LsBatch *batch);
 extern void ls_batch_note_charge(LsBatch *batch);
+
+/* date.c */
+typedef struct LsKeptClock LsKeptClock;
+
+extern void ls_batch_read_sent(LsBatch *batch, const JsonbValue *request);
+extern bool ls_item_find_time(LsItem *item, const char *key);
+extern void ls_batch_date(LsBatch *batch);
+extern Jsonb *ls_batch_clocks(const LsBatch *batch);
 
 /* identity.c */
 extern LsText ls_identity_id(LsText id);

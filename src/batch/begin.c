@@ -13,7 +13,8 @@ ls_batch_open(LsBatch *batch, const LsCall *call, const LsChannel *channel)
 	*batch = (LsBatch){.channel = channel, .of_app = call->of_app};
 	batch->learner.id = call->learner;
 	batch->learner.receipt_horizon = batch->learner.rate_at = LS_NO_TIME;
-	batch->metadata = ls_json_null();
+	batch->metadata = batch->learner.clocks = ls_json_null();
+	batch->sending.sent_at = batch->sending.issued_at = LS_NO_TIME;
 }
 
 /* The request's list of items, and their number, which is checked before any of them is looked at. */
@@ -58,6 +59,7 @@ ls_batch_take_items(LsBatch *batch)
 	{
 		batch->items[i].index = i;
 		batch->items[i].raw = raw;
+		batch->items[i].client_at = batch->items[i].first.at = LS_NO_TIME;
 	}
 }
 

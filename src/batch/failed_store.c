@@ -16,13 +16,14 @@ static LsRowType failed_row = {"learnsync_internal.failed_row"};
 
 static LsStatement write_failed = {
 	"INSERT INTO learnsync_data.failed AS f (learner_id, key, channel, device_id, item_id, code, path, message,"
-	" retryable, item, item_bytes, fingerprint, retry_count, first_failed_at, failed_at)"
+	" retryable, item, item_bytes, fingerprint, client_at, at, retry_count, first_failed_at, failed_at)"
 	" SELECT $1, c.key, $5, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
-	" c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
+	" c.client_at, c.at, c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
 	" ON CONFLICT (learner_id, key) DO UPDATE SET device_id = EXCLUDED.device_id, item_id = EXCLUDED.item_id,"
 	" code = EXCLUDED.code, path = EXCLUDED.path,"
 	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
 	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
+	" client_at = EXCLUDED.client_at, at = EXCLUDED.at,"
 	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",
 	{"pg_catalog.text", "learnsync_internal.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz",
 	 "pg_catalog.text", NULL}};
@@ -32,10 +33,11 @@ static LsStatement prune_failed = {
 	" ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ "$1 AND f.key" EQ "o.key",
 	{"pg_catalog.text", NULL}};
 
-static LsStatement read_failed = {"SELECT k.n FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"
-								  " CROSS JOIN LATERAL (SELECT FROM learnsync_data.failed x"
-								  "  WHERE x.learner_id" EQ "$1 AND x.key" EQ "k.key LIMIT 1) f",
-								  {"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
+static LsStatement read_failed = {
+	"SELECT k.n, f.client_at, f.at FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"
+	" CROSS JOIN LATERAL (SELECT x.client_at, x.at FROM learnsync_data.failed x"
+	"  WHERE x.learner_id" EQ "$1 AND x.key" EQ "k.key LIMIT 1) f",
+	{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
 static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
 									" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
@@ -48,8 +50,9 @@ failed_datum(const LsItem *item, int copies)
 	LsFailure beyond;
 	bool is_kept = ls_limit_check(&item->raw, NULL, "", learnsync_max_item_bytes, "", &beyond);
 	JsonbValue none = ls_json_null();
-	Datum values[10];
-	bool nulls[10];
+	bool dated = item->client_at != LS_NO_TIME;
+	Datum values[12];
+	bool nulls[12];
 
 	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(&item->key));
 	ls_store_put_text(values, nulls, 1, item->id);
@@ -61,6 +64,8 @@ failed_datum(const LsItem *item, int copies)
 	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(&item->raw)));
 	ls_store_put(values, nulls, 8, true, Int64GetDatum(item->fingerprint));
 	ls_store_put(values, nulls, 9, true, Int32GetDatum(copies));
+	ls_store_put(values, nulls, 10, dated, TimestampTzGetDatum(item->client_at));
+	ls_store_put(values, nulls, 11, dated, TimestampTzGetDatum(item->at));
 	return ls_store_row(&failed_row, values, nulls);
 }
 
@@ -121,7 +126,12 @@ ls_store_mark_failed(LsBatch *batch)
 	values[1] = key_array(keys, batch->nitems);
 	count = ls_store_run(&read_failed, values, NULL);
 	for (uint64 i = 0; i < count; i++)
-		batch->items[ls_store_int(i, 1) - 1].was_failed = true;
+	{
+		LsItem *item = &batch->items[ls_store_int(i, 1) - 1];
+
+		item->was_failed = true;
+		item->first = (LsTick){ls_store_time(i, 2), ls_store_time(i, 3)};
+	}
 }
 
 /* Drops the failed copies of items that were accepted now. */

@@ -134,8 +134,9 @@ key_of(LsBatch *batch, const LsItem *item, const LsText *apart)
 LsExtent
 ls_batch_identify(LsBatch *batch, LsItem *item)
 {
-	const LsText apart[] = {
-		ls_text(batch->channel->id), ls_text("deviceId"), ls_text("seen"), ls_text("ancestor"), {NULL, 0}};
+	const LsText apart[] = {ls_text(batch->channel->id), ls_text("deviceId"),
+							ls_text("sentAt"),           ls_text("seen"),
+							ls_text("ancestor"),         {NULL, 0}};
 	LsDigest digest;
 	pg_uuid_t payload;
 	LsExtent extent;

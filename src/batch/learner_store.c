@@ -12,7 +12,7 @@
 #define MAX_TRIES 100 /* to lock a learner who is added and erased again and again */
 #define LEARNER_COLUMNS                                                                                              \
 	"SELECT l.version, l.log_version, l.push_no, l.has_failed, l.receipt_horizon, l.rate_at, l.ctid,"                \
-	" l.epoch::pg_catalog.text FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
+	" l.epoch::pg_catalog.text, l.clocks FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
 
@@ -29,10 +29,10 @@ static LsStatement add_learner = {
 /* The number of calls is compared too: a trigger that called for the same learner has left our versions behind. */
 static LsStatement update_learner = {
 	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4 OPERATOR(pg_catalog.+) 1,"
-	" has_failed = l.has_failed OR $5, rate_at = $6"
+	" has_failed = l.has_failed OR $5, rate_at = $6, clocks = COALESCE($8, l.clocks)"
 	" WHERE l.learner_id" EQ "$1 AND l.ctid" EQ "$7 AND l.push_no" EQ "$4",
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
-	 "pg_catalog.timestamptz", "pg_catalog.tid", NULL}};
+	 "pg_catalog.timestamptz", "pg_catalog.tid", "pg_catalog.jsonb", NULL}};
 
 /* The epoch of a learner's cursors: their own where there is one, else the instance's. */
 LsText
@@ -45,6 +45,7 @@ static bool
 take_learner(LsLearner *learner, LsStatement *statement)
 {
 	Datum values[] = {ls_text_to_datum(learner->id)};
+	Datum clocks;
 	bool isnull;
 
 	if (ls_store_run(statement, values, NULL) == 0)
@@ -57,6 +58,9 @@ take_learner(LsLearner *learner, LsStatement *statement)
 	learner->rate_at = ls_store_time(0, 6);
 	learner->place = *(ItemPointer) DatumGetPointer(ls_store_value(0, 7, &isnull));
 	learner->epoch = ls_learner_epoch(ls_store_text(0, 8));
+	clocks = ls_store_value(0, 9, &isnull);
+	if (!isnull)
+		ls_json_root(DatumGetJsonbP(clocks), &learner->clocks);
 	return true;
 }
 
@@ -114,15 +118,20 @@ void
 ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 {
 	const LsLearner *learner = &batch->learner;
+	Jsonb *clocks = ls_batch_clocks(batch);
+	char nulls[] = "        ";
 	Datum values[] = {ls_text_to_datum(learner->id),
 					  Int64GetDatum(batch->version),
 					  Int64GetDatum(logged ? batch->version : learner->log_version),
 					  Int64GetDatum(learner->push_no),
 					  BoolGetDatum(failed),
 					  TimestampTzGetDatum(learner->rate_at),
-					  PointerGetDatum(&learner->place)};
+					  PointerGetDatum(&learner->place),
+					  PointerGetDatum(clocks)};
 
-	if (ls_store_run(&update_learner, values, learner->rate_at == LS_NO_TIME ? "     n " : NULL) != 1)
+	nulls[5] = learner->rate_at == LS_NO_TIME ? 'n' : ' ';
+	nulls[7] = clocks == NULL ? 'n' : ' ';
+	if (ls_store_run(&update_learner, values, nulls) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a call was made within a call for the same learner"),

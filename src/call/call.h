@@ -89,6 +89,7 @@ extern bool ls_store_owns_profile(LsText profile, LsText owner);
 
 /* learner.c */
 extern bool ls_learner_admitted(char **name);
+extern TimestampTz ls_call_issued_at(void);
 extern LsText ls_learner_signed_in(void);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);

@@ -8,6 +8,8 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#define LAST_ISSUE 253402300799.0 /* the last second of 9999, since 1970 */
+
 /* While apps are paused nobody is served. Long enough a pause that all of them together are no load. */
 static void
 check_enabled(void)
@@ -32,7 +34,21 @@ find_learner(char **name)
 	return ls_text_is_id(ls_text(*name));
 }
 
-/* The same, with a device that is let in. */
+/* When the token of the call was issued, as it says itself; LS_NO_TIME where it does not. */
+TimestampTz
+ls_call_issued_at(void)
+{
+	const char *claims = GetConfigOption("request.jwt.claims", true, false);
+	double seconds;
+
+	if (claims == NULL || claims[0] == '\0' || !ls_json_scan_number(claims, "iat", &seconds) || !(seconds >= 0) ||
+		seconds > LAST_ISSUE)
+		return LS_NO_TIME;
+	return (TimestampTz) (seconds * USECS_PER_SEC) -
+		   (TimestampTz) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+/* The learner who calls, with a device that is let in; false where there is none. */
 bool
 ls_learner_admitted(char **name)
 {

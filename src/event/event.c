@@ -9,7 +9,8 @@
 #include "event/event.h"
 #include "miscadmin.h"
 
-static const LsChannel channel = {.name = "progress_put", .is_flat = true, .id = "eventId", .time = "occurredAt"};
+static const LsChannel channel = {
+	.name = "progress_put", .is_flat = true, .id = "eventId", .time = "occurredAt", .sender = "clientId"};
 
 /* clientUpdatedAt is the client's own note; it is checked and means nothing here. */
 static void
@@ -33,6 +34,7 @@ read_envelope(LsPut *put, const LsCall *call)
 	ls_request_open(call->request, &request);
 	put->batch.nitems = ls_batch_count(&request, "events", &put->batch.items_raw);
 	check_updated_at(&request);
+	ls_batch_read_sent(&put->batch, &request);
 	put->batch.device.id = call->device;
 	if (!ls_json_get(&request, "since", &since) || since.type == jbvNull)
 		return;
@@ -80,7 +82,10 @@ read_events(LsPut *put)
 		if (!has_string_id(item))
 			item->id = (LsText){NULL, 0};
 		(void) check_event(item, &extent, &put->events[i], &item->refused);
-		item->client_at = put->events[i].occurred_at;
+		if (item->refused.code == NULL)
+			item->client_at = put->events[i].occurred_at;
+		else
+			(void) ls_item_find_time(item, channel.time);
 	}
 }
 
@@ -180,7 +185,7 @@ put_work(LsCall *call)
 }
 
 static const LsService service = {.work = put_work,
-								  .members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events"),
+								  .members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events", "sentAt"),
 								  .writes = true,
 								  .by_device = true};
 

@@ -21,6 +21,7 @@ typedef struct Get
 	LsEventLog log;
 	int64 cursor; /* what was delivered before this page */
 	JsonbValue events;
+	JsonbValue ordered_at; /* instants of those that are ordered by another time than they say */
 	bool has_more;
 } Get;
 
@@ -33,6 +34,18 @@ start_version(const Get *get)
 	if (get->since.length == 0 || !ls_event_cursor_read(get->since, get->epoch, &version))
 		return LS_FIRST_VERSION;
 	return version <= get->log.version || RecoveryInProgress() ? version : LS_FIRST_VERSION;
+}
+
+/* Tells the order instant of an event that says another time. */
+static void
+add_instant(Get *get, const LsStoredEvent *event, const JsonbValue *json)
+{
+	JsonbValue sent;
+	TimestampTz occurred_at;
+
+	if (ls_json_get(json, "occurredAt", &sent) && sent.type == jbvString &&
+		ls_stamp_parse(ls_text_of(&sent), &occurred_at) && occurred_at != event->at)
+		ls_json_put_text(&get->ordered_at, event->id, ls_json_text(ls_stamp_text(event->at, 6)));
 }
 
 /* Adds stored events to the page; false where it is full. */
@@ -50,6 +63,7 @@ add_events(Get *get, const LsStoredEvent *events, int count, int64 *bytes)
 		}
 		ls_json_root(events[i].json, &json);
 		ls_json_add(&get->events, json);
+		add_instant(get, &events[i], &json);
 		*bytes += ls_json_bytes(&json);
 		get->cursor = events[i].version;
 	}
@@ -85,6 +99,7 @@ answer_get(Get *get)
 
 	ls_store_read_head(get->learner, progress, &get->log, LS_SEES_CALLERS);
 	get->epoch = ls_store_read_epoch(get->learner);
+	get->ordered_at = ls_json_object();
 	get->cursor = start_version(get);
 	if (get->cursor < get->log.version)
 		fill_page(get);
@@ -94,6 +109,8 @@ answer_get(Get *get)
 	ls_json_put(&data, "cursor", ls_json_text(ls_event_cursor(get->epoch, get->cursor)));
 	ls_json_put(&data, "events", get->events);
 	ls_json_put(&data, "hasMore", ls_json_bool(get->has_more));
+	if (get->ordered_at.val.object.nPairs > 0)
+		ls_json_put(&data, "orderedAt", get->ordered_at);
 	ls_json_put(&data, "snapshot", ls_progress_snapshot(progress));
 	ls_json_put(&answer, "ok", ls_json_bool(true));
 	ls_json_put(&answer, "data", data);

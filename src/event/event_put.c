@@ -9,28 +9,21 @@
 
 #define MORE_RESETS 100 /* that a full log takes at least */
 
-/*
- * Tells the known events from the new ones, and fixes the order instant of these: the client's clock, unless it cannot be
- * right.
- */
+/* Tells the known events from the new ones, and fixes the order instants of these. */
 void
 ls_put_judge(LsPut *put)
 {
-	TimestampTz latest = put->batch.now + learnsync_max_clock_skew * USECS_PER_SEC;
-
 	ls_batch_link(&put->batch);
 	ls_batch_judge(&put->batch);
+	ls_batch_date(&put->batch);
 	for (int i = 0; i < put->batch.nitems; i++)
 	{
 		const LsItem *item = &put->batch.items[i];
-		LsEvent *event = &put->events[i];
 		JsonbValue sent;
 
 		CHECK_FOR_INTERRUPTS();
-		if (item->refused.code == NULL &&
-			(event->occurred_at > latest || event->occurred_at < learnsync_min_client_time) &&
-			ls_json_get(&item->raw, "occurredAt", &sent))
-			ls_event_set_time(event, put->batch.now, ls_text_of(&sent));
+		if (item->refused.code == NULL && item->at != item->client_at && ls_json_get(&item->raw, "occurredAt", &sent))
+			ls_event_set_time(&put->events[i], item->at, ls_text_of(&sent));
 	}
 }
 

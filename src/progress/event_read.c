@@ -275,12 +275,12 @@ is_usual(LsText text, TimestampTz at)
 	return t[10] == 'T' && t[19] == '.' && t[text.length - 1] == 'Z' && memcmp(t + 17, "60", 2) != 0;
 }
 
-/* Settles the event's order instant; the time as sent is kept where it cannot be told from that. */
+/* Settles the event's order instant; its time is shown as sent where that is it, and kept where it is spelt otherwise. */
 void
 ls_event_set_time(LsEvent *event, TimestampTz at, LsText sent)
 {
 	event->point.at = at;
-	event->point.time = at == event->occurred_at && is_usual(sent, at) ? (LsText){NULL, 0} : sent;
+	event->point.time = at != event->occurred_at || is_usual(sent, at) ? (LsText){NULL, 0} : sent;
 }
 
 static bool

@@ -534,7 +534,7 @@ ls_progress_add(LsProgress *progress, const LsEvent *event)
 	const LsText nothing = {NULL, 0};
 	LsPoint bare = ls_point_bare(&event->point);
 
-	ls_progress_touch(progress, event->occurred_at, event->point.time);
+	ls_progress_touch(progress, event->point.at, event->point.time);
 	if (is_wiped(progress, &event->point))
 		return;
 	switch (event->type)

@@ -7,15 +7,11 @@
 #include "progress/progress.h"
 #include "utils/timestamp.h"
 
-/* The UTC day of a time as it is shown, counted from 2000-01-01. */
+/* The UTC day of an instant, counted from 2000-01-01. */
 int64
 ls_streak_day(const LsPoint *point)
 {
-	TimestampTz at = point->at;
-
-	if (point->time.data != NULL)
-		(void) ls_stamp_parse(point->time, &at);
-	return at >= 0 ? at / USECS_PER_DAY : -((USECS_PER_DAY - 1 - at) / USECS_PER_DAY);
+	return point->at >= 0 ? point->at / USECS_PER_DAY : -((USECS_PER_DAY - 1 - point->at) / USECS_PER_DAY);
 }
 
 static int

@@ -14,7 +14,7 @@ static bool
 is_envelope(LsText key)
 {
 	return ls_text_equal(key, ls_text("idempotencyKey")) || ls_text_equal(key, ls_text("deviceId")) ||
-		   ls_text_equal(key, ls_text("clientTimestamp"));
+		   ls_text_equal(key, ls_text("clientTimestamp")) || ls_text_equal(key, ls_text("sentAt"));
 }
 
 static JsonbValue
@@ -225,6 +225,7 @@ push_events(LsCall *call, const LsChannel *channel)
 			ls_store_forget_rows();
 		length = call->device.data != NULL ? count : run_length(&events[done], count - done);
 		ls_push_open(&push, call, channel);
+		ls_batch_read_sent(&push.batch, &request);
 		push.batch.unmetered = done > 0;
 		push.batch.partial = length < count;
 		push.batch.device.id = call->device.data != NULL ? call->device : device_of(&events[done]);
@@ -252,9 +253,10 @@ completion_work(LsCall *call)
 	return JsonbPGetDatum(push_events(call, &completion_channel));
 }
 
-static const LsService progress_service = {.work = progress_work, .members = LS_MEMBERS("events"), .writes = true};
+static const LsService progress_service = {
+	.work = progress_work, .members = LS_MEMBERS("events", "sentAt"), .writes = true};
 static const LsService completion_service = {
-	.work = completion_work, .members = LS_MEMBERS("events"), .writes = true};
+	.work = completion_work, .members = LS_MEMBERS("events", "sentAt"), .writes = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_progress);
 PG_FUNCTION_INFO_V1(learnsync_sync_completions);

@@ -20,7 +20,6 @@ read_activity(LsItem *item, LsFailure *failure)
 	item->data = item->change.data = item->raw;
 	if (ls_json_get(&item->raw, "timestamp", &value) && value.type != jbvNull)
 		return ls_item_read_time(item, "timestamp", failure);
-	item->client_at = GetCurrentTimestamp();
 	return true;
 }
 
@@ -68,6 +67,7 @@ push_activities(LsCall *call, const JsonbValue *request)
 	LsPush push;
 
 	ls_push_open(&push, call, &channel);
+	ls_batch_read_sent(&push.batch, request);
 	push.batch.device.id = call->device.data != NULL ? call->device : ls_text("");
 	/* No list is an empty one: a client that had nothing to send sent that. */
 	if (ls_json_get(request, "items", &items) && items.type != jbvNull)
@@ -110,7 +110,7 @@ learner_work(LsCall *call)
 	return JsonbPGetDatum(push_activities(call, &request));
 }
 
-#define MEMBERS LS_MEMBERS("profile_id", "items")
+#define MEMBERS LS_MEMBERS("profile_id", "items", "sentAt")
 
 static const LsService service = {.work = service_work, .members = MEMBERS, .writes = true};
 static const LsService api_service = {.work = learner_work, .members = MEMBERS, .writes = true};

@@ -19,6 +19,7 @@ read_envelope(LsPush *push, const LsCall *call)
 	push->batch.nitems = ls_batch_count(&request, "items", &push->batch.items_raw);
 	push->batch.device.id = ls_call_device(call);
 	push->batch.device_name = ls_request_text(&request, "deviceName", false);
+	ls_batch_read_sent(&push->batch, &request);
 	push->cursor = ls_request_cursor(&request, "lastSyncVersion");
 	push->epoch = ls_request_text(&request, "epoch", false);
 	push->bookmark = ls_cursor_read(&request);
@@ -115,7 +116,7 @@ const LsService ls_push_retry = {.work = retry_work, .by_device = true};
 
 static const LsService service = {.work = push_work,
 								  .members = LS_MEMBERS("deviceId", "deviceName", "items", "metadata", "cursor",
-														"lastSyncVersion", "epoch", "dryRun", "atomic"),
+														"lastSyncVersion", "epoch", "dryRun", "atomic", "sentAt"),
 								  .writes = true,
 								  .by_device = true};
 

@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION learnsync.sync_push(learner_id text, request jsonb) R
 COMMENT ON FUNCTION learnsync.sync_push(text, jsonb) IS
     'Takes in a batch of one device, each item exactly once. request: {deviceId, deviceName?, items: [{id?, '
     'operation: create|update|delete, resourceType, resourceId?, data, clientTimestamp}], metadata?, cursor?, '
-    'lastSyncVersion?, epoch?, dryRun?, atomic?, learnerId?}. An id that is a UUID of version 4 or 7 is the same item '
+    'lastSyncVersion?, epoch?, dryRun?, atomic?, sentAt?, learnerId?}. An id that is a UUID of version 4 or 7 '
+    'is the same item '
     'from any device. Answer: {results, syncedItems, failedItems: [{id, code, path, error, retryable, first?}], '
     'conflicts, syncVersion, epoch, serverTimestamp}; first is the verdict of an id_reused. Errors: 22023 malformed '
     'envelope, 54000 too many items, or conflicts of an atomic push that show more than learnsync.max_answer_bytes, '
@@ -15,5 +16,6 @@ CREATE OR REPLACE FUNCTION learnsync_api.sync_push(jsonb) RETURNS jsonb
 COMMENT ON FUNCTION learnsync_api.sync_push(jsonb) IS
     'Push what this device collected offline. Body: {deviceId, deviceName?, items: [{id?, operation: '
     'create|update|delete, resourceType, resourceId?, data, clientTimestamp}], metadata?, cursor?, lastSyncVersion?, '
-    'epoch?, dryRun?, atomic?, learnerId?}. Answer: {results, syncedItems, failedItems, conflicts, syncVersion, '
+    'epoch?, dryRun?, atomic?, sentAt?, learnerId?}. Answer: {results, syncedItems, failedItems, conflicts, '
+    'syncVersion, '
     'epoch, serverTimestamp}. Repeating a push is safe and gets the same answer.';

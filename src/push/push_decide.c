@@ -7,18 +7,11 @@
 #include "miscadmin.h"
 #include "push/push.h"
 
-/* Whether a client time may be when it happened. */
-static bool
-is_believed(TimestampTz client_at, TimestampTz now)
-{
-	return client_at >= learnsync_min_client_time && client_at <= now + learnsync_max_clock_skew * USECS_PER_SEC;
-}
-
 /* Whether an item is new cannot be told once receipts that old are gone. */
 static void
 refuse_expired(const LsPush *push, LsItem *item)
 {
-	if (item->refused.code == NULL && item->client_at < push->batch.learner.receipt_horizon)
+	if (item->refused.code == NULL && item->dated < push->batch.learner.receipt_horizon)
 		ls_fail(&item->refused, "expired", push->batch.channel->time,
 				"items this old are not taken any more, as it is not known whether they were taken before");
 }
@@ -31,11 +24,12 @@ ls_push_judge(LsPush *push)
 
 	ls_batch_link(batch);
 	ls_batch_judge(batch);
+	ls_batch_date(batch);
 	for (int i = 0; i < batch->nitems; i++)
 	{
 		LsItem *item = &batch->items[i];
 
-		item->change.at = is_believed(item->client_at, batch->now) ? item->client_at : batch->now;
+		item->change.at = item->at;
 		item->change.received = batch->now;
 		item->change.device = batch->device.id;
 		if (!item->receipt.found)

@@ -68,10 +68,7 @@ read_ancestor(LsItem *item, LsFailure *failure)
 bool
 ls_item_read_time(LsItem *item, const char *key, LsFailure *failure)
 {
-	JsonbValue value;
-
-	if (ls_json_get(&item->raw, key, &value) && value.type == jbvString &&
-		ls_stamp_parse(ls_text_of(&value), &item->client_at))
+	if (ls_item_find_time(item, key))
 		return true;
 	return ls_fail(failure, "bad_timestamp", key,
 				   "%s must be an RFC 3339 time with offset, such as 2026-01-08T10:30:00.000Z", key);
@@ -190,4 +187,7 @@ ls_item_read(LsPush *push, LsItem *item)
 	if (check_raw(&item->raw, &extent, &item->refused) && !check_item(channel, item, &item->refused) &&
 		channel->is_flat)
 		item->refused.path = flat_path(item->refused.path);
+	/* A corrected copy will have happened when this one did. */
+	if (item->refused.code != NULL && item->client_at == LS_NO_TIME)
+		(void) ls_item_find_time(item, channel->time);
 }

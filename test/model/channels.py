@@ -86,6 +86,7 @@ class ModuleEvents(Channel):
 
 class Activities(Channel):
     request = "items"
+    time = "timestamp"
 
     def read(self, item, now):
         at = now if item.get("timestamp") is None else parse_stamp(item["timestamp"])

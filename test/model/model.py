@@ -4,10 +4,9 @@ import copy
 from dataclasses import dataclass, field, replace
 
 import check
+from clocks import Clock
 from merge import BUILT_IN, Refused, State, apply, document
-from values import ANY, order
-
-MAX_CLOCK_SKEW = 5 * 60 * 1_000_000
+from values import ANY, order, parse_stamp
 
 
 @dataclass
@@ -67,12 +66,15 @@ class Learner:
     failed: dict = field(default_factory=dict)     # identity -> (device, id, code, retry_count)
     conflicts: dict = field(default_factory=dict)  # conflict id -> open?
     devices: dict = field(default_factory=dict)    # device -> the version it is known to hold
+    dated: dict = field(default_factory=dict)      # identity of a failed item -> (client time, order instant)
+    clocks: dict = field(default_factory=dict)     # device, or channel that has none -> Clock
 
     def record_failure(self, entry):
         """The newest copy of an identity: its device, its id where it has one, why it failed, how often before."""
         times = self.failed[entry.identity][-1] + 1 if entry.identity in self.failed else 0
         id = entry.item["id"] if entry.identity[0] == "id" else None
         self.failed[entry.identity] = entry.device, id, entry.failure.code, times
+        self.dated[entry.identity] = entry.dated
 
 
 @dataclass
@@ -83,6 +85,7 @@ class Entry:
     identity: tuple
     id: str
     device: str
+    dated: tuple  # (client time, order instant); None where it says no time
     receipt: Receipt = None
     duplicate: bool = False
     changed: bool = False
@@ -114,6 +117,7 @@ class Server:
         learner = copy.deepcopy(stored) if dry_run or atomic else stored
         entries = self.take_all(learner, request["deviceId"], request["items"], now, check)
         if atomic and any(entry.failure for entry in entries):
+            stored.clocks = stored.clocks if dry_run else learner.clocks
             learner = copy.deepcopy(stored) if dry_run else stored
             abort(learner, entries)
         if not dry_run:
@@ -138,17 +142,39 @@ class Server:
 
     def take_all(self, learner, device, items, now, channel):
         before = learner.version
-        entries = [self.take(learner, device, item, now, before, channel) for item in items]
+        named = [check.named(item, getattr(channel, "id", "id")) for item in items]
+        dated = self.date(learner, device, named, now, channel)
+        entries = [self.take(learner, device, item, times, now, before, channel) for item, times in zip(named, dated)]
         for entry in entries:
             if not entry.failure and not entry.duplicate:
                 entry.receipt.version = entry.receipt.resource.version
         return entries
 
-    def take(self, learner, device, item, now, before, channel):
+    def date(self, learner, device, items, now, channel):
+        """Of each item its client time and order instant; None where it says no time."""
+        clock = learner.clocks.setdefault(device or getattr(channel, "type", ""), Clock())
+        name, twins, dated, new = getattr(channel, "time", "clientTimestamp"), {}, [], []
+        for place, item in enumerate(items):
+            client = parse_stamp(item.get(name)) if isinstance(item, dict) else None
+            who = channel.identity(device, item)
+            twin, twins[who] = twins.get(who), place
+            dated.append(None if client is None else [client, client])
+            if client is None or who in learner.ledger:
+                continue
+            same = [first for first in (dated[twin] if twin is not None else None, learner.dated.get(who))
+                    if first and first[0] == client]
+            if same:
+                dated[place] = same[0]
+            else:
+                new.append(place)
+        for place, at in zip(new, clock.take(now, [dated[place][0] for place in new])):
+            dated[place][1] = at
+        return dated
+
+    def take(self, learner, device, item, dated, now, before, channel):
         """Judges one item and applies it. The channel says what identifies an item and when it is good."""
-        item = check.named(item, getattr(channel, "id", "id"))
         who = channel.identity(device, item)
-        entry = Entry(item, who, self.shown_id(item, who), device)
+        entry = Entry(item, who, self.shown_id(item, who), device, dated)
         payload = channel.payload(item)
         entry.receipt = learner.ledger.get(who)
         try:
@@ -160,13 +186,14 @@ class Server:
             good = channel.check(self.types, item, self.token("r", who), now)
             resource = learner.resources.get((good.type, good.resource_id))
             resource = resource or Resource(good.type, good.resource_id, good.rule)
-            at = good.at if good.at <= now + MAX_CLOCK_SKEW else now
+            at = dated[1] if dated else now
             entry.old = resource.state
             resolution = change_resource(learner, resource, good.change(at, device), before)
             entry.changed = entry.old.bookkeeping() != resource.state.bookkeeping()
             conflict_id = self.token("c", who) if resolution else None
             entry.receipt = learner.ledger[who] = Receipt(payload, resource, resolution, conflict_id)
             learner.failed.pop(who, None)
+            learner.dated.pop(who, None)
             if resolution:
                 learner.conflicts[conflict_id] = resolution == "manual_required"
         except Refused as refused:
