@@ -99,7 +99,7 @@ class Case(unittest.TestCase):
         good, bad = item("mastery", 9, {"competencyId": "k"}), item("nosuch", 9, {})
         answer = self.push(good, bad, atomic=True)
         self.assertEqual([f["code"] for f in answer["failedItems"]], ["aborted", "unknown_type"])
-        self.assertEqual(list(self.server.learners["l"].failed.values()), [("unknown_type", 0)])
+        self.assertEqual(list(self.server.learners["l"].failed.values()), [("d1", "nosuch9", "unknown_type", 0)])
         self.assertEqual(self.statuses(self.push(good, dryRun=True)), [("synced", 2)])
         self.assertEqual(self.statuses(self.push(good)), [("synced", 2)])
 
