@@ -204,11 +204,16 @@ BEGIN
     CREATE TABLE IF NOT EXISTS learnsync_data.resource_type (
         name text COLLATE "C" PRIMARY KEY,
         rule jsonb NOT NULL,
-        defined_by text COLLATE "C" NOT NULL DEFAULT current_user);
+        defined_by text COLLATE "C" NOT NULL DEFAULT current_user,
+        old_rule jsonb,
+        generation integer NOT NULL DEFAULT 0,
+        rebase_learners bigint,
+        rebased_at timestamptz);
     PERFORM learnsync_internal.see_to_comment_as_owner('resource_type',
         'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every '
         'session. defined_by: the role that did, by its name; a merge function is called only while that role has '
-        'the rights of the function''s owner.');
+        'the rights of the function''s owner. generation: how often the rule was changed with a rebase; old_rule: what '
+        'learners go by who are not carried over yet, of whom there were rebase_learners; rebased_at: when all were.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.learner (
         learner_id text COLLATE "C" PRIMARY KEY,
@@ -290,6 +295,15 @@ BEGIN
     -- Partial, so that it serves those only who ask for versions: a member is looked up by its key.
     PERFORM learnsync_internal.see_to_index_as_owner('member_version',
         'member (learner_id, resource_type, resource_id, version) WHERE version > 0');
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.rebased (
+        learner_id text COLLATE "C" NOT NULL,
+        resource_type text COLLATE "C" NOT NULL,
+        generation integer NOT NULL,
+        PRIMARY KEY (learner_id, resource_type));
+    PERFORM learnsync_internal.see_to_comment_as_owner('rebased',
+        'Learners whose documents of a type are by its newest rule, or that one''s of this generation, where it was '
+        'changed with a rebase.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.xapi_statement (
         learner_id text COLLATE "C" NOT NULL,
@@ -537,8 +551,8 @@ BEGIN
         'took it away.');
     PERFORM learnsync_internal.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
-    FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'xapi_statement', 'ledger', 'push', 'conflict', 'failed',
-        'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
+    FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push', 'conflict',
+        'failed', 'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
         PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', name,
             '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
     END LOOP;

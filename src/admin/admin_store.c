@@ -50,6 +50,7 @@ answer_call(FunctionCallInfo fcinfo, LsStatement *statement)
 static LsStatement maintain_step = {"SELECT learnsync_internal.maintain_as_owner($1, $2)",
 									{"pg_catalog.int4", "pg_catalog.jsonb", NULL}};
 static LsStatement cleanup = {"SELECT learnsync_internal.cleanup_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement rebase_list = {"SELECT learnsync_internal.rebase_list_as_owner()", {NULL}};
 static LsStatement unseen_devices = {"SELECT learnsync_internal.unseen_devices_as_owner($1, $2)",
 									 {"pg_catalog.int4", "pg_catalog.int4", NULL}};
 static LsStatement drop_devices = {"SELECT learnsync_internal.drop_devices_as_owner($1)", {"pg_catalog.int4", NULL}};
@@ -69,6 +70,7 @@ static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()"
 
 PG_FUNCTION_INFO_V1(learnsync_maintain_step);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_cleanup);
+PG_FUNCTION_INFO_V1(learnsync_rebase_list);
 PG_FUNCTION_INFO_V1(learnsync_unseen_devices);
 PG_FUNCTION_INFO_V1(learnsync_drop_devices);
 PG_FUNCTION_INFO_V1(learnsync_deactivate_device);
@@ -84,6 +86,12 @@ Datum
 learnsync_maintain_step(PG_FUNCTION_ARGS)
 {
 	return answer_call(fcinfo, &maintain_step);
+}
+
+Datum
+learnsync_rebase_list(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &rebase_list);
 }
 
 Datum

@@ -312,14 +312,15 @@ BEGIN
         work := learnsync_internal.maintain_step(days_old, work);
         EXIT WHEN work IS NULL;
     END LOOP;
+    CALL learnsync.rebase();
 END
 $$;
 COMMENT ON PROCEDURE learnsync.maintain(integer) IS
     'Removes what is past its time, in short transactions; call it from cron, each minute if you like. days_old: '
     'payloads of accepted items and copies of closed conflicts older than that go (default 30; payloads by whole '
     'weeks). Once a day also failed items after 90 days, tombstones after learnsync.tombstone_days, receipts after '
-    'learnsync.receipt_days; and open conflicts are closed that are as old as autoResolve of their rule says. Cannot '
-    'run inside a transaction block (2D000).';
+    'learnsync.receipt_days; and open conflicts are closed that are as old as autoResolve of their rule says. Changes '
+    'of rules are carried out, as by learnsync.rebase(). Cannot run inside a transaction block (2D000).';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_cleanup(jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_cleanup';

@@ -328,6 +328,12 @@ extern int64 ls_state_bytes(const LsState *state);
 extern bool ls_state_may_grow(const LsState *before, int64 bytes, LsFailure *failure) pg_attribute_nonnull(3);
 extern bool ls_state_fits(const LsState *before, LsState *after, LsFailure *failure) pg_attribute_nonnull(3);
 
+/* state_rebase.c */
+extern const char *ls_rebase_refused(const LsRule *old, const LsRule *changed);
+extern bool ls_rebase_keeps_rows(const LsRuleField *old, const LsRuleField *changed);
+extern LsState ls_state_rebase(const LsRule *old, const LsRule *rule, const LsState *state);
+extern bool ls_rebase_fits(const LsRule *rule, const LsState *rebased, LsFailure *failure) pg_attribute_nonnull(3);
+
 /* policy.c */
 extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
 	pg_attribute_nonnull(4);

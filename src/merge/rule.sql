@@ -26,14 +26,18 @@ COMMENT ON FUNCTION learnsync_internal.merge_rule_from_jsonb(jsonb) IS 'A merge 
 CREATE CAST (jsonb AS learnsync.merge_rule) WITH FUNCTION learnsync_internal.merge_rule_from_jsonb(jsonb) AS ASSIGNMENT;
 CREATE CAST (learnsync.merge_rule AS jsonb) WITHOUT FUNCTION AS ASSIGNMENT;
 
-CREATE OR REPLACE FUNCTION learnsync.define_resource_type(name text, rule jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION learnsync.define_resource_type(name text, rule jsonb, rebase boolean DEFAULT false,
+    dry_run boolean DEFAULT false)
+    RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_define_resource_type';
-COMMENT ON FUNCTION learnsync.define_resource_type(text, jsonb) IS
+COMMENT ON FUNCTION learnsync.define_resource_type(text, jsonb, boolean, boolean) IS
     'Adds a resource type, or gives it another rule, and answers which. A type that has data may get further fields '
-    'and looser validation; anything else is refused (55006). name: lower-case letters, digits, underscores. Every '
-    'session uses the new rule from its next call on. A merge function (policy custom) runs as its owner, of whom '
-    'the caller must be a member, now and whenever it is called; one of a superuser or of the tables'' owner is '
-    'refused (42501), one that does not exist is a warning.';
+    'and looser validation; anything else is refused (55006), or, with rebase, noted for CALL learnsync.rebase() where '
+    'all documents fit, else refused with those that do not. With dry_run nothing is changed: it answers what would '
+    'be, or raises why not. name: lower-case letters, digits, underscores. Every session uses the new rule from its '
+    'next call on. A merge function (policy custom) runs as its owner, of whom the caller must be a member, now and '
+    'whenever it is called; one of a superuser or of the tables'' owner is refused (42501), one that does not exist '
+    'is a warning.';
 
 CREATE OR REPLACE FUNCTION learnsync.drop_resource_type(name text) RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_drop_resource_type';

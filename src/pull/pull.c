@@ -74,7 +74,7 @@ is_delta(const LsPull *pull, const LsPulled *change)
 static Shown
 show(const LsPull *pull, const LsPulled *change)
 {
-	Shown shown = {.type = ls_store_type(change->type)};
+	Shown shown = {.type = ls_store_type_of(pull->learner, change->type)};
 	const LsRule *rule;
 
 	if (change->data == NULL || change->left || shown.type == NULL || !shown.type->rule->has_lists)
@@ -424,7 +424,7 @@ is_wanted(const LsPull *pull, LsPulled *change)
 		return true;
 	if (pull->by_version || pull->after == LS_FIRST_VERSION)
 		return false;
-	type = ls_store_type(change->type);
+	type = ls_store_type_of(pull->learner, change->type);
 	change->left =
 		change->created_version <= pull->after || change->was_deleted || (type != NULL && type->rule->has_lists);
 	return change->left;

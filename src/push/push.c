@@ -66,6 +66,7 @@ ls_push_run(LsPush *push)
 {
 	ls_batch_begin(&push->batch);
 	read_items(push);
+	ls_store_carry_over(push);
 	ls_push_find_resources(push);
 	ls_store_read_known(push);
 	ls_store_mark_failed(&push->batch);

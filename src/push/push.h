@@ -72,6 +72,9 @@ extern void ls_push_write(LsPush *push);
 extern const char *ls_verdict_resolution(LsVerdict verdict);
 extern Jsonb *ls_push_answer(LsPush *push);
 
+/* carry_store.c */
+extern void ls_store_carry_over(LsPush *push);
+
 /* content_store.c */
 extern void ls_store_check_content(LsPush *push);
 

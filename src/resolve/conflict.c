@@ -233,6 +233,7 @@ do_resolve(Resolve *resolve)
 	ls_batch_begin(&push->batch);
 	find_conflict(resolve);
 	open_push(resolve);
+	ls_store_carry_over(push);
 	ls_push_find_resources(push);
 	ls_store_read_known(push);
 	resource = push->resources[0];

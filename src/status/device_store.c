@@ -129,7 +129,7 @@ load_states(LsText learner, int count, LsState *states)
 
 	for (loaded = 0; loaded < count && bytes <= learnsync_max_answer_bytes; loaded++)
 	{
-		const LsType *type = ls_store_type(ls_store_text(loaded, 3));
+		const LsType *type = ls_store_type_of(learner, ls_store_text(loaded, 3));
 
 		bytes += load_state(learner, loaded, type, &states[loaded]);
 		if (states[loaded].exists && type->rule->has_lists)
@@ -169,7 +169,7 @@ show_conflicts(LsText learner, int count)
 
 	for (int i = 0; i < whole; i++)
 	{
-		const LsType *type = ls_store_type(ls_store_text(i, 3));
+		const LsType *type = ls_store_type_of(learner, ls_store_text(i, 3));
 		JsonbValue server = states[i].exists ? ls_state_show(type->rule, &states[i]) : ls_json_null();
 		JsonbValue client = json_value(i, 6);
 

@@ -19,6 +19,27 @@ static LsStatement save_type = {
 static LsStatement remove_type = {
 	"DELETE FROM learnsync_data.resource_type t WHERE t.name" EQ "$1", {"pg_catalog.text", NULL}, .writes = true};
 
+/* Those who have data go by the rule that was, until they are carried over. */
+static LsStatement begin_rebase = {
+	"UPDATE learnsync_data.resource_type t SET rule = $2, defined_by = $3, old_rule = t.rule,"
+	" generation = t.generation OPERATOR(pg_catalog.+) 1, rebase_learners = $4, rebased_at = NULL WHERE t.name" EQ
+	"$1",
+	{"pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.text", "pg_catalog.int8", NULL},
+	.writes = true};
+
+/* Nobody has data who is not carried over; what is to be forgotten is the rule that was. */
+static LsStatement end_rebase = {
+	"UPDATE learnsync_data.resource_type t SET rebased_at = pg_catalog.clock_timestamp() WHERE t.name" EQ
+	"$1 AND t.old_rule IS NOT NULL AND t.rebased_at IS NULL",
+	{"pg_catalog.text", NULL},
+	.writes = true};
+
+static LsStatement settle_rebase = {
+	"UPDATE learnsync_data.resource_type t SET old_rule = NULL WHERE t.name" EQ
+	"$1 AND t.rebased_at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval)",
+	{"pg_catalog.text", NULL},
+	.writes = true};
+
 static LsStatement find_use = {"SELECT FROM learnsync_data.resource r WHERE r.resource_type" EQ "$1 LIMIT 1",
 							   {"pg_catalog.text", NULL}};
 
@@ -43,10 +64,11 @@ refuse_used(LsText name, const Datum *values, const char *problem)
 {
 	if (ls_store_latest(&find_use, values) == 0)
 		return;
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("resource type \"%s\" has data", ls_text_string(name)),
-					problem == NULL ? 0 : errdetail("%s.", problem),
-					errhint("Fields may be added and validation loosened; for all else define a type with another "
-							"name and move the data there.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE), errmsg("resource type \"%s\" has data", ls_text_string(name)),
+			 problem == NULL ? 0 : errdetail("%s.", problem),
+			 errhint("Fields may be added and validation loosened; for all else say rebase => true, which carries "
+					 "the data over.")));
 }
 
 /* Nothing is locked where data is there already; where it is not, a push may be about to bring some. */
@@ -83,40 +105,153 @@ answer(LsText name, const char *what)
 	return CStringGetTextDatum(psprintf("resource type \"%s\" %s", ls_text_string(name), what));
 }
 
+/* A definition, and how far it is to go. */
+typedef struct Definition
+{
+	LsText name;
+	Jsonb *rule;
+	const LsRule *compiled;
+	LsText definer;
+	bool rebase;
+	bool dry_run;
+	LsTypeRow old;
+	Datum values[4]; /* what the statements take: name, rule, definer, learners */
+} Definition;
+
+/* Why a change cannot be carried out at all. */
+static void
+refuse_rebase(const Definition *definition, const LsRule *old)
+{
+	const char *problem = ls_rebase_refused(old, definition->compiled);
+
+	if (definition->old.rebasing)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("the last change of resource type \"%s\" is still being carried out",
+							   ls_text_string(definition->name)),
+						errhint("CALL learnsync.rebase() carries it out.")));
+	if (problem != NULL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("resource type \"%s\" has data", ls_text_string(definition->name)),
+						errdetail("%s.", problem), errhint("Define a type with another name for that.")));
+}
+
+static void
+refuse_misfits(LsText name, const LsMisfits *misfits)
+{
+	if (misfits->count == 0)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+					errmsg(INT64_FORMAT " documents of resource type \"%s\" do not fit the rule", misfits->count,
+						   ls_text_string(name)),
+					errdetail("%s", misfits->list->data),
+					errhint("Nothing was changed. Allow what they have, or change them by pushing items.")));
+}
+
+/*
+ * Notes a change that is to be carried out with a rebase, where all documents fit. They are looked at beside the pushes
+ * that go on, and those that were written meanwhile once more when none is open.
+ */
+static const char *
+begin_change(Definition *definition)
+{
+	const LsRule *old = ls_rule_compile(definition->old.rule);
+	LsText since = ls_store_oldest_open();
+	LsMisfits misfits;
+
+	refuse_rebase(definition, old);
+	misfits = ls_store_misfits(definition->name, old, definition->compiled, (LsText){NULL, 0});
+	refuse_misfits(definition->name, &misfits);
+	if (definition->dry_run)
+		return psprintf("would be changed, and " INT64_FORMAT " documents of " INT64_FORMAT " learners carried over",
+						misfits.documents, misfits.learners);
+	ls_type_lock_to_replace(definition->name);
+	definition->values[3] = Int64GetDatum(misfits.learners);
+	misfits = ls_store_misfits(definition->name, old, definition->compiled, since);
+	refuse_misfits(definition->name, &misfits);
+	write_change(&begin_rebase, definition->values);
+	return "is changed; CALL learnsync.rebase() carries its documents over";
+}
+
+/* Makes a change that needs no rebase, as nothing that is stored stands against it. */
+static const char *
+make_change(const Definition *definition, const char *problem)
+{
+	bool is_new = definition->old.rule == NULL;
+
+	if (definition->dry_run)
+	{
+		if (problem != NULL)
+			refuse_used(definition->name, definition->values, problem);
+		return is_new ? "would be defined" : "would be changed";
+	}
+	if (problem != NULL)
+		refuse_used_for_good(definition->name, definition->values, problem);
+	else
+		ls_type_lock_to_loosen(definition->name);
+	write_change(&save_type, definition->values);
+	return is_new ? "is defined" : "is changed";
+}
+
+static const char *
+define(Definition *definition)
+{
+	const LsTypeRow *old = &definition->old;
+	const char *problem;
+
+	if (is_defined(old, definition->rule, definition->compiled, definition->definer))
+		return definition->dry_run ? "would stay as it is" : "stays as it is";
+	problem = old->rule == NULL ? NULL : ls_rule_change_refused(old->rule, definition->rule);
+	if (problem != NULL && definition->rebase && ls_store_latest(&find_use, definition->values) > 0)
+		return begin_change(definition);
+	return make_change(definition, problem);
+}
+
 PG_FUNCTION_INFO_V1(learnsync_define_resource_type);
 PG_FUNCTION_INFO_V1(learnsync_drop_resource_type);
+PG_FUNCTION_INFO_V1(learnsync_end_rebase);
 
 Datum
 learnsync_define_resource_type(PG_FUNCTION_ARGS)
 {
 	LsStoreCall call;
-	LsText name = ls_text_datum(PG_GETARG_DATUM(0));
-	Jsonb *rule = PG_GETARG_JSONB_P(1);
 	LsText definer = ls_text(GetUserNameFromId(GetUserId(), false));
-	Datum values[] = {PG_GETARG_DATUM(0), JsonbPGetDatum(rule), ls_text_to_datum(definer)};
-	const LsRule *compiled = ls_rule_compile(rule);
-	const char *done = "stays as it is";
-	LsTypeRow old;
+	Definition definition = {
+		.name = ls_text_datum(PG_GETARG_DATUM(0)),
+		.rule = PG_GETARG_JSONB_P(1),
+		.compiled = ls_rule_compile(PG_GETARG_JSONB_P(1)),
+		.definer = definer,
+		.rebase = PG_GETARG_BOOL(2),
+		.dry_run = PG_GETARG_BOOL(3),
+		.values = {PG_GETARG_DATUM(0), JsonbPGetDatum(PG_GETARG_JSONB_P(1)), ls_text_to_datum(definer)}};
+	const char *done;
 
-	check_name(name);
+	check_name(definition.name);
 	ls_store_open(&call);
-	if (compiled->policy == LS_POLICY_CUSTOM)
-		ls_custom_check(compiled, call.caller);
-	ls_type_lock_to_change(name);
-	old = ls_store_read_type(name);
-	if (!is_defined(&old, rule, compiled, definer))
-	{
-		const char *problem = old.rule == NULL ? NULL : ls_rule_change_refused(old.rule, rule);
-
-		if (problem != NULL)
-			refuse_used_for_good(name, values, problem);
-		else
-			ls_type_lock_to_loosen(name);
-		write_change(&save_type, values);
-		done = old.rule == NULL ? "is defined" : "is changed";
-	}
+	if (definition.compiled->policy == LS_POLICY_CUSTOM)
+		ls_custom_check(definition.compiled, call.caller);
+	ls_type_lock_to_change(definition.name);
+	definition.old = ls_store_read_type(definition.name);
+	done = define(&definition);
 	ls_store_close(&call);
-	PG_RETURN_DATUM(answer(name, done));
+	PG_RETURN_DATUM(answer(definition.name, done));
+}
+
+/*
+ * learnsync_internal.end_rebase(name): nobody who has data is left to be carried over. The rule that was is kept for an
+ * hour, for readers whose snapshot is of before.
+ */
+Datum
+learnsync_end_rebase(PG_FUNCTION_ARGS)
+{
+	LsStoreCall call;
+	Datum values[] = {PG_GETARG_DATUM(0)};
+
+	ls_store_open(&call);
+	ls_type_lock_to_change(ls_text_datum(values[0]));
+	if (ls_store_latest(&end_rebase, values) == 0)
+		write_change(&settle_rebase, values);
+	ls_store_close(&call);
+	PG_RETURN_VOID();
 }
 
 Datum

@@ -6,12 +6,15 @@
 #define LEARNSYNC_TYPE_H
 
 #include "merge/merge.h"
+#include "store/store.h"
 
 /* A row of learnsync_data.resource_type, compiled. */
 typedef struct LsType
 {
 	LsText name;
 	LsRule *rule;
+	int generation; /* how often the rule was changed with a rebase */
+	const struct LsType *before; /* what learners go by who are not carried over yet; NULL where there may be none */
 } LsType;
 
 /* A row of the table, as it is. */
@@ -19,12 +22,31 @@ typedef struct LsTypeRow
 {
 	Jsonb *rule; /* NULL where there is none */
 	LsText definer; /* who answers for the rule */
+	Jsonb *old_rule; /* what learners go by who are not carried over yet; NULL where there may be none */
+	int generation;
+	bool rebasing; /* there may still be some of them with data */
 } LsTypeRow;
 
 /* type_store.c */
 extern const LsType *ls_store_type(LsText name);
 extern const LsType *ls_store_hold_type(LsText name);
 extern LsTypeRow ls_store_read_type(LsText name);
+
+/* rebase_store.c */
+
+/* Of the documents of a type, how many there are and which do not fit another rule. */
+typedef struct LsMisfits
+{
+	int64 learners;
+	int64 documents;
+	int64 count; /* of those that do not fit */
+	StringInfo list; /* the first of them, a line each */
+} LsMisfits;
+
+extern bool ls_store_is_due(LsText learner, const LsType *type, LsSnapshot snapshot);
+extern const LsType *ls_store_type_of(LsText learner, LsText name);
+extern LsText ls_store_oldest_open(void);
+extern LsMisfits ls_store_misfits(LsText name, const LsRule *old, const LsRule *changed, LsText since);
 
 /* custom.c */
 extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming,

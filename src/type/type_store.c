@@ -18,6 +18,7 @@ typedef struct TypeEntry
 	char name[LS_MAX_TYPE_NAME_BYTES];
 	MemoryContext context; /* of what follows */
 	Jsonb *rule; /* as it is stored */
+	Jsonb *old_rule; /* of those that are not carried over; NULL where there is none */
 	LsType *type;
 	uint64 changes; /* that were known when it was found up to date */
 	uint64 used_by; /* the call that goes by it */
@@ -26,9 +27,10 @@ typedef struct TypeEntry
 
 static HTAB *cache; /* NULL until a type was asked for */
 
-static LsStatement read_type = {"SELECT t.rule, t.defined_by FROM learnsync_data.resource_type t WHERE t.name" EQ
-								"$1",
-								{"pg_catalog.text", NULL}};
+static LsStatement read_type = {
+	"SELECT t.rule, t.defined_by, t.old_rule, t.generation,"
+	" t.old_rule IS NOT NULL AND t.rebased_at IS NULL FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
+	{"pg_catalog.text", NULL}};
 
 static TypeEntry *
 find_entry(const char *name)
@@ -47,12 +49,17 @@ ls_store_read_type(LsText name)
 	SPITupleTable *result = SPI_tuptable;
 	Datum values[] = {ls_text_to_datum(name)};
 	LsTypeRow row = {NULL};
+	Datum old_rule;
 	bool isnull;
 
 	if (ls_store_latest(&read_type, values) > 0)
 	{
 		row.rule = DatumGetJsonbPCopy(ls_store_value(0, 1, &isnull));
 		row.definer = ls_text(ls_text_string(ls_store_text(0, 2)));
+		old_rule = ls_store_value(0, 3, &isnull);
+		row.old_rule = isnull ? NULL : DatumGetJsonbPCopy(old_rule);
+		row.generation = (int) ls_store_int(0, 4);
+		row.rebasing = DatumGetBool(ls_store_value(0, 5, &isnull));
 	}
 	SPI_tuptable = result;
 	return row;
@@ -65,19 +72,28 @@ let_go(TypeEntry *entry)
 	MemoryContextSetParent(entry->context, TopTransactionContext);
 }
 
+static LsType *
+compile_type(const char *name, Jsonb *rule, const LsTypeRow *row, const LsType *before)
+{
+	LsType *type = palloc(sizeof(LsType));
+
+	*type = (LsType){ls_text(pstrdup(name)), ls_rule_compile(rule), row->generation, before};
+	type->rule->definer = row->definer;
+	type->rule->custom = ls_custom_call;
+	return type;
+}
+
 /* Puts a rule, which is in a context of its own, in its place. */
 static TypeEntry *
 keep(const char *name, const LsTypeRow *row, MemoryContext context)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	LsType *type = palloc(sizeof(LsType));
+	const LsType *before = row->old_rule == NULL ? NULL : compile_type(name, row->old_rule, row, NULL);
+	LsType *type = compile_type(name, row->rule, row, before);
 	TypeEntry *entry;
 	bool found;
 
 	Assert(strlen(name) < LS_MAX_TYPE_NAME_BYTES);
-	*type = (LsType){ls_text(pstrdup(name)), ls_rule_compile(row->rule)};
-	type->rule->definer = row->definer;
-	type->rule->custom = ls_custom_call;
 	MemoryContextSwitchTo(caller);
 	entry = hash_search(cache, name, HASH_ENTER, &found);
 	if (found)
@@ -85,16 +101,23 @@ keep(const char *name, const LsTypeRow *row, MemoryContext context)
 	MemoryContextSetParent(context, TopMemoryContext);
 	entry->context = context;
 	entry->rule = row->rule;
+	entry->old_rule = row->old_rule;
 	entry->type = type;
 	entry->used_by = entry->held_by = 0;
 	return entry;
 }
 
 static bool
+same_json(const Jsonb *a, const Jsonb *b)
+{
+	return (a == NULL) == (b == NULL) && (a == NULL || (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0));
+}
+
+static bool
 goes_by(const TypeEntry *entry, const LsTypeRow *row)
 {
-	return VARSIZE(entry->rule) == VARSIZE(row->rule) && memcmp(entry->rule, row->rule, VARSIZE(row->rule)) == 0 &&
-		   ls_text_equal(entry->type->rule->definer, row->definer);
+	return same_json(entry->rule, row->rule) && same_json(entry->old_rule, row->old_rule) &&
+		   entry->type->generation == row->generation && ls_text_equal(entry->type->rule->definer, row->definer);
 }
 
 /* Looks at the table: the entry that goes by it, NULL where it has no such type. */
