@@ -461,11 +461,13 @@ BEGIN
         active_at timestamptz,
         active_id text COLLATE "C",
         active_path text,
+        state_bytes bigint NOT NULL,
         PRIMARY KEY (learner_id)
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('progress',
         'What the events of a learner reduce to, beside contents: their number and the newest one''s version, the '
-        'last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them. '
+        'last reset, the greatest occurredAt, onboarding and active path with the events (at, id) that decided them, '
+        'state_bytes: what the interaction states of the snapshot take. '
         '_sent: the time as sent, where it is not UTC with milliseconds. Derived: CALL learnsync.progress_rebuild() '
         'makes it from the log.');
 

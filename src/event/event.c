@@ -122,6 +122,7 @@ do_put(LsPut *put)
 	ls_store_read_known_events(put);
 	ls_store_mark_failed(&put->batch);
 	ls_put_judge(put);
+	ls_store_read_touched(put);
 	ls_put_decide(put, put->batch.nitems);
 	ls_put_write(put);
 	touch_device(&put->batch);

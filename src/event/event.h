@@ -13,6 +13,7 @@ typedef struct LsEventLog
 {
 	int64 events; /* in the log */
 	int64 version; /* arrival version of the newest one; 1 where there is none */
+	int64 state_bytes; /* what the interaction states in the snapshot take together */
 } LsEventLog;
 
 /* A whole put: the items of its batch are events. */
@@ -27,11 +28,19 @@ typedef struct LsPut
 	int ncontents;
 	LsInteractionRow *interactions;
 	int ninteractions;
+	LsProgress *states; /* the interactions, with what was accepted so far */
+	int64 state_bytes; /* what they take together, or more where a reset was accepted since */
+	bool has_reset; /* since they were counted */
+	bool has_all; /* states holds all of the learner's */
 } LsPut;
 
 /* event_put.c */
 extern void ls_put_judge(LsPut *put);
 extern void ls_put_decide(LsPut *put, int taken);
+
+/* event_limit.c */
+extern void ls_put_begin_states(LsPut *put);
+extern bool ls_put_has_room(LsPut *put, const LsEvent *event, LsFailure *failure) pg_attribute_nonnull(3);
 
 /* event_write.c */
 extern void ls_put_write(LsPut *put);

@@ -3,7 +3,8 @@ CREATE TYPE learnsync_internal.event_row AS (event_id text, version bigint, at t
 CREATE TYPE learnsync_internal.progress_row AS (
     events bigint, version bigint, reset_at timestamptz, reset_id text, last_at timestamptz, last_sent text,
     onboarding_at timestamptz, onboarding_id text, onboarding_sent text,
-    onboarding jsonb, active_at timestamptz, active_id text, active_path text);
+    onboarding jsonb, active_at timestamptz, active_id text, active_path text,
+    state_bytes bigint);
 CREATE TYPE learnsync_internal.content_row AS (
     content_id text, status text, score numeric, last_at timestamptz, last_id text, last_sent text,
     completed_at timestamptz, completed_id text, completed_sent text, content_version text, version_at timestamptz,

@@ -48,6 +48,8 @@ accept(LsPut *put, LsItem *item)
 				learnsync_max_learner_events);
 		return;
 	}
+	if (!ls_put_has_room(put, &put->events[item->index], &item->failure))
+		return;
 	item->accepted = true;
 	item->verdict = LS_SYNCED;
 	item->version = ++put->batch.version;
@@ -63,6 +65,7 @@ ls_put_decide(LsPut *put, int taken)
 	batch->version = batch->learner.version;
 	batch->naccepted = 0;
 	batch->ntaken = taken;
+	ls_put_begin_states(put);
 	for (int i = 0; i < batch->nitems; i++)
 		batch->items[i].accepted = batch->items[i].duplicate = false;
 	for (int i = 0; i < taken; i++)

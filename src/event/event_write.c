@@ -62,6 +62,7 @@ ls_event_reduce(LsText learner, LsEventLog *log, LsSnapshot snapshot)
 	} while (count == EVENTS_AT_A_TIME);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(page);
+	log->state_bytes = ls_progress_state_bytes(progress);
 	return progress;
 }
 
@@ -100,6 +101,7 @@ fold_events(const LsPut *put, LsEventLog *log)
 	for (int i = 0; i < put->ninteractions; i++)
 		ls_progress_load_interaction(progress, &put->interactions[i]);
 	*log = put->log;
+	log->state_bytes = put->state_bytes;
 	for (int i = 0; i < put->batch.nitems; i++)
 	{
 		if (!put->batch.items[i].accepted)
@@ -148,9 +150,6 @@ static const LsWriter writer = {"event", decide, decide_first, write_accepted};
 void
 ls_put_write(LsPut *put)
 {
-	/* A reset does without what is stored, unless it is itself what is refused. */
-	if (put->batch.naccepted > 0 && (ls_store_is_guarded(writer.table) || !has_new_reset(put)))
-		ls_store_read_touched(put);
 	ls_batch_write_accepted(&put->batch, &writer);
 	ls_batch_close(&put->batch, false);
 }

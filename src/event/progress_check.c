@@ -16,7 +16,7 @@
 static bool
 is_same_log(const LsEventLog *a, const LsEventLog *b)
 {
-	return a->events == b->events && a->version == b->version;
+	return a->events == b->events && a->version == b->version && a->state_bytes == b->state_bytes;
 }
 
 static bool

@@ -18,7 +18,8 @@
 
 static LsStatement read_head = {
 	"SELECT p.events, p.version, p.reset_at, p.reset_id, p.last_at, p.last_sent,"
-	" p.onboarding_at, p.onboarding_id, p.onboarding_sent, p.onboarding, p.active_at, p.active_id, p.active_path"
+	" p.onboarding_at, p.onboarding_id, p.onboarding_sent, p.onboarding, p.active_at, p.active_id, p.active_path,"
+	" p.state_bytes"
 	" FROM learnsync_data.progress p WHERE p.learner_id" EQ "$1",
 	{"pg_catalog.text", NULL}};
 
@@ -53,8 +54,8 @@ typedef struct Row
 {
 	LsRowKey key;
 	TupleDesc desc;
-	Datum values[13];
-	bool nulls[13];
+	Datum values[14];
+	bool nulls[14];
 } Row;
 
 static void
@@ -143,6 +144,7 @@ ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, LsSnapshot
 	take_row(learner, "progress", 0, &row);
 	log->events = DatumGetInt64(row.values[0]);
 	log->version = DatumGetInt64(row.values[1]);
+	log->state_bytes = DatumGetInt64(row.values[13]);
 	if (take_point(&row, 2, false, &point))
 		ls_progress_reset(head, &point);
 	if (!row.nulls[4])
@@ -271,7 +273,7 @@ ls_store_read_contents(LsText learner, LsProgress *progress, LsSnapshot snapshot
 	ls_store_read_rows(learner, load_content, load_interaction, progress, snapshot);
 }
 
-/* What an accepted event touches. */
+/* What a new event touches. */
 typedef struct Touched
 {
 	LsText content_id;
@@ -288,7 +290,14 @@ compare_touched(const void *a, const void *b)
 	return order != 0 ? order : ls_text_compare(left->interaction_id, right->interaction_id);
 }
 
-/* The contents and interactions of the accepted events, sorted; those without interaction come first of their content. */
+/* Whether an event may be accepted. */
+static bool
+is_new(const LsItem *item)
+{
+	return item->refused.code == NULL && !item->receipt.found;
+}
+
+/* The contents and interactions of the new events, sorted; those without interaction come first of their content. */
 static int
 list_touched(const LsPut *put, Touched *touched)
 {
@@ -299,7 +308,7 @@ list_touched(const LsPut *put, Touched *touched)
 		const LsEvent *event = &put->events[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (put->batch.items[i].accepted && event->type == LS_EVENT_CONTENT)
+		if (is_new(&put->batch.items[i]) && event->type == LS_EVENT_CONTENT)
 			touched[count++] = (Touched){event->content_id, event->interaction_id};
 	}
 	if (count > 1)
@@ -361,7 +370,7 @@ read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int
 	}
 }
 
-/* Reads the stored rows that the accepted events are about. What they point to stays until the store is closed. */
+/* Reads the stored rows that the new events are about. What they point to stays until the store is closed. */
 void
 ls_store_read_touched(LsPut *put)
 {

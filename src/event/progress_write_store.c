@@ -18,12 +18,13 @@ static LsRowType interaction_row = {"learnsync_internal.interaction_row"};
 
 static LsStatement write_head = {
 	"INSERT INTO learnsync_data.progress (learner_id, events, version, reset_at, reset_id, last_at, last_sent,"
-	" onboarding_at, onboarding_id, onboarding_sent, onboarding, active_at, active_id, active_path) SELECT $1, p.* FROM pg_catalog.unnest($2) p"
+	" onboarding_at, onboarding_id, onboarding_sent, onboarding, active_at, active_id, active_path, state_bytes) SELECT $1, p.* FROM pg_catalog.unnest($2) p"
 	" ON CONFLICT (learner_id) DO UPDATE SET events = EXCLUDED.events, version = EXCLUDED.version,"
 	" reset_at = EXCLUDED.reset_at, reset_id = EXCLUDED.reset_id, last_at = EXCLUDED.last_at, last_sent = EXCLUDED.last_sent,"
 	" onboarding_at = EXCLUDED.onboarding_at, onboarding_id = EXCLUDED.onboarding_id,"
 	" onboarding_sent = EXCLUDED.onboarding_sent, onboarding = EXCLUDED.onboarding,"
-	" active_at = EXCLUDED.active_at, active_id = EXCLUDED.active_id, active_path = EXCLUDED.active_path",
+	" active_at = EXCLUDED.active_at, active_id = EXCLUDED.active_id, active_path = EXCLUDED.active_path,"
+	" state_bytes = EXCLUDED.state_bytes",
 	{"pg_catalog.text", "learnsync_internal.progress_row[]", NULL}};
 
 static LsStatement write_contents = {
@@ -71,8 +72,8 @@ put_place(Datum *values, bool *nulls, int column, bool with_time, const LsKept *
 static Datum
 head_datum(const LsProgress *progress, const LsEventLog *log)
 {
-	Datum values[13];
-	bool nulls[13];
+	Datum values[14];
+	bool nulls[14];
 	JsonbValue onboarding = ls_progress_json(ls_kept_value(&progress->onboarding));
 
 	ls_store_put(values, nulls, 0, true, Int64GetDatum(log->events));
@@ -84,6 +85,7 @@ head_datum(const LsProgress *progress, const LsEventLog *log)
 	ls_store_put_json(values, nulls, 9, &onboarding);
 	put_place(values, nulls, 10, false, &progress->active);
 	ls_store_put_text(values, nulls, 12, ls_kept_value(&progress->active));
+	ls_store_put(values, nulls, 13, true, Int64GetDatum(log->state_bytes));
 	return ls_store_row(&progress_row, values, nulls);
 }
 

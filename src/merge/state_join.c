@@ -230,11 +230,12 @@ find_touched(Touched *touched, const LsState *state, const LsState *other)
 
 		CHECK_FOR_INTERRUPTS();
 		touched[i].place = -1;
-		place = find_from(state->fields, place, settled, name);
+		if (!is_at(state, place, settled, name))
+			place = find_from(state->fields, place, settled, name);
 		if (state->nadded > 0)
 			added = find_from(state->fields, added, state->nfields, name);
 		if (is_at(state, place, settled, name))
-			touched[i].place = place;
+			touched[i].place = place++;
 		else if (is_at(state, added, state->nfields, name))
 			touched[i].place = added;
 		if (touched[i].place >= 0)

@@ -95,12 +95,14 @@ keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 }
 
 /* Whether a value at this point, of those an event told, is the one to keep. */
-static bool
-is_later(const LsKept *kept, const LsPoint *point, LsText value)
+bool
+ls_progress_is_later(const LsKept *kept, const LsPoint *point, LsText value)
 {
 	LsPoint known;
 	int order;
 
+	if (!ls_kept_exists(kept))
+		return true;
 	if (point->at != kept->at)
 		return point->at > kept->at;
 	known = ls_kept_point(kept);
@@ -112,7 +114,7 @@ is_later(const LsKept *kept, const LsPoint *point, LsText value)
 bool
 ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 {
-	if (ls_kept_exists(kept) && !is_later(kept, point, value))
+	if (!ls_progress_is_later(kept, point, value))
 		return false;
 	keep(progress, kept, point, value);
 	return true;
@@ -139,8 +141,8 @@ ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time)
 }
 
 /* Whether an event comes too early to count. */
-static bool
-is_wiped(const LsProgress *progress, const LsPoint *point)
+bool
+ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point)
 {
 	return ls_point_exists(&progress->reset) && ls_point_compare(point, &progress->reset) < 0;
 }
@@ -264,8 +266,8 @@ ls_progress_find_interaction(const LsProgress *progress, const LsContent *conten
 }
 
 /* All contents, in no order. */
-static LsContent **
-list_contents(LsProgress *progress, int *count)
+LsContent **
+ls_progress_contents(LsProgress *progress, int *count)
 {
 	LsContent **contents;
 	content_iterator walk;
@@ -535,7 +537,7 @@ ls_progress_add(LsProgress *progress, const LsEvent *event)
 	LsPoint bare = ls_point_bare(&event->point);
 
 	ls_progress_touch(progress, event->point.at, event->point.time);
-	if (is_wiped(progress, &event->point))
+	if (ls_progress_is_wiped(progress, &event->point))
 		return;
 	switch (event->type)
 	{
@@ -647,7 +649,7 @@ ls_progress_is_empty(const LsContent *content)
 LsContent **
 ls_progress_settle(LsProgress *progress, int *count)
 {
-	LsContent **contents = list_contents(progress, count);
+	LsContent **contents = ls_progress_contents(progress, count);
 	bool has_reset = ls_point_exists(&progress->reset);
 	int kept = 0;
 

@@ -180,6 +180,8 @@ extern LsPoint ls_mark_point(const LsMark *mark);
 
 /* progress.c */
 extern LsProgress *ls_progress_new(MemoryContext context);
+extern bool ls_progress_is_later(const LsKept *kept, const LsPoint *point, LsText value);
+extern bool ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point);
 extern bool ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);
 extern void ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time);
 extern void ls_progress_reset(LsProgress *progress, const LsPoint *point);
@@ -187,6 +189,7 @@ extern LsText ls_progress_container(const JsonbValue *value);
 extern JsonbValue ls_progress_json(LsText container);
 extern void ls_progress_add(LsProgress *progress, const LsEvent *event);
 extern LsContent *ls_progress_content(LsProgress *progress, LsText id);
+extern LsContent **ls_progress_contents(LsProgress *progress, int *count);
 extern LsContent *ls_progress_find(const LsProgress *progress, LsText id);
 extern LsInteraction *ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id);
 extern void ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, const LsPoint *point);
@@ -199,6 +202,10 @@ extern bool ls_progress_is_empty(const LsContent *content);
 extern int ls_progress_compare_scores(Numeric a, Numeric b);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
+
+/* progress_size.c */
+extern int64 ls_progress_state_bytes(LsProgress *progress);
+extern int64 ls_progress_growth(const LsProgress *progress, const LsEvent *event);
 
 /* progress_row.c */
 extern LsContentRow ls_progress_row(const LsContent *content);
