@@ -59,6 +59,7 @@ typedef struct LsItem
 	bool was_failed; /* an earlier copy stands among the failed items */
 	LsTick first; /* of that copy */
 	struct LsItem *twin; /* the nearest earlier item of this batch with the same identity */
+	const struct LsItem *original; /* the one of that identity that was accepted before it, once it is decided */
 	struct LsItem *next; /* in its hash bucket */
 	LsFailure refused; /* found wrong before anything was decided */
 	LsFailure failure; /* refused, or wrong in the end; code is NULL while the item is good */
@@ -144,7 +145,6 @@ extern LsExtent ls_batch_identify(LsBatch *batch, LsItem *item);
 extern void ls_batch_link(LsBatch *batch);
 extern void ls_batch_judge(LsBatch *batch);
 extern bool ls_batch_is_known(const LsBatch *batch, LsItem *item);
-extern const LsItem *ls_item_accepted_twin(const LsItem *item);
 extern bool ls_item_first(const LsItem *item, LsReceipt *first);
 extern JsonbValue ls_item_first_json(const LsReceipt *first);
 extern const char *ls_verdict_status(LsVerdict verdict);

@@ -43,15 +43,16 @@ refuse_reused(const LsBatch *batch, LsFailure *failure)
 	return ls_fail(failure, "id_reused", batch->channel->id, "this id was already accepted with other content");
 }
 
-/* The item with the same identity that was accepted earlier in this batch. */
-const LsItem *
-ls_item_accepted_twin(const LsItem *item)
+/*
+ * The item with the same identity that was accepted earlier in this batch. The twin, which is decided, knows it: of a
+ * thousand copies none looks through those before it.
+ */
+static const LsItem *
+find_first(const LsItem *item)
 {
 	const LsItem *twin = item->twin;
 
-	while (twin != NULL && !twin->accepted)
-		twin = twin->twin;
-	return twin;
+	return twin == NULL || twin->accepted ? twin : twin->original;
 }
 
 /* What was accepted before is not judged by what it would be today. */
@@ -74,7 +75,7 @@ ls_batch_judge(LsBatch *batch)
 bool
 ls_batch_is_known(const LsBatch *batch, LsItem *item)
 {
-	const LsItem *twin = ls_item_accepted_twin(item);
+	const LsItem *first = item->original = find_first(item);
 
 	item->failure = item->refused;
 	item->accepted = item->duplicate = false;
@@ -84,13 +85,13 @@ ls_batch_is_known(const LsBatch *batch, LsItem *item)
 		item->verdict = item->receipt.verdict;
 		item->version = item->receipt.version;
 	}
-	else if (twin != NULL && twin->fingerprint == item->fingerprint)
+	else if (first != NULL && first->fingerprint == item->fingerprint)
 	{
 		item->duplicate = true;
-		item->verdict = twin->verdict;
-		item->version = twin->version;
+		item->verdict = first->verdict;
+		item->version = first->version;
 	}
-	else if (twin != NULL)
+	else if (first != NULL)
 		refuse_reused(batch, &item->failure);
 	return item->duplicate || item->failure.code != NULL;
 }
@@ -99,11 +100,11 @@ ls_batch_is_known(const LsBatch *batch, LsItem *item)
 bool
 ls_item_first(const LsItem *item, LsReceipt *first)
 {
-	const LsItem *twin = ls_item_accepted_twin(item);
+	const LsItem *other = item->original;
 
 	*first = item->receipt;
-	if (!first->found && twin != NULL)
-		*first = (LsReceipt){true, twin->fingerprint, twin->verdict, twin->version};
+	if (!first->found && other != NULL && other->accepted)
+		*first = (LsReceipt){true, other->fingerprint, other->verdict, other->version};
 	return first->found && item->failure.code != NULL && strcmp(item->failure.code, "id_reused") == 0;
 }
 

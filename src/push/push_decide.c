@@ -168,7 +168,7 @@ settle_lost(LsPush *push, int taken)
 		if (item->accepted && push->lost[i] && item->verdict == LS_SYNCED)
 			item->verdict = LS_SERVER_WINS;
 		else if (item->duplicate && !item->receipt.found)
-			item->verdict = ls_item_accepted_twin(item)->verdict;
+			item->verdict = item->original->verdict;
 	}
 }
 
