@@ -553,8 +553,8 @@ BEGIN
         'took it away.');
     PERFORM learnsync_internal.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
-    FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push', 'conflict',
-        'failed', 'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
+    FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push',
+        'conflict', 'failed', 'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
         PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', name,
             '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
     END LOOP;
