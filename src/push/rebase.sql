@@ -2,18 +2,17 @@
 CREATE OR REPLACE FUNCTION learnsync_internal.next_to_rebase(name text, after text) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_next_to_rebase';
 COMMENT ON FUNCTION learnsync_internal.next_to_rebase(text, text) IS
-    'The first learner after the given one whose documents of the type are not carried over; NULL where there is none. '
-    'Internal.';
+    'The first learner after the given one whose documents of the type are not carried over; NULL where there is none.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.rebase_learner(name text, learner_id text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_rebase_learner';
 COMMENT ON FUNCTION learnsync_internal.rebase_learner(text, text) IS
-    'Carries over the documents that a learner has of a type; false where the learner is busy. Internal.';
+    'Carries over the documents that a learner has of a type; false where the learner is busy.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.end_rebase(name text) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_end_rebase';
 COMMENT ON FUNCTION learnsync_internal.end_rebase(text) IS
-    'Notes that all learners of a type are carried over, and later on forgets the rule that was. Internal.';
+    'Notes that all learners of a type are carried over, and later on forgets the rule that was.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.rebase_list_as_owner() RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -29,11 +28,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.rebase_list_as_owner() IS
-    'What rebases answers, as the owner of the tables. Internal.';
+    'What rebases answers, as the owner of the tables.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.rebase_list() RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_rebase_list';
-COMMENT ON FUNCTION learnsync_internal.rebase_list() IS 'What rebases answers, as JSON. Internal.';
+COMMENT ON FUNCTION learnsync_internal.rebase_list() IS 'What rebases answers, as JSON.';
 
 CREATE OR REPLACE FUNCTION learnsync.rebases()
     RETURNS TABLE (name text, generation integer, learners bigint, done bigint, percent integer, rebased_at timestamptz)
