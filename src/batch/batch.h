@@ -16,7 +16,7 @@ typedef struct LsLearner
 	LsText id;
 	int64 version;
 	int64 log_version; /* version of the newest row of the change log */
-	int64 push_no; /* counts the calls that changed something */
+	int64 push_no; /* counts the calls that took something */
 	bool has_failed; /* there may be failed items; false is certain */
 	TimestampTz receipt_horizon; /* receipts of items from before may be gone; LS_NO_TIME if none is */
 	ItemPointerData place; /* where the locked row is */

@@ -26,13 +26,13 @@ static LsStatement add_learner = {
 	"INSERT INTO learnsync_data.learner (learner_id) VALUES ($1) ON CONFLICT (learner_id) DO NOTHING",
 	{"pg_catalog.text", NULL}};
 
-/* The number of calls is compared too: a trigger that called for the same learner has left our versions behind. */
+/* The number of calls is compared, too: a trigger that called for the same learner has left our versions behind. */
 static LsStatement update_learner = {
-	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $4 OPERATOR(pg_catalog.+) 1,"
+	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $9,"
 	" has_failed = l.has_failed OR $5, rate_at = $6, clocks = COALESCE($8, l.clocks)"
 	" WHERE l.learner_id" EQ "$1 AND l.ctid" EQ "$7 AND l.push_no" EQ "$4",
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
-	 "pg_catalog.timestamptz", "pg_catalog.tid", "pg_catalog.jsonb", NULL}};
+	 "pg_catalog.timestamptz", "pg_catalog.tid", "pg_catalog.jsonb", "pg_catalog.int8", NULL}};
 
 /* The epoch of a learner's cursors: their own where there is one, else the instance's. */
 LsText
@@ -111,15 +111,16 @@ ls_store_lock_learner(LsLearner *learner)
 }
 
 /*
- * The learner's row last and outside any subtransaction, which would turn its lock into a multixact. Each call counts: a
- * trigger that calls learnsync for the same learner is found out by that number.
+ * The learner's row last and outside any subtransaction, which would turn its lock into a multixact. Each call that took
+ * something counts: a trigger that calls learnsync for the same learner is found out by that number.
  */
 void
 ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 {
 	const LsLearner *learner = &batch->learner;
 	Jsonb *clocks = ls_batch_clocks(batch);
-	char nulls[] = "        ";
+	bool counts = logged || batch->naccepted > 0;
+	char nulls[] = "         ";
 	Datum values[] = {ls_text_to_datum(learner->id),
 					  Int64GetDatum(batch->version),
 					  Int64GetDatum(logged ? batch->version : learner->log_version),
@@ -127,7 +128,8 @@ ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 					  BoolGetDatum(failed),
 					  TimestampTzGetDatum(learner->rate_at),
 					  PointerGetDatum(&learner->place),
-					  PointerGetDatum(clocks)};
+					  PointerGetDatum(clocks),
+					  Int64GetDatum(learner->push_no + (counts ? 1 : 0))};
 
 	nulls[5] = learner->rate_at == LS_NO_TIME ? 'n' : ' ';
 	nulls[7] = clocks == NULL ? 'n' : ' ';
