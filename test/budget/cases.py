@@ -87,7 +87,7 @@ def event(payload, event_type="content.progressed", at="2026-01-08T10:00:00Z"):
 
 
 LESSON = item("lesson_progress", '{"lessonId": "l#", "courseId": "c", "timeSpent": 1}')
-JOG = item("jog", '{"k": "k#", "n": [{"id": "a"}]}')
+JOG = item("jog{n}", '{"k": "k#", "n": [{"id": "a"}]}')
 JOG_RULE = '{"key": ["k"], "stale": "ignore", "fields": {"n": {"type": "array", "merge": "%s"}}}'
 AGENT = '{"mbox": "mailto:a#@example.org"}'
 STATEMENT = (f'{{"actor": {AGENT}, "verb": {{"id": "http://example.org/v"}}, '
@@ -100,11 +100,11 @@ CHAT = item("lists", '{"k": "a", "chat": [{"id": "#", "text": "hello"}]}')
 
 # What is stored, under the names of learners that say how much of it.
 WORLDS = {
-    "jogs": [f"SELECT learnsync.define_resource_type('jog', '{JOG_RULE % 'latest'}')",
+    "jogs": [f"SELECT learnsync.define_resource_type('jog{{n}}', '{JOG_RULE % 'latest'}')",
              f"SELECT fz.push('jogs{{n}}', '{JOG}', {{n}})"],
-    "rebasing": [f"SELECT learnsync.define_resource_type('jog', '{JOG_RULE % 'latest'}')",
+    "rebasing": [f"SELECT learnsync.define_resource_type('jog{{n}}', '{JOG_RULE % 'latest'}')",
                  f"SELECT fz.push('jogs{{n}}', '{JOG}', {{n}})",
-                 f"SELECT learnsync.define_resource_type('jog', '{JOG_RULE % 'union'}', true)"],
+                 f"SELECT learnsync.define_resource_type('jog{{n}}', '{JOG_RULE % 'union'}', true)"],
     "lessons": [f"SELECT fz.push('lessons{{n}}', '{LESSON}', {{n}})"],
     "statements": [f"SELECT fz.push('statements{{n}}', '{item('xapi_statement', STATEMENT)}', {{n}})"],
     "chat": [f"SELECT fz.push('chat{{n}}', '{CHAT}', {{n}})"],
@@ -437,14 +437,14 @@ CASES = [
     Case("learnsync.define_resource_type", "fields", "SELECT count(learnsync.define_resource_type('many', {g}))",
          f"{MAX_RULE} || '{{\"key\": [\"k\"]}}'"),
     Case("learnsync.define_resource_type", "documents that a change is checked with",
-         f"SELECT learnsync.define_resource_type('jog', '{JOG_RULE % 'union'}', true, true)",
+         f"SELECT learnsync.define_resource_type('jog{{n}}', '{JOG_RULE % 'union'}', true, true)",
          worlds=["jogs"], alone=True),
     Case("learnsync.rebases learnsync_internal.rebase_list", "documents",
          "SELECT count(*) FROM learnsync.rebases()", worlds=["rebasing"], alone=True),
     Case("learnsync_internal.rebase_learner learnsync_internal.next_to_rebase learnsync_internal.end_rebase",
          "documents of a learner",
-         "SELECT learnsync_internal.next_to_rebase('jog', ''), learnsync_internal.rebase_learner('jog', 'jogs{n}'), "
-         "learnsync_internal.end_rebase('jog') IS NULL", worlds=["rebasing"], alone=True),
+         "SELECT learnsync_internal.next_to_rebase('jog{n}', ''), learnsync_internal.rebase_learner('jog{n}', 'jogs{n}'), "
+         "learnsync_internal.end_rebase('jog{n}') IS NULL", worlds=["rebasing"], alone=True),
     Case("learnsync.rebase", "documents of a learner", "CALL learnsync.rebase()", worlds=["rebasing"], alone=True,
          commits=True),
     Case("learnsync.drop_resource_type", "fields",
