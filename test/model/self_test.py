@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The model against sentences of the contract, without a server: python3 test/model/self_test.py"""
+"""The model against sentences of what is promised, without a server: python3 test/model/self_test.py"""
 
 import itertools
 import random
