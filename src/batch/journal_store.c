@@ -326,6 +326,7 @@ ls_store_write_journal(LsBatch *batch, LsChanged changed)
 	else
 		values[RECEIPTS] = receipts(batch);
 	noted = ls_store_run(journal_for(slot_at(batch->now), is_one), values, nulls) > 0;
+	pfree(DatumGetPointer(values[ITEMS])); /* as large as the request */
 	if (batch->device.id.length == 0)
 		return;
 	/* A new device, or one that was deactivated or removed since it was read. */

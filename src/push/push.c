@@ -97,7 +97,7 @@ answer_push(LsCall *call, bool retry)
 	read_envelope(&push, call);
 	push.batch.unmetered = retry || push.batch.nitems == 0;
 	ls_push_run(&push);
-	return ls_push_answer(&push);
+	return ls_push_answer(&push, call->outside);
 }
 
 static Datum

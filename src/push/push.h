@@ -70,7 +70,7 @@ extern void ls_push_write(LsPush *push);
 
 /* push_answer.c */
 extern const char *ls_verdict_resolution(LsVerdict verdict);
-extern Jsonb *ls_push_answer(LsPush *push);
+extern Jsonb *ls_push_answer(LsPush *push, MemoryContext outside);
 
 /* carry_store.c */
 extern void ls_store_carry_over(LsPush *push);

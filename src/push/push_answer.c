@@ -94,9 +94,12 @@ new_cursor(const LsPush *push)
 	return ls_cursor_print(&cursor);
 }
 
+/* The answer, made in the context that outlives the call: it may be large, and is not copied. */
 Jsonb *
-ls_push_answer(LsPush *push)
+ls_push_answer(LsPush *push, MemoryContext outside)
 {
+	MemoryContext inside = CurrentMemoryContext;
+	Jsonb *json;
 	JsonbValue answer = ls_json_object();
 	JsonbValue results = ls_json_array();
 	JsonbValue synced = ls_json_array();
@@ -127,5 +130,8 @@ ls_push_answer(LsPush *push)
 		ls_json_put(&answer, "cursor", ls_json_text(new_cursor(push)));
 	ls_json_put(&answer, "syncedItems", synced);
 	ls_json_put(&answer, "serverTimestamp", ls_json_stamp(push->batch.now));
-	return ls_json_encode(&answer);
+	MemoryContextSwitchTo(outside);
+	json = ls_json_encode(&answer);
+	MemoryContextSwitchTo(inside);
+	return json;
 }

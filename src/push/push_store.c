@@ -9,6 +9,9 @@
 #include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define CONFLICTS_AT_A_TIME 100
 
 static LsRowType resource_row = {"learnsync_internal.resource_row"};
 static LsRowType conflict_row = {"learnsync_internal.conflict_row"};
@@ -146,25 +149,57 @@ write_resources(LsPush *push, bool is_new, LsStatement *one, LsStatement *many)
 								"skip rows.")));
 }
 
-static void
-write_new_conflicts(LsPush *push)
+static bool
+is_new_conflict(const LsItem *item)
 {
-	Datum *rows = palloc(sizeof(Datum) * Max(push->batch.nitems, 1));
+	return item->accepted && item->verdict != LS_SYNCED;
+}
+
+/* Writes the conflicts of the items from the given one on, as many as a statement takes; where it ended. */
+static int
+write_some_conflicts(const LsPush *push, int start)
+{
+	Datum rows[CONFLICTS_AT_A_TIME];
 	Datum values[4];
 	int count = 0;
+	int end = start;
 
-	for (int i = 0; i < push->batch.nitems; i++)
+	for (; end < push->batch.nitems && count < CONFLICTS_AT_A_TIME; end++)
 	{
-		if (push->batch.items[i].accepted && push->batch.items[i].verdict != LS_SYNCED)
-			rows[count++] = conflict_datum(&push->batch.items[i]);
+		if (is_new_conflict(&push->batch.items[end]))
+			rows[count++] = conflict_datum(&push->batch.items[end]);
 	}
 	if (count == 0)
-		return;
+		return end;
 	values[0] = ls_text_to_datum(push->batch.learner.id);
 	values[1] = ls_store_array(&conflict_row, rows, count);
 	values[2] = ls_text_to_datum(push->batch.device.id);
 	values[3] = TimestampTzGetDatum(push->batch.now);
 	ls_store_run(&write_conflicts, values, NULL);
+	return end;
+}
+
+/* A conflict's row repeats what the client sent: those that are written are freed before the next are made. */
+static void
+write_new_conflicts(const LsPush *push)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	int start = 0;
+
+	while (start < push->batch.nitems && !is_new_conflict(&push->batch.items[start]))
+		start++;
+	if (start == push->batch.nitems)
+		return;
+	context = AllocSetContextCreate(caller, "learnsync conflicts", ALLOCSET_DEFAULT_SIZES);
+	while (start < push->batch.nitems)
+	{
+		MemoryContextSwitchTo(context);
+		start = write_some_conflicts(push, start);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
 }
 
 /* Writes the journal, which names the changed resources. */

@@ -220,6 +220,20 @@ SELECT results_eq(
     'events are dated by their clients');
 SELECT is((SELECT array_agg(d ORDER BY d) FROM learnsync_data.learner, jsonb_object_keys(clocks) d
     WHERE learner_id = 'clients'), ARRAY['one', 'two'], 'whose clocks are kept');
+-- A request that says it was sent before its token was issued comes from a clock that is behind.
+CREATE FUNCTION pg_temp.dated_with(learner text, issued interval) RETURNS interval LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('request.jwt.claims', jsonb_strip_nulls(jsonb_build_object('sub', learner,
+        'iat', extract(epoch FROM clock_timestamp() - issued)::bigint))::text, true);
+    PERFORM learnsync_api.sync_push(jsonb_build_object('deviceId', 't', 'sentAt', pg_temp.at('-1 year', '0'),
+        'items', jsonb_build_array(pg_temp.lesson(pg_temp.at('-1 year', '2 hours')))));
+    PERFORM set_config('request.jwt.claims', '', true);
+    RETURN pg_temp.ago(pg_temp.document(learner) ->> 'completedAt');
+END $$;
+SELECT is(pg_temp.dated_with('issued later', '1 hour') < '3 hours', true, 'what it was sent with is dated right');
+SELECT is(pg_temp.dated_with('issued before', '800 days') > '300 days', true,
+    'one that was issued before may have waited on its way');
+SELECT is(pg_temp.dated_with('not issued', NULL) > '300 days', true, 'and so may one of which that is not known');
 SELECT is((SELECT count(*) FROM learnsync.progress_verify()), 0::bigint, 'what is stored is what the log says');
 SELECT is((SELECT clocks FROM learnsync_data.learner WHERE learner_id = 'plain'), NULL,
     'of a clock that is right nothing is kept');
