@@ -34,7 +34,7 @@ copy_of(const LsState *state)
  * will be stored: a merge knows but what items brought again. Answers how many are whole; for more there is no room.
  */
 static int
-read_whole(const LsPush *push, LsState *states)
+read_whole(const LsPush *push, LsState *states, MemoryContext kept)
 {
 	LsListed *listed = palloc0(sizeof(LsListed) * Max(push->nresources, 1));
 	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
@@ -46,7 +46,7 @@ read_whole(const LsPush *push, LsState *states)
 
 		if (!ls_item_is_conflict(&push->batch.items[i]) || resource == NULL || resource->shown != NULL)
 			continue;
-		resource->shown = palloc(sizeof(JsonbValue));
+		resource->shown = MemoryContextAlloc(kept, sizeof(JsonbValue));
 		resource->shown_bytes = -1;
 		states[count] = copy_of(&resource->state);
 		if (resource->type->rule->has_lists && !ls_resource_was_emptied(resource))
@@ -56,12 +56,26 @@ read_whole(const LsPush *push, LsState *states)
 	return ls_store_complete_lists(push->batch.learner.id, listed, count, room, LS_SEES_OWN);
 }
 
+/* Keeps a document in as few bytes as it takes: what it was made of takes more. */
+static void
+keep_document(LsResource *resource, const LsState *state, MemoryContext kept)
+{
+	JsonbValue document = ls_state_show(resource->type->rule, state);
+	MemoryContext caller = MemoryContextSwitchTo(kept);
+
+	if (document.type == jbvObject)
+		ls_json_root(ls_json_encode(&document), &document);
+	*resource->shown = document;
+	MemoryContextSwitchTo(caller);
+	resource->shown_bytes = ls_json_printed_bytes(resource->shown);
+}
+
 /* Makes the documents that the conflicts of the taken items show; whether the answer has room for them. */
 static bool
-show_documents(LsPush *push)
+make_documents(LsPush *push, MemoryContext kept)
 {
 	LsState *states = palloc(sizeof(LsState) * Max(push->nresources, 1));
-	int whole = read_whole(push, states);
+	int whole = read_whole(push, states, kept);
 	int shown = 0;
 	int64 bytes = 0;
 
@@ -77,14 +91,28 @@ show_documents(LsPush *push)
 		{
 			if (shown == whole)
 				return false;
-			*resource->shown = ls_state_show(resource->type->rule, &states[shown++]);
-			resource->shown_bytes = ls_json_printed_bytes(resource->shown);
+			keep_document(resource, &states[shown++], kept);
 		}
 		bytes += ls_json_printed_bytes(&item->data) + (resource == NULL ? 0 : resource->shown_bytes);
 		if (bytes > learnsync_max_answer_bytes && i > 0)
 			return false;
 	}
 	return true;
+}
+
+/* The same, of which only the documents stay. */
+static bool
+show_documents(LsPush *push)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "learnsync documents of conflicts", ALLOCSET_DEFAULT_SIZES);
+	bool has_room;
+
+	MemoryContextSwitchTo(context);
+	has_room = make_documents(push, caller);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return has_room;
 }
 
 static bool
