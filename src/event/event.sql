@@ -16,18 +16,18 @@ CREATE OR REPLACE FUNCTION learnsync.progress_put(learner_id text, request jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_progress_put';
 COMMENT ON FUNCTION learnsync.progress_put(text, jsonb) IS
     'Adds events to a learner''s log, each once by its eventId. request: {events: [{eventId, occurredAt, clientId, '
-    'type, payload}], clientUpdatedAt?, since?, deviceId?, learnerId?}; type is content.progressed, '
+    'type, payload}], clientUpdatedAt?, since?, deviceId?, sentAt?, learnerId?}; type is content.progressed, '
     'onboarding.completed, onboarding.reset, activePath.set or progress.reset. Answer: {ok: true, data: {accepted, '
-    'duplicates, failedEvents: [{eventId, code, message}], cursor}}. Errors: 22023 malformed envelope, 54000 too '
-    'many events, 42501 deactivated device.';
+    'duplicates, failedEvents: [{eventId, code, message, first?}], cursor}}. Errors: 22023 malformed envelope, 54000 '
+    'too many events, PT403 deactivated device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.progress_put(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_progress_put';
 COMMENT ON FUNCTION learnsync_api.progress_put(jsonb) IS
     'Add events to my log. Body: {events: [{eventId, occurredAt, clientId, type, payload}], clientUpdatedAt?, '
-    'since?, deviceId?, learnerId?}; type is content.progressed, onboarding.completed, onboarding.reset, '
+    'since?, deviceId?, sentAt?, learnerId?}; type is content.progressed, onboarding.completed, onboarding.reset, '
     'activePath.set or progress.reset. Answer: {ok: true, data: {accepted, duplicates, failedEvents: [{eventId, '
-    'code, message}], cursor}}. Repeating a put is safe. Store cursor if you sent yours as since.';
+    'code, message, first?}], cursor}}. Repeating a put is safe. Store cursor if you sent yours as since.';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_get(learner_id text, "since" text DEFAULT NULL,
     "limit" integer DEFAULT NULL)
@@ -35,16 +35,16 @@ CREATE OR REPLACE FUNCTION learnsync.progress_get(learner_id text, "since" text 
 COMMENT ON FUNCTION learnsync.progress_get(text, text, integer) IS
     'A learner''s snapshot, and the events that arrived after the cursor since, as they were sent; all of them '
     'without one or with one of another history. limit: events per page, at most learnsync.max_pull_limit; without '
-    'it all come at once, up to 64 MB. Answer: {ok: true, data: {snapshot, events, cursor, hasMore}}. Errors: 22023 '
-    'limit below 1.';
+    'it all come at once, up to 64 MB. Answer: {ok: true, data: {snapshot, events, orderedAt?: {eventId: instant}, '
+    'cursor, hasMore}}; orderedAt where that is not the occurredAt. Errors: 22023 limit below 1.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.progress_get("since" text DEFAULT NULL, "limit" integer DEFAULT NULL)
     RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_progress_get';
 COMMENT ON FUNCTION learnsync_api.progress_get(text, integer) IS
     'My snapshot, and the events that arrived after the cursor since, as they were sent; all of them without one or '
     'with one of another history. limit: events per page. Answer: {ok: true, data: {snapshot: {version, onboarding, '
-    'activePathId, content, streak, lastUpdated}, events, cursor, hasMore}}. Store cursor and call again while '
-    'hasMore. By GET the answer has an ETag; with that as If-None-Match it is 304 while nothing has changed.';
+    'activePathId, content, streak, lastUpdated}, events, orderedAt?, cursor, hasMore}}. Store cursor and call again '
+    'while hasMore. By GET the answer has an ETag; with that as If-None-Match it is 304 while nothing has changed.';
 
 CREATE OR REPLACE FUNCTION learnsync.progress_verify(OUT learner_id text, OUT damage text) RETURNS SETOF record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_progress_verify';

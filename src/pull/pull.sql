@@ -9,7 +9,7 @@ COMMENT ON FUNCTION learnsync.sync_pull(text, jsonb) IS
     '{lastSyncVersion, from?, epoch?} instead of cursor; from is the version at which the device last finished a run '
     'of pages; its pages end by bytes alone where it sends no limit (learnsync.max_answer_bytes). Errors: 22023 '
     'malformed request, 54000 too many types or values of a scope, or more than 64 MB below the horizon of deletes, '
-    '42501 deactivated device.';
+    'PT403 deactivated device.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_pull(jsonb) RETURNS json
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_sync_pull';

@@ -4,16 +4,16 @@ CREATE OR REPLACE FUNCTION learnsync.progress_batch(learner_id text, request jso
 COMMENT ON FUNCTION learnsync.progress_batch(text, jsonb) IS
     'Takes in activities of a learner, who is the profile, each once by its idempotency_key. request: {profile_id?, '
     'items: [{idempotency_key, activity_type, content_id, score?, duration_seconds?, meta_data?, timestamp?, '
-    'completed?}], learnerId?}. Answer: {results: [{idempotency_key, status: ok|duplicate|error, server_id?, '
+    'completed?}], sentAt?, learnerId?}. Answer: {results: [{idempotency_key, status: ok|duplicate|error, server_id?, '
     'error?}]}, in input order. Errors: 22023 malformed envelope, 54000 too many items.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.progress_batch(jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_progress_batch';
 COMMENT ON FUNCTION learnsync_api.progress_batch(jsonb) IS
     'Add activities of a profile that I own, or of mine. Body: {profile_id, items: [{idempotency_key, activity_type, '
-    'content_id, score?, duration_seconds?, meta_data?, timestamp?, completed?}], learnerId?}. Answer: {results: '
-    '[{idempotency_key, status: ok|duplicate|error, server_id?, error?}]}, in input order. Repeating a batch is '
-    'safe; a duplicate carries the server_id of the first.';
+    'content_id, score?, duration_seconds?, meta_data?, timestamp?, completed?}], sentAt?, learnerId?}. Answer: '
+    '{results: [{idempotency_key, status: ok|duplicate|error, server_id?, error?}]}, in input order. Repeating a '
+    'batch is safe; a duplicate carries the server_id of the first.';
 
 -- Both learners' rows are locked, or made, in one order for all: nobody becomes a learner, and nobody is erased,
 -- between the check and the write. An owner who is no learner yet does not become one by this.
