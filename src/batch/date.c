@@ -244,7 +244,9 @@ ls_batch_date(LsBatch *batch)
 	{
 		LsItem *item = &batch->items[i];
 
-		if (item->twin != NULL && item->client_at != LS_NO_TIME && item->twin->client_at == item->client_at)
-			item->at = item->twin->at, item->dated = item->twin->dated;
+		if (item->twin == NULL || item->client_at == LS_NO_TIME || item->twin->client_at != item->client_at)
+			continue;
+		item->at = item->twin->at;
+		item->dated = item->twin->dated;
 	}
 }

@@ -64,7 +64,7 @@ write_guarded(LsBatch *batch, const LsWriter *writer)
 	}
 }
 
-/* Whatever else has a say in it, the table is guarded by. */
+/* Writes what was accepted: at once, or so that it can be undone where something else has a say in the table. */
 void
 ls_batch_write_accepted(LsBatch *batch, const LsWriter *writer)
 {

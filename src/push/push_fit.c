@@ -100,16 +100,16 @@ make_documents(LsPush *push, MemoryContext kept)
 	return true;
 }
 
-/* The same, of which only the documents stay. */
+/* The same, of which only the documents stay, and these only where they are kept. */
 static bool
-show_documents(LsPush *push)
+show_documents(LsPush *push, bool keep)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "learnsync documents of conflicts", ALLOCSET_DEFAULT_SIZES);
 	bool has_room;
 
 	MemoryContextSwitchTo(context);
-	has_room = make_documents(push, caller);
+	has_room = make_documents(push, keep ? caller : context);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return has_room;
@@ -131,16 +131,9 @@ static bool
 has_room_for(LsBatch *batch, const void *nothing, int taken)
 {
 	LsPush *push = (LsPush *) batch;
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "learnsync documents of conflicts", ALLOCSET_DEFAULT_SIZES);
-	bool has_room;
 
 	ls_push_merge(push, taken);
-	MemoryContextSwitchTo(context);
-	has_room = show_documents(push);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
-	return has_room;
+	return show_documents(push, false);
 }
 
 /* Decides as many items as the answer has room for, the first one in any case, and sends the others back. */
@@ -150,7 +143,7 @@ ls_push_decide(LsPush *push)
 	int taken;
 
 	ls_push_merge(push, push->batch.nitems);
-	if (!push->batch.channel->shows_documents || !has_conflict(push) || show_documents(push))
+	if (!push->batch.channel->shows_documents || !has_conflict(push) || show_documents(push, true))
 		return;
 	if (push->atomic)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -158,5 +151,5 @@ ls_push_decide(LsPush *push)
 						errhint("Send fewer items at a time; learnsync.max_answer_bytes is the limit.")));
 	taken = ls_batch_longest(&push->batch, NULL, 1, push->batch.nitems, has_room_for);
 	ls_push_merge(push, taken);
-	(void) show_documents(push);
+	(void) show_documents(push, true);
 }
