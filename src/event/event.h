@@ -34,22 +34,12 @@ typedef struct LsPut
 	bool has_all; /* states holds all of the learner's */
 } LsPut;
 
-/* event_put.c */
-extern void ls_put_judge(LsPut *put);
-extern void ls_put_decide(LsPut *put, int taken);
-
-/* event_limit.c */
-extern void ls_put_begin_states(LsPut *put);
-extern bool ls_put_has_room(LsPut *put, const LsEvent *event, LsFailure *failure) pg_attribute_nonnull(3);
-
-/* event_write.c */
-extern void ls_put_write(LsPut *put);
-extern LsProgress *ls_event_reduce(LsText learner, LsEventLog *log, LsSnapshot snapshot);
-
 /* event_cursor.c */
 extern LsText ls_event_cursor(LsText epoch, int64 version);
 extern bool ls_event_cursor_read(LsText text, LsText epoch, int64 *version);
-extern LsText ls_put_cursor(const LsPut *put);
+
+/* event_reduce.c */
+extern LsProgress *ls_event_reduce(LsText learner, LsEventLog *log, LsSnapshot snapshot);
 
 /* event_store.c */
 

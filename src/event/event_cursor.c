@@ -33,20 +33,3 @@ ls_event_cursor_read(LsText text, LsText epoch, int64 *version)
 	*version = Max(number, LS_FIRST_VERSION);
 	return number < LS_MAX_CURSOR;
 }
-
-/*
- * What a client may store as its cursor after a put without skipping anything: with this put where it held the rest.
- * Who sends none may hold nothing: a client's name proves nothing.
- */
-LsText
-ls_put_cursor(const LsPut *put)
-{
-	LsText epoch = put->batch.learner.epoch;
-	int64 held = LS_FIRST_VERSION;
-	bool holds_all;
-
-	if (put->since.data == NULL || !ls_event_cursor_read(put->since, epoch, &held) || held > put->log.version)
-		return ls_event_cursor(epoch, LS_FIRST_VERSION);
-	holds_all = held == put->log.version && put->batch.naccepted > 0;
-	return ls_event_cursor(epoch, holds_all ? put->batch.version : held);
-}
