@@ -141,13 +141,15 @@ extern Jsonb *ls_batch_clocks(const LsBatch *batch);
 extern LsText ls_identity_id(LsText id);
 extern LsExtent ls_batch_identify(LsBatch *batch, LsItem *item);
 
-/* twin.c */
+/* retry.c */
 extern void ls_batch_link(LsBatch *batch);
 extern void ls_batch_judge(LsBatch *batch);
 extern bool ls_batch_is_known(const LsBatch *batch, LsItem *item);
 extern bool ls_item_first(const LsItem *item, LsReceipt *first);
 extern JsonbValue ls_item_first_json(const LsReceipt *first);
 extern const char *ls_verdict_status(LsVerdict verdict);
+extern const char *ls_verdict_resolution(LsVerdict verdict);
+extern bool ls_verdict_is_conflict(LsVerdict verdict);
 extern int ls_batch_failed_copies(const LsBatch *batch, const LsItem *item);
 
 /* write.c */

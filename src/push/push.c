@@ -57,6 +57,47 @@ read_items(LsPush *push)
 	}
 }
 
+/* Whether an item is new cannot be told once receipts that old are gone. */
+static void
+refuse_expired(const LsPush *push, LsItem *item)
+{
+	if (item->refused.code == NULL && item->dated < push->batch.learner.receipt_horizon)
+		ls_fail(&item->refused, "expired", push->batch.channel->time,
+				"items this old are not taken any more, as it is not known whether they were taken before");
+}
+
+/* Fixes each item's order instant, and tells the items that were accepted before from the new ones. */
+static void
+judge_items(LsPush *push)
+{
+	LsBatch *batch = &push->batch;
+
+	ls_batch_link(batch);
+	ls_batch_judge(batch);
+	ls_batch_date(batch);
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		LsItem *item = &batch->items[i];
+
+		item->change.at = item->at;
+		item->change.received = batch->now;
+		item->change.device = batch->device.id;
+		if (!item->receipt.found)
+			refuse_expired(push, item);
+	}
+}
+
+/* Whether the device's cursor is one of another history, which says nothing of what it holds. */
+static bool
+is_foreign(const LsPush *push)
+{
+	if (push->bookmark.given)
+		return push->bookmark.life != ls_cursor_life(push->batch.learner.id, push->batch.learner.epoch) ||
+			   ls_cursor_is_ahead(&push->bookmark, push->batch.learner.version);
+	return push->cursor > push->batch.learner.version ||
+		   (push->epoch.data != NULL && !ls_text_equal(push->epoch, push->batch.learner.epoch));
+}
+
 /*
  * From the items as they came to what they did. They are read under the learner's lock: only there is it certain that no
  * push of the learner has gone by a newer rule.
@@ -65,6 +106,7 @@ void
 ls_push_run(LsPush *push)
 {
 	ls_batch_begin(&push->batch);
+	push->is_foreign = is_foreign(push);
 	read_items(push);
 	ls_store_carry_over(push);
 	ls_push_find_resources(push);
@@ -73,11 +115,9 @@ ls_push_run(LsPush *push)
 	ls_device_check(push->batch.learner.id, &push->batch.device);
 	ls_rate_take_device(&push->batch);
 	ls_store_check_content(push);
-	ls_push_judge(push);
+	judge_items(push);
 	ls_store_find_members(push);
-	ls_push_decide(push);
-	if (!push->batch.dry_run)
-		ls_push_write(push);
+	ls_push_apply(push);
 }
 
 /* Sets up a push that does not say what its device has seen. */
@@ -88,8 +128,120 @@ ls_push_open(LsPush *push, const LsCall *call, const LsChannel *channel)
 	ls_batch_open(&push->batch, call, channel);
 }
 
+static JsonbValue
+result_of(const LsItem *item)
+{
+	JsonbValue result = ls_json_object();
+	bool failed = item->verdict == LS_FAILED;
+	LsText type = item->type != NULL ? item->type->name : item->type_name;
+
+	ls_json_put(&result, "id", ls_json_text(item->id));
+	ls_json_put(&result, "status", ls_json_string(ls_verdict_status(item->verdict)));
+	if (!failed && item->change.capped.type != jbvNull)
+		ls_json_put(&result, "capped", item->change.capped);
+	ls_json_put(&result, "version", failed ? ls_json_null() : ls_json_int(item->version));
+	ls_json_put(&result, "duplicate", ls_json_bool(item->duplicate));
+	ls_json_put(&result, "resourceId", ls_json_text(item->resource_id));
+	ls_json_put(&result, "resourceType", ls_json_text(type));
+	if (item->duplicate && item->resource != NULL && ls_resource_version(item->resource) > item->version)
+		ls_json_put(&result, "serverVersion", ls_json_int(ls_resource_version(item->resource)));
+	return result;
+}
+
+static JsonbValue
+conflict_of(const LsItem *item)
+{
+	JsonbValue conflict = ls_json_object();
+	pg_uuid_t id = ls_digest_derive(&item->key, "conflict");
+	JsonbValue server = ls_json_null();
+	JsonbValue version = ls_json_null();
+
+	if (item->resource != NULL)
+	{
+		server = *item->resource->shown;
+		version = ls_json_int(ls_resource_version(item->resource));
+	}
+	ls_json_put(&conflict, "id", ls_json_text(item->id));
+	ls_json_put(&conflict, "conflictId", ls_json_uuid(&id));
+	ls_json_put(&conflict, "clientData", item->data.type == jbvNull ? ls_json_object() : item->data);
+	ls_json_put(&conflict, "serverData", server);
+	ls_json_put(&conflict, "serverVersion", version);
+	ls_json_put(&conflict, "resolution", ls_json_string(ls_verdict_resolution(item->verdict)));
+	return conflict;
+}
+
+static JsonbValue
+failure_of(const LsItem *item)
+{
+	JsonbValue failure = ls_json_object();
+	LsReceipt first;
+
+	ls_json_put(&failure, "id", ls_json_text(item->id));
+	ls_json_put(&failure, "code", ls_json_string(item->failure.code));
+	ls_json_put(&failure, "path", ls_json_string(item->failure.path));
+	ls_json_put(&failure, "error", ls_json_string(item->failure.message));
+	ls_json_put(&failure, "retryable", ls_json_bool(item->failure.retryable));
+	if (ls_item_first(item, &first))
+		ls_json_put(&failure, "first", ls_item_first_json(&first));
+	return failure;
+}
+
+/* What the device is to store in place of its cursor. */
+static LsText
+new_cursor(const LsPush *push)
+{
+	LsCursor cursor = push->bookmark;
+
+	if (push->batch.safe_version != cursor.position || push->is_foreign)
+		cursor = ls_cursor_at(&cursor, push->batch.safe_version,
+							  ls_cursor_life(push->batch.learner.id, push->batch.learner.epoch));
+	return ls_cursor_print(&cursor);
+}
+
+/* The answer, made in the context that outlives the call: it may be large, and is not copied. */
 static Jsonb *
-answer_push(LsCall *call, bool retry)
+answer_push(LsPush *push, MemoryContext outside)
+{
+	MemoryContext inside = CurrentMemoryContext;
+	Jsonb *json;
+	JsonbValue answer = ls_json_object();
+	JsonbValue results = ls_json_array();
+	JsonbValue synced = ls_json_array();
+	JsonbValue conflicts = ls_json_array();
+	JsonbValue failed = ls_json_array();
+
+	for (int i = 0; i < push->batch.nitems; i++)
+	{
+		LsItem *item = &push->batch.items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		ls_json_add(&results, result_of(item));
+		if (item->verdict == LS_FAILED)
+			ls_json_add(&failed, failure_of(item));
+		else if (ls_verdict_is_conflict(item->verdict))
+			ls_json_add(&conflicts, conflict_of(item));
+		else
+			ls_json_add(&synced, ls_json_text(item->id));
+	}
+	ls_json_put(&answer, "epoch", ls_json_text(push->batch.learner.epoch));
+	ls_json_put(&answer, "results", results);
+	ls_json_put(&answer, "conflicts", conflicts);
+	ls_json_put(&answer, "failedItems", failed);
+	if (push->is_foreign)
+		ls_json_put(&answer, "reset", ls_json_bool(true));
+	ls_json_put(&answer, "syncVersion", ls_json_int(push->batch.safe_version));
+	if (push->bookmark.given)
+		ls_json_put(&answer, "cursor", ls_json_text(new_cursor(push)));
+	ls_json_put(&answer, "syncedItems", synced);
+	ls_json_put(&answer, "serverTimestamp", ls_json_stamp(push->batch.now));
+	MemoryContextSwitchTo(outside);
+	json = ls_json_encode(&answer);
+	MemoryContextSwitchTo(inside);
+	return json;
+}
+
+static Jsonb *
+take_push(LsCall *call, bool retry)
 {
 	LsPush push;
 
@@ -97,19 +249,19 @@ answer_push(LsCall *call, bool retry)
 	read_envelope(&push, call);
 	push.batch.unmetered = retry || push.batch.nitems == 0;
 	ls_push_run(&push);
-	return ls_push_answer(&push, call->outside);
+	return answer_push(&push, call->outside);
 }
 
 static Datum
 push_work(LsCall *call)
 {
-	return JsonbPGetDatum(answer_push(call, false));
+	return JsonbPGetDatum(take_push(call, false));
 }
 
 static Datum
 retry_work(LsCall *call)
 {
-	return JsonbPGetDatum(answer_push(call, true));
+	return JsonbPGetDatum(take_push(call, true));
 }
 
 /* A push that the server makes itself. */

@@ -32,6 +32,7 @@ typedef struct LsPush
 	int64 cursor; /* lastSyncVersion, -1 where absent */
 	LsText epoch; /* whose cursor that is; without data where the device does not say */
 	LsCursor bookmark; /* the same where the device stores cursors instead of versions */
+	bool is_foreign; /* the cursor is one of another history */
 	bool atomic;
 	int nresources;
 	LsResource **resources; /* in order of first use */
@@ -53,24 +54,10 @@ extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure)
 extern void ls_item_read(LsPush *push, LsItem *item);
 
 /* push_decide.c */
-extern void ls_push_judge(LsPush *push);
-extern bool ls_push_is_foreign(const LsPush *push);
 extern void ls_push_find_resources(LsPush *push);
-extern void ls_push_merge(LsPush *push, int taken);
+extern void ls_push_apply(LsPush *push);
 extern int64 ls_resource_version(const LsResource *resource);
 extern bool ls_resource_was_emptied(const LsResource *resource);
-extern int64 ls_resource_created(const LsResource *resource);
-
-/* push_fit.c */
-extern bool ls_item_is_conflict(const LsItem *item);
-extern void ls_push_decide(LsPush *push);
-
-/* push_write.c */
-extern void ls_push_write(LsPush *push);
-
-/* push_answer.c */
-extern const char *ls_verdict_resolution(LsVerdict verdict);
-extern Jsonb *ls_push_answer(LsPush *push, MemoryContext outside);
 
 /* carry_store.c */
 extern void ls_store_carry_over(LsPush *push);

@@ -1,41 +1,15 @@
 /*
  * push_decide.c
- *		Decides the items of a push in input order: known ones, the merge of the new ones, the versions they get.
+ *		Decides the items of a push in input order, as many as the answer has room for, and has what they did written.
+ *
+ * A small item can be answered by a whole document, and so can each of a thousand. Those that no room is left for are
+ * not taken: the device sends them again.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
 #include "push/push.h"
-
-/* Whether an item is new cannot be told once receipts that old are gone. */
-static void
-refuse_expired(const LsPush *push, LsItem *item)
-{
-	if (item->refused.code == NULL && item->dated < push->batch.learner.receipt_horizon)
-		ls_fail(&item->refused, "expired", push->batch.channel->time,
-				"items this old are not taken any more, as it is not known whether they were taken before");
-}
-
-/* Fixes each item's order instant, and tells the items that were accepted before from the new ones. */
-void
-ls_push_judge(LsPush *push)
-{
-	LsBatch *batch = &push->batch;
-
-	ls_batch_link(batch);
-	ls_batch_judge(batch);
-	ls_batch_date(batch);
-	for (int i = 0; i < batch->nitems; i++)
-	{
-		LsItem *item = &batch->items[i];
-
-		item->change.at = item->at;
-		item->change.received = batch->now;
-		item->change.device = batch->device.id;
-		if (!item->receipt.found)
-			refuse_expired(push, item);
-	}
-}
+#include "utils/memutils.h"
 
 static LsResource *
 find_resource(LsPush *push, const LsItem *item)
@@ -185,15 +159,6 @@ settle_item_versions(LsPush *push)
 	}
 }
 
-/* The version that a changed resource counts as created by: of the step from no document to one. */
-int64
-ls_resource_created(const LsResource *resource)
-{
-	bool anew = resource->state.exists && (!resource->stored.exists || ls_resource_was_emptied(resource));
-
-	return anew || resource->created_version == 0 ? resource->new_version : resource->created_version;
-}
-
 static void
 abort_item(LsItem *item, const char *message)
 {
@@ -222,17 +187,6 @@ abort_others(LsPush *push)
 	}
 }
 
-/* Whether the device's cursor is one of another history, which says nothing of what it holds. */
-bool
-ls_push_is_foreign(const LsPush *push)
-{
-	if (push->bookmark.given)
-		return push->bookmark.life != ls_cursor_life(push->batch.learner.id, push->batch.learner.epoch) ||
-			   ls_cursor_is_ahead(&push->bookmark, push->batch.learner.version);
-	return push->cursor > push->batch.learner.version ||
-		   (push->epoch.data != NULL && !ls_text_equal(push->epoch, push->batch.learner.epoch));
-}
-
 /*
  * What the device may store as its pull cursor without skipping anything: all of this push where it had seen all before,
  * and is in no run of pages, else what it had seen; nothing where it does not say, as its name proves nothing. Versions
@@ -241,7 +195,7 @@ ls_push_is_foreign(const LsPush *push)
 static int64
 safe_version(const LsPush *push)
 {
-	if (push->cursor < 0 || ls_push_is_foreign(push))
+	if (push->cursor < 0 || push->is_foreign)
 		return LS_FIRST_VERSION;
 	if (push->cursor < push->batch.learner.log_version || push->batch.dry_run || push->bookmark.newest > 0)
 		return push->cursor;
@@ -252,8 +206,8 @@ safe_version(const LsPush *push)
  * Decides the first so many items from the stored states on, and sends the others back; can be called again after more
  * were refused.
  */
-void
-ls_push_merge(LsPush *push, int taken)
+static void
+merge_items(LsPush *push, int taken)
 {
 	start_over(push);
 	push->batch.ntaken = taken;
@@ -272,4 +226,184 @@ ls_push_merge(LsPush *push, int taken)
 		settle_lost(push, taken);
 	settle_item_versions(push);
 	push->batch.safe_version = safe_version(push);
+}
+
+/* The resource's state with fields that can be changed without it. */
+static LsState
+copy_of(const LsState *state)
+{
+	LsState copy = *state;
+
+	copy.fields = palloc(sizeof(LsField) * Max(state->nfields, 1));
+	if (state->nfields > 0)
+		memcpy(copy.fields, state->fields, sizeof(LsField) * state->nfields);
+	return copy;
+}
+
+/*
+ * The states of the resources that conflicts are about, in the order in which items show them, with their lists as they
+ * will be stored: a merge knows but what items brought again. Answers how many are whole; for more there is no room.
+ */
+static int
+read_whole(const LsPush *push, LsState *states, MemoryContext kept)
+{
+	LsListed *listed = palloc0(sizeof(LsListed) * Max(push->nresources, 1));
+	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
+	int count = 0;
+
+	for (int i = 0; i < push->batch.ntaken; i++)
+	{
+		LsResource *resource = push->batch.items[i].resource;
+
+		if (!ls_verdict_is_conflict(push->batch.items[i].verdict) || resource == NULL || resource->shown != NULL)
+			continue;
+		resource->shown = MemoryContextAlloc(kept, sizeof(JsonbValue));
+		resource->shown_bytes = -1;
+		states[count] = copy_of(&resource->state);
+		if (resource->type->rule->has_lists && !ls_resource_was_emptied(resource))
+			listed[count] = (LsListed){resource->type->name, resource->id, 0, &states[count]};
+		count++;
+	}
+	return ls_store_complete_lists(push->batch.learner.id, listed, count, room, LS_SEES_OWN);
+}
+
+/* Keeps a document in as few bytes as it takes: what it was made of takes more. */
+static void
+keep_document(LsResource *resource, const LsState *state, MemoryContext kept)
+{
+	JsonbValue document = ls_state_show(resource->type->rule, state);
+	MemoryContext caller = MemoryContextSwitchTo(kept);
+
+	if (document.type == jbvObject)
+		ls_json_root(ls_json_encode(&document), &document);
+	*resource->shown = document;
+	MemoryContextSwitchTo(caller);
+	resource->shown_bytes = ls_json_printed_bytes(resource->shown);
+}
+
+/* Makes the documents that the conflicts of the taken items show; whether the answer has room for them. */
+static bool
+make_documents(LsPush *push, MemoryContext kept)
+{
+	LsState *states = palloc(sizeof(LsState) * Max(push->nresources, 1));
+	int whole = read_whole(push, states, kept);
+	int shown = 0;
+	int64 bytes = 0;
+
+	for (int i = 0; i < push->batch.ntaken; i++)
+	{
+		const LsItem *item = &push->batch.items[i];
+		LsResource *resource = item->resource;
+
+		if (!ls_verdict_is_conflict(item->verdict))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (resource != NULL && resource->shown_bytes < 0)
+		{
+			if (shown == whole)
+				return false;
+			keep_document(resource, &states[shown++], kept);
+		}
+		bytes += ls_json_printed_bytes(&item->data) + (resource == NULL ? 0 : resource->shown_bytes);
+		if (bytes > learnsync_max_answer_bytes && i > 0)
+			return false;
+	}
+	return true;
+}
+
+/* The same, of which only the documents stay, and these only where they are kept. */
+static bool
+show_documents(LsPush *push, bool keep)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "learnsync documents of conflicts", ALLOCSET_DEFAULT_SIZES);
+	bool has_room;
+
+	MemoryContextSwitchTo(context);
+	has_room = make_documents(push, keep ? caller : context);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return has_room;
+}
+
+static bool
+has_conflict(const LsPush *push)
+{
+	for (int i = 0; i < push->batch.ntaken; i++)
+	{
+		if (ls_verdict_is_conflict(push->batch.items[i].verdict))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the answer has room for so many items; what that takes besides the merge is freed. */
+static bool
+has_room_for(LsBatch *batch, const void *nothing, int taken)
+{
+	LsPush *push = (LsPush *) batch;
+
+	merge_items(push, taken);
+	return show_documents(push, false);
+}
+
+/* Decides as many items as the answer has room for, the first one in any case, and sends the others back. */
+static void
+decide_items(LsPush *push)
+{
+	int taken;
+
+	merge_items(push, push->batch.nitems);
+	if (!push->batch.channel->shows_documents || !has_conflict(push) || show_documents(push, true))
+		return;
+	if (push->atomic)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the documents that this atomic push is to be answered with are too large"),
+						errhint("Send fewer items at a time; learnsync.max_answer_bytes is the limit.")));
+	taken = ls_batch_longest(&push->batch, NULL, 1, push->batch.nitems, has_room_for);
+	merge_items(push, taken);
+	(void) show_documents(push, true);
+}
+
+static void
+decide(LsBatch *batch)
+{
+	decide_items((LsPush *) batch);
+}
+
+static void
+decide_first(LsBatch *batch, int taken)
+{
+	merge_items((LsPush *) batch, taken);
+}
+
+static void
+write_accepted(LsBatch *batch)
+{
+	ls_store_write_accepted((LsPush *) batch);
+}
+
+static const LsWriter writer = {"resource", decide, decide_first, write_accepted};
+
+/* A retry of what is known leaves nothing but when the device was seen. */
+static void
+write_push(LsPush *push)
+{
+	LsBatch *batch = &push->batch;
+	bool logged;
+
+	ls_batch_write_accepted(batch, &writer);
+	logged = batch->naccepted > 0;
+	if (!logged)
+		ls_store_touch_device(batch);
+	ls_batch_close(batch, logged);
+}
+
+/* Decides the items and, but in a dry run, writes what they did. */
+void
+ls_push_apply(LsPush *push)
+{
+	decide_items(push);
+	if (!push->batch.dry_run)
+		write_push(push);
 }

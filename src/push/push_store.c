@@ -61,6 +61,15 @@ static LsStatement write_conflicts = {
 	" CASE WHEN c.is_open THEN NULL ELSE 'rule' END FROM pg_catalog.unnest($2) c",
 	{"pg_catalog.text", "learnsync_internal.conflict_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
 
+/* The version that a changed resource counts as created by: of the step from no document to one. */
+static int64
+created_version(const LsResource *resource)
+{
+	bool anew = resource->state.exists && (!resource->stored.exists || ls_resource_was_emptied(resource));
+
+	return anew || resource->created_version == 0 ? resource->new_version : resource->created_version;
+}
+
 static void
 resource_values(const LsResource *resource, Datum *values, bool *nulls)
 {
@@ -70,7 +79,7 @@ resource_values(const LsResource *resource, Datum *values, bool *nulls)
 	ls_store_put_text(values, nulls, 0, resource->type->name);
 	ls_store_put_text(values, nulls, 1, resource->id);
 	ls_store_put(values, nulls, 2, true, Int64GetDatum(resource->new_version));
-	ls_store_put(values, nulls, 3, true, Int64GetDatum(ls_resource_created(resource)));
+	ls_store_put(values, nulls, 3, true, Int64GetDatum(created_version(resource)));
 	ls_store_put(values, nulls, 4, true, TimestampTzGetDatum(state->at));
 	ls_store_put(values, nulls, 5, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
 	ls_store_put(values, nulls, 6, state->exists,
@@ -152,7 +161,7 @@ write_resources(LsPush *push, bool is_new, LsStatement *one, LsStatement *many)
 static bool
 is_new_conflict(const LsItem *item)
 {
-	return item->accepted && item->verdict != LS_SYNCED;
+	return item->accepted && ls_verdict_is_conflict(item->verdict);
 }
 
 /* Writes the conflicts of the items from the given one on, as many as a statement takes; where it ended. */

@@ -26,7 +26,4 @@ extern void ls_store_close_conflict(LsText learner, LsText id, const char *by, T
 extern int ls_store_read_numbers(LsText learner, LsText type, const LsRule *rule, const LsChange *change,
 								 int64 **numbers);
 
-/* free_number.c */
-extern bool ls_free_number(const LsRuleField *field, int64 *taken, int count, int64 *number);
-
 #endif

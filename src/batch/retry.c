@@ -1,5 +1,5 @@
 /*
- * twin.c
+ * retry.c
  *		Tells the items that were accepted before, in an earlier batch or in this one, from the new ones.
  */
 #include "postgres.h"
@@ -106,6 +106,29 @@ ls_item_first(const LsItem *item, LsReceipt *first)
 	if (!first->found && other != NULL && other->accepted)
 		*first = (LsReceipt){true, other->fingerprint, other->verdict, other->version};
 	return first->found && item->failure.code != NULL && strcmp(item->failure.code, "id_reused") == 0;
+}
+
+/* How a conflict was or is to be settled, in the API's word; NULL for what is no conflict. */
+const char *
+ls_verdict_resolution(LsVerdict verdict)
+{
+	switch (verdict)
+	{
+		case LS_SERVER_WINS:
+			return "server_wins";
+		case LS_CLIENT_WINS:
+			return "client_wins";
+		case LS_MANUAL_REQUIRED:
+			return "manual_required";
+		default:
+			return NULL;
+	}
+}
+
+bool
+ls_verdict_is_conflict(LsVerdict verdict)
+{
+	return verdict != LS_FAILED && verdict != LS_SYNCED;
 }
 
 const char *
