@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <inttypes.h>
+
 #include "call/call.h"
 
 #define FORMAT '1' /* another one could be told from it */
@@ -75,7 +77,7 @@ ls_cursor_print(const LsCursor *cursor)
 	initStringInfo(&text);
 	appendStringInfoChar(&text, FORMAT);
 	for (int i = 0; i < NPARTS; i++)
-		appendStringInfo(&text, "-%" INT64_MODIFIER "x", parts[i]);
+		appendStringInfo(&text, "-%" PRIx64, parts[i]);
 	return (LsText){text.data, text.len};
 }
 
