@@ -65,4 +65,4 @@ CREATE TYPE learnsync_internal.conflict_row AS (
     at timestamptz, resource_version bigint, resolution text, is_open boolean);
 CREATE TYPE learnsync_internal.failed_row AS (
     key uuid, item_id text, code text, path text, message text, retryable boolean, item jsonb, item_bytes integer,
-    fingerprint bigint, copies integer, client_at timestamptz, at timestamptz);
+    fingerprint bigint, copies integer, client_at timestamptz, at timestamptz, waits_for text, position integer);

@@ -417,13 +417,19 @@ BEGIN
         fingerprint bigint NOT NULL,
         client_at timestamptz,
         at timestamptz,
+        waits_for text COLLATE "C",
+        "position" integer NOT NULL DEFAULT 0,
         PRIMARY KEY (learner_id, key));
     PERFORM learnsync_internal.see_to_comment_as_owner('failed',
         'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. '
         'channel is the function they came through, device_id empty where they came without; item is NULL where it '
-        'was too large. at is the order instant of its first arrival, which copies of the same client_at keep.');
+        'was too large. at is the order instant of its first arrival, which copies of the same client_at keep. '
+        'waits_for: the type or content without which it could not be judged; such items, 1000 of a learner, stay '
+        'until it is there. They are taken up in the order of first_failed_at and position, their place in the call.');
     PERFORM learnsync_internal.see_to_index_as_owner('failed_retryable',
-        'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4 AND channel = ''sync_push''');
+        'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4');
+    PERFORM learnsync_internal.see_to_index_as_owner('failed_waiting',
+        'failed (learner_id, first_failed_at, "position") WHERE waits_for IS NOT NULL');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.forgotten (
         learner_hash bytea PRIMARY KEY,

@@ -112,7 +112,8 @@ BEGIN
         -- A push that sends one of them again has its row: it is not waited for.
         DELETE FROM learnsync_data.failed f WHERE f.ctid = ANY (ARRAY(
             SELECT x.ctid FROM learnsync_data.failed x
-            WHERE x.ctid >= low AND x.ctid < high AND x.failed_at < cutoff FOR UPDATE SKIP LOCKED));
+            WHERE x.ctid >= low AND x.ctid < high AND x.failed_at < cutoff AND x.waits_for IS NULL
+            FOR UPDATE SKIP LOCKED));
         GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'learner' THEN
         learners := learnsync_internal.lock_learners_as_owner(ARRAY(
@@ -313,6 +314,7 @@ BEGIN
         EXIT WHEN work IS NULL;
     END LOOP;
     CALL learnsync.rebase();
+    CALL learnsync_internal.retry(NULL, NULL, true);
 END
 $$;
 COMMENT ON PROCEDURE learnsync.maintain(integer) IS
@@ -320,7 +322,8 @@ COMMENT ON PROCEDURE learnsync.maintain(integer) IS
     'payloads of accepted items and copies of closed conflicts older than that go (default 30; payloads by whole '
     'weeks). Once a day also failed items after 90 days, tombstones after learnsync.tombstone_days, receipts after '
     'learnsync.receipt_days; and open conflicts are closed that are as old as autoResolve of their rule says. Changes '
-    'of rules are carried out, as by learnsync.rebase(). Cannot run inside a transaction block (2D000).';
+    'of rules are carried out, as by learnsync.rebase(), and items are taken up that have waited for a type or '
+    'content which is there now. Cannot run inside a transaction block (2D000).';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_cleanup(jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_cleanup';

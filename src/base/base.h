@@ -24,6 +24,7 @@ typedef struct LsFailure
 	const char *path; /* JSON path within the item */
 	const char *message; /* what a developer of the app reads */
 	bool retryable;
+	LsText waits_for; /* the type or content without which it cannot be judged; without data where that is not why */
 } LsFailure;
 
 /* What a walk over a client's value tells of it. */
@@ -179,6 +180,7 @@ extern LsText ls_stamp_text(TimestampTz at, int digits);
 /* fail.c */
 extern int ls_fail_sqlstate(const LsFailure *failure) pg_attribute_nonnull(1);
 extern char *ls_fail_message(const char *format, va_list arguments) pg_attribute_printf(1, 0);
+extern bool ls_fail_until(LsFailure *failure, LsText waits_for) pg_attribute_nonnull(1);
 extern bool ls_fail(LsFailure *failure, const char *code, const char *path, const char *message, ...)
 	pg_attribute_printf(4, 5) pg_attribute_nonnull(1, 2, 3);
 

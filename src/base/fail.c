@@ -93,6 +93,17 @@ ls_fail(LsFailure *failure, const char *code, const char *path, const char *mess
 	failure->path = path;
 	failure->message = text;
 	failure->retryable = find_code(code)->retryable;
+	failure->waits_for = (LsText){NULL, 0};
+	return false;
+}
+
+/* Says what a failure may be mended by, as there may be something of that name some day; always false. */
+bool
+ls_fail_until(LsFailure *failure, LsText waits_for)
+{
+	Assert(find_code(failure->code)->waiting);
+	if (ls_text_is_id(waits_for))
+		failure->waits_for = waits_for;
 	return false;
 }
 

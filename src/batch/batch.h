@@ -57,12 +57,14 @@ typedef struct LsItem
 	TimestampTz dated; /* when it was made, by its device's clock, corrected; now where that is not believed */
 	LsReceipt receipt;
 	bool was_failed; /* an earlier copy stands among the failed items */
+	bool waited; /* and waits for a type or content */
 	LsTick first; /* of that copy */
 	struct LsItem *twin; /* the nearest earlier item of this batch with the same identity */
 	const struct LsItem *original; /* the one of that identity that was accepted before it, once it is decided */
 	struct LsItem *next; /* in its hash bucket */
 	LsFailure refused; /* found wrong before anything was decided */
 	LsFailure failure; /* refused, or wrong in the end; code is NULL while the item is good */
+	bool waits; /* failed, and kept until what it waits for is there */
 	LsVerdict verdict;
 	bool duplicate;
 	bool accepted; /* becomes part of what is stored */
@@ -103,15 +105,18 @@ typedef struct LsBatch
 	JsonbValue metadata; /* jbvNull where absent */
 	bool dry_run;
 	bool of_app; /* the call's */
-	bool unmetered; /* no rate limit counts it: empty, the server's own retry, or a further part of one request */
+	bool again; /* the call's */
+	bool unmetered; /* no rate limit counts it: empty, or a further part of one request */
 	bool partial; /* the request has other parts: who makes them prunes failed items, once for all */
 	TimestampTz now;
 	LsSending sending;
 	struct LsKeptClock *clocks; /* of the learner's devices; NULL where they were not needed */
 	int nclocks;
-	int64 version; /* the learner's, as this batch leaves it */
+	int64 found_version; /* the learner's, as it was before anything of this call */
+	int64 version; /* as this batch leaves it */
 	int64 safe_version; /* what the device may store as its cursor */
 	JsonbValue items_raw; /* the request's array of items */
+	JsonbValue all_raw; /* those of its other parts as well; jbvNull where it has none */
 	int nitems;
 	LsItem *items;
 	int ntaken; /* the first so many are decided; the others are sent back */
@@ -127,6 +132,8 @@ extern int ls_batch_count(const JsonbValue *request, const char *key, JsonbValue
 extern void ls_batch_make_room(LsBatch *batch);
 extern void ls_batch_take_items(LsBatch *batch);
 extern void ls_batch_begin(LsBatch *batch);
+extern void ls_batch_read_again(LsBatch *batch);
+extern void ls_batch_admit_device(LsBatch *batch);
 extern void ls_batch_note_charge(LsBatch *batch);
 
 /* date.c */
@@ -169,6 +176,9 @@ extern void ls_batch_write_accepted(LsBatch *batch, const LsWriter *writer);
 extern void ls_batch_close(LsBatch *batch, bool logged);
 extern int ls_batch_longest(LsBatch *batch, const void *context, int good, int bad, LsIsGood is_good);
 
+/* waiting.c */
+extern void ls_batch_settle_waiting(LsBatch *batch);
+
 /* rate.c */
 extern bool ls_rate_applies(const LsBatch *batch);
 extern void ls_rate_take(LsBatch *batch);
@@ -189,6 +199,20 @@ extern void ls_store_mark_failed(LsBatch *batch);
 extern void ls_store_write_failed(const LsBatch *batch);
 extern void ls_store_forget_failed(const LsBatch *batch);
 extern void ls_store_prune_failed(LsText learner);
+extern int64 ls_store_count_waiting(LsText learner);
+
+/* again_store.c */
+
+/* What came of the server's second tries. */
+typedef struct LsTried
+{
+	int items;
+	int left; /* of these still stand among the failed items */
+} LsTried;
+
+extern bool ls_store_take_up(LsBatch *batch);
+extern LsTried ls_store_try_again(LsText learner, LsText code, bool waiting);
+extern Datum ls_store_event_types(void);
 
 /* journal_store.c */
 

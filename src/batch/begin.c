@@ -10,10 +10,10 @@
 void
 ls_batch_open(LsBatch *batch, const LsCall *call, const LsChannel *channel)
 {
-	*batch = (LsBatch){.channel = channel, .of_app = call->of_app};
+	*batch = (LsBatch){.channel = channel, .of_app = call->of_app, .again = call->again};
 	batch->learner.id = call->learner;
 	batch->learner.receipt_horizon = batch->learner.rate_at = LS_NO_TIME;
-	batch->metadata = batch->learner.clocks = ls_json_null();
+	batch->metadata = batch->learner.clocks = batch->all_raw = ls_json_null();
 	batch->sending.sent_at = batch->sending.issued_at = LS_NO_TIME;
 }
 
@@ -69,6 +69,26 @@ lock_learner(void *learner)
 	ls_store_lock_learner(learner);
 }
 
+/* For a call in the midst of which the learner was written for: all but what it is charged is of the past. */
+void
+ls_batch_read_again(LsBatch *batch)
+{
+	TimestampTz rate_at = batch->learner.rate_at;
+
+	ls_store_lock_learner(&batch->learner);
+	batch->learner.rate_at = rate_at;
+}
+
+/* Earlier items that waited for a type or content which is there now come before those of this call. */
+static void
+take_up(LsBatch *batch)
+{
+	if (batch->again || batch->dry_run || !batch->learner.has_failed || !ls_store_take_up(batch))
+		return;
+	ls_batch_read_again(batch);
+	batch->now = GetCurrentTimestamp();
+}
+
 /* Everything that decides is read after this. A dry run locks nothing and is not charged. */
 void
 ls_batch_begin(LsBatch *batch)
@@ -80,6 +100,18 @@ ls_batch_begin(LsBatch *batch)
 	batch->now = GetCurrentTimestamp();
 	if (ls_rate_applies(batch))
 		ls_rate_take(batch);
+	batch->found_version = batch->learner.version;
+	take_up(batch);
+}
+
+/* Turns away a device that was deactivated, and charges the call to it. A second try was let in when it was found. */
+void
+ls_batch_admit_device(LsBatch *batch)
+{
+	if (batch->again)
+		return;
+	ls_device_check(batch->learner.id, &batch->device);
+	ls_rate_take_device(batch);
 }
 
 /* For a call that leaves the learner's version as it is. */

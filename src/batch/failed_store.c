@@ -10,32 +10,40 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#define MAX_FAILED "1000" /* failed items kept per learner */
+#define MAX_FAILED "1000" /* failed items kept per learner, beside those that wait */
 
 static LsRowType failed_row = {"learnsync_internal.failed_row"};
 
 static LsStatement write_failed = {
 	"INSERT INTO learnsync_data.failed AS f (learner_id, key, channel, device_id, item_id, code, path, message,"
-	" retryable, item, item_bytes, fingerprint, client_at, at, retry_count, first_failed_at, failed_at)"
+	" retryable, item, item_bytes, fingerprint, client_at, at, waits_for, position, retry_count, first_failed_at,"
+	" failed_at)"
 	" SELECT $1, c.key, $5, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
-	" c.client_at, c.at, c.copies OPERATOR(pg_catalog.-) 1, $4, $4 FROM pg_catalog.unnest($2) c"
+	" c.client_at, c.at, c.waits_for, c.position, c.copies OPERATOR(pg_catalog.-) 1, $4, $4"
+	" FROM pg_catalog.unnest($2) c"
 	" ON CONFLICT (learner_id, key) DO UPDATE SET device_id = EXCLUDED.device_id, item_id = EXCLUDED.item_id,"
 	" code = EXCLUDED.code, path = EXCLUDED.path,"
 	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
 	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
-	" client_at = EXCLUDED.client_at, at = EXCLUDED.at,"
-	" retry_count = f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1",
+	" client_at = EXCLUDED.client_at, at = EXCLUDED.at, waits_for = EXCLUDED.waits_for,"
+	" retry_count = CASE WHEN $6 AND f.waits_for IS NOT NULL THEN 0"
+	"  ELSE f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1 END",
 	{"pg_catalog.text", "learnsync_internal.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz",
-	 "pg_catalog.text", NULL}};
+	 "pg_catalog.text", "pg_catalog.bool", NULL}};
 
 static LsStatement prune_failed = {
-	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1"
-	" ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ "$1 AND f.key" EQ "o.key",
+	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ
+	"$1 AND x.waits_for IS NULL ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ
+	"$1 AND f.key" EQ "o.key",
 	{"pg_catalog.text", NULL}};
 
+static LsStatement count_waiting = {"SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ
+									"$1 AND f.waits_for IS NOT NULL",
+									{"pg_catalog.text", NULL}};
+
 static LsStatement read_failed = {
-	"SELECT k.n, f.client_at, f.at FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"
-	" CROSS JOIN LATERAL (SELECT x.client_at, x.at FROM learnsync_data.failed x"
+	"SELECT k.n, f.client_at, f.at, f.waits_for IS NOT NULL FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"
+	" CROSS JOIN LATERAL (SELECT x.client_at, x.at, x.waits_for FROM learnsync_data.failed x"
 	"  WHERE x.learner_id" EQ "$1 AND x.key" EQ "k.key LIMIT 1) f",
 	{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
@@ -51,8 +59,8 @@ failed_datum(const LsItem *item, int copies)
 	bool is_kept = ls_limit_check(&item->raw, NULL, "", learnsync_max_item_bytes, "", &beyond);
 	JsonbValue none = ls_json_null();
 	bool dated = item->client_at != LS_NO_TIME;
-	Datum values[12];
-	bool nulls[12];
+	Datum values[14];
+	bool nulls[14];
 
 	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(&item->key));
 	ls_store_put_text(values, nulls, 1, item->id);
@@ -66,6 +74,8 @@ failed_datum(const LsItem *item, int copies)
 	ls_store_put(values, nulls, 9, true, Int32GetDatum(copies));
 	ls_store_put(values, nulls, 10, dated, TimestampTzGetDatum(item->client_at));
 	ls_store_put(values, nulls, 11, dated, TimestampTzGetDatum(item->at));
+	ls_store_put_text(values, nulls, 12, item->waits && is_kept ? item->failure.waits_for : (LsText){NULL, 0});
+	ls_store_put(values, nulls, 13, true, Int32GetDatum(item->index));
 	return ls_store_row(&failed_row, values, nulls);
 }
 
@@ -78,14 +88,28 @@ ls_store_prune_failed(LsText learner)
 	ls_store_run(&prune_failed, values, NULL);
 }
 
+/* How many of the learner's failed items wait for a type or content. */
+int64
+ls_store_count_waiting(LsText learner)
+{
+	Datum values[] = {ls_text_to_datum(learner)};
+
+	ls_store_run(&count_waiting, values, NULL);
+	return ls_store_int(0, 1);
+}
+
 /* Records failed items, each identity once; too many are dropped at once, unless more of the request is to come. */
 void
 ls_store_write_failed(const LsBatch *batch)
 {
 	Datum *rows = palloc(sizeof(Datum) * Max(batch->nitems, 1));
 	LsText device = batch->device.id.data != NULL ? batch->device.id : ls_text("");
-	Datum values[5] = {ls_text_to_datum(batch->learner.id), 0, ls_text_to_datum(device),
-					   TimestampTzGetDatum(batch->now), CStringGetTextDatum(batch->channel->name)};
+	Datum values[6] = {ls_text_to_datum(batch->learner.id),
+					   0,
+					   ls_text_to_datum(device),
+					   TimestampTzGetDatum(batch->now),
+					   CStringGetTextDatum(batch->channel->name),
+					   BoolGetDatum(batch->again)};
 	int count = 0;
 
 	for (int i = 0; i < batch->nitems; i++)
@@ -128,8 +152,10 @@ ls_store_mark_failed(LsBatch *batch)
 	for (uint64 i = 0; i < count; i++)
 	{
 		LsItem *item = &batch->items[ls_store_int(i, 1) - 1];
+		bool isnull;
 
 		item->was_failed = true;
+		item->waited = DatumGetBool(ls_store_value(i, 4, &isnull));
 		item->first = (LsTick){ls_store_time(i, 2), ls_store_time(i, 3)};
 	}
 }

@@ -247,7 +247,7 @@ ls_store_touch_device(LsBatch *batch)
 	Datum values[NNOTED];
 	char nulls[NNOTED + 1] = "      nn";
 
-	if (batch->device.id.length == 0)
+	if (batch->device.id.length == 0 || batch->again)
 		return;
 	device_values(batch, values, nulls);
 	ls_store_run(batch->device.exists ? &touch_device : &add_device, values, nulls);
@@ -327,7 +327,7 @@ ls_store_write_journal(LsBatch *batch, LsChanged changed)
 		values[RECEIPTS] = receipts(batch);
 	noted = ls_store_run(journal_for(slot_at(batch->now), is_one), values, nulls) > 0;
 	pfree(DatumGetPointer(values[ITEMS])); /* as large as the request */
-	if (batch->device.id.length == 0)
+	if (batch->device.id.length == 0 || batch->again)
 		return;
 	/* A new device, or one that was deactivated or removed since it was read. */
 	if (!noted)

@@ -10,10 +10,16 @@
 
 #include "batch/batch.h"
 
+static bool
+is_charged(const LsBatch *batch)
+{
+	return !batch->dry_run && !batch->unmetered && !batch->again;
+}
+
 bool
 ls_rate_applies(const LsBatch *batch)
 {
-	return learnsync_rate_limit > 0 && !batch->dry_run && !batch->unmetered;
+	return learnsync_rate_limit > 0 && is_charged(batch);
 }
 
 /*
@@ -42,7 +48,7 @@ ls_rate_take(LsBatch *batch)
 void
 ls_rate_take_device(LsBatch *batch)
 {
-	if (learnsync_device_rate_limit == 0 || batch->dry_run || batch->unmetered || batch->device.id.length == 0)
+	if (learnsync_device_rate_limit == 0 || !is_charged(batch) || batch->device.id.length == 0)
 		return;
 	batch->device.charged = true;
 	batch->device.rate_at =

@@ -97,6 +97,9 @@ ls_batch_close(LsBatch *batch, bool logged)
 		return;
 	ls_store_forget_failed(batch);
 	if (failed)
+	{
+		ls_batch_settle_waiting(batch);
 		ls_store_write_failed(batch);
+	}
 	ls_store_update_learner(batch, logged, failed);
 }

@@ -283,7 +283,7 @@ ls_call(LsCall call)
 	call.outside = caller;
 	MemoryContextSwitchTo(context);
 	ls_store_open(&call.store);
-	if (!call.service->admits_all)
+	if (!call.service->admits_all && !call.again)
 		ls_device_admit(call.learner, call.device);
 	open_envelope(&call);
 	answer = tell_ignored(&call, call.service->work(&call));

@@ -27,6 +27,7 @@ typedef struct LsCall
 	LsText device; /* that makes it, as its token or else its envelope says; without data where neither does */
 	Jsonb *request;
 	bool of_app; /* it came through learnsync_api: its connection is not to be held for long */
+	bool again; /* nobody calls: the server tries again what failed, of a device that was let in */
 	MemoryContext outside; /* what lies there outlives the call */
 	const struct LsService *service;
 	JsonbValue ignored; /* names of members that the service does not know; jbvNull where there are none */

@@ -34,6 +34,9 @@ typedef struct LsPut
 	bool has_all; /* states holds all of the learner's */
 } LsPut;
 
+/* event_put.c */
+extern const LsService ls_put_events;
+
 /* event_cursor.c */
 extern LsText ls_event_cursor(LsText epoch, int64 version);
 extern bool ls_event_cursor_read(LsText text, LsText epoch, int64 *version);

@@ -97,8 +97,7 @@ check_device(LsBatch *batch)
 	if (batch->device.id.data == NULL)
 		return;
 	ls_store_read_device(batch->learner.id, &batch->device);
-	ls_device_check(batch->learner.id, &batch->device);
-	ls_rate_take_device(batch);
+	ls_batch_admit_device(batch);
 }
 
 static void
@@ -369,6 +368,8 @@ failure_json(const LsItem *event)
 	ls_json_put(&failure, "code", ls_json_string(event->failure.code));
 	ls_json_put(&failure, "eventId", ls_json_text(event->id));
 	ls_json_put(&failure, "message", ls_json_string(event->failure.message));
+	if (event->waits)
+		ls_json_put(&failure, "waiting", ls_json_bool(true));
 	if (ls_item_first(event, &first))
 		ls_json_put(&failure, "first", ls_item_first_json(&first));
 	return failure;
@@ -434,10 +435,10 @@ put_work(LsCall *call)
 	return JsonbPGetDatum(answer_put(&put));
 }
 
-static const LsService service = {.work = put_work,
-								  .members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events", "sentAt"),
-								  .writes = true,
-								  .by_device = true};
+const LsService ls_put_events = {.work = put_work,
+								 .members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events", "sentAt"),
+								 .writes = true,
+								 .by_device = true};
 
 PG_FUNCTION_INFO_V1(learnsync_progress_put);
 PG_FUNCTION_INFO_V1(learnsync_api_progress_put);
@@ -445,11 +446,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_progress_put);
 Datum
 learnsync_progress_put(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, &service);
+	return ls_call_for(fcinfo, &ls_put_events);
 }
 
 Datum
 learnsync_api_progress_put(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, &service);
+	return ls_call_api(fcinfo, &ls_put_events);
 }

@@ -52,6 +52,12 @@ ls_event_status(LsText name, LsStatus *status)
 	return true;
 }
 
+const char *
+ls_event_type_name(LsEventType type)
+{
+	return type_names[type];
+}
+
 bool
 ls_event_type(LsText name, LsEventType *type)
 {
@@ -259,9 +265,10 @@ read_type(LsEvent *event, const JsonbValue *raw, LsFailure *failure)
 
 	if (!ls_json_get(raw, "type", &value) || value.type != jbvString)
 		return ls_fail(failure, "invalid", "type", "type must be a string");
-	if (!ls_event_type(ls_text_of(&value), &event->type))
-		return ls_fail(failure, "unknown_type", "type", "unknown event type");
-	return true;
+	if (ls_event_type(ls_text_of(&value), &event->type))
+		return true;
+	ls_fail(failure, "unknown_type", "type", "unknown event type");
+	return ls_fail_until(failure, ls_text_of(&value));
 }
 
 /* Whether a time is spelt as ls_point_text would: UTC, with milliseconds or, where these do not do, microseconds. */

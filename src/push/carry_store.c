@@ -217,16 +217,6 @@ carry(LsText learner, const LsType *type)
 	MemoryContextDelete(ids);
 }
 
-/* What was read of the learner before is of the past then, but for what the call is charged. */
-static void
-read_again(LsPush *push)
-{
-	TimestampTz rate_at = push->batch.learner.rate_at;
-
-	ls_store_lock_learner(&push->batch.learner);
-	push->batch.learner.rate_at = rate_at;
-}
-
 static void
 refuse_dry_run(void)
 {
@@ -256,7 +246,7 @@ ls_store_carry_over(LsPush *push)
 		carried = true;
 	}
 	if (carried)
-		read_again(push);
+		ls_batch_read_again(&push->batch);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_next_to_rebase);

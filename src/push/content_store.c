@@ -49,5 +49,6 @@ ls_store_check_content(LsPush *push)
 
 		ls_fail(&item->refused, "unknown_content", push->batch.channel->is_flat ? key : psprintf("data.%s", key),
 				"%s is not in the content catalog", key);
+		ls_fail_until(&item->refused, item->change.keys[0]);
 	}
 }

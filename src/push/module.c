@@ -54,7 +54,10 @@ read_event(LsItem *item, const char *type, LsFailure *failure)
 	item->type_name = ls_text(type);
 	item->type = ls_store_hold_type(item->type_name);
 	if (item->type == NULL)
-		return ls_fail(failure, "unknown_type", "", "resource type %s was dropped", type);
+	{
+		ls_fail(failure, "unknown_type", "", "resource type %s was dropped", type);
+		return ls_fail_until(failure, item->type_name);
+	}
 	if (device_of(&item->raw).length == 0)
 		return ls_fail(failure, "invalid", "deviceId", "deviceId must be a string of 1 to %d characters",
 					   LS_MAX_ID_CHARS);
@@ -129,6 +132,8 @@ result_of(const LsPush *push, const LsItem *item, JsonbValue *best)
 
 	if (reason != NULL)
 		ls_json_put(&result, "reason", ls_json_string(pstrdup(reason)));
+	if (item->waits)
+		ls_json_put(&result, "waiting", ls_json_bool(true));
 	ls_json_put(&result, "status", ls_json_string(rejected ? "rejected" : reason != NULL ? "skipped" : "applied"));
 	ls_json_put(&result, "idempotencyKey",
 				item->id.data == NULL ? ls_json_null() : ls_json_string(ls_text_string(item->id)));
@@ -230,6 +235,7 @@ push_events(LsCall *call, const LsChannel *channel)
 		push.batch.partial = length < count;
 		push.batch.device.id = call->device.data != NULL ? call->device : device_of(&events[done]);
 		push.batch.nitems = length;
+		push.batch.all_raw = list;
 		push.batch.items_raw = length == count ? list : array_of(&events[done], length);
 		push_run(&push, &results);
 	}
@@ -253,9 +259,9 @@ completion_work(LsCall *call)
 	return JsonbPGetDatum(push_events(call, &completion_channel));
 }
 
-static const LsService progress_service = {
+const LsService ls_module_progress = {
 	.work = progress_work, .members = LS_MEMBERS("events", "sentAt"), .writes = true};
-static const LsService completion_service = {
+const LsService ls_module_completion = {
 	.work = completion_work, .members = LS_MEMBERS("events", "sentAt"), .writes = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_progress);
@@ -266,23 +272,23 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_completions);
 Datum
 learnsync_sync_progress(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, &progress_service);
+	return ls_call_for(fcinfo, &ls_module_progress);
 }
 
 Datum
 learnsync_sync_completions(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, &completion_service);
+	return ls_call_for(fcinfo, &ls_module_completion);
 }
 
 Datum
 learnsync_api_sync_progress(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, &progress_service);
+	return ls_call_api(fcinfo, &ls_module_progress);
 }
 
 Datum
 learnsync_api_sync_completions(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, &completion_service);
+	return ls_call_api(fcinfo, &ls_module_completion);
 }

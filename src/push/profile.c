@@ -16,7 +16,10 @@ read_activity(LsItem *item, LsFailure *failure)
 	item->type_name = ls_text("activity");
 	item->type = ls_store_hold_type(item->type_name);
 	if (item->type == NULL)
-		return ls_fail(failure, "unknown_type", "", "resource type activity was dropped");
+	{
+		ls_fail(failure, "unknown_type", "", "resource type activity was dropped");
+		return ls_fail_until(failure, item->type_name);
+	}
 	item->data = item->change.data = item->raw;
 	if (ls_json_get(&item->raw, "timestamp", &value) && value.type != jbvNull)
 		return ls_item_read_time(item, "timestamp", failure);
@@ -51,6 +54,8 @@ result_of(const LsItem *item)
 
 	if (error != NULL)
 		ls_json_put(&result, "error", ls_json_string(error));
+	if (item->waits)
+		ls_json_put(&result, "waiting", ls_json_bool(true));
 	ls_json_put(&result, "status", ls_json_string(error != NULL ? "error" : is_duplicate(item) ? "duplicate" : "ok"));
 	if (error == NULL)
 		ls_json_put(&result, "server_id", ls_json_uuid(&id));
@@ -112,7 +117,7 @@ learner_work(LsCall *call)
 
 #define MEMBERS LS_MEMBERS("profile_id", "items", "sentAt")
 
-static const LsService service = {.work = service_work, .members = MEMBERS, .writes = true};
+const LsService ls_profile_batch = {.work = service_work, .members = MEMBERS, .writes = true};
 static const LsService api_service = {.work = learner_work, .members = MEMBERS, .writes = true};
 
 PG_FUNCTION_INFO_V1(learnsync_progress_batch);
@@ -121,7 +126,7 @@ PG_FUNCTION_INFO_V1(learnsync_api_progress_batch);
 Datum
 learnsync_progress_batch(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, &service);
+	return ls_call_for(fcinfo, &ls_profile_batch);
 }
 
 Datum

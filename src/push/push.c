@@ -57,11 +57,15 @@ read_items(LsPush *push)
 	}
 }
 
-/* Whether an item is new cannot be told once receipts that old are gone. */
+/*
+ * Whether an item is new cannot be told once receipts that old are gone; but for one that waits, which was new when it came.
+ */
 static void
 refuse_expired(const LsPush *push, LsItem *item)
 {
-	if (item->refused.code == NULL && item->dated < push->batch.learner.receipt_horizon)
+	bool could_be_taken = item->refused.code == NULL || item->refused.waits_for.data != NULL;
+
+	if (could_be_taken && !item->waited && item->dated < push->batch.learner.receipt_horizon)
 		ls_fail(&item->refused, "expired", push->batch.channel->time,
 				"items this old are not taken any more, as it is not known whether they were taken before");
 }
@@ -93,8 +97,8 @@ is_foreign(const LsPush *push)
 {
 	if (push->bookmark.given)
 		return push->bookmark.life != ls_cursor_life(push->batch.learner.id, push->batch.learner.epoch) ||
-			   ls_cursor_is_ahead(&push->bookmark, push->batch.learner.version);
-	return push->cursor > push->batch.learner.version ||
+			   ls_cursor_is_ahead(&push->bookmark, push->batch.found_version);
+	return push->cursor > push->batch.found_version ||
 		   (push->epoch.data != NULL && !ls_text_equal(push->epoch, push->batch.learner.epoch));
 }
 
@@ -112,8 +116,7 @@ ls_push_run(LsPush *push)
 	ls_push_find_resources(push);
 	ls_store_read_known(push);
 	ls_store_mark_failed(&push->batch);
-	ls_device_check(push->batch.learner.id, &push->batch.device);
-	ls_rate_take_device(&push->batch);
+	ls_batch_admit_device(&push->batch);
 	ls_store_check_content(push);
 	judge_items(push);
 	ls_store_find_members(push);
@@ -181,6 +184,8 @@ failure_of(const LsItem *item)
 	ls_json_put(&failure, "path", ls_json_string(item->failure.path));
 	ls_json_put(&failure, "error", ls_json_string(item->failure.message));
 	ls_json_put(&failure, "retryable", ls_json_bool(item->failure.retryable));
+	if (item->waits)
+		ls_json_put(&failure, "waiting", ls_json_bool(true));
 	if (ls_item_first(item, &first))
 		ls_json_put(&failure, "first", ls_item_first_json(&first));
 	return failure;
@@ -240,38 +245,23 @@ answer_push(LsPush *push, MemoryContext outside)
 	return json;
 }
 
-static Jsonb *
-take_push(LsCall *call, bool retry)
+static Datum
+push_work(LsCall *call)
 {
 	LsPush push;
 
 	ls_push_open(&push, call, &ls_push_channel);
 	read_envelope(&push, call);
-	push.batch.unmetered = retry || push.batch.nitems == 0;
+	push.batch.unmetered = push.batch.nitems == 0;
 	ls_push_run(&push);
-	return answer_push(&push, call->outside);
+	return JsonbPGetDatum(answer_push(&push, call->outside));
 }
 
-static Datum
-push_work(LsCall *call)
-{
-	return JsonbPGetDatum(take_push(call, false));
-}
-
-static Datum
-retry_work(LsCall *call)
-{
-	return JsonbPGetDatum(take_push(call, true));
-}
-
-/* A push that the server makes itself. */
-const LsService ls_push_retry = {.work = retry_work, .by_device = true};
-
-static const LsService service = {.work = push_work,
-								  .members = LS_MEMBERS("deviceId", "deviceName", "items", "metadata", "cursor",
-														"lastSyncVersion", "epoch", "dryRun", "atomic", "sentAt"),
-								  .writes = true,
-								  .by_device = true};
+const LsService ls_push_items = {.work = push_work,
+								 .members = LS_MEMBERS("deviceId", "deviceName", "items", "metadata", "cursor",
+													   "lastSyncVersion", "epoch", "dryRun", "atomic", "sentAt"),
+								 .writes = true,
+								 .by_device = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_push);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_push);
@@ -279,11 +269,11 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_push);
 Datum
 learnsync_sync_push(PG_FUNCTION_ARGS)
 {
-	return ls_call_for(fcinfo, &service);
+	return ls_call_for(fcinfo, &ls_push_items);
 }
 
 Datum
 learnsync_api_sync_push(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, &service);
+	return ls_call_api(fcinfo, &ls_push_items);
 }

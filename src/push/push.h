@@ -46,7 +46,7 @@ typedef struct LsPush
 extern void ls_push_open(LsPush *push, const LsCall *call, const LsChannel *channel);
 extern void ls_push_make_room(LsPush *push);
 extern void ls_push_run(LsPush *push);
-extern const LsService ls_push_retry;
+extern const LsService ls_push_items;
 
 /* push_item.c */
 extern const LsChannel ls_push_channel;
@@ -58,6 +58,11 @@ extern void ls_push_find_resources(LsPush *push);
 extern void ls_push_apply(LsPush *push);
 extern int64 ls_resource_version(const LsResource *resource);
 extern bool ls_resource_was_emptied(const LsResource *resource);
+
+/* module.c, profile.c */
+extern const LsService ls_module_progress;
+extern const LsService ls_module_completion;
+extern const LsService ls_profile_batch;
 
 /* carry_store.c */
 extern void ls_store_carry_over(LsPush *push);

@@ -404,6 +404,8 @@ void
 ls_push_apply(LsPush *push)
 {
 	decide_items(push);
-	if (!push->batch.dry_run)
+	if (push->batch.dry_run)
+		ls_batch_settle_waiting(&push->batch);
+	else
 		write_push(push);
 }

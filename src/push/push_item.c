@@ -37,9 +37,10 @@ read_type(LsItem *item, LsFailure *failure)
 		return ls_fail(failure, "invalid", "resourceType", "resourceType must be a string");
 	item->type_name = ls_text_of(&value);
 	item->type = ls_store_hold_type(item->type_name);
-	if (item->type == NULL)
-		return ls_fail(failure, "unknown_type", "resourceType", "unknown resource type");
-	return true;
+	if (item->type != NULL)
+		return true;
+	ls_fail(failure, "unknown_type", "resourceType", "unknown resource type");
+	return ls_fail_until(failure, item->type_name);
 }
 
 static bool

@@ -51,6 +51,7 @@ extern Jsonb *ls_store_document(const LsRowKey *key, Datum value);
 
 /* try.c */
 extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);
+extern ErrorData *ls_try_for_now(void (*work)(void *), void *argument);
 extern ErrorData *ls_try_as(Oid role, void (*work)(void *), void *argument);
 extern bool ls_try_is_apart(void);
 extern ErrorData *ls_try_read(void (*work)(void *), void *argument);

@@ -76,6 +76,20 @@ ls_try(void (*work)(void *), void *argument, bool keep)
 	return error;
 }
 
+/*
+ * Does work that can be done later as well; the error that stopped it, or NULL. A damaged row is left to whoever looks for
+ * what is left to do.
+ */
+ErrorData *
+ls_try_for_now(void (*work)(void *), void *argument)
+{
+	ErrorData *error = attempt(work, argument, true);
+
+	if (error != NULL && error->sqlerrcode != ERRCODE_DATA_CORRUPTED && is_of_the_server(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
 bool
 ls_try_is_apart(void)
 {

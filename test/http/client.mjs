@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 export class App {
   /** api: a PostgrestClient that is signed in as the learner. A real app keeps all of this in its local database. */
   constructor(api, deviceId) {
-    Object.assign(this, { api, deviceId, queue: [], documents: new Map(), failed: [], conflicts: [], cursor: null });
+    Object.assign(this, { api, deviceId, queue: [], documents: new Map(), failed: [], waiting: [], conflicts: [], cursor: null });
   }
 
   /** Something happened. The item gets its id here, once, and keeps it until it is answered. */
@@ -51,7 +51,8 @@ export class App {
     const failure = answer.failedItems.find(f => f.id === result.id);
     const conflict = answer.conflicts.find(c => c.id === result.id);
     if (result.status === 'failed' && failure.retryable) return; // stays in the queue
-    if (result.status === 'failed') this.failed.push({ item, failure });
+    if (failure?.waiting) this.waiting.push(item); // the server has a copy
+    else if (failure) this.failed.push({ item, failure });
     if (result.status === 'conflict') this.store(result, conflict.serverData);
     if (conflict?.resolution === 'manual_required') this.conflicts.push(conflict); // show both to a person
     this.queue.splice(this.queue.indexOf(item), 1);

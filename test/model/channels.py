@@ -36,7 +36,7 @@ class Channel:
         resource_id, key = check_key(rule, "update", data, None, derived_id)
         data = adjust(rule, data)
         check_fields(rule, data)
-        require(not rule.get("requireContent") or resource_id in CATALOG, "unknown_content", "")
+        require(not rule.get("requireContent") or resource_id in CATALOG, "unknown_content", "", resource_id)
         rest = {name: value for name, value in data.items() if name not in rule["key"]}
         return Item(self.type, rule, resource_id, at, False, rest, key)
 
@@ -75,7 +75,7 @@ class ModuleEvents(Channel):
 
     def result(self, entry, server):
         if entry.failure:
-            return {"idempotencyKey": ANY, "status": "rejected", "reason": ANY}
+            return {"idempotencyKey": ANY, "status": "rejected", "reason": ANY, **({"waiting": True} if entry.waits else {})}
         reason = self.reason(entry)
         said = {"reason": reason, "status": "skipped"} if reason else {"status": "applied"}
         return {"idempotencyKey": entry.item["idempotencyKey"], **said}

@@ -68,9 +68,9 @@ def payload(item, id="id"):
     return order({name: value for name, value in item.items() if name not in apart}) if isinstance(item, dict) else None
 
 
-def require(condition, code, path):
+def require(condition, code, path, waits=None):
     if not condition:
-        raise Refused(code, path)
+        raise Refused(code, path, waits=waits)
 
 
 def check(types, item, derived_id, now):
@@ -81,7 +81,8 @@ def check(types, item, derived_id, now):
     operation = item.get("operation")
     require(isinstance(operation, str) and operation in OPERATIONS, "invalid", "operation")
     require(isinstance(item.get("resourceType"), str), "invalid", "resourceType")
-    require(item["resourceType"] in types, "unknown_type", "resourceType")
+    name = item["resourceType"]
+    require(name in types, "unknown_type", "resourceType", name if is_id(name) else None)
     delete = operation == "delete"
     data = item.get("data")
     if data is None and delete:

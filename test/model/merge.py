@@ -42,11 +42,12 @@ BUILT_IN = {
 
 
 class Refused(Exception):
-    """An item that fails: its code, the path of the mistake, and whether the same bytes may succeed later."""
+    """An item that fails: its code, the path of the mistake, whether the same bytes may succeed later, and what they
+    wait for: the name of a type or content."""
 
-    def __init__(self, code, path, retryable=False):
+    def __init__(self, code, path, retryable=False, waits=None):
         super().__init__(code, path)
-        self.code, self.path, self.retryable = code, path, retryable
+        self.code, self.path, self.retryable, self.waits = code, path, retryable, waits
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class Entry:
     changed: bool = False
     old: State = None  # the resource's before it
     failure: Refused = None
+    waits: bool = False  # what it needs may come
 
     def status(self):
         return "failed" if self.failure else self.receipt.status()
@@ -135,7 +136,9 @@ class Server:
         learner = self.learners.setdefault(learner_id, Learner())
         results = []
         for device, items in channel.runs(request[channel.request]):
-            results += [channel.result(entry, self) for entry in self.take_all(learner, device, items, now, channel)]
+            entries = self.take_all(learner, device, items, now, channel)
+            settle_waiting(entries)
+            results += [channel.result(entry, self) for entry in entries]
             if device:
                 learner.devices.setdefault(device, 1)
         return channel.answer(results)
@@ -264,7 +267,18 @@ def abort(learner, entries):
             entry.failure, entry.duplicate = Refused("aborted", ANY, retryable=True), False
 
 
+def settle_waiting(entries):
+    """The last copy of an identity is the one that is kept: earlier ones wait where that does."""
+    last = {}
+    for entry in reversed(entries):
+        if entry.failure and entry.failure.code == "aborted":
+            continue
+        kept = last.setdefault(entry.identity, entry)
+        entry.waits = bool(entry.failure and entry.failure.waits and kept.failure and kept.failure.waits)
+
+
 def push_answer(entries, learner, safe, epoch, reset):
+    settle_waiting(entries)
     return {
         **({"reset": True} if reset else {}),
         "syncedItems": [entry.id for entry in entries if entry.status() == "synced"],
@@ -278,6 +292,7 @@ def failed_item(entry):
     failure = entry.failure
     first = entry.receipt if failure.code == "id_reused" else None
     return {"id": entry.id, "code": failure.code, "path": failure.path, "error": ANY, "retryable": failure.retryable,
+            **({"waiting": True} if entry.waits else {}),
             **({"first": {"status": first.status(), "version": first.version}} if first else {})}
 
 

@@ -202,9 +202,9 @@ FROM (VALUES ('test_admin'), ('test_service')) w (who),
         ('SELECT learnsync.drop_devices()'),
         ('SELECT learnsync_internal.maintain_step(30, NULL)'),
         ('SELECT learnsync_api.sync_cleanup(''{}'')'),
-        ('SELECT learnsync_internal.next_to_retry('''')'),
-        ('SELECT learnsync_internal.retry_learner(''ann'')'),
-        ('SELECT learnsync_internal.postpone_retry(''ann'')')) s (statement);
+        ('SELECT learnsync_internal.next_to_retry('''', NULL, false)'),
+        ('SELECT learnsync_internal.retry_learner(''ann'', NULL, false)'),
+        ('SELECT learnsync_internal.postpone_retry(''ann'', NULL)')) s (statement);
 SELECT is(pg_temp.ask('test_admin', statement), '42501', 'not even an administrator: ' || statement)
 FROM (VALUES
     ('SELECT learnsync_internal.forget_as_owner(''x'')'),

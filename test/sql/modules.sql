@@ -192,7 +192,7 @@ SELECT is(
     learnsync.sync_push('bob', '{"deviceId": "tab", "items": [{"id": "x", "operation": "update",
         "resourceType": "module_completion", "data": {"moduleId": "nowhere", "score": 1},
         "clientTimestamp": "2026-01-08T10:00:00Z"}]}') #> '{failedItems,0}',
-    '{"id": "x", "code": "unknown_content", "path": "data.moduleId",
+    '{"id": "x", "code": "unknown_content", "path": "data.moduleId", "waiting": true,
         "error": "moduleId is not in the content catalog", "retryable": false}',
     'sync_push asks the catalog, too');
 SELECT is(

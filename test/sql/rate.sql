@@ -79,7 +79,7 @@ SELECT is(string_agg(left(pg_temp.push('eve', n::text), 5), ' '), 'faile faile f
 FROM generate_series(1, 4) n;
 ALTER TABLE learnsync_data.resource DROP CONSTRAINT team;
 UPDATE learnsync_data.failed SET failed_at = failed_at - interval '1 minute';
-SELECT learnsync_internal.retry_learner('eve');
+SELECT learnsync_internal.retry_learner('eve', NULL, false);
 SELECT is(
     (SELECT string_agg(verdict::text, '' ORDER BY verdict DESC) FROM learnsync_data.ledger WHERE learner_id = 'eve'),
     'sss',
@@ -193,7 +193,7 @@ FROM unnest(ARRAY['learnsync.sync_devices(''ann'')', 'learnsync_api.sync_devices
     'count(*) FROM learnsync_api.learner_stats']) AS c,
     LATERAL (SELECT 'SELECT ' || c) AS q (call);
 SELECT lives_ok('SELECT ' || call, call || ' while paused')
-FROM unnest(ARRAY['learnsync_internal.retry_learner(''ann'')', 'learnsync.unseen_devices()',
+FROM unnest(ARRAY['learnsync_internal.retry_learner(''ann'', NULL, false)', 'learnsync.unseen_devices()',
     'learnsync.forget_learner(''ann'')', 'learnsync.setup()']) AS c (call);
 SELECT set_config('request.method', 'POST', true);
 SELECT throws_like(

@@ -147,8 +147,9 @@ INSERT INTO step (role, call, expected) VALUES
         '(learnsync.sync_deactivate_device($1, ''{"deviceId": "e"}''::pg_catalog.jsonb) OPERATOR(pg_catalog.->>) '
         '''message'')',
         'Device deactivated successfully'),
-    ('test_admin', '(learnsync_internal.retry_learner($1), learnsync_internal.postpone_retry($1))', '("","")'),
-    ('test_admin', '(learnsync_internal.next_to_retry($1))', NULL),
+    ('test_admin', '(learnsync_internal.retry_learner($1, ''error'', NULL))', '{0,0}'),
+    ('test_admin', '(learnsync_internal.postpone_retry($1, NULL))', ''),
+    ('test_admin', '(learnsync_internal.next_to_retry($1, NULL, NULL))', NULL),
     ('test_admin', '(learnsync.unseen_devices(0) IS NOT NULL)', 'true'),
     ('test_admin', '(learnsync.drop_devices(1))', '0'),
     ('test_admin', '(learnsync_internal.maintain_step(30, learnsync_internal.maintain_step(30, NULL)) IS NOT NULL)',
