@@ -8,7 +8,7 @@ LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsy
 # In the order in which they are installed.
 MODULES_SQL = $(patsubst %,src/%.sql,install merge/rule merge/merge progress/progress type/types base/digest base/fail xapi/xapi \
 	call/learner push/push pull/pull push/module push/profile admin/placement admin/content status/device resolve/conflict \
-	event/event push/rebase admin/cleanup admin/retry admin/forget view_comment view setup access)
+	event/event people/set_learner push/rebase admin/cleanup admin/retry admin/forget view_comment view setup access)
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(srcdir)/src
@@ -115,6 +115,9 @@ model-long:
 progress-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/event_logs --logs 20000 </dev/null
 
+days-long:
+	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
+
 .PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-budget \
-	test-versions bench bench-http model-long progress-long
+	test-versions bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

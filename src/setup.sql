@@ -226,7 +226,8 @@ BEGIN
         receipt_horizon timestamptz,
         rate_at timestamptz,
         epoch uuid,
-        clocks jsonb
+        clocks jsonb,
+        days jsonb
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
@@ -235,7 +236,8 @@ BEGIN
         'epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in '
         'again has a life of their own. clocks: of devices whose clock was wrong or that say when they send, and of '
         'channels without devices: how far it is ahead, client time and order instant of the item with the greatest '
-        'instant, and of the newest, all in microseconds, times since 2000-01-01.');
+        'instant, and of the newest, all in microseconds, times since 2000-01-01. days: [[since, time zone, minutes '
+        'after midnight at which days begin], ...] as set_learner said them; NULL and before the first: UTC.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,

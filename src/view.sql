@@ -158,25 +158,18 @@ BEGIN
                               FROM learnsync_data.resource r
                               WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt'
                                   AND r.data IS NOT NULL) a) quiz
-    CROSS JOIN LATERAL (
-        SELECT COALESCE((array_agg(run.days ORDER BY run.until DESC))[1], 0) AS current_streak,
-            COALESCE(max(run.days), 0) AS longest_streak, max(run.until) AS last_activity_date
-        FROM (SELECT count(*) AS days, max(n.day) AS until
-              FROM (SELECT d.day, d.day - row_number() OVER (ORDER BY d.day)::integer AS start
-                    FROM (SELECT (timezone('UTC', (r.data ->> 'completedAt')::timestamptz))::date AS day
-                          FROM learnsync_data.resource r
-                          WHERE r.learner_id = l.learner_id
-                              AND r.resource_type IN ('lesson_progress', 'module_completion')
-                          UNION SELECT (timezone('UTC', r.at))::date FROM learnsync_data.resource r
-                          WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL
-                          UNION SELECT (timezone('UTC', c.completed_at))::date FROM learnsync_data.progress_content c
-                          WHERE c.learner_id = l.learner_id) d
-                    WHERE d.day IS NOT NULL) n
-              GROUP BY n.start) run) streak
+    CROSS JOIN LATERAL learnsync.streak(
+        ARRAY(SELECT (r.data ->> 'completedAt')::timestamptz FROM learnsync_data.resource r
+              WHERE r.learner_id = l.learner_id AND r.resource_type IN ('lesson_progress', 'module_completion')
+              UNION ALL SELECT r.at FROM learnsync_data.resource r
+              WHERE r.learner_id = l.learner_id AND r.resource_type = 'quiz_attempt' AND r.data IS NOT NULL
+              UNION ALL SELECT c.completed_at FROM learnsync_data.progress_content c
+              WHERE c.learner_id = l.learner_id),
+        learnsync.current_days()) streak
     WHERE l.learner_id IS NOT NULL;
     COMMENT ON VIEW learnsync_api.learner_stats IS
         'One row of what I did: lessons started and completed, time_spent on them in ms, quizzes, their attempts and '
-        'the average score (a number as it is, {raw, max} in percent), and streaks in days: UTC days on which a '
+        'the average score (a number as it is, {raw, max} in percent), and streaks: days on which a '
         'lesson, a module or a content of the event log was completed first or a quiz taken; the current one is the '
         'one that ends on last_activity_date.';
 

@@ -191,7 +191,6 @@ extern void ls_store_refuse_forgotten(LsText learner);
 extern void ls_store_lock_learner(LsLearner *learner);
 extern void ls_store_read_learner(LsLearner *learner);
 extern LsText ls_learner_epoch(LsText own);
-extern LsText ls_store_read_epoch(LsText learner);
 extern void ls_store_update_learner(const LsBatch *batch, bool logged, bool failed);
 
 /* failed_store.c */

@@ -18,10 +18,6 @@ static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
 
 static LsStatement lock_learner = {LEARNER_COLUMNS " FOR NO KEY UPDATE", {"pg_catalog.text", NULL}};
 
-static LsStatement read_epoch = {"SELECT l.epoch::pg_catalog.text FROM learnsync_data.learner l WHERE l.learner_id" EQ
-								 "$1",
-								 {"pg_catalog.text", NULL}};
-
 static LsStatement add_learner = {
 	"INSERT INTO learnsync_data.learner (learner_id) VALUES ($1) ON CONFLICT (learner_id) DO NOTHING",
 	{"pg_catalog.text", NULL}};
@@ -73,16 +69,6 @@ ls_store_read_learner(LsLearner *learner)
 	ls_store_refuse_forgotten(learner->id);
 	learner->version = learner->log_version = LS_FIRST_VERSION;
 	learner->epoch = ls_store_epoch();
-}
-
-/* The epoch of a learner's cursors, as the calling statement sees it. */
-LsText
-ls_store_read_epoch(LsText learner)
-{
-	Datum values[] = {ls_text_to_datum(learner)};
-	bool found = ls_store_read(&read_epoch, values, NULL) > 0;
-
-	return ls_learner_epoch(found ? ls_store_text(0, 1) : (LsText){NULL, 0});
 }
 
 /*

@@ -7,6 +7,7 @@
 #include "access/xlog.h"
 #include "event/event.h"
 #include "miscadmin.h"
+#include "people/people.h"
 #include "utils/memutils.h"
 
 #define EVENTS_AT_A_TIME 500
@@ -96,9 +97,10 @@ answer_get(Get *get)
 	LsProgress *progress = ls_progress_new(CurrentMemoryContext);
 	JsonbValue answer = ls_json_object();
 	JsonbValue data = ls_json_object();
+	LsDays days;
 
 	ls_store_read_head(get->learner, progress, &get->log, LS_SEES_CALLERS);
-	get->epoch = ls_store_read_epoch(get->learner);
+	get->epoch = ls_store_read_days(get->learner, &days, LS_SEES_CALLERS);
 	get->ordered_at = ls_json_object();
 	get->cursor = start_version(get);
 	if (get->cursor < get->log.version)
@@ -111,7 +113,7 @@ answer_get(Get *get)
 	ls_json_put(&data, "hasMore", ls_json_bool(get->has_more));
 	if (get->ordered_at.val.object.nPairs > 0)
 		ls_json_put(&data, "orderedAt", get->ordered_at);
-	ls_json_put(&data, "snapshot", ls_progress_snapshot(progress));
+	ls_json_put(&data, "snapshot", ls_progress_snapshot(progress, &days));
 	ls_json_put(&answer, "ok", ls_json_bool(true));
 	ls_json_put(&answer, "data", data);
 	return ls_json_encode(&answer);

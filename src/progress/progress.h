@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "mb/pg_wchar.h"
+#include "pgtime.h"
 
 /* Events */
 
@@ -213,12 +214,50 @@ extern LsContentRow ls_progress_row(const LsContent *content);
 extern void ls_progress_load_content(LsProgress *progress, const LsContentRow *row);
 extern void ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row);
 
+/* day.c */
+
+/* From an instant on, by which clocks and when on them days begin. */
+typedef struct LsDayRule
+{
+	TimestampTz since;
+	LsText name; /* of the zone */
+	pg_tz *zone; /* NULL: UTC, as this server does not know it */
+	int64 starts; /* after midnight */
+	int64 least; /* day that the moments of this rule have at least */
+} LsDayRule;
+
+/* The rules of a learner, each from after the one before it on; before the first days are those of UTC. */
+typedef struct LsDays
+{
+	LsDayRule *rules;
+	int count;
+} LsDays;
+
+/* A moment, and the day that it belongs to, counted from 2000-01-01. */
+typedef struct LsDay
+{
+	int64 day;
+	TimestampTz at;
+} LsDay;
+
+/* Without days: those of UTC. */
+extern int64 ls_day_of(const LsDays *days, TimestampTz at);
+extern bool ls_day_follows(const LsDays *days, const LsDay *earlier, const LsDay *later);
+extern TimestampTz ls_day_start(const LsDays *days, int64 day);
+extern pg_tz *ls_day_zone(LsText name);
+extern LsDays ls_day_none(void);
+extern bool ls_day_read(const JsonbValue *json, LsDays *days);
+extern int ls_day_rules_until(const LsDays *days, TimestampTz at);
+extern void ls_day_add(LsDays *days, LsDayRule rule);
+extern JsonbValue ls_day_json(const LsDays *days);
+extern LsText ls_day_text(int64 day);
+
 /* streak.c */
-extern int64 ls_streak_day(const LsPoint *point);
-extern JsonbValue ls_streak_show(int64 *days, int count);
+extern LsDay ls_streak_day(const LsDays *rules, TimestampTz at);
+extern JsonbValue ls_streak_show(const LsDays *rules, LsDay *days, int count);
 
 /* snapshot.c */
-extern JsonbValue ls_progress_snapshot(LsProgress *progress);
+extern JsonbValue ls_progress_snapshot(LsProgress *progress, const LsDays *rules);
 
 /* progress_pack.c */
 #define LS_PROGRESS_FORMAT 1 /* of the bytes of a state */

@@ -24,7 +24,7 @@ unpack(const bytea *packed)
 static Jsonb *
 snapshot_of(const bytea *packed)
 {
-	JsonbValue snapshot = ls_progress_snapshot(unpack(packed));
+	JsonbValue snapshot = ls_progress_snapshot(unpack(packed), NULL);
 
 	return ls_json_encode(&snapshot);
 }
@@ -34,7 +34,7 @@ static Jsonb *
 text_of(const bytea *packed)
 {
 	LsProgress *progress = unpack(packed);
-	JsonbValue json = ls_progress_snapshot(progress);
+	JsonbValue json = ls_progress_snapshot(progress, NULL);
 	bytea *portable = ls_progress_pack(progress, true);
 	int length = VARSIZE(portable) - VARHDRSZ;
 	char *hex = palloc_extended((Size) length * 2 + 1, MCXT_ALLOC_HUGE);

@@ -83,9 +83,9 @@ show_content(const LsContent *content, const LsContentRow *row)
 	return json;
 }
 
-/* The snapshot of a state; what it points to lives as long as that. */
+/* The snapshot of a state, with streaks by the learner's days; what it points to lives as long as the state. */
 JsonbValue
-ls_progress_snapshot(LsProgress *progress)
+ls_progress_snapshot(LsProgress *progress, const LsDays *rules)
 {
 	JsonbValue json = ls_json_object();
 	JsonbValue map = ls_json_object();
@@ -93,7 +93,7 @@ ls_progress_snapshot(LsProgress *progress)
 	int count;
 	int ndays = 0;
 	LsContent **contents = ls_progress_settle(progress, &count);
-	int64 *days = palloc_extended(sizeof(int64) * Max(count, 1), MCXT_ALLOC_HUGE);
+	LsDay *days = palloc_extended(sizeof(LsDay) * Max(count, 1), MCXT_ALLOC_HUGE);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -102,13 +102,13 @@ ls_progress_snapshot(LsProgress *progress)
 		CHECK_FOR_INTERRUPTS();
 		ls_json_put_text(&map, row.id, show_content(contents[i], &row));
 		if (ls_point_exists(&row.completed))
-			days[ndays++] = ls_streak_day(&row.completed);
+			days[ndays++] = ls_streak_day(rules, row.completed.at);
 	}
 	ls_json_put(&json, "version", ls_json_int(SNAPSHOT_VERSION));
 	ls_json_put(&json, "onboarding", show_onboarding(&progress->onboarding));
 	ls_json_put(&json, "activePathId", ls_json_text(ls_kept_value(&progress->active)));
 	ls_json_put(&json, "content", map);
-	ls_json_put(&json, "streak", ls_streak_show(days, ndays));
+	ls_json_put(&json, "streak", ls_streak_show(rules, days, ndays));
 	ls_json_put(&json, "lastUpdated", progress->last_at == LS_NO_TIME ? ls_json_null() : point_json(&last));
 	return json;
 }

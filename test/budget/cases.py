@@ -394,6 +394,18 @@ CASES = [
          "\"content.progressed\", \"occurredAt\": \"2020-01-01T00:00:00Z\", \"payload\": {\"contentId\": \"c1\", "
          "\"status\": \"completed\"}}'::jsonb))",
          worlds=["events"]),
+    Case("learnsync.streak", "moments on days of many rules",
+         """SELECT learnsync.streak(ARRAY(SELECT timestamptz '2020-01-01Z' + i * interval '2 days' FROM generate_series(1, {n}) i),
+            (SELECT jsonb_agg(jsonb_build_array(to_char(timestamp '2020-01-01' + i * interval '2 days', 'YYYY-MM-DD"T"HH24:MI:SSZ'),
+                CASE WHEN i % 2 = 0 THEN 'Pacific/Apia' ELSE 'Europe/Berlin' END, i % 1440) ORDER BY i)
+            FROM generate_series(1, {n}) i))::text"""),
+    Case("learnsync.current_days", "a learner of many events", "SELECT learnsync.current_days() IS NULL", worlds=["events"],
+         learner="events{n}"),
+    Case("learnsync.set_learner", "a learner of many events",
+         """SELECT learnsync.set_learner('events{n}', jsonb_build_object('timeZone', 'Asia/Tokyo', 'from', '2026-01-01')) IS NULL""", worlds=["events"]),
+    Case("learnsync_api.set_learner", "a learner of many events",
+         "SELECT learnsync_api.set_learner(jsonb_build_object('timeZone', 'Asia/Tokyo')) IS NULL", worlds=["events"],
+         learner="events{n}"),
     Case("learnsync.progress_get", "events", "SELECT learnsync.progress_get('events{n}') IS NULL", worlds=["events"]),
     Case("learnsync_api.progress_get", "events", "SELECT learnsync_api.progress_get() IS NULL", worlds=["events"],
          learner="events{n}"),

@@ -53,6 +53,7 @@ EXCEPTION WHEN SQLSTATE 'XUNDO' THEN
     RETURN SQLERRM;
 END $$;
 
+SET LOCAL learnsync.learner_id = 'ada';
 CREATE TEMP TABLE call (name text, call text);
 INSERT INTO call VALUES
     ('pull', $$SELECT learnsync.sync_pull('ada', '{"deviceId": "e", "lastSyncVersion": 1}')$$),
@@ -68,6 +69,9 @@ INSERT INTO call VALUES
     ('statement', $$SELECT pg_temp.push(pg_temp.item('8', 'xapi_statement', 14, pg_temp.statement(1)))$$),
     ('export', $$SELECT learnsync.xapi_export('ada')$$),
     ('get', $$SELECT learnsync.progress_get('ada')$$),
+    ('streak', $$SELECT learnsync.progress_get('ada')$$),
+    ('statistics', 'SELECT current_streak FROM learnsync_api.learner_stats'),
+    ('set', $$SELECT learnsync.set_learner('ada', '{}')$$),
     ('put', $$SELECT pg_temp.put(pg_temp.event('e3', 'content.progressed', pg_temp.content('i'), 11))$$),
     ('put again', $$SELECT pg_temp.put(pg_temp.event('e1', 'content.progressed', pg_temp.content('i')))$$),
     ('reset', $$SELECT pg_temp.put(pg_temp.event('e4', 'progress.reset', '{}', 12))$$);
@@ -150,6 +154,13 @@ FROM (VALUES
     ('onboarding_id', repeat('x', 70000), 'of 1 to 200 characters'),
     ('active_path', '', 'of 1 to 200 characters'),
     ('last_sent', 'yesterday', 'an RFC 3339 time')) v (columns, value, must);
+-- What was said of the learner's days.
+INSERT INTO damage
+SELECT 'days ' || value, format('UPDATE learnsync_data.learner SET days = %L WHERE learner_id = ''ada''', value),
+    '{streak,statistics,set}',
+    'Column days of learnsync_data.learner must be an array of [time, time zone, minutes], by time, in the row with '
+    'the key ("ada").'
+FROM unnest('{"{}",1,"null","[1]","[[1, 2, 3]]","[[\"2026-01-01T00:00:00Z\", \"UTC\", 1440]]"}'::text[]) value;
 INSERT INTO damage
 SELECT columns || ' ' || value, format('UPDATE learnsync_data.progress_content SET %I = %L', columns, value),
     '{get,put}',

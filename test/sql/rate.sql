@@ -109,6 +109,7 @@ CREATE FUNCTION pg_temp.request(channel text, who text, n text) RETURNS jsonb LA
             'resolution', CASE n WHEN '2' THEN 'use_client' ELSE 'use_server' END, 'force', true)
         WHEN 'sync_activate_device' THEN '{"deviceId": "d"}'
         WHEN 'sync_deactivate_device' THEN '{"deviceId": "d"}'
+        WHEN 'set_learner' THEN '{"dayStarts": "04:00"}'
         ELSE jsonb_build_object('events', (SELECT jsonb_agg(jsonb_build_object('idempotencyKey', n || device,
                                                'deviceId', device, 'moduleId', 'm', 'progressPercent', 1, 'score', 1,
                                                'clientTimestamp', '2026-01-08T10:00:00Z', 'syncVersion', 1))
@@ -130,8 +131,8 @@ CREATE TEMPORARY TABLE channel AS SELECT p.proname AS name, n.nspname AS schema,
         AND p.proname !~ '^(sync_(pull|cleanup)|(register|validate)_content|digest|dashboard)$';
 SELECT is(
     array_agg(DISTINCT name::text ORDER BY name::text),
-    '{progress_batch,progress_put,sync_activate_device,sync_completions,sync_deactivate_device,sync_progress,sync_push,'
-    'sync_resolve}',
+    '{progress_batch,progress_put,set_learner,sync_activate_device,sync_completions,sync_deactivate_device,'
+    'sync_progress,sync_push,sync_resolve}',
     'the functions that write for a learner')
 FROM channel;
 SELECT pg_temp.ask('learnsync', 'sync_push', who, jsonb_build_object('deviceId', 'd',
@@ -189,7 +190,7 @@ SELECT throws_ok(call, 'PT503', 'learnsync is paused', call || ' while paused')
 FROM unnest(ARRAY['learnsync.sync_devices(''ann'')', 'learnsync_api.sync_devices()', 'learnsync.sync_status(''ann'')',
     'learnsync_api.sync_status()', 'learnsync.progress_get(''ann'')', 'learnsync_api.progress_get()',
     'learnsync.xapi_export(''ann'', NULL)', 'learnsync_api.xapi_export(NULL)', 'learnsync.current_learner()',
-    'learnsync.current_learners()', 'count(*) FROM learnsync_api.lesson_progress',
+    'learnsync.current_learners()', 'learnsync.current_days()', 'count(*) FROM learnsync_api.lesson_progress',
     'count(*) FROM learnsync_api.learner_stats']) AS c,
     LATERAL (SELECT 'SELECT ' || c) AS q (call);
 SELECT lives_ok('SELECT ' || call, call || ' while paused')
