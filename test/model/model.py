@@ -236,6 +236,13 @@ class Server:
                 learner.horizon = max(learner.horizon, resource.version)
                 del learner.resources[key]
 
+    def pass_a_month(self, learner_id):
+        """Open conflicts grow so old that the rules that say so close them; whatever was stored stands."""
+        learner = self.learners.setdefault(learner_id, Learner())
+        for receipt in learner.ledger.values():
+            if receipt.conflict_id and "autoResolve" in receipt.resource.rule:
+                learner.conflicts[receipt.conflict_id] = False
+
     def start_anew(self, learner_id):
         self.learners[learner_id] = Learner()
 
