@@ -138,6 +138,13 @@ FROM streak;
 SELECT pg_temp.app_says('mover', jsonb_build_object('timeZone', z, 'from', pg_temp.today(z)))
 FROM unnest('{Pacific/Kiritimati,Pacific/Pago_Pago}'::text[]) z;
 SELECT is(pg_temp.streak('mover'), streak, 'nor where the app says from today on') FROM streak;
+SELECT pg_temp.says('islander', '{"timeZone": "Pacific/Pago_Pago", "from": "2020-01-01"}');
+SELECT pg_temp.completes('islander', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
+TRUNCATE streak;
+INSERT INTO streak SELECT pg_temp.streak('islander');
+SELECT pg_temp.app_says('islander', jsonb_build_object('timeZone', 'Pacific/Kiritimati',
+    'from', pg_temp.today('Pacific/Pago_Pago')));
+SELECT is(pg_temp.streak('islander'), streak, 'not even where it is tomorrow there') FROM streak;
 SELECT throws_ok(format($$SELECT pg_temp.app_says('mover', '{"timeZone": "Asia/Tokyo", "from": "%s"}')$$,
         pg_temp.today('Pacific/Pago_Pago') - 1), '22023', NULL,
     'an app may not change days that are over');
