@@ -43,6 +43,7 @@ VALUES
             ('service', 'learnsync.xapi_validate(jsonb, text)'),
             ('service', 'learnsync.xapi_equal(jsonb, jsonb)'),
             ('service', 'learnsync.item_codes()'),
+            ('service', 'learnsync.failed_items(text, timestamptz)'),
             ('service', 'learnsync.progress_put(text, jsonb)'),
             ('service', 'learnsync.progress_get(text, text, integer)'),
             ('service', 'learnsync.progress_agg(text, anyelement, text, jsonb)'),

@@ -253,6 +253,21 @@ BEGIN
     COMMENT ON VIEW learnsync_api.conflict IS
         'My items whose content did not become part of the state; is_open where a person must decide. '
         'resource_version is the version that the item met, at its client time.';
+    CREATE OR REPLACE VIEW learnsync_api.failed WITH (security_invoker = true) AS
+    SELECT f.learner_id || '' AS learner_id, f.channel, f.device_id, f.item_id, f.code, f.path, f.message,
+        f.retryable, f.waits_for IS NOT NULL AS waiting, f.waits_for, f.retry_count, f.first_failed_at, f.failed_at,
+        f.item
+    FROM learnsync_data.failed f;
+    COMMENT ON VIEW learnsync_api.failed IS
+        'My items that failed, as long as they are recorded; waiting where the server takes them up by itself, once '
+        'there is the type or content of the name waits_for.';
+
+    CREATE OR REPLACE VIEW learnsync_api.item WITH (security_invoker = true) AS
+    SELECT p.learner_id || '' AS learner_id, p.device_id, p.pushed_at, i.item
+    FROM learnsync_data.push p CROSS JOIN LATERAL jsonb_array_elements(p.items) i (item);
+    COMMENT ON VIEW learnsync_api.item IS
+        'My items that were accepted, as they were sent, as long as maintain() keeps them; device_id is empty where '
+        'none sent them. Events of the event log are not among them.';
     PERFORM learnsync_internal.setup_column_comments();
     PERFORM pg_notify('pgrst', 'reload schema');
 END

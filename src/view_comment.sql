@@ -111,7 +111,23 @@ BEGIN
             ('conflict', 'closed_at', 'When it was closed; NULL while open.'),
             ('conflict', 'closed_by', 'rule where a rule decided at once; how a person decided: use_server, '
                 'use_client, use_merged or keep_both; '
-                'rule: use_server where autoResolve of the rule did, for its age.'))
+                'rule: use_server where autoResolve of the rule did, for its age.'),
+            ('failed', 'channel', 'The function that it came through.'),
+            ('failed', 'device_id', 'The device that sent it; empty where none did.'),
+            ('failed', 'item_id', 'Its id, or the one that the server gave it; NULL where it had none that is one.'),
+            ('failed', 'code', 'Why it failed: one of the item codes.'),
+            ('failed', 'path', 'What is wrong: a JSON path within the item.'),
+            ('failed', 'message', 'The same for the app''s developer.'),
+            ('failed', 'retryable', 'Whether the same item may succeed if it is sent again.'),
+            ('failed', 'waiting', 'Whether the server keeps it until the type or content is there.'),
+            ('failed', 'waits_for', 'The name of the type or content that it waits for; NULL where it does not.'),
+            ('failed', 'retry_count', 'How often it failed again.'),
+            ('failed', 'first_failed_at', 'When it failed first.'),
+            ('failed', 'failed_at', 'When it failed last.'),
+            ('failed', 'item', 'As it was sent; NULL where it was too large.'),
+            ('item', 'device_id', 'The device that sent it; empty where none did.'),
+            ('item', 'pushed_at', 'When it was accepted.'),
+            ('item', 'item', 'As it was sent.'))
         SELECT *
         FROM (SELECT DISTINCT ON (v.oid, a.attnum) v.oid, a.attnum, v.relname AS view, a.attname AS "column", w.comment
               FROM pg_class v

@@ -113,7 +113,6 @@ learnsync_next_to_retry(PG_FUNCTION_ARGS)
 	Datum after = PG_ARGISNULL(0) ? CStringGetTextDatum("") : PG_GETARG_DATUM(0);
 	LsStoreCall call;
 	LsText next;
-	Datum answer;
 
 	ls_store_open(&call);
 	if (!PG_ARGISNULL(1))
@@ -124,11 +123,7 @@ learnsync_next_to_retry(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(2) || !PG_GETARG_BOOL(2))
 			next = earlier(next, find_next(&next_due, after, (Datum) 0));
 	}
-	answer = next.data == NULL ? (Datum) 0 : ls_text_to_datum(next);
-	ls_store_close(&call);
-	if (answer == (Datum) 0)
-		PG_RETURN_NULL();
-	return answer;
+	return ls_learner_answer(fcinfo, &call, next);
 }
 
 /*

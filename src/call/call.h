@@ -94,6 +94,7 @@ extern TimestampTz ls_call_issued_at(void);
 extern LsText ls_learner_signed_in(void);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
+extern Datum ls_learner_answer(FunctionCallInfo fcinfo, LsStoreCall *call, LsText id);
 extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
 
 /* header.c */

@@ -103,6 +103,17 @@ ls_learner_served(FunctionCallInfo fcinfo, int argument)
 	return ls_learner_argument(fcinfo, argument);
 }
 
+/* Closes the store and answers a learner who was read from it, NULL where there is none. */
+Datum
+ls_learner_answer(FunctionCallInfo fcinfo, LsStoreCall *call, LsText id)
+{
+	Datum answer = id.data == NULL ? (Datum) 0 : ls_text_to_datum(id);
+
+	ls_store_close(call);
+	fcinfo->isnull = answer == (Datum) 0;
+	return answer;
+}
+
 PG_FUNCTION_INFO_V1(learnsync_current_learner);
 
 /* learnsync.current_learner(): NULL where nobody is signed in, so that row security shows nothing. */

@@ -256,7 +256,7 @@ Datum
 learnsync_next_to_rebase(PG_FUNCTION_ARGS)
 {
 	Datum values[3] = {PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? CStringGetTextDatum("") : PG_GETARG_DATUM(1)};
-	Datum next = (Datum) 0;
+	LsText next = {NULL, 0};
 	LsStoreCall call;
 	LsTypeRow row;
 
@@ -266,11 +266,8 @@ learnsync_next_to_rebase(PG_FUNCTION_ARGS)
 	row = ls_store_read_type(ls_text_datum(values[0]));
 	values[2] = Int32GetDatum(row.generation);
 	if (row.old_rule != NULL && ls_store_run(&next_learner, values, NULL) > 0)
-		next = ls_text_to_datum(ls_store_text(0, 1));
-	ls_store_close(&call);
-	if (next == (Datum) 0)
-		PG_RETURN_NULL();
-	return next;
+		next = ls_store_text(0, 1);
+	return ls_learner_answer(fcinfo, &call, next);
 }
 
 /* A learner who is busy is left for later: one of them must not hold up the others. */

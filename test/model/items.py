@@ -68,6 +68,7 @@ USER_TYPES = {
 ORDER_FREE = ("lesson_progress", "conversation", "deck", "board", "mastery", "latch", "gauge", "reading")
 MERGED = ("lesson_progress", "conversation", "deck", "board", "note", "gauge")
 DELETED = MERGED + ("mastery", "latch", "fixed", "draft", "essay", "longest", "tally", "newest", "both", "three", "reading")
+LATE = ("deck", "note", "gauge", "latch", "draft", "essay")
 TYPES = MERGED * 2 + DELETED[len(MERGED):] + ("quiz_attempt", "xapi_statement")
 KEYS = {"lesson_progress": "lessonId", "deck": "deckId", "mastery": "competencyId", "xapi_statement": "id",
         "quiz_attempt": "quizId", **{name: rule["key"][0] for name, rule in USER_TYPES.items()}}

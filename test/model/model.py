@@ -67,11 +67,21 @@ class Learner:
     conflicts: dict = field(default_factory=dict)  # conflict id -> open?
     devices: dict = field(default_factory=dict)    # device -> the version it is known to hold
     dated: dict = field(default_factory=dict)      # identity of a failed item -> (client time, order instant)
+    arrived: dict = field(default_factory=dict)    # the same -> (number of its first push, place there)
+    waiting: dict = field(default_factory=dict)    # of an item that waits -> (function, device, item, what it waits for)
+    pushes: int = 0
     clocks: dict = field(default_factory=dict)     # device, or channel that has none -> Clock
 
     def record_failure(self, entry):
         """The newest copy of an identity: its device, its id where it has one, why it failed, how often before."""
         times = self.failed[entry.identity][-1] + 1 if entry.identity in self.failed else 0
+        if entry.again and entry.identity in self.waiting:
+            times = 0
+        if self.arrived.get(entry.identity, (self.pushes,))[0] == self.pushes:
+            self.arrived[entry.identity] = self.pushes, entry.place
+        self.waiting.pop(entry.identity, None)
+        if entry.failure.waits:
+            self.waiting[entry.identity] = entry.function(), entry.device, entry.item, entry.failure.waits
         id = entry.item["id"] if entry.identity[0] == "id" else None
         self.failed[entry.identity] = entry.device, id, entry.failure.code, times
         self.dated[entry.identity] = entry.dated
@@ -92,15 +102,22 @@ class Entry:
     old: State = None  # the resource's before it
     failure: Refused = None
     waits: bool = False  # what it needs may come
+    channel: object = None
+    place: int = 0  # in its push
+    again: bool = False  # it is the server that sends it
 
     def status(self):
         return "failed" if self.failure else self.receipt.status()
+
+    def function(self):
+        return getattr(self.channel, "function", "sync_push")
 
 
 class Server:
     def __init__(self, types=()):
         self.types = {**BUILT_IN, **dict(types)}
         self.learners = {}
+        self.channels = {}  # function -> the channel
         self.cursors = {}  # text -> what it stands for
         self.epochs = {}  # learner -> the epoch of the learner's cursors, as the server named it
         self.tokens = {}
@@ -112,7 +129,10 @@ class Server:
     # push
 
     def push(self, learner_id, request, now):
-        stored = self.learners.setdefault(learner_id, Learner())
+        stored = self.learner(learner_id)
+        found = stored.version
+        if request.get("dryRun") is not True:
+            self.take_up(stored, request["items"], now, check, request["deviceId"])
         before = stored.version
         dry_run, atomic = request.get("dryRun") is True, request.get("atomic") is True
         learner = copy.deepcopy(stored) if dry_run or atomic else stored
@@ -124,7 +144,7 @@ class Server:
         if not dry_run:
             self.learners[learner_id] = learner
         after = before if dry_run else learner.version
-        foreign = self.is_foreign(learner_id, request, before)
+        foreign = self.is_foreign(learner_id, request, found)
         safe = 1 if foreign else self.safe_version(request, before, after)
         if not dry_run:
             learner.devices[request["deviceId"]] = max(safe, learner.devices.get(request["deviceId"], 1))
@@ -133,7 +153,8 @@ class Server:
 
     def push_flat(self, learner_id, channel, request, now):
         """A request of another kind: each of its runs is a push."""
-        learner = self.learners.setdefault(learner_id, Learner())
+        learner = self.learner(learner_id)
+        self.take_up(learner, request[channel.request], now, channel)
         results = []
         for device, items in channel.runs(request[channel.request]):
             entries = self.take_all(learner, device, items, now, channel)
@@ -143,11 +164,35 @@ class Server:
                 learner.devices.setdefault(device, 1)
         return channel.answer(results)
 
-    def take_all(self, learner, device, items, now, channel):
+    def define(self, name, rule):
+        self.types[name] = rule
+
+    def learner(self, learner_id):
+        return self.learners.setdefault(learner_id, Learner())
+
+    def take_up(self, learner, items, now, channel=check, device=""):
+        """What waited for a type that there is now comes first, in the order of its arrival, one device after the other."""
+        own = {channel.identity(device, check.named(item, getattr(channel, "id", "id"))) for item in items}
+        due = [who for who, (*_, wanted) in learner.waiting.items() if wanted in self.types and who not in own]
+        runs = []
+        for who in sorted(due, key=learner.arrived.get):
+            function, device, item, _ = learner.waiting[who]
+            if not runs or runs[-1][:2] != (function, device):
+                runs.append((function, device, []))
+            runs[-1][2].append(item)
+        for function, device, waited in runs:
+            self.take_all(learner, device, waited, now, self.channels[function], again=True)
+
+    def take_all(self, learner, device, items, now, channel, again=False):
         before = learner.version
+        learner.pushes += 1
         named = [check.named(item, getattr(channel, "id", "id")) for item in items]
         dated = self.date(learner, device, named, now, channel)
-        entries = [self.take(learner, device, item, times, now, before, channel) for item, times in zip(named, dated)]
+        self.channels.setdefault(getattr(channel, "function", "sync_push"), channel)
+        entries = [Entry(item, channel.identity(device, item), None, device, times, channel=channel, place=place, again=again)
+                   for place, (item, times) in enumerate(zip(named, dated))]
+        for entry in entries:
+            self.take(learner, entry, now, before)
         for entry in entries:
             if not entry.failure and not entry.duplicate:
                 entry.receipt.version = entry.receipt.resource.version
@@ -174,10 +219,10 @@ class Server:
             dated[place][1] = at
         return dated
 
-    def take(self, learner, device, item, dated, now, before, channel):
+    def take(self, learner, entry, now, before):
         """Judges one item and applies it. The channel says what identifies an item and when it is good."""
-        who = channel.identity(device, item)
-        entry = Entry(item, who, self.shown_id(item, who), device, dated)
+        who, item, channel = entry.identity, entry.item, entry.channel
+        entry.id = self.shown_id(item, who)
         payload = channel.payload(item)
         entry.receipt = learner.ledger.get(who)
         try:
@@ -185,24 +230,25 @@ class Server:
                 if entry.receipt.payload != payload:
                     raise Refused("id_reused", "id")
                 entry.duplicate = True
-                return entry
+                return
             good = channel.check(self.types, item, self.token("r", who), now)
             resource = learner.resources.get((good.type, good.resource_id))
             resource = resource or Resource(good.type, good.resource_id, good.rule)
-            at = dated[1] if dated else now
+            at = entry.dated[1] if entry.dated else now
             entry.old = resource.state
-            resolution = change_resource(learner, resource, good.change(at, device), before)
+            resolution = change_resource(learner, resource, good.change(at, entry.device), before)
             entry.changed = entry.old.bookkeeping() != resource.state.bookkeeping()
             conflict_id = self.token("c", who) if resolution else None
             entry.receipt = learner.ledger[who] = Receipt(payload, resource, resolution, conflict_id)
             learner.failed.pop(who, None)
             learner.dated.pop(who, None)
+            learner.arrived.pop(who, None)
+            learner.waiting.pop(who, None)
             if resolution:
                 learner.conflicts[conflict_id] = resolution == "manual_required"
         except Refused as refused:
             entry.failure = refused
             learner.record_failure(entry)
-        return entry
 
     def shown_id(self, item, who):
         """The id in the answers; not predicted where the item has no usable one."""
@@ -230,7 +276,7 @@ class Server:
 
     def forget_tombstones(self, learner_id):
         """What was deleted is forgotten; cursors up to the last of it are no good any more."""
-        learner = self.learners.setdefault(learner_id, Learner())
+        learner = self.learner(learner_id)
         for key, resource in list(learner.resources.items()):
             if not resource.state.exists:
                 learner.horizon = max(learner.horizon, resource.version)
@@ -264,6 +310,7 @@ def change_resource(learner, resource, change, before):
 
 def abort(learner, entries):
     """An atomic push that fails: the culprits are recorded, the innocent are sent back, old items stay accepted."""
+    learner.pushes += 1
     for entry in entries:
         if entry.failure:
             entry.receipt = learner.ledger.get(entry.identity)

@@ -19,8 +19,9 @@ BAD_TIMES = (None, "", "now", "infinity", "2026-01-08", "2026-01-08T10:30:00", 1
 
 
 class Workload(Items, Requests):
-    def __init__(self, rng, now):
+    def __init__(self, rng, now, late=None):
         self.rng = rng
+        self.late = late or {}  # type -> what its twin is called, which may not be defined yet
         self.devices = [Device(f"phone-{n}", rng) for n in range(3)]
         self.reader = Device("reader", rng)  # only pulls
         start = now - 30 * DAY
@@ -153,6 +154,8 @@ class Workload(Items, Requests):
             again = self.rewritten(copy.deepcopy(old))
             return {"id": None, **again} if isinstance(again, dict) and self.chance(50) else again
         item = self.good_item()
+        if self.chance(25):
+            item["resourceType"] = self.late.get(item["resourceType"], item["resourceType"])
         if isinstance(old, dict) and "id" in old and self.chance(4):
             item["id"] = old["id"]
         elif item["operation"] != "delete" and item["resourceType"] not in ("note", "fixed", "xapi_statement") and self.chance(10):

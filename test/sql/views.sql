@@ -316,7 +316,7 @@ FROM unnest('{learnsync_api.everybody,learnsync_api.numbers}'::text[]) name;
 SELECT ok(
     NOT has_table_privilege('test_learner', 'learnsync_data.' || name, 'SELECT'),
     'a learner has nothing of ' || name)
-FROM unnest('{learner,ledger,instance,push,failed}'::text[]) name;
+FROM unnest('{learner,ledger,instance}'::text[]) name;
 DROP VIEW learnsync_api.everybody, learnsync_api.numbers;
 
 -- Taken back.

@@ -290,6 +290,10 @@ SELECT is(pg_temp.failed('lea'), NULL, 'then it is taken');
 -- Others that write take them up as well, and a learner whose calls are limited is not charged for it.
 SELECT pg_temp.push('mia', '{}', pg_temp.item('1', 'any', '{"n": 1}'));
 SELECT learnsync.define_resource_type('any', '{"fields": {"n": {"merge": "sum"}}}');
+SELECT is(
+    pg_temp.push('mia', '{"dryRun": true}', pg_temp.item('2', 'mastery')) || COALESCE(pg_temp.stored('mia'), ''),
+    '2 synced',
+    'a dry run takes up nothing');
 SET learnsync.rate_limit = 1;
 SELECT pg_temp.put('mia', 'e1', 'progress.reset');
 SELECT is(pg_temp.stored('mia'), 'any r {"n": 1}', 'a put to the event log takes them up, within its one call');

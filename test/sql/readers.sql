@@ -1,0 +1,113 @@
+-- Every record has its readers: which role reads which table, and through what.
+BEGIN;
+SELECT no_plan();
+
+CREATE ROLE test_reader_learner;
+CREATE ROLE test_reader_service;
+CREATE ROLE test_reader_admin;
+SELECT learnsync.grant_access('test_reader_' || kind, kind) FROM unnest('{learner,service,admin}'::text[]) kind;
+
+-- The view by which learners read their own rows, and what services and administrators call for those of anybody. NULL
+-- where a kind has no need of it, or must not have it.
+CREATE TEMP TABLE reader (record name PRIMARY KEY, learner text, service text, admin text);
+INSERT INTO reader VALUES
+    ('resource', 'learnsync_api.lesson_progress', 'learnsync.sync_pull(text,jsonb)', 'learnsync.sync_pull(text,jsonb)'),
+    ('member', 'learnsync_api.message', 'learnsync.sync_pull(text,jsonb)', 'learnsync.sync_pull(text,jsonb)'),
+    ('xapi_statement', 'learnsync_api.xapi_statement', 'learnsync.xapi_export(text,timestamptz)',
+        'learnsync.xapi_export(text,timestamptz)'),
+    ('push', 'learnsync_api.item', NULL, NULL),
+    ('conflict', 'learnsync_api.conflict', 'learnsync.sync_status(text,text,text,int)',
+        'learnsync.sync_status(text,text,text,int)'),
+    ('failed', 'learnsync_api.failed', 'learnsync.failed_items(text,timestamptz)',
+        'learnsync.failed_items(text,timestamptz)'),
+    ('device', 'learnsync_api.device', 'learnsync.sync_devices(text)', 'learnsync.unseen_devices(int,int)'),
+    ('profile', 'learnsync_api.profile', NULL, NULL),
+    ('content', 'learnsync_api.content', NULL, NULL),
+    ('placement', 'learnsync_api.content', NULL, NULL),
+    ('replacement', 'learnsync_api.content', NULL, NULL),
+    ('interaction', NULL, NULL, NULL), -- its ids are checked where the catalog is
+    ('event', 'learnsync_api.progress_get(text,int)', 'learnsync.progress_get(text,text,int)',
+        'learnsync.progress_get(text,text,int)'),
+    ('progress', 'learnsync_api.progress_get(text,int)', 'learnsync.progress_get(text,text,int)',
+        'learnsync.progress_verify()'),
+    ('progress_content', 'learnsync_api.learner_stats', 'learnsync.progress_get(text,text,int)',
+        'learnsync.progress_verify()'),
+    ('progress_interaction', 'learnsync_api.progress_get(text,int)', 'learnsync.progress_get(text,text,int)',
+        'learnsync.progress_verify()'),
+    ('resource_type', NULL, NULL, 'learnsync.rebases()'),
+    ('rebased', NULL, NULL, 'learnsync.rebases()'),
+    ('learner', NULL, 'learnsync.sync_status(text,text,text,int)', 'learnsync.sync_status(text,text,text,int)'),
+    ('ledger', NULL, NULL, NULL), -- digests, which answer a retry and nothing else
+    ('forgotten', NULL, NULL, NULL), -- of erased learners
+    ('instance', NULL, NULL, NULL); -- holds the secret that erasure stands on
+
+SELECT set_eq(
+    $$ SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'learnsync_data'::regnamespace
+           AND c.relkind IN ('r', 'p') AND NOT c.relispartition $$,
+    'SELECT record FROM reader',
+    'it is known of every table who reads it');
+CREATE FUNCTION pg_temp.can_use(role text, reader text) RETURNS boolean LANGUAGE sql AS $$
+    SELECT CASE WHEN reader LIKE '%(%'
+        THEN has_schema_privilege(role, split_part(reader, '.', 1), 'USAGE')
+            AND has_function_privilege(role, reader, 'EXECUTE')
+        ELSE has_schema_privilege(role, split_part(reader, '.', 1), 'USAGE')
+            AND has_table_privilege(role, reader, 'SELECT') END $$;
+SELECT ok(pg_temp.can_use('test_reader_' || k.kind, k.reader), format('%s: %s by %s', k.kind, r.record, k.reader))
+FROM reader r
+    CROSS JOIN LATERAL (VALUES ('learner', r.learner), ('service', r.service), ('admin', r.admin)) k (kind, reader)
+WHERE k.reader IS NOT NULL;
+SELECT is(
+    (SELECT string_agg(DISTINCT r.record, ', ') FROM reader r
+     WHERE r.learner NOT LIKE '%(%' AND NOT EXISTS (
+         SELECT FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+         WHERE w.ev_class = r.learner::regclass AND d.refobjid = ('learnsync_data.' || r.record)::regclass)),
+    NULL,
+    'each view reads the table that it is named for');
+SELECT is(
+    (SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
+     WHERE c.relnamespace = 'learnsync_data'::regnamespace
+         AND has_any_column_privilege('test_reader_' || k.kind, c.oid, 'SELECT')),
+    k.seen,
+    'tables below its views that ' || k.kind || ' may read its own rows of')
+FROM (VALUES
+    ('learner', 'conflict, content, device, failed, member, placement, profile, progress_content, push, replacement, '
+        'resource, xapi_statement'),
+    ('service', NULL), ('admin', NULL)) k (kind, seen);
+
+-- Whose rows they are.
+SELECT learnsync.sync_push(who, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
+    jsonb_build_object('id', 'good', 'operation', 'update', 'resourceType', 'mastery', 'resourceId', 'r',
+        'data', '{}'::jsonb, 'clientTimestamp', '2026-01-08T10:00:00Z'),
+    jsonb_build_object('id', 'bad', 'operation', 'update', 'resourceType', 'mastery'),
+    jsonb_build_object('id', 'early', 'operation', 'update', 'resourceType', 'unheard_of'))))
+FROM unnest('{reader-ann,reader-bob}'::text[]) who;
+UPDATE learnsync_data.failed SET failed_at = failed_at - interval '1 day' WHERE learner_id = 'reader-bob';
+SET LOCAL learnsync.learner_id = 'reader-ann';
+SET LOCAL ROLE test_reader_learner;
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', learner_id, item_id, code, waiting, waits_for, item ->> 'id'), ', '
+        ORDER BY item_id)
+     FROM learnsync_api.failed),
+    'reader-ann bad invalid f bad, reader-ann early unknown_type t unheard_of early',
+    'a learner reads what failed of their own, and why');
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', learner_id, device_id, item ->> 'id'), ', ') FROM learnsync_api.item),
+    'reader-ann d good',
+    'and what was accepted, as it was sent');
+SELECT throws_ok('SELECT count(*) FROM learnsync.failed_items()', '42501', NULL, 'a learner reads nobody else''s');
+SET LOCAL ROLE test_reader_service;
+CREATE FUNCTION pg_temp.shown(code text, since timestamptz) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', f.learner_id, f.item_id, f.code, f.waits_for), ', ')
+    FROM learnsync.failed_items(code, since) f WHERE f.learner_id LIKE 'reader-%' $$;
+SELECT is(
+    pg_temp.shown(NULL, NULL) ~ 'reader-ann .*reader-ann .*reader-bob .*reader-bob .*',
+    true,
+    'a service reads those of all learners, newest first');
+SELECT is(
+    pg_temp.shown('unknown_type', NULL),
+    'reader-ann early unknown_type unheard_of, reader-bob early unknown_type unheard_of',
+    'those of one code');
+SELECT is(pg_temp.shown('invalid', now() - interval '1 hour'), 'reader-ann bad invalid', 'or since a time');
+RESET ROLE;
+SELECT * FROM finish();
+ROLLBACK;
