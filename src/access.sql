@@ -1,4 +1,4 @@
--- Who may call what. Nothing is granted to PUBLIC.
+-- Who may call what, and which rows they see. Nothing is granted to PUBLIC.
 -- The one place that says it: each routine that one kind of role may call. An admin may call what a service may.
 -- The views of learnsync_api need no line.
 CREATE OR REPLACE FUNCTION learnsync_internal.access_list() RETURNS TABLE (kind text, routine text)
@@ -92,6 +92,63 @@ VALUES
 $$;
 COMMENT ON FUNCTION learnsync_internal.access_list() IS
     'What grant_access grants: routines by kind of role.';
+
+-- Row security: which rows of which tables readers see. What stands in no policy is closed: a right to read all tables of
+-- the schema does not open it.
+CREATE OR REPLACE FUNCTION learnsync_internal.see_to_row_security_as_owner(name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = format('learnsync_data.%I', name)::regclass) THEN
+        PERFORM learnsync_internal.change_tables_as_owner(
+            format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.see_to_row_security_as_owner(text) IS 'Closes a table to all but its owner.';
+
+-- The condition is compared with what the server prints of the one that is there: written otherwise, it would be made
+-- anew each time.
+CREATE OR REPLACE FUNCTION learnsync_internal.see_to_policy_as_owner(policy text, name text, condition text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relation constant regclass := format('learnsync_data.%I', name);
+BEGIN
+    PERFORM learnsync_internal.see_to_row_security_as_owner(name);
+    IF NOT EXISTS (SELECT FROM pg_policy p
+                   WHERE p.polrelid = relation AND p.polname = policy AND p.polcmd = 'r' AND p.polpermissive
+                       AND p.polroles = '{0}' AND pg_get_expr(p.polqual, p.polrelid) = condition) THEN
+        PERFORM learnsync_internal.change_tables_as_owner(format('DROP POLICY IF EXISTS %I ON %s', policy, relation));
+        EXECUTE format('CREATE POLICY %I ON %s FOR SELECT USING (%s)', policy, relation, condition);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.see_to_policy_as_owner(text, text, text) IS
+    'Opens those rows of a table to readers for which a condition holds, and no others.';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.see_to_policies_as_owner() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction'] LOOP
+        PERFORM learnsync_internal.see_to_row_security_as_owner(name);
+    END LOOP;
+    FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push',
+        'conflict', 'failed', 'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
+        PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', name,
+            '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
+    END LOOP;
+    PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'resource',
+        '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
+    PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'profile',
+        '(owner = ( SELECT learnsync.current_learner() AS current_learner))');
+    FOREACH name IN ARRAY ARRAY['content', 'placement', 'replacement'] LOOP
+        PERFORM learnsync_internal.see_to_policy_as_owner('all_rows', name, 'true');
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.see_to_policies_as_owner() IS
+    'Sees to it that readers find their own rows in the tables, and no others. Part of setup().';
 
 -- The role of a call that grants or revokes, refused where it is none or where its rights are not ours to change.
 CREATE OR REPLACE FUNCTION learnsync_internal.access_owner(role text) RETURNS text

@@ -307,9 +307,9 @@ ls_call_for(FunctionCallInfo fcinfo, const LsService *service)
 Datum
 ls_call_api(FunctionCallInfo fcinfo, const LsService *service)
 {
-	return ls_call((LsCall){.learner = ls_learner_signed_in(),
-							.device = ls_device_claimed(),
-							.request = ls_request_argument(fcinfo, 0),
-							.of_app = true,
-							.service = service});
+	LsCall call = {.of_app = true, .service = service};
+
+	ls_call_sign_in(&call);
+	call.request = ls_request_argument(fcinfo, 0);
+	return ls_call(call);
 }

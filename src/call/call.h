@@ -67,13 +67,6 @@ extern Datum ls_call(LsCall call);
 extern Datum ls_call_for(FunctionCallInfo fcinfo, const LsService *service);
 extern Datum ls_call_api(FunctionCallInfo fcinfo, const LsService *service);
 
-/* admit.c */
-extern void ls_device_check(LsText learner, const LsDevice *device);
-extern void ls_device_admit(LsText learner, LsText id);
-extern void ls_device_admit_reader(LsText learner);
-extern LsText ls_device_claimed(void);
-extern LsText ls_call_device(const LsCall *call);
-
 /* admit_store.c */
 extern void ls_store_read_device(LsText learner, LsDevice *device);
 extern bool ls_store_must_wipe(LsText learner, LsText device);
@@ -91,11 +84,14 @@ extern bool ls_store_owns_profile(LsText profile, LsText owner);
 /* learner.c */
 extern bool ls_learner_admitted(char **name);
 extern TimestampTz ls_call_issued_at(void);
-extern LsText ls_learner_signed_in(void);
+extern void ls_call_sign_in(LsCall *call);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 extern Datum ls_learner_answer(FunctionCallInfo fcinfo, LsStoreCall *call, LsText id);
 extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
+extern void ls_device_check(LsText learner, const LsDevice *device);
+extern void ls_device_admit(LsText learner, LsText id);
+extern LsText ls_call_device(const LsCall *call);
 
 /* header.c */
 extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);

@@ -1,6 +1,7 @@
 /*
  * learner.c
- *		Who is asking: the learner of a call, from the request's claims or a trusted backend's setting.
+ *		Who is asking: the learner of a call, from the request's claims or a trusted backend's setting; its device, which the
+ *		token names where learnsync.device_claim is set; and whether that is let in.
  */
 #include "postgres.h"
 
@@ -48,19 +49,84 @@ ls_call_issued_at(void)
 		   (TimestampTz) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
+/* Turns away a device that was deactivated; one that is to wipe itself is told so. */
+void
+ls_device_check(LsText learner, const LsDevice *device)
+{
+	bool wipes;
+
+	if (!device->exists || device->active)
+		return;
+	wipes = ls_store_must_wipe(learner, device->id);
+	ereport(ERROR, (errcode(LS_TURNED_AWAY), errmsg("this device is deactivated"),
+					wipes ? errdetail_internal("{\"wipe\": true}") : 0,
+					errhint("A service or an administrator lets it in again with sync_activate_device.")));
+}
+
+/* The same for a device by its name, if there is one. */
+void
+ls_device_admit(LsText learner, LsText id)
+{
+	LsDevice device = {.id = id};
+
+	if (id.data == NULL)
+		return;
+	ls_store_read_device(learner, &device);
+	ls_device_check(learner, &device);
+}
+
+/* The device that the caller's token names; without data where tokens name none, or a trusted backend has none. */
+static LsText
+claimed_device(void)
+{
+	const char *claims = GetConfigOption("request.jwt.claims", true, false);
+	char *name = "";
+
+	if (learnsync_device_claim[0] == '\0' || claims == NULL || claims[0] == '\0')
+		return (LsText){NULL, 0};
+	if (!ls_json_scan_member(claims, learnsync_device_claim, &name) || !ls_text_is_id(ls_text(name)))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("the token names no device"),
+						errhint("The claim that learnsync.device_claim names must hold an id of 1 to %d characters.",
+								LS_MAX_ID_CHARS)));
+	return ls_text(pstrdup(name));
+}
+
+/* Turns away a reader whose token is a deactivated device's; the store is closed. */
+static void
+admit_reader(LsText learner)
+{
+	LsText device = claimed_device();
+	LsStoreCall call;
+
+	if (device.data == NULL)
+		return;
+	ls_store_open(&call);
+	ls_device_admit(learner, device);
+	ls_store_close(&call);
+}
+
+/* The device that makes this call, which must say so. */
+LsText
+ls_call_device(const LsCall *call)
+{
+	if (call->device.data == NULL)
+		ls_request_refuse("deviceId", "is missing");
+	return call->device;
+}
+
 /* The learner who calls, with a device that is let in; false where there is none. */
 bool
 ls_learner_admitted(char **name)
 {
 	if (!find_learner(name))
 		return false;
-	ls_device_admit_reader(ls_text(*name));
+	admit_reader(ls_text(*name));
 	return true;
 }
 
 /* The learner who calls learnsync_api, whatever the device. */
-LsText
-ls_learner_signed_in(void)
+static LsText
+signed_in(void)
 {
 	char *name;
 
@@ -73,13 +139,21 @@ ls_learner_signed_in(void)
 	return ls_text(pstrdup(name));
 }
 
+/* Finds the learner and the device of a call of learnsync_api; whether the device is let in is seen to later. */
+void
+ls_call_sign_in(LsCall *call)
+{
+	call->learner = signed_in();
+	call->device = claimed_device();
+}
+
 /* The learner who reads by learnsync_api, with a device that is let in. */
 LsText
 ls_learner_current(void)
 {
-	LsText learner = ls_learner_signed_in();
+	LsText learner = signed_in();
 
-	ls_device_admit_reader(learner);
+	admit_reader(learner);
 	return learner;
 }
 

@@ -47,12 +47,23 @@ ls_check_decimals(Numeric number)
 }
 
 /* Whether a number has no fraction; 2.0 has none. */
-bool
-ls_check_is_whole(Numeric number)
+static bool
+is_whole(Numeric number)
 {
 	Datum whole = DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0));
 
 	return compare_numbers(DatumGetNumeric(whole), number) == 0;
+}
+
+/* A type as rules name it; of what only strategies ask for, in words. */
+const char *
+ls_check_type_name(LsValueType type)
+{
+	/* In the order of LsValueType. */
+	static const char *const names[] = {"any",     "string", "number", "integer",
+										"boolean", "object", "array",  "number or string"};
+
+	return names[type];
 }
 
 /* What a value fails to be, NULL where it is of the type. */
@@ -68,7 +79,7 @@ wrong_type(LsValueType type, const JsonbValue *value)
 		case LS_TYPE_NUMBER:
 			return value->type == jbvNumeric ? NULL : "a number";
 		case LS_TYPE_INTEGER:
-			return value->type == jbvNumeric && ls_check_is_whole(value->val.numeric) ? NULL : "an integer";
+			return value->type == jbvNumeric && is_whole(value->val.numeric) ? NULL : "an integer";
 		case LS_TYPE_BOOLEAN:
 			return value->type == jbvBool ? NULL : "true or false";
 		case LS_TYPE_OBJECT:
@@ -255,16 +266,6 @@ take_keys(const LsRule *rule, const JsonbValue *values, bool may_miss, LsChange 
 	return true;
 }
 
-/* Takes the key fields' values that are in data. */
-bool
-ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change, LsFailure *failure)
-{
-	JsonbValue values[LS_MAX_KEYS];
-
-	(void) find_keys(rule, data, values);
-	return take_keys(rule, values, true, change, failure);
-}
-
 /* Whether a resourceId names the keys that were found, however it is spelt: UUIDs of statements in upper case too. */
 static bool
 names_keys(const LsRule *rule, const LsChange *change, LsText resource_id)
@@ -279,15 +280,19 @@ names_keys(const LsRule *rule, const LsChange *change, LsText resource_id)
 											  ls_text_equal(id, ls_check_resource_id(rule, &named)));
 }
 
-/* Finds the key fields' values in data, else in resource_id; leaves the one to be generated empty. */
+/*
+ * Finds the key fields' values in data, else in resource_id; leaves the one to be generated empty, and any that is missing
+ * where keys may miss.
+ */
 bool
-ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change, LsFailure *failure)
+ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, bool may_miss, LsChange *change,
+			  LsFailure *failure)
 {
 	JsonbValue values[LS_MAX_KEYS];
 	int found = find_keys(rule, data, values);
 	bool from_id = found == 0 && resource_id.data != NULL && rule->nkeys > 0;
 
-	if (!take_keys(rule, values, from_id || rule->generate_key, change, failure))
+	if (!take_keys(rule, values, from_id || may_miss || rule->generate_key, change, failure))
 		return false;
 	if (from_id)
 		return keys_from_id(rule, resource_id, change, failure);

@@ -251,12 +251,37 @@ ls_field_join(LsField *field, const LsField *other)
 	return true;
 }
 
+static int
+compare_shown(const void *a, const void *b)
+{
+	const LsMember *ma = a;
+	const LsMember *mb = b;
+	int order;
+
+	if (ma->value.at != mb->value.at)
+		return ma->value.at < mb->value.at ? -1 : 1;
+	order = memcmp(ma->id.data, mb->id.data, Min(ma->id.length, mb->id.length));
+	return order != 0 ? order : ma->id.length - mb->id.length;
+}
+
+/* A copy of a list's members in the order in which they are shown: by order instant, then id. */
+static LsMember *
+ordered_members(const LsField *field)
+{
+	LsMember *members = palloc_extended(sizeof(LsMember) * Max(field->nmembers, 1), MCXT_ALLOC_HUGE);
+
+	if (field->nmembers > 0)
+		memcpy(members, field->members, sizeof(LsMember) * field->nmembers);
+	ls_sort(members, field->nmembers, sizeof(LsMember), compare_shown);
+	return members;
+}
+
 /* A list; who keeps a copy of it is told what was removed as well. */
 static JsonbValue
 show_list(const LsField *field, bool with_removed)
 {
 	JsonbValue list = ls_json_array();
-	LsMember *members = ls_member_ordered(field);
+	LsMember *members = ordered_members(field);
 
 	for (int i = 0; i < field->nmembers; i++)
 	{
@@ -361,7 +386,7 @@ ls_field_load(LsField *field, const JsonbValue *note, TimestampTz at)
 static bool
 note_list(const LsField *field, TimestampTz at, JsonbValue *note)
 {
-	LsMember *members = ls_member_ordered(field);
+	LsMember *members = ordered_members(field);
 	bool differs = false;
 
 	*note = ls_json_array();

@@ -1,6 +1,6 @@
 /*
  * member.c
- *		The parts of a field that is merged by parts: sorted by id, found, joined, put in the order they are shown in.
+ *		The parts of a field that is merged by parts: sorted by id, found, joined.
  */
 #include "postgres.h"
 
@@ -160,31 +160,6 @@ ls_member_sort(LsField *field)
 		add_member(field, &field->members[i]);
 	}
 	field->nsorted = field->nmembers;
-}
-
-static int
-compare_shown(const void *a, const void *b)
-{
-	const LsMember *ma = a;
-	const LsMember *mb = b;
-	int order;
-
-	if (ma->value.at != mb->value.at)
-		return ma->value.at < mb->value.at ? -1 : 1;
-	order = memcmp(ma->id.data, mb->id.data, Min(ma->id.length, mb->id.length));
-	return order != 0 ? order : ma->id.length - mb->id.length;
-}
-
-/* A copy of a list's members in the order in which they are shown: by order instant, then id. */
-LsMember *
-ls_member_ordered(const LsField *field)
-{
-	LsMember *members = palloc_extended(sizeof(LsMember) * Max(field->nmembers, 1), MCXT_ALLOC_HUGE);
-
-	if (field->nmembers > 0)
-		memcpy(members, field->members, sizeof(LsMember) * field->nmembers);
-	ls_sort(members, field->nmembers, sizeof(LsMember), compare_shown);
-	return members;
 }
 
 /* Joins two sorted lists into a new one: what fails later must leave the stored one as it is. Whether that changed it. */

@@ -228,15 +228,6 @@ extern List *ls_rule_function_name(LsText function);
 extern const LsRuleField *ls_rule_field(const LsRule *rule, LsText name);
 extern const LsRuleField *ls_rule_walk(const LsRule *rule, int *place, LsText name);
 
-/* rule_read.c */
-extern void ls_rule_read_field(LsRuleField *field, const JsonbValue *json);
-pg_noreturn extern void ls_rule_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);
-extern const char *ls_rule_type_name(LsValueType type);
-extern void ls_rule_options(const JsonbValue *json, const char *path, const char *const *known);
-
-/* rule_auto.c */
-extern void ls_rule_check_auto(const JsonbValue *json);
-
 /* rule_change.c */
 extern const char *ls_rule_change_refused(Jsonb *old_json, Jsonb *new_json);
 
@@ -271,15 +262,13 @@ extern void ls_adjust_item(const LsRule *rule, LsChange *change);
 extern void ls_adjust_document(const LsRule *rule, LsChange *change);
 
 /* check.c */
+extern const char *ls_check_type_name(LsValueType type);
 extern int ls_check_decimals(Numeric number);
-extern bool ls_check_is_whole(Numeric number);
 extern bool ls_check_bounds(const LsBounds *bounds, Numeric number);
 extern bool ls_check_is(LsValueType type, const JsonbValue *value);
 extern bool ls_check_is_read(const LsRuleField *field);
-extern bool ls_check_known_keys(const LsRule *rule, const JsonbValue *data, LsChange *change, LsFailure *failure)
-	pg_attribute_nonnull(4);
-extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, LsChange *change,
-						  LsFailure *failure) pg_attribute_nonnull(5);
+extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, bool may_miss,
+						  LsChange *change, LsFailure *failure) pg_attribute_nonnull(6);
 extern bool ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure) pg_attribute_nonnull(3);
 extern LsText ls_check_resource_id(const LsRule *rule, const LsChange *change);
 
@@ -290,7 +279,6 @@ extern void ls_member_start(LsField *field, int room);
 extern LsMember *ls_member_append(LsField *field, LsText id, const JsonbValue *json, TimestampTz at);
 extern LsMember *ls_member_find(const LsField *field, LsText id);
 extern void ls_member_sort(LsField *field);
-extern LsMember *ls_member_ordered(const LsField *field);
 extern bool ls_member_join(LsField *field, const LsField *other);
 extern bool ls_member_gather(LsField *field, const LsField *other);
 
@@ -321,11 +309,6 @@ extern LsState ls_state_lift(const LsRule *rule, const LsChange *change);
 extern bool ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure) pg_attribute_nonnull(4);
 extern bool ls_state_is_bounded(const LsState *state, LsFailure *failure) pg_attribute_nonnull(2);
 extern void ls_state_settle(LsState *state);
-
-/* state_size.c */
-extern int64 ls_field_bytes(const LsField *field);
-extern int64 ls_state_bytes(const LsState *state);
-extern bool ls_state_may_grow(const LsState *before, int64 bytes, LsFailure *failure) pg_attribute_nonnull(3);
 extern bool ls_state_fits(const LsState *before, LsState *after, LsFailure *failure) pg_attribute_nonnull(3);
 
 /* state_rebase.c */
@@ -334,25 +317,10 @@ extern bool ls_rebase_keeps_rows(const LsRuleField *old, const LsRuleField *chan
 extern LsState ls_state_rebase(const LsRule *old, const LsRule *rule, const LsState *state);
 extern bool ls_rebase_fits(const LsRule *rule, const LsState *rebased, LsFailure *failure) pg_attribute_nonnull(3);
 
-/* policy.c */
+/* policy_stale_delete.c */
 extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
 	pg_attribute_nonnull(4);
 extern bool ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 	pg_attribute_nonnull(4);
-
-/* merge_sql.c */
-
-/* A rule that calls of SQL functions use, as it came and compiled; it lives as long as the query. */
-typedef struct LsSqlRule
-{
-	Jsonb *json;
-	LsRule *compiled;
-} LsSqlRule;
-
-extern const LsSqlRule *ls_merge_sql_rule(FmgrInfo *function, const Jsonb *json);
-extern bool ls_merge_sql_same(const LsSqlRule *a, const LsSqlRule *b);
-extern const LsSqlRule *ls_merge_sql_argument(FunctionCallInfo fcinfo, int argument);
-extern LsState ls_merge_sql_lift(const LsRule *rule, FunctionCallInfo fcinfo, int argument, LsChange *change);
-extern void ls_merge_sql_fold(const LsRule *rule, LsState *state, LsState *other);
 
 #endif

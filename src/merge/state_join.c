@@ -1,6 +1,6 @@
 /*
  * state_join.c
- *		What an item says as a state of its own, and the union of two states, field by field.
+ *		What an item says as a state of its own, the union of two states, field by field, and how large it may become.
  */
 #include "postgres.h"
 
@@ -10,6 +10,83 @@
 #include "utils/numeric.h"
 
 #define COMPUTED_BYTES 48 /* more than a field takes that the server fills in */
+#define PADDING 3 /* what a value is moved by to be aligned, at most */
+#define HEADER ((int64) sizeof(uint32)) /* of a container */
+
+static int64
+entry_bytes(LsText key, const JsonbValue *value)
+{
+	return 2 * (int64) sizeof(JEntry) + key.length + ls_json_bytes(value) + PADDING;
+}
+
+/* A map, with what it has lost: that is kept beside the document for as long as it is. */
+static int64
+map_bytes(const LsField *map)
+{
+	int64 bytes = HEADER;
+
+	for (int i = 0; i < map->nmembers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		bytes += entry_bytes(map->members[i].id, &map->members[i].value.json);
+	}
+	return bytes;
+}
+
+/* What a field takes; members of lists do not count, as they are stored apart, nor do totals but for their sum. */
+static int64
+field_bytes(const LsField *field)
+{
+	JsonbValue value = ls_json_null();
+
+	if (field->members == NULL)
+		return entry_bytes(field->name, &field->value.json);
+	switch (field->rule->shape)
+	{
+		case LS_SHAPE_LIST:
+			return entry_bytes(field->name, &value) + HEADER;
+		case LS_SHAPE_MAP:
+			return entry_bytes(field->name, &value) + map_bytes(field);
+		default:
+			value = ls_field_show(field, false);
+			return entry_bytes(field->name, &value);
+	}
+}
+
+/* What the document of a settled state takes at most as jsonb. */
+static int64
+state_bytes(const LsState *state)
+{
+	int64 bytes = VARHDRSZ + HEADER;
+
+	for (int i = 0; i < state->nfields; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		bytes += field_bytes(&state->fields[i]);
+	}
+	return bytes;
+}
+
+/* Whether a settled state's document may become so large: where it is too large already, only if it grows no further. */
+static bool
+may_grow(const LsState *before, int64 bytes, LsFailure *failure)
+{
+	if (!before->limited || bytes <= learnsync_max_document_bytes ||
+		(before->exists && bytes <= (before->measured ? before->bytes : state_bytes(before))))
+		return true;
+	return ls_fail(failure, "too_large", "data", "the document would be larger than %d bytes",
+				   learnsync_max_document_bytes);
+}
+
+/* Whether another state's document may take the place of the one before. */
+bool
+ls_state_fits(const LsState *before, LsState *after, LsFailure *failure)
+{
+	if (!before->limited || after->bytes <= learnsync_max_document_bytes)
+		return true;
+	after->bytes = state_bytes(after);
+	return may_grow(before, after->bytes, failure);
+}
 
 /* Walks an item's data in key order. */
 typedef struct Incoming
@@ -309,16 +386,16 @@ growth(const Touched *touched, LsState *state, const LsField *other)
 	int64 bytes;
 
 	if (old == NULL)
-		return ls_field_bytes(other);
+		return field_bytes(other);
 	if (old->rule->shape != LS_SHAPE_MAP || other->members == NULL)
-		return ls_field_bytes(&touched->joined) - ls_field_bytes(old);
+		return field_bytes(&touched->joined) - field_bytes(old);
 	if (old->members == NULL)
-		return ls_field_bytes(other) - ls_field_bytes(old);
+		return field_bytes(other) - field_bytes(old);
 	if (old->nsorted < old->nmembers)
 		ls_member_sort(old);
 	aside = *old;
 	(void) ls_member_join(&aside, other);
-	bytes = ls_field_bytes(&aside) - ls_field_bytes(old);
+	bytes = field_bytes(&aside) - field_bytes(old);
 	pfree(aside.members);
 	return bytes;
 }
@@ -330,7 +407,7 @@ measure(LsState *state, const LsState *other)
 	if (!state->limited || state->measured || state->bytes + other->bytes <= learnsync_max_document_bytes)
 		return;
 	ls_state_settle(state);
-	state->bytes = ls_state_bytes(state);
+	state->bytes = state_bytes(state);
 	state->measured = true;
 }
 
@@ -485,7 +562,7 @@ ls_state_join(LsState *state, LsState *other, bool *changed, LsFailure *failure)
 	if (good)
 	{
 		bytes = joined_bytes(touched, state, other);
-		good = ls_state_may_grow(state, bytes, failure);
+		good = may_grow(state, bytes, failure);
 	}
 	if (!good)
 		drop_joined(touched, state, other->nfields);

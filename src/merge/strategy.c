@@ -116,7 +116,7 @@ learnsync_merge_strategies(PG_FUNCTION_ARGS)
 		if (strategy == ls_strategy_derive)
 			continue;
 		values[0] = CStringGetTextDatum(strategy->name);
-		values[1] = CStringGetTextDatum(strategy->ignores_value ? "none" : ls_rule_type_name(strategy->type));
+		values[1] = CStringGetTextDatum(strategy->ignores_value ? "none" : ls_check_type_name(strategy->type));
 		values[2] = BoolGetDatum(true);
 		values[3] = BoolGetDatum(true);
 		values[4] = BoolGetDatum(!strategy->adds);

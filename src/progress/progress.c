@@ -94,27 +94,11 @@ keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 	(void) append(append(append(kept->block, value), point->id), point->time);
 }
 
-/* Whether a value at this point, of those an event told, is the one to keep. */
-bool
-ls_progress_is_later(const LsKept *kept, const LsPoint *point, LsText value)
-{
-	LsPoint known;
-	int order;
-
-	if (!ls_kept_exists(kept))
-		return true;
-	if (point->at != kept->at)
-		return point->at > kept->at;
-	known = ls_kept_point(kept);
-	order = ls_point_compare(point, &known);
-	return order > 0 || (order == 0 && ls_text_compare(value, ls_kept_value(kept)) > 0);
-}
-
 /* Takes a value over unless a later event has spoken; at the same point the greater bytes stand, whoever comes first. */
 bool
 ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 {
-	if (!ls_progress_is_later(kept, point, value))
+	if (!ls_kept_is_later(kept, point, value))
 		return false;
 	keep(progress, kept, point, value);
 	return true;

@@ -178,11 +178,11 @@ extern LsText ls_point_text(const LsPoint *point);
 extern bool ls_kept_exists(const LsKept *kept);
 extern LsPoint ls_kept_point(const LsKept *kept);
 extern LsText ls_kept_value(const LsKept *kept);
+extern bool ls_kept_is_later(const LsKept *kept, const LsPoint *point, LsText value);
 extern LsPoint ls_mark_point(const LsMark *mark);
 
 /* progress.c */
 extern LsProgress *ls_progress_new(MemoryContext context);
-extern bool ls_progress_is_later(const LsKept *kept, const LsPoint *point, LsText value);
 extern bool ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point);
 extern bool ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);
 extern void ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time);

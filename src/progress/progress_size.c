@@ -59,7 +59,7 @@ ls_progress_growth(const LsProgress *progress, const LsEvent *event)
 		return 0;
 	if (known == NULL)
 		return bytes_of(event->interaction_id, state);
-	if (!ls_progress_is_later(&known->state, &bare, state))
+	if (!ls_kept_is_later(&known->state, &bare, state))
 		return 0;
 	return bytes_of(event->interaction_id, state) - shown_bytes(progress, known);
 }

@@ -1,7 +1,7 @@
 /*
  * pull.c
- *		sync_pull: what changed after a cursor, a page at a time, in version order: where the page starts, what it shows,
- *		where it ends.
+ *		sync_pull: what changed after a cursor, a page at a time, in version order: what the page shows and where it
+ *		ends.
  *
  * The change log answers where its rows form an unbroken chain from the cursor on, and little has changed; else one
  * pass over the learner's resources does. Both see one snapshot, so a page never skips what another transaction is about
@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pull/pull.h"
 #include "utils/memutils.h"
@@ -17,7 +16,6 @@
 #define MAX_MEMBERS 10000 /* of lists in one page, unless its first change alone has more */
 #define MAX_UNCUT_BYTES (64 * 1024 * 1024)
 #define FRAME_BYTES 400 /* what an answer has beside its changes, at most */
-#define DEFAULT_LIMIT 500 /* for clients that store cursors; the pages of others end by bytes alone */
 #define ROWS_PER_LOOKUP 16 /* resources that are read one after the other in the time in which one is looked up */
 #define LOG_ROWS_PER_CHANGE 20 /* how many outdated log entries a page may read before the resources are cheaper */
 #define ROWS_AT_A_TIME 100
@@ -242,147 +240,6 @@ add_changes(LsPull *pull, const LsPulled *changes, int count)
 		add_counted(pull, changes + uncut, shown + uncut, count - uncut);
 }
 
-/*
- * For a client that counts versions. Below the horizon of tombstones it must start anew, however it came there: what it
- * holds may contain what was deleted and forgotten since, and a cursor of 1 says nothing of what it holds. As it cannot
- * say later that it has started anew, the page of a reset reaches the horizon at least.
- */
-static void
-start_by_version(LsPull *pull)
-{
-	const LsPullStart *start = &pull->start;
-	bool is_foreign = pull->epoch.data != NULL && !ls_text_equal(pull->epoch, start->epoch);
-	bool is_ahead = pull->after > start->version;
-
-	if (is_ahead && !is_foreign && RecoveryInProgress())
-	{
-		/* A run that a newer server began must not seem to be over: it begins again, or its lists would lack members. */
-		if (pull->from >= 0)
-			pull->after = Min(pull->after, pull->from);
-		pull->idle = true;
-		return;
-	}
-	pull->reset = is_foreign || is_ahead || pull->after < start->tombstone_version;
-	if (pull->reset)
-	{
-		pull->after = LS_FIRST_VERSION;
-		pull->uncut = start->tombstone_version;
-	}
-	/* Nobody holds more than he has seen, nor anything from before a reset that must have been since. */
-	if (pull->from > pull->after || (pull->from >= 0 && pull->from < start->tombstone_version))
-		pull->from = LS_FIRST_VERSION;
-	/* A server that lags behind cannot know whether an earlier page came from one that does not. */
-	pull->deltas = pull->from >= 0 && !pull->selection.scoped && !RecoveryInProgress();
-}
-
-/*
- * Whether what the client holds is to be dropped: it is of another history, which only a primary can know, or of another
- * selection, or it may contain what was deleted and forgotten since its run began.
- */
-static bool
-must_drop(const LsPull *pull, uint64 life, uint64 selection)
-{
-	const LsCursor *cursor = &pull->cursor;
-
-	if (!cursor->given)
-		return false;
-	if (cursor->life != life || ls_cursor_is_ahead(cursor, pull->start.version))
-	{
-		if (!RecoveryInProgress())
-			return true;
-		if (cursor->life != life)
-			return false;
-	}
-	return cursor->selection != selection || pull->start.tombstone_version > Max(cursor->position, cursor->horizon);
-}
-
-/* A run that begins here. */
-static LsCursor
-begin_run(const LsPull *pull, int64 position)
-{
-	return (LsCursor){.given = true,
-					  .position = position,
-					  .newest = pull->start.version,
-					  .from = position,
-					  .horizon = pull->start.tombstone_version};
-}
-
-/*
- * For a client that stores cursors. A run may touch servers that lag behind others: it is over only on one that is as
- * new as any that has brought a page of it, as a resource that had moved on there was in none of the later pages.
- */
-static void
-start_by_cursor(LsPull *pull)
-{
-	const LsPullStart *start = &pull->start;
-	LsCursor *cursor = &pull->cursor;
-	uint64 life = ls_cursor_life(pull->learner, start->epoch);
-	uint64 selection = ls_select_digest(&pull->selection);
-	bool is_ahead = ls_cursor_is_ahead(cursor, start->version);
-	bool is_other = cursor->given && cursor->life != life;
-
-	pull->after = cursor->position;
-	pull->reset = must_drop(pull, life, selection);
-	pull->behind = !pull->reset && (is_other || is_ahead);
-	pull->idle = pull->behind && (is_other || cursor->position >= start->version);
-	if (pull->idle)
-		return;
-	pull->begins = pull->reset || cursor->newest == 0;
-	if (pull->begins)
-		*cursor = begin_run(pull, pull->reset ? LS_FIRST_VERSION : cursor->position);
-	cursor->newest = Max(cursor->newest, start->version);
-	cursor->life = life;
-	cursor->selection = selection;
-	pull->after = cursor->position;
-	pull->from = cursor->from;
-	pull->deltas = !pull->selection.scoped;
-}
-
-static void
-start_pull(LsPull *pull)
-{
-	if (pull->by_version)
-		start_by_version(pull);
-	else
-		start_by_cursor(pull);
-}
-
-/* How many changes a page may have; 0 where the client does not say. */
-static int64
-read_limit(const JsonbValue *request)
-{
-	JsonbValue limit;
-	int64 wanted;
-
-	if (!ls_json_get(request, "limit", &limit) || limit.type == jbvNull)
-		return 0;
-	if (!ls_json_integer(&limit, &wanted) || wanted < 1)
-		ls_request_refuse("limit", "must be a positive integer");
-	return Min(wanted, (int64) learnsync_max_pull_limit);
-}
-
-/* A client that says a version counts versions, unless it sends a cursor; who says neither holds nothing in either way. */
-static void
-read_pull(LsPull *pull, const LsCall *call)
-{
-	JsonbValue request;
-	int64 version;
-	int64 limit;
-
-	ls_request_open(call->request, &request);
-	pull->device = ls_call_device(call);
-	pull->cursor = ls_cursor_read(&request);
-	version = ls_request_cursor(&request, "lastSyncVersion");
-	pull->from = ls_request_cursor(&request, "from");
-	pull->epoch = ls_request_text(&request, "epoch", false);
-	pull->by_version = !pull->cursor.given && (version >= 0 || pull->from >= 0 || pull->epoch.data != NULL);
-	pull->after = Max(version, LS_FIRST_VERSION);
-	pull->wants_count = ls_request_bool(&request, "count");
-	limit = read_limit(&request);
-	pull->limit = limit > 0 ? limit : pull->cursor.given ? DEFAULT_LIMIT : PG_INT64_MAX;
-	ls_select_read(&pull->selection, &request);
-}
-
 /* Whether the log is the shorter way to the page: each of its changes is looked up, while all resources are read in a row. */
 static bool
 prefers_log(const LsPull *pull, int64 lookups)
@@ -409,6 +266,30 @@ typedef struct Chain
 } Chain;
 
 /*
+ * Whether the client wants this change, which is of a type that it wants: the document has, for each field of the scope,
+ * one of its values. A deletion has no document to judge by, so it goes to every scope.
+ */
+static bool
+is_in_scope(const LsSelection *selection, const LsPulled *change)
+{
+	JsonbValue document;
+	JsonbValue value;
+
+	if (change->data == NULL)
+		return true;
+	if (selection->nfields > 0)
+		ls_json_root(change->data, &document);
+	for (int i = 0; i < selection->nfields; i++)
+	{
+		const LsScopeField *field = &selection->fields[i];
+
+		if (!ls_json_get_text(&document, field->name, &value) || !ls_set_has(field->values, &value))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Whether a change belongs into the page. What is outside the scope may have been in it, and is told to have left, unless
  * it was made since, or the client holds nothing yet. Was it deleted in between, or are its lists whole again because a
  * person replaced them, it only seems to be made since.
@@ -420,7 +301,7 @@ is_wanted(const LsPull *pull, LsPulled *change)
 
 	if (!change->current || change->version <= pull->after)
 		return false;
-	if (ls_select_has(&pull->selection, change))
+	if (is_in_scope(&pull->selection, change))
 		return true;
 	if (pull->by_version || pull->after == LS_FIRST_VERSION)
 		return false;
@@ -578,10 +459,7 @@ pull_work(LsCall *call)
 {
 	LsPull pull = {.learner = call->learner};
 
-	read_pull(&pull, call);
-	ls_store_read_pull_start(pull.learner, pull.device, &pull.start);
-	ls_device_check(pull.learner, &pull.start.device);
-	start_pull(&pull);
+	ls_pull_begin(&pull, call);
 	open_page(&pull.page, call->outside);
 	if (!pull.idle && pull.after < pull.start.version)
 		fill_page(&pull);

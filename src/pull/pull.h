@@ -90,10 +90,8 @@ typedef struct LsPull
 	LsPage page;
 } LsPull;
 
-/* pull_select.c */
-extern void ls_select_read(LsSelection *selection, const JsonbValue *request);
-extern uint64 ls_select_digest(const LsSelection *selection);
-extern bool ls_select_has(const LsSelection *selection, const LsPulled *change);
+/* pull_start.c */
+extern void ls_pull_begin(LsPull *pull, const LsCall *call);
 
 /* pull_store.c */
 typedef struct LsPullSource LsPullSource;

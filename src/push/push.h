@@ -47,11 +47,8 @@ extern void ls_push_open(LsPush *push, const LsCall *call, const LsChannel *chan
 extern void ls_push_make_room(LsPush *push);
 extern void ls_push_run(LsPush *push);
 extern const LsService ls_push_items;
-
-/* push_item.c */
 extern const LsChannel ls_push_channel;
 extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure) pg_attribute_nonnull(3);
-extern void ls_item_read(LsPush *push, LsItem *item);
 
 /* push_decide.c */
 extern void ls_push_find_resources(LsPush *push);
@@ -70,7 +67,7 @@ extern void ls_store_carry_over(LsPush *push);
 /* content_store.c */
 extern void ls_store_check_content(LsPush *push);
 
-/* member_store.c, member_write_store.c */
+/* member_delta_store.c, member_write_store.c */
 
 /* A resource that is to be shown. */
 typedef struct LsListed

@@ -76,7 +76,7 @@ check_data(Resolve *resolve)
 	const LsRule *rule = item->type->rule;
 	LsFailure failure = {NULL};
 
-	if (!ls_check_keys(rule, &item->change.data, resolve->conflict.resource_id, &item->change, &failure))
+	if (!ls_check_keys(rule, &item->change.data, resolve->conflict.resource_id, false, &item->change, &failure))
 		refuse_data(&failure);
 	if (item->change.is_delete)
 		return;

@@ -76,7 +76,7 @@ static void
 refuse_used_for_good(LsText name, const Datum *values, const char *problem)
 {
 	refuse_used(name, values, problem);
-	ls_type_lock_to_replace(name);
+	ls_type_lock(name, LS_LOCK_TO_REPLACE);
 	refuse_used(name, values, problem);
 }
 
@@ -164,7 +164,7 @@ begin_change(Definition *definition)
 	if (definition->dry_run)
 		return psprintf("would be changed, and " INT64_FORMAT " documents of " INT64_FORMAT " learners carried over",
 						misfits.documents, misfits.learners);
-	ls_type_lock_to_replace(definition->name);
+	ls_type_lock(definition->name, LS_LOCK_TO_REPLACE);
 	definition->values[3] = Int64GetDatum(misfits.learners);
 	misfits = ls_store_misfits(definition->name, old, definition->compiled, since);
 	refuse_misfits(definition->name, &misfits);
@@ -187,7 +187,7 @@ make_change(const Definition *definition, const char *problem)
 	if (problem != NULL)
 		refuse_used_for_good(definition->name, definition->values, problem);
 	else
-		ls_type_lock_to_loosen(definition->name);
+		ls_type_lock(definition->name, LS_LOCK_TO_LOOSEN);
 	write_change(&save_type, definition->values);
 	return is_new ? "is defined" : "is changed";
 }
@@ -229,7 +229,7 @@ learnsync_define_resource_type(PG_FUNCTION_ARGS)
 	ls_store_open(&call);
 	if (definition.compiled->policy == LS_POLICY_CUSTOM)
 		ls_custom_check(definition.compiled, call.caller);
-	ls_type_lock_to_change(definition.name);
+	ls_type_lock(definition.name, LS_LOCK_TO_CHANGE);
 	definition.old = ls_store_read_type(definition.name);
 	done = define(&definition);
 	ls_store_close(&call);
@@ -247,7 +247,7 @@ learnsync_end_rebase(PG_FUNCTION_ARGS)
 	Datum values[] = {PG_GETARG_DATUM(0)};
 
 	ls_store_open(&call);
-	ls_type_lock_to_change(ls_text_datum(values[0]));
+	ls_type_lock(ls_text_datum(values[0]), LS_LOCK_TO_CHANGE);
 	if (ls_store_latest(&end_rebase, values) == 0)
 		write_change(&settle_rebase, values);
 	ls_store_close(&call);
@@ -262,7 +262,7 @@ learnsync_drop_resource_type(PG_FUNCTION_ARGS)
 	Datum values[] = {PG_GETARG_DATUM(0)};
 
 	ls_store_open(&call);
-	ls_type_lock_to_change(name);
+	ls_type_lock(name, LS_LOCK_TO_CHANGE);
 	refuse_used_for_good(name, values, NULL);
 	if (write_change(&remove_type, values) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),

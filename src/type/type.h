@@ -54,12 +54,18 @@ extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsSt
 extern void ls_custom_check(const LsRule *rule, Oid definer);
 
 /* type_lock.c */
-extern void ls_type_lock_to_push(LsText name);
-extern void ls_type_unlock_to_push(LsText name);
-extern void ls_type_lock_to_read(LsText name);
-extern void ls_type_unlock_to_read(LsText name);
-extern void ls_type_lock_to_change(LsText name);
-extern void ls_type_lock_to_loosen(LsText name);
-extern void ls_type_lock_to_replace(LsText name);
+
+/* What the lock of a type is taken for. */
+typedef enum LsTypeLock
+{
+	LS_LOCK_TO_PUSH, /* until the transaction ends, only a change can come that leaves what this push writes good */
+	LS_LOCK_TO_READ, /* every session knows of the changes that are committed */
+	LS_LOCK_TO_CHANGE, /* other changes are kept away */
+	LS_LOCK_TO_LOOSEN, /* by a change that leaves all that is stored good: pushes go on by the old rule */
+	LS_LOCK_TO_REPLACE /* by any other: no push of the type is open, and none begins until it is committed */
+} LsTypeLock;
+
+extern void ls_type_lock(LsText name, LsTypeLock lock);
+extern void ls_type_unlock(LsText name, LsTypeLock lock);
 
 #endif

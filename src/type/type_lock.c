@@ -39,20 +39,12 @@ tag_of(LsText name)
 }
 
 static void
-lock(LsText name, LOCKMODE mode)
+take(LsText name, LOCKMODE mode)
 {
 	LOCKTAG tag = tag_of(name);
 
 	(void) LockAcquire(&tag, mode, false, false);
 	AcceptInvalidationMessages();
-}
-
-static void
-unlock(LsText name, LOCKMODE mode)
-{
-	LOCKTAG tag = tag_of(name);
-
-	LockRelease(&tag, mode, false);
 }
 
 /* Whether this transaction has the lock in this very mode. */
@@ -64,33 +56,6 @@ static pg_attribute_unused() bool holds(LsText name, LOCKMODE mode)
 		return false;
 	LockRelease(&tag, mode, false);
 	return true;
-}
-
-/* From here on until the transaction ends, only a change that leaves what this push writes good can come. */
-void
-ls_type_lock_to_push(LsText name)
-{
-	lock(name, AccessShareLock);
-}
-
-/* For a type that there is not: else a push could fill the server's table of locks with names. */
-void
-ls_type_unlock_to_push(LsText name)
-{
-	unlock(name, AccessShareLock);
-}
-
-/* From here on every session knows of the changes that are committed. */
-void
-ls_type_lock_to_read(LsText name)
-{
-	lock(name, RowExclusiveLock);
-}
-
-void
-ls_type_unlock_to_read(LsText name)
-{
-	unlock(name, RowExclusiveLock);
 }
 
 /* Says what the wait was for. */
@@ -143,29 +108,40 @@ wait_for_holders(LsText name, LOCKMODE mode, bool wanted)
 	AcceptInvalidationMessages();
 }
 
-/* Keeps other changes of the type away. */
+/* Takes the lock of a type; sessions hear meanwhile of the changes that are committed. */
 void
-ls_type_lock_to_change(LsText name)
+ls_type_lock(LsText name, LsTypeLock lock)
 {
-	wait_for_holders(name, ShareUpdateExclusiveLock, true);
+	switch (lock)
+	{
+		case LS_LOCK_TO_PUSH:
+			take(name, AccessShareLock);
+			break;
+		case LS_LOCK_TO_READ:
+			take(name, RowExclusiveLock);
+			break;
+		case LS_LOCK_TO_CHANGE:
+			wait_for_holders(name, ShareUpdateExclusiveLock, true);
+			break;
+		case LS_LOCK_TO_LOOSEN:
+			/* It waits for the pushes that are open now; those that begin meanwhile may end after it. */
+			Assert(holds(name, ShareUpdateExclusiveLock));
+			wait_for_holders(name, AccessExclusiveLock, false);
+			take(name, ShareRowExclusiveLock);
+			break;
+		case LS_LOCK_TO_REPLACE:
+			Assert(holds(name, ShareUpdateExclusiveLock));
+			wait_for_holders(name, AccessExclusiveLock, true);
+			break;
+	}
 }
 
-/*
- * For a change that leaves all that is stored good. It waits for the pushes that are open now; those that begin
- * meanwhile may end after it, by the old rule, as a learner's next push goes by the new one.
- */
+/* Gives back the lock to read, and that to push of a type that there is not: else a push could fill the table of locks. */
 void
-ls_type_lock_to_loosen(LsText name)
+ls_type_unlock(LsText name, LsTypeLock lock)
 {
-	Assert(holds(name, ShareUpdateExclusiveLock));
-	wait_for_holders(name, AccessExclusiveLock, false);
-	lock(name, ShareRowExclusiveLock);
-}
+	LOCKTAG tag = tag_of(name);
 
-/* For any other change: no push of the type is open, and none begins until the change is committed. */
-void
-ls_type_lock_to_replace(LsText name)
-{
-	Assert(holds(name, ShareUpdateExclusiveLock));
-	wait_for_holders(name, AccessExclusiveLock, true);
+	Assert(lock == LS_LOCK_TO_PUSH || lock == LS_LOCK_TO_READ);
+	LockRelease(&tag, lock == LS_LOCK_TO_PUSH ? AccessShareLock : RowExclusiveLock, false);
 }

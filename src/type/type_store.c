@@ -163,19 +163,19 @@ find_type(LsText text, bool hold)
 	if (entry != NULL && (hold ? entry->held_by : entry->used_by) == call)
 		return entry->type;
 	if (hold)
-		ls_type_lock_to_push(text);
+		ls_type_lock(text, LS_LOCK_TO_PUSH);
 	if (entry == NULL || entry->changes != ls_store_changes())
 	{
 		if (hold)
-			ls_type_lock_to_read(text);
+			ls_type_lock(text, LS_LOCK_TO_READ);
 		entry = renew(name, entry);
 		if (hold)
-			ls_type_unlock_to_read(text);
+			ls_type_unlock(text, LS_LOCK_TO_READ);
 	}
 	if (entry == NULL)
 	{
 		if (hold)
-			ls_type_unlock_to_push(text);
+			ls_type_unlock(text, LS_LOCK_TO_PUSH);
 		return NULL;
 	}
 	entry->used_by = call;

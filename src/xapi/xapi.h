@@ -7,9 +7,8 @@
 
 #include "base/base.h"
 
-/* xapi.c */
+/* xapi_statement.c */
 extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure) pg_attribute_nonnull(2);
-extern bool ls_xapi_is_voiding(const JsonbValue *statement);
 
 /* xapi_index.c */
 
@@ -24,6 +23,7 @@ typedef struct LsXapiIndex
 	TimestampTz at; /* its timestamp */
 } LsXapiIndex;
 
+extern bool ls_xapi_is_voiding(const JsonbValue *statement);
 extern LsXapiIndex ls_xapi_index(const JsonbValue *statement);
 extern LsText ls_xapi_statement_id(LsText id);
 
@@ -124,8 +124,6 @@ extern bool ls_xapi_type(LsXapiCheck *check, const LsXapiPlace *place, const Jso
 						 const char *requirement, const char *const *names, int *choice);
 extern uint32 ls_xapi_walk(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *object,
 						   const LsXapiShape *shape);
-extern LsXapiTest ls_xapi_known;
-extern LsXapiTest ls_xapi_forbidden;
 extern LsXapiTest ls_xapi_text;
 extern LsXapiTest ls_xapi_string;
 extern LsXapiTest ls_xapi_constant;
@@ -145,8 +143,5 @@ extern const LsXapiFormat ls_xapi_language;
 
 /* xapi_activity.c */
 extern LsXapiTest ls_xapi_activity;
-
-/* xapi_statement.c */
-extern void ls_xapi_statement(LsXapiCheck *check, const JsonbValue *statement);
 
 #endif

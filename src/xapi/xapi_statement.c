@@ -1,6 +1,6 @@
 /*
  * xapi_statement.c
- *		The statement and the sub-statement: their actors, verbs, objects, results, contexts and attachments.
+ *		Is this a valid xAPI statement? The statement and the sub-statement: their actors, verbs, objects, results, contexts and attachments.
  */
 #include "postgres.h"
 
@@ -13,6 +13,8 @@
 #define IDENTIFIERS (MBOX | SHA1 | OPENID | ACCOUNT)
 #define MEMBER 16
 
+static LsXapiTest test_known;
+static LsXapiTest test_forbidden;
 static LsXapiTest test_agent;
 static LsXapiTest test_boolean;
 static LsXapiTest test_number;
@@ -44,10 +46,10 @@ static const LsXapiShape account = {"an account", account_properties};
 static const LsXapiProperty agent_properties[] = {
 	{LS_XAPI_KEY("mbox"), ls_xapi_string, "XAPI-00038", NULL, &ls_xapi_formats[LS_XAPI_MAILTO], MBOX},
 	{LS_XAPI_KEY("name"), ls_xapi_text, "XAPI-00033"},
-	{LS_XAPI_KEY("member"), ls_xapi_forbidden, "XAPI-00035", NULL, "an agent"},
+	{LS_XAPI_KEY("member"), test_forbidden, "XAPI-00035", NULL, "an agent"},
 	{LS_XAPI_KEY("openid"), ls_xapi_string, "XAPI-00040", NULL, &ls_xapi_formats[LS_XAPI_URI], OPENID},
 	{LS_XAPI_KEY("account"), ls_xapi_object, "XAPI-00041", NULL, &account, ACCOUNT},
-	{LS_XAPI_KEY("objectType"), ls_xapi_known, "XAPI-00032"},
+	{LS_XAPI_KEY("objectType"), test_known, "XAPI-00032"},
 	{LS_XAPI_KEY("mbox_sha1sum"), ls_xapi_string, "XAPI-00039", NULL, &ls_xapi_formats[LS_XAPI_SHA1], SHA1},
 	{{NULL}},
 };
@@ -61,11 +63,23 @@ static const LsXapiProperty group_properties[] = {
 	{LS_XAPI_KEY("member"), ls_xapi_array, "XAPI-00036", NULL, &members, MEMBER},
 	{LS_XAPI_KEY("openid"), ls_xapi_string, "XAPI-00040", NULL, &ls_xapi_formats[LS_XAPI_URI], OPENID},
 	{LS_XAPI_KEY("account"), ls_xapi_object, "XAPI-00041", NULL, &account, ACCOUNT},
-	{LS_XAPI_KEY("objectType"), ls_xapi_known, "XAPI-00032"},
+	{LS_XAPI_KEY("objectType"), test_known, "XAPI-00032"},
 	{LS_XAPI_KEY("mbox_sha1sum"), ls_xapi_string, "XAPI-00039", NULL, &ls_xapi_formats[LS_XAPI_SHA1], SHA1},
 	{{NULL}},
 };
 static const LsXapiShape group = {"a group", group_properties};
+
+/* A property that was tested before its object was walked. */
+static void
+test_known(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const LsXapiProperty *property)
+{
+}
+
+static void
+test_forbidden(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const LsXapiProperty *property)
+{
+	ls_xapi_report(check, place, property->requirement, "is not allowed in %s", (const char *) property->argument);
+}
 
 static bool
 is_several(uint32 marks)
@@ -348,17 +362,17 @@ static const LsXapiProperty statement_properties[] = {
 static const LsXapiShape statement = {"a statement", statement_properties};
 
 static const LsXapiProperty sub_statement_properties[] = {
-	{LS_XAPI_KEY("id"), ls_xapi_forbidden, "XAPI-00070", NULL, "a SubStatement"},
+	{LS_XAPI_KEY("id"), test_forbidden, "XAPI-00070", NULL, "a SubStatement"},
 	{LS_XAPI_KEY("verb"), ls_xapi_object, "XAPI-00006", "XAPI-00066", &verb},
 	{LS_XAPI_KEY("actor"), test_actor, "XAPI-00006", "XAPI-00066"},
 	{LS_XAPI_KEY("object"), test_inner_object, "XAPI-00006", "XAPI-00066"},
 	{LS_XAPI_KEY("result"), ls_xapi_object, "XAPI-00006", NULL, &result},
-	{LS_XAPI_KEY("stored"), ls_xapi_forbidden, "XAPI-00069", NULL, "a SubStatement"},
+	{LS_XAPI_KEY("stored"), test_forbidden, "XAPI-00069", NULL, "a SubStatement"},
 	{LS_XAPI_KEY("context"), test_context, "XAPI-00006", NULL, NULL, CONTEXT},
-	{LS_XAPI_KEY("version"), ls_xapi_forbidden, "XAPI-00068", NULL, "a SubStatement"},
-	{LS_XAPI_KEY("authority"), ls_xapi_forbidden, "XAPI-00067", NULL, "a SubStatement"},
+	{LS_XAPI_KEY("version"), test_forbidden, "XAPI-00068", NULL, "a SubStatement"},
+	{LS_XAPI_KEY("authority"), test_forbidden, "XAPI-00067", NULL, "a SubStatement"},
 	{LS_XAPI_KEY("timestamp"), test_timestamp, "XAPI-00022"},
-	{LS_XAPI_KEY("objectType"), ls_xapi_known, "XAPI-00073"},
+	{LS_XAPI_KEY("objectType"), test_known, "XAPI-00073"},
 	{LS_XAPI_KEY("attachments"), ls_xapi_array, "XAPI-00025", NULL, &attachments},
 	{{NULL}},
 };
@@ -622,11 +636,63 @@ test_version(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *val
 }
 
 /* Checks a whole statement. */
-void
-ls_xapi_statement(LsXapiCheck *check, const JsonbValue *value)
+static void
+check_whole(LsXapiCheck *check, const JsonbValue *value)
 {
 	LsXapiPlace top = {0};
 
 	if (ls_xapi_expect(check, &top, ls_json_is_object(value), "XAPI-00014", "an object"))
 		check_statement(check, &top, value, &statement);
+}
+
+/* Which rules a statement wants: those of its version, of 1.0.3 where it has none. */
+static bool
+wants_version_2(const JsonbValue *statement)
+{
+	JsonbValue version;
+
+	return ls_json_is_object(statement) && ls_json_get(statement, "version", &version) && version.type == jbvString &&
+		   version.val.string.len > 0 && version.val.string.val[0] == '2';
+}
+
+/* Whether a statement that lies in a jsonb is valid by the rules of its version; the first violation is the failure. */
+bool
+ls_xapi_check(const JsonbValue *statement, LsFailure *failure)
+{
+	LsXapiCheck check = {.version_2 = wants_version_2(statement), .failure = failure};
+
+	check_whole(&check, statement);
+	return !check.done;
+}
+
+static bool
+read_version(LsText version)
+{
+	if (ls_text_equal(version, ls_text("2.0")))
+		return true;
+	if (!ls_text_equal(version, ls_text("1.0.3")))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown xAPI version: \"%.*s\"", version.length, version.data),
+						errhint("It is 1.0.3 or 2.0, or null for the statement's own.")));
+	return false;
+}
+
+PG_FUNCTION_INFO_V1(learnsync_xapi_validate);
+
+Datum
+learnsync_xapi_validate(PG_FUNCTION_ARGS)
+{
+	JsonbValue violations = ls_json_array();
+	LsXapiCheck check = {.list = &violations};
+	JsonbValue statement;
+
+	if (!PG_ARGISNULL(1))
+		check.version_2 = read_version(ls_text_datum(PG_GETARG_DATUM(1)));
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	ls_json_root(PG_GETARG_JSONB_P(0), &statement);
+	if (PG_ARGISNULL(1))
+		check.version_2 = wants_version_2(&statement);
+	check_whole(&check, &statement);
+	PG_RETURN_JSONB_P(ls_json_encode(&violations));
 }

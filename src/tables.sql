@@ -1,5 +1,6 @@
--- setup(): the tables. They belong to an ordinary role and use built-in types only, so that pg_dump dumps them whole
--- and dropping the extension takes no row. Keys are ordered by bytes: faster, and no collation update breaks an index.
+-- The tables, which setup() makes. They belong to an ordinary role and use built-in types only, so that pg_dump dumps
+-- them whole and dropping the extension takes no row. Keys are ordered by bytes: faster, and no collation update breaks
+-- an index.
 
 -- What a role is or has that the owner of the tables should not: triggers run with its rights, and whoever has its
 -- rights writes the tables. What else it owns matters where it is new to us; later it is what a team has made beside
@@ -126,36 +127,6 @@ END
 $$;
 COMMENT ON FUNCTION learnsync_internal.see_to_index_as_owner(text, text) IS 'Makes an index where it is missing.';
 
-CREATE OR REPLACE FUNCTION learnsync_internal.see_to_row_security_as_owner(name text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF NOT (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = format('learnsync_data.%I', name)::regclass) THEN
-        PERFORM learnsync_internal.change_tables_as_owner(
-            format('ALTER TABLE learnsync_data.%I ENABLE ROW LEVEL SECURITY', name));
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION learnsync_internal.see_to_row_security_as_owner(text) IS 'Closes a table to all but its owner.';
-
--- The condition is compared with what the server prints of the one that is there: written otherwise, it would be made
--- anew each time.
-CREATE OR REPLACE FUNCTION learnsync_internal.see_to_policy_as_owner(policy text, name text, condition text)
-    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    relation constant regclass := format('learnsync_data.%I', name);
-BEGIN
-    PERFORM learnsync_internal.see_to_row_security_as_owner(name);
-    IF NOT EXISTS (SELECT FROM pg_policy p
-                   WHERE p.polrelid = relation AND p.polname = policy AND p.polcmd = 'r' AND p.polpermissive
-                       AND p.polroles = '{0}' AND pg_get_expr(p.polqual, p.polrelid) = condition) THEN
-        PERFORM learnsync_internal.change_tables_as_owner(format('DROP POLICY IF EXISTS %I ON %s', policy, relation));
-        EXECUTE format('CREATE POLICY %I ON %s FOR SELECT USING (%s)', policy, relation, condition);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION learnsync_internal.see_to_policy_as_owner(text, text, text) IS
-    'Opens those rows of a table to readers for which a condition holds, and no others.';
-
 -- COMMENT ON waits for VACUUM, and ANALYZE waits for the end of whoever has granted rights on the table: where the
 -- comment is there already, nobody may wait.
 CREATE OR REPLACE FUNCTION learnsync_internal.see_to_comment_as_owner(name text, comment text) RETURNS void
@@ -176,7 +147,6 @@ DECLARE
     latest CONSTANT integer := 1;
     version CONSTANT text := (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'learnsync');
     present record;
-    name text;
 BEGIN
     CREATE TABLE IF NOT EXISTS learnsync_data.instance (
         singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
@@ -193,8 +163,6 @@ BEGIN
         'device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() '
         'last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever '
         'removed. For nobody but the owner, whatever is granted.');
-    -- Without a policy: a right to read all tables of the schema does not open this one.
-    PERFORM learnsync_internal.see_to_row_security_as_owner('instance');
     SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
     IF present.schema_version > latest THEN
         RAISE EXCEPTION 'the tables are of release %, which is newer than the extension', present.release
@@ -439,7 +407,6 @@ BEGIN
     PERFORM learnsync_internal.see_to_comment_as_owner('forgotten',
         'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring '
         'them back.');
-    PERFORM learnsync_internal.see_to_row_security_as_owner('forgotten');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.event (
         learner_id text COLLATE "C" NOT NULL,
@@ -550,7 +517,6 @@ BEGIN
     PERFORM learnsync_internal.see_to_comment_as_owner('interaction',
         'Interactions of the contents in the catalog; each id is there once.');
     PERFORM learnsync_internal.see_to_index_as_owner('interaction_content', 'interaction (content_id)');
-    PERFORM learnsync_internal.see_to_row_security_as_owner('interaction');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.profile (
         learner_id text COLLATE "C" PRIMARY KEY,
@@ -561,18 +527,7 @@ BEGIN
         'took it away.');
     PERFORM learnsync_internal.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
-    FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push',
-        'conflict', 'failed', 'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
-        PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', name,
-            '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
-    END LOOP;
-    PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'resource',
-        '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
-    PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'profile',
-        '(owner = ( SELECT learnsync.current_learner() AS current_learner))');
-    FOREACH name IN ARRAY ARRAY['content', 'placement', 'replacement'] LOOP
-        PERFORM learnsync_internal.see_to_policy_as_owner('all_rows', name, 'true');
-    END LOOP;
+    PERFORM learnsync_internal.see_to_policies_as_owner();
 
     INSERT INTO learnsync_data.resource_type (name, rule)
     SELECT t.name, t.rule FROM learnsync.builtin_resource_types() t ON CONFLICT DO NOTHING;

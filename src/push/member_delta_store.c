@@ -1,5 +1,5 @@
 /*
- * member_store.c
+ * member_delta_store.c
  *		Members of lists and totals of devices, one row each: looked up for a merge, lists read to complete documents.
  *
  * A merge needs but the members that items bring again, so that adding to a long list costs what is added, and of totals

@@ -1,6 +1,7 @@
 /*
- * policy.c
- *		Applies one item to the state of its resource by the policy of its type.
+ * policy_stale_delete.c
+ *		Applies one item to the state of its resource by the policy of its type: which document stands, what becomes of a
+ *		stale item, what a delete leaves.
  */
 #include "postgres.h"
 

@@ -1,0 +1,295 @@
+/*
+ * pull_start.c
+ *		What a client asks for: the types and the documents that it wants to see, and where the page starts.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "pull/pull.h"
+
+#define DEFAULT_LIMIT 500 /* for clients that store cursors; the pages of others end by bytes alone */
+
+static int
+compare_types(const void *a, const void *b)
+{
+	return ls_text_compare(*(const LsText *) a, *(const LsText *) b);
+}
+
+/* The types, each once. */
+static void
+read_types(LsSelection *selection, const JsonbValue *list)
+{
+	LsText no_key;
+	JsonbValue value;
+	LsJsonWalk walk;
+	Datum *values;
+	int count = 0;
+
+	if (!ls_json_is_array(list))
+		ls_request_refuse("resourceTypes", "must be an array of strings");
+	ls_request_count(ls_json_count(list), "resourceTypes");
+	selection->by_type = true;
+	selection->types = palloc(sizeof(LsText) * Max(ls_json_count(list), 1));
+	values = palloc(sizeof(Datum) * Max(ls_json_count(list), 1));
+	ls_json_walk(&walk, list);
+	while (ls_json_walk_next(&walk, &no_key, &value))
+	{
+		if (value.type != jbvString)
+			ls_request_refuse("resourceTypes", "must be an array of strings");
+		selection->types[count++] = ls_text_of(&value);
+	}
+	ls_sort(selection->types, count, sizeof(LsText), compare_types);
+	for (int i = 0; i < count; i++)
+	{
+		if (i > 0 && ls_text_equal(selection->types[i], selection->types[selection->ntypes - 1]))
+			continue;
+		values[selection->ntypes] = ls_text_to_datum(selection->types[i]);
+		selection->types[selection->ntypes++] = selection->types[i];
+	}
+	selection->type_array = ls_text_array(values, selection->ntypes);
+}
+
+static void
+read_scope(LsSelection *selection, const JsonbValue *scope)
+{
+	LsText name;
+	JsonbValue list;
+	LsJsonWalk walk;
+	int nvalues = 0;
+
+	if (!ls_json_is_object(scope))
+		ls_request_refuse("scope", "must be an object");
+	ls_request_count(ls_json_count(scope), "scope");
+	selection->scoped = true;
+	selection->fields = palloc(sizeof(LsScopeField) * Max(ls_json_count(scope), 1));
+	ls_json_walk(&walk, scope);
+	while (ls_json_walk_next(&walk, &name, &list))
+	{
+		if (!ls_json_is_array(&list))
+			ls_request_refuse("scope", "must give an array of values for each field");
+		nvalues += ls_json_count(&list);
+		ls_request_count(nvalues, "scope");
+		selection->fields[selection->nfields++] = (LsScopeField){name, list, ls_request_set(&list, "scope")};
+	}
+}
+
+/* Reads resourceTypes and scope of a request; null and nothing select everything. */
+static void
+read_selection(LsSelection *selection, const JsonbValue *request)
+{
+	JsonbValue value;
+
+	*selection = (LsSelection){.by_type = false};
+	if (ls_json_get(request, "resourceTypes", &value) && value.type != jbvNull)
+		read_types(selection, &value);
+	if (ls_json_get(request, "scope", &value) && value.type != jbvNull)
+		read_scope(selection, &value);
+}
+
+static int
+compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+/* Adds the values of a list to a digest, as a set, after their number. */
+static void
+digest_values(LsDigest *digest, const JsonbValue *list)
+{
+	pg_uuid_t *values = palloc(sizeof(pg_uuid_t) * Max(ls_json_count(list), 1));
+	LsText no_key;
+	JsonbValue value;
+	LsJsonWalk walk;
+	int count = 0;
+	int kept = 0;
+
+	ls_json_walk(&walk, list);
+	while (ls_json_walk_next(&walk, &no_key, &value))
+	{
+		LsDigest one;
+
+		ls_digest_start(&one);
+		ls_digest_json(&one, &value, NULL);
+		values[count++] = ls_digest_end(&one);
+	}
+	ls_sort(values, count, sizeof(pg_uuid_t), compare_uuids);
+	for (int i = 0; i < count; i++)
+	{
+		if (i == 0 || compare_uuids(&values[i], &values[i - 1]) != 0)
+			values[kept++] = values[i];
+	}
+	ls_digest_text(digest, ls_text(psprintf("%d", kept)));
+	ls_digest_text(digest, (LsText){(char *) values, kept * UUID_LEN});
+}
+
+/* The same for equal selections. */
+static uint64
+selection_digest(const LsSelection *selection)
+{
+	LsDigest digest;
+	pg_uuid_t uuid;
+
+	ls_digest_start(&digest);
+	ls_digest_text(&digest, ls_text(psprintf("%d %d %d %d", selection->by_type, selection->ntypes, selection->scoped,
+											 selection->nfields)));
+	for (int i = 0; i < selection->ntypes; i++)
+		ls_digest_text(&digest, selection->types[i]);
+	for (int i = 0; i < selection->nfields; i++)
+	{
+		ls_digest_text(&digest, selection->fields[i].name);
+		digest_values(&digest, &selection->fields[i].list);
+	}
+	uuid = ls_digest_end(&digest);
+	return (uint64) ls_digest_fingerprint(&uuid);
+}
+
+/* How many changes a page may have; 0 where the client does not say. */
+static int64
+read_limit(const JsonbValue *request)
+{
+	JsonbValue limit;
+	int64 wanted;
+
+	if (!ls_json_get(request, "limit", &limit) || limit.type == jbvNull)
+		return 0;
+	if (!ls_json_integer(&limit, &wanted) || wanted < 1)
+		ls_request_refuse("limit", "must be a positive integer");
+	return Min(wanted, (int64) learnsync_max_pull_limit);
+}
+
+/* A client that says a version counts versions, unless it sends a cursor; who says neither holds nothing in either way. */
+static void
+read_pull(LsPull *pull, const LsCall *call)
+{
+	JsonbValue request;
+	int64 version;
+	int64 limit;
+
+	ls_request_open(call->request, &request);
+	pull->device = ls_call_device(call);
+	pull->cursor = ls_cursor_read(&request);
+	version = ls_request_cursor(&request, "lastSyncVersion");
+	pull->from = ls_request_cursor(&request, "from");
+	pull->epoch = ls_request_text(&request, "epoch", false);
+	pull->by_version = !pull->cursor.given && (version >= 0 || pull->from >= 0 || pull->epoch.data != NULL);
+	pull->after = Max(version, LS_FIRST_VERSION);
+	pull->wants_count = ls_request_bool(&request, "count");
+	limit = read_limit(&request);
+	pull->limit = limit > 0 ? limit : pull->cursor.given ? DEFAULT_LIMIT : PG_INT64_MAX;
+	read_selection(&pull->selection, &request);
+}
+
+/*
+ * For a client that counts versions. Below the horizon of tombstones it must start anew, however it came there: what it
+ * holds may contain what was deleted and forgotten since, and a cursor of 1 says nothing of what it holds. As it cannot
+ * say later that it has started anew, the page of a reset reaches the horizon at least.
+ */
+static void
+start_by_version(LsPull *pull)
+{
+	const LsPullStart *start = &pull->start;
+	bool is_foreign = pull->epoch.data != NULL && !ls_text_equal(pull->epoch, start->epoch);
+	bool is_ahead = pull->after > start->version;
+
+	if (is_ahead && !is_foreign && RecoveryInProgress())
+	{
+		/* A run that a newer server began must not seem to be over: it begins again, or its lists would lack members. */
+		if (pull->from >= 0)
+			pull->after = Min(pull->after, pull->from);
+		pull->idle = true;
+		return;
+	}
+	pull->reset = is_foreign || is_ahead || pull->after < start->tombstone_version;
+	if (pull->reset)
+	{
+		pull->after = LS_FIRST_VERSION;
+		pull->uncut = start->tombstone_version;
+	}
+	/* Nobody holds more than he has seen, nor anything from before a reset that must have been since. */
+	if (pull->from > pull->after || (pull->from >= 0 && pull->from < start->tombstone_version))
+		pull->from = LS_FIRST_VERSION;
+	/* A server that lags behind cannot know whether an earlier page came from one that does not. */
+	pull->deltas = pull->from >= 0 && !pull->selection.scoped && !RecoveryInProgress();
+}
+
+/*
+ * Whether what the client holds is to be dropped: it is of another history, which only a primary can know, or of another
+ * selection, or it may contain what was deleted and forgotten since its run began.
+ */
+static bool
+must_drop(const LsPull *pull, uint64 life, uint64 selection)
+{
+	const LsCursor *cursor = &pull->cursor;
+
+	if (!cursor->given)
+		return false;
+	if (cursor->life != life || ls_cursor_is_ahead(cursor, pull->start.version))
+	{
+		if (!RecoveryInProgress())
+			return true;
+		if (cursor->life != life)
+			return false;
+	}
+	return cursor->selection != selection || pull->start.tombstone_version > Max(cursor->position, cursor->horizon);
+}
+
+/* A run that begins here. */
+static LsCursor
+begin_run(const LsPull *pull, int64 position)
+{
+	return (LsCursor){.given = true,
+					  .position = position,
+					  .newest = pull->start.version,
+					  .from = position,
+					  .horizon = pull->start.tombstone_version};
+}
+
+/*
+ * For a client that stores cursors. A run may touch servers that lag behind others: it is over only on one that is as
+ * new as any that has brought a page of it, as a resource that had moved on there was in none of the later pages.
+ */
+static void
+start_by_cursor(LsPull *pull)
+{
+	const LsPullStart *start = &pull->start;
+	LsCursor *cursor = &pull->cursor;
+	uint64 life = ls_cursor_life(pull->learner, start->epoch);
+	uint64 selection = selection_digest(&pull->selection);
+	bool is_ahead = ls_cursor_is_ahead(cursor, start->version);
+	bool is_other = cursor->given && cursor->life != life;
+
+	pull->after = cursor->position;
+	pull->reset = must_drop(pull, life, selection);
+	pull->behind = !pull->reset && (is_other || is_ahead);
+	pull->idle = pull->behind && (is_other || cursor->position >= start->version);
+	if (pull->idle)
+		return;
+	pull->begins = pull->reset || cursor->newest == 0;
+	if (pull->begins)
+		*cursor = begin_run(pull, pull->reset ? LS_FIRST_VERSION : cursor->position);
+	cursor->newest = Max(cursor->newest, start->version);
+	cursor->life = life;
+	cursor->selection = selection;
+	pull->after = cursor->position;
+	pull->from = cursor->from;
+	pull->deltas = !pull->selection.scoped;
+}
+
+static void
+start_pull(LsPull *pull)
+{
+	if (pull->by_version)
+		start_by_version(pull);
+	else
+		start_by_cursor(pull);
+}
+
+/* Reads what the client asks for and what is there, and finds where the page starts. */
+void
+ls_pull_begin(LsPull *pull, const LsCall *call)
+{
+	read_pull(pull, call);
+	ls_store_read_pull_start(pull->learner, pull->device, &pull->start);
+	ls_device_check(pull->learner, &pull->start.device);
+	start_pull(pull);
+}
