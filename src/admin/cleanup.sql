@@ -1,6 +1,11 @@
 -- Retention: sync_cleanup, for one call, and maintain, piece by piece. What is removed is found by going through the
 -- tables in the order in which they lie: no index is needed for it, and a piece is a run of pages.
 
+CREATE OR REPLACE FUNCTION learnsync_internal.slot_as_owner(at timestamptz) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_slot';
+COMMENT ON FUNCTION learnsync_internal.slot_as_owner(timestamptz) IS
+    'The slot of push that takes what is written at a time: another each week, the same every 8 weeks.';
+
 -- Which of the 8 slots of learnsync_data.push hold payloads from before cutoff, by the weeks that each was written in:
 -- whole where none of its weeks reaches beyond. Slots from whose weeks all was removed before are left out.
 CREATE OR REPLACE FUNCTION learnsync_internal.slots_as_owner(cutoff timestamptz)
@@ -9,14 +14,16 @@ CREATE OR REPLACE FUNCTION learnsync_internal.slots_as_owner(cutoff timestamptz)
 DECLARE
     week CONSTANT interval := '168 hours';
     start CONSTANT timestamptz := '2000-01-01 00:00:00+00';
-    this_week CONSTANT bigint := floor(extract(epoch FROM clock_timestamp() - start) / 604800);
+    now CONSTANT timestamptz := clock_timestamp();
+    this_week CONSTANT bigint := floor(extract(epoch FROM now - start) / 604800);
+    this_slot CONSTANT integer := learnsync_internal.slot_as_owner(now);
     done_to timestamptz;
     newest bigint;
 BEGIN
     SELECT i.payloads_from INTO STRICT done_to FROM learnsync_data.instance i;
     FOR each IN 0..7 LOOP
         slot := each;
-        newest := this_week - ((this_week - slot) % 8 + 8) % 8;
+        newest := this_week - (this_slot - slot + 8) % 8;
         whole := start + (newest + 1) * week <= cutoff;
         CONTINUE WHEN pg_relation_size(format('learnsync_data.push_%s', slot)) = 0;
         -- The last week of this slot that began before cutoff.

@@ -121,6 +121,15 @@ slot_at(TimestampTz now)
 	return (int) ((week % SLOTS + SLOTS) % SLOTS);
 }
 
+PG_FUNCTION_INFO_V1(learnsync_slot);
+
+/* learnsync_internal.slot_as_owner(at): for the clean-up, which must count the weeks as we do. */
+Datum
+learnsync_slot(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(slot_at(PG_GETARG_TIMESTAMPTZ(0)));
+}
+
 /* The statement for a slot, made from the one for any when it is first wanted. */
 static LsStatement *
 journal_for(int slot, bool is_one)

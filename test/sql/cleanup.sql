@@ -69,6 +69,21 @@ CREATE FUNCTION pg_temp.kept(learner text) RETURNS text LANGUAGE sql AS $$
         (SELECT count(*) FROM learnsync_data.failed WHERE learner_id = learner),
         (SELECT count(*) FROM learnsync_data.ledger WHERE learner_id = learner)) $$;
 
+-- Slots are weeks since 2000, and before as after.
+SELECT is(
+    (SELECT string_agg(slot || ' on ' || at, ', ' ORDER BY at)
+     FROM (SELECT at::text, learnsync_internal.slot_as_owner(at::timestamptz) slot
+           FROM unnest(ARRAY['1999-12-24 23:59:59.999999Z', '1999-12-25Z', '1999-12-31 23:59:59.999999Z',
+               '2000-01-01Z', '2000-01-07 23:59:59.999999Z', '2000-01-08Z']) at) s),
+    '6 on 1999-12-24 23:59:59.999999Z, 7 on 1999-12-25Z, 7 on 1999-12-31 23:59:59.999999Z, '
+    '0 on 2000-01-01Z, 0 on 2000-01-07 23:59:59.999999Z, 1 on 2000-01-08Z',
+    'a slot is a week, before 2000 as after');
+SELECT is(
+    (SELECT count(*) FROM generate_series('1990-01-01Z'::timestamptz, '2010-01-01Z', '13 hours') at
+     WHERE learnsync_internal.slot_as_owner(at)
+        <> (floor(extract(epoch FROM at - '2000-01-01Z') / 604800)::int % 8 + 8) % 8),
+    0::bigint, 'slots follow one another in a circle, before 2000 as after');
+
 -- The request.
 SELECT is(
     pg_temp.sqlstate_of(format('SELECT learnsync_api.sync_cleanup(%L)', request)),
