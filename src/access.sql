@@ -93,8 +93,8 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.access_list() IS
     'What grant_access grants: routines by kind of role.';
 
--- Row security: which rows of which tables readers see. What stands in no policy is closed: a right to read all tables of
--- the schema does not open it.
+-- Row security: which rows of which tables readers see. What stands in no policy is closed: a right to read all tables
+-- of the schema does not open it.
 CREATE OR REPLACE FUNCTION learnsync_internal.see_to_row_security_as_owner(name text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

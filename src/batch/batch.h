@@ -5,10 +5,24 @@
 #ifndef LEARNSYNC_BATCH_H
 #define LEARNSYNC_BATCH_H
 
-#include "batch/clock.h"
 #include "call/call.h"
 #include "storage/itemptr.h"
 #include "type/type.h"
+
+/* An item as its device dates it, and as we do; LS_NO_TIME where there is none. */
+typedef struct LsTick
+{
+	TimestampTz client_at;
+	TimestampTz at;
+} LsTick;
+
+/* When a call was made. */
+typedef struct LsSending
+{
+	TimestampTz now;
+	TimestampTz sent_at; /* by the device's clock; LS_NO_TIME where it does not say */
+	TimestampTz issued_at; /* its token; LS_NO_TIME where there is none that says */
+} LsSending;
 
 /* A learner's row, read under its lock. */
 typedef struct LsLearner
@@ -110,8 +124,7 @@ typedef struct LsBatch
 	bool partial; /* the request has other parts: who makes them prunes failed items, once for all */
 	TimestampTz now;
 	LsSending sending;
-	struct LsKeptClock *clocks; /* of the learner's devices; NULL where they were not needed */
-	int nclocks;
+	Jsonb *clocks; /* of devices, as the learner's row is to keep them; NULL where they are as they were */
 	int64 found_version; /* the learner's, as it was before anything of this call */
 	int64 version; /* as this batch leaves it */
 	int64 safe_version; /* what the device may store as its cursor */
@@ -137,12 +150,9 @@ extern void ls_batch_admit_device(LsBatch *batch);
 extern void ls_batch_note_charge(LsBatch *batch);
 
 /* date.c */
-typedef struct LsKeptClock LsKeptClock;
-
 extern void ls_batch_read_sent(LsBatch *batch, const JsonbValue *request);
 extern bool ls_item_find_time(LsItem *item, const char *key);
 extern void ls_batch_date(LsBatch *batch);
-extern Jsonb *ls_batch_clocks(const LsBatch *batch);
 
 /* identity.c */
 extern LsText ls_identity_id(LsText id);

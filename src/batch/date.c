@@ -1,6 +1,10 @@
 /*
  * date.c
- *		When the items of a batch happened, by the clocks of their devices, which are kept in the learner's row.
+ *		When the items of a batch happened, by the clocks of their devices, which are kept in the learner's row: the client
+ *		times, corrected, or arrival where they cannot be right.
+ *
+ * However a device's queue is cut into calls, in the order of its client times, its items come to stand in that order:
+ * an item with a later client time than one before it gets a later instant.
  */
 #include "postgres.h"
 
@@ -10,12 +14,38 @@
 #define MAX_CLOCKS 100 /* kept of a learner */
 #define CLOCK_PARTS 5
 
+/* What is kept of a device's clock. */
+typedef struct Clock
+{
+	int64 offset; /* how far it is ahead of ours, in microseconds; 0 where that is tolerated or not known */
+	LsTick greatest; /* of the items so far the one with the greatest instant */
+	LsTick newest; /* and the one that was placed last */
+} Clock;
+
+/* An item to be placed in time. */
+typedef struct Timed
+{
+	int position; /* in the call */
+	LsTick tick; /* of which the instant is to be found; given where an earlier arrival has fixed it */
+	bool believed; /* its own time stands, corrected where the clock is known to be wrong */
+	int64 offset; /* by that */
+} Timed;
+
+#define NO_CLOCK ((Clock){.greatest = {LS_NO_TIME, LS_NO_TIME}, .newest = {LS_NO_TIME, LS_NO_TIME}})
+
 /* The clock of one device, or of a channel whose items come from none. */
-struct LsKeptClock
+typedef struct KeptClock
 {
 	LsText device;
-	LsClock clock;
-};
+	Clock clock;
+} KeptClock;
+
+/* The clocks of a learner's devices. */
+typedef struct Clocks
+{
+	KeptClock *kept;
+	int count;
+} Clocks;
 
 /* An item that is to be dated, and who dated it. */
 typedef struct Sent
@@ -23,6 +53,137 @@ typedef struct Sent
 	LsText device;
 	LsItem *item;
 } Sent;
+
+static int64
+tolerance(void)
+{
+	return learnsync_max_clock_skew * USECS_PER_SEC;
+}
+
+/* Whether there is anything to remember. */
+static bool
+is_worth_keeping(const Clock *clock)
+{
+	return clock->offset != 0 || clock->greatest.at != LS_NO_TIME;
+}
+
+/*
+ * Compares the clocks. One that is behind may be right, and the call have waited on its way, unless it says what cannot
+ * be. A difference that was found before stands as long as it is about the same, so that equal clocks give equal times.
+ */
+static void
+measure(Clock *clock, const LsSending *sending)
+{
+	int64 ahead = sending->sent_at - sending->now;
+	int64 change = ahead - clock->offset;
+	bool absurd = sending->sent_at < learnsync_min_client_time || sending->sent_at < sending->issued_at;
+
+	if (change >= -tolerance() && change <= tolerance())
+		return;
+	clock->offset = ahead > tolerance() || (ahead < -tolerance() && absurd) ? ahead : 0;
+}
+
+/* Not before what the device has dated earlier. */
+static TimestampTz
+after(TimestampTz at, TimestampTz client_at, const LsTick *before)
+{
+	return before->at != LS_NO_TIME && client_at > before->client_at ? Max(at, before->at + 1) : at;
+}
+
+/* The instant of an item whose own time, corrected, is believed. */
+static TimestampTz
+own_time(const Clock *clock, TimestampTz client_at, int64 offset)
+{
+	if (clock->newest.at != LS_NO_TIME && client_at == clock->newest.client_at)
+		return clock->newest.at;
+	return after(after(client_at - offset, client_at, &clock->greatest), client_at, &clock->newest);
+}
+
+static TimestampTz
+arrival(const Clock *clock, TimestampTz now)
+{
+	return clock->greatest.at == LS_NO_TIME ? now : Max(now, clock->greatest.at + 1);
+}
+
+static void
+place(Clock *clock, const LsSending *sending, Timed *item)
+{
+	LsTick *tick = &item->tick;
+
+	if (tick->at != LS_NO_TIME)
+		return;
+	tick->at = item->believed ? own_time(clock, tick->client_at, item->offset) : arrival(clock, sending->now);
+	clock->newest = *tick;
+	if (clock->greatest.at == LS_NO_TIME || tick->at > clock->greatest.at)
+		clock->greatest = *tick;
+}
+
+static int
+compare_items(const void *a, const void *b)
+{
+	const Timed *left = a;
+	const Timed *right = b;
+
+	if (left->tick.client_at != right->tick.client_at)
+		return left->tick.client_at < right->tick.client_at ? -1 : 1;
+	return left->position - right->position;
+}
+
+/* Says of each item whether its own time is believed. */
+static void
+believe(const LsSending *sending, Timed *items, int count, int64 offset)
+{
+	TimestampTz latest = sending->now + tolerance();
+
+	for (int i = 0; i < count; i++)
+	{
+		TimestampTz at = items[i].tick.client_at - offset;
+
+		CHECK_FOR_INTERRUPTS();
+		items[i].offset = offset;
+		items[i].believed = at >= learnsync_min_client_time && at <= latest;
+	}
+}
+
+static bool
+is_right(const LsTick *tick)
+{
+	return tick->client_at == tick->at;
+}
+
+/*
+ * A clock that was right so far need not be remembered: what it dates later is later anyway, unless it is corrected, as
+ * one may be that says when it sends.
+ */
+static void
+forget(Clock *clock, const LsSending *sending)
+{
+	if (sending->sent_at == LS_NO_TIME && clock->offset == 0 && clock->greatest.at <= sending->now &&
+		is_right(&clock->greatest) && is_right(&clock->newest))
+		*clock = NO_CLOCK;
+}
+
+/* Places the items of one device's call in time, which may sort them, and notes what that says of its clock. */
+static void
+place_items(Clock *clock, const LsSending *sending, Timed *items, int count)
+{
+	int64 offset = 0;
+
+	if (sending->sent_at != LS_NO_TIME)
+	{
+		measure(clock, sending);
+		offset = clock->offset;
+	}
+	believe(sending, items, count, offset);
+	if (count > 1)
+		ls_sort(items, count, sizeof(Timed), compare_items);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		place(clock, sending, &items[i]);
+	}
+	forget(clock, sending);
+}
 
 /* Reads when the request was sent, by the device's clock and by its token. */
 void
@@ -49,7 +210,7 @@ ls_item_find_time(LsItem *item, const char *key)
 }
 
 static bool
-read_clock(const JsonbValue *parts, LsClock *clock)
+read_clock(const JsonbValue *parts, Clock *clock)
 {
 	int64 numbers[CLOCK_PARTS];
 
@@ -62,73 +223,70 @@ read_clock(const JsonbValue *parts, LsClock *clock)
 		if (!ls_json_integer(part, &numbers[i]))
 			return false;
 	}
-	*clock = (LsClock){numbers[0], {numbers[1], numbers[2]}, {numbers[3], numbers[4]}};
+	*clock = (Clock){numbers[0], {numbers[1], numbers[2]}, {numbers[3], numbers[4]}};
 	return true;
 }
 
 /* Takes the clocks from the learner's row; what is none is not kept. */
-static void
-read_clocks(LsBatch *batch)
+static Clocks
+read_clocks(const JsonbValue *stored)
 {
+	Clocks clocks = {palloc(sizeof(KeptClock) * MAX_CLOCKS), 0};
 	LsJsonWalk walk;
 	LsText device;
 	JsonbValue parts;
 
-	if (batch->clocks != NULL)
-		return;
-	batch->clocks = palloc(sizeof(LsKeptClock) * MAX_CLOCKS);
-	if (!ls_json_is_object(&batch->learner.clocks))
-		return;
-	ls_json_walk(&walk, &batch->learner.clocks);
-	while (batch->nclocks < MAX_CLOCKS && ls_json_walk_next(&walk, &device, &parts))
+	if (!ls_json_is_object(stored))
+		return clocks;
+	ls_json_walk(&walk, stored);
+	while (clocks.count < MAX_CLOCKS && ls_json_walk_next(&walk, &device, &parts))
 	{
-		if (read_clock(&parts, &batch->clocks[batch->nclocks].clock))
-			batch->clocks[batch->nclocks++].device = device;
+		if (read_clock(&parts, &clocks.kept[clocks.count].clock))
+			clocks.kept[clocks.count++].device = device;
 	}
+	return clocks;
 }
 
 /* The clock of a device; of too many the one goes that was last heard of. */
-static LsKeptClock *
-find_clock(LsBatch *batch, LsText device)
+static KeptClock *
+find_clock(Clocks *clocks, LsText device)
 {
-	LsKeptClock *oldest = batch->clocks;
+	KeptClock *oldest = clocks->kept;
 
-	for (int i = 0; i < batch->nclocks; i++)
+	for (int i = 0; i < clocks->count; i++)
 	{
-		if (ls_text_equal(batch->clocks[i].device, device))
-			return &batch->clocks[i];
-		if (batch->clocks[i].clock.greatest.at < oldest->clock.greatest.at)
-			oldest = &batch->clocks[i];
+		if (ls_text_equal(clocks->kept[i].device, device))
+			return &clocks->kept[i];
+		if (clocks->kept[i].clock.greatest.at < oldest->clock.greatest.at)
+			oldest = &clocks->kept[i];
 	}
-	if (batch->nclocks < MAX_CLOCKS)
-		oldest = &batch->clocks[batch->nclocks++];
-	*oldest = (LsKeptClock){device, LS_NO_CLOCK};
+	if (clocks->count < MAX_CLOCKS)
+		oldest = &clocks->kept[clocks->count++];
+	*oldest = (KeptClock){device, NO_CLOCK};
 	return oldest;
 }
 
-/* The clocks as the learner's row keeps them; NULL where they are as they were. */
-Jsonb *
-ls_batch_clocks(const LsBatch *batch)
+/* The clocks as the learner's row keeps them. */
+static Jsonb *
+clocks_json(const Clocks *clocks)
 {
-	JsonbValue clocks = ls_json_object();
+	JsonbValue json = ls_json_object();
 
-	if (batch->clocks == NULL)
-		return NULL;
-	for (int i = 0; i < batch->nclocks; i++)
+	for (int i = 0; i < clocks->count; i++)
 	{
-		const LsClock *clock = &batch->clocks[i].clock;
+		const Clock *clock = &clocks->kept[i].clock;
 		JsonbValue parts = ls_json_array();
 
-		if (!ls_clock_is_kept(clock))
+		if (!is_worth_keeping(clock))
 			continue;
 		ls_json_add(&parts, ls_json_int(clock->offset));
 		ls_json_add(&parts, ls_json_int(clock->greatest.client_at));
 		ls_json_add(&parts, ls_json_int(clock->greatest.at));
 		ls_json_add(&parts, ls_json_int(clock->newest.client_at));
 		ls_json_add(&parts, ls_json_int(clock->newest.at));
-		ls_json_put_text(&clocks, batch->clocks[i].device, parts);
+		ls_json_put_text(&json, clocks->kept[i].device, parts);
 	}
-	return ls_json_encode(&clocks);
+	return ls_json_encode(&json);
 }
 
 /* Whose clock an item goes by: that of the device that sends, or that it names, or else the channel's. */
@@ -164,6 +322,7 @@ date_plainly(LsBatch *batch)
 	{
 		LsItem *item = &batch->items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->client_at == LS_NO_TIME)
 			item->at = item->dated = batch->now;
 		else
@@ -188,23 +347,25 @@ compare_sent(const void *a, const void *b)
 
 /* Dates items of one device. */
 static void
-date_run(LsBatch *batch, const Sent *sent, int count)
+date_run(LsBatch *batch, Clocks *clocks, const Sent *sent, int count)
 {
-	LsTimed *timed = palloc(sizeof(LsTimed) * count);
-	LsKeptClock *kept = find_clock(batch, sent[0].device);
+	Timed *timed = palloc(sizeof(Timed) * count);
+	KeptClock *kept = find_clock(clocks, sent[0].device);
 
 	for (int i = 0; i < count; i++)
 	{
 		const LsItem *item = sent[i].item;
 		bool seen = item->first.at != LS_NO_TIME && item->first.client_at == item->client_at;
 
-		timed[i] = (LsTimed){item->index, {item->client_at, seen ? item->first.at : LS_NO_TIME}};
+		CHECK_FOR_INTERRUPTS();
+		timed[i] = (Timed){item->index, {item->client_at, seen ? item->first.at : LS_NO_TIME}};
 	}
-	ls_clock_place(&kept->clock, &batch->sending, timed, count);
+	place_items(&kept->clock, &batch->sending, timed, count);
 	for (int i = 0; i < count; i++)
 	{
 		LsItem *item = &batch->items[timed[i].position];
 
+		CHECK_FOR_INTERRUPTS();
 		item->at = timed[i].tick.at;
 		item->dated = timed[i].believed ? timed[i].tick.client_at - timed[i].offset : batch->now;
 	}
@@ -218,13 +379,14 @@ date_run(LsBatch *batch, const Sent *sent, int count)
 void
 ls_batch_date(LsBatch *batch)
 {
+	Clocks clocks;
 	Sent *sent;
 	int count = 0;
 
 	batch->sending.now = batch->now;
 	if (date_plainly(batch))
 		return;
-	read_clocks(batch);
+	clocks = read_clocks(&batch->learner.clocks);
 	sent = palloc(sizeof(Sent) * Max(batch->nitems, 1));
 	for (int i = 0; i < batch->nitems; i++)
 	{
@@ -238,12 +400,14 @@ ls_batch_date(LsBatch *batch)
 	{
 		for (end = done + 1; end < count && ls_text_equal(sent[end].device, sent[done].device);)
 			end++;
-		date_run(batch, sent + done, end - done);
+		date_run(batch, &clocks, sent + done, end - done);
 	}
+	batch->clocks = clocks_json(&clocks);
 	for (int i = 0; i < batch->nitems; i++)
 	{
 		LsItem *item = &batch->items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->twin == NULL || item->client_at == LS_NO_TIME || item->twin->client_at != item->client_at)
 			continue;
 		item->at = item->twin->at;

@@ -104,7 +104,6 @@ void
 ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 {
 	const LsLearner *learner = &batch->learner;
-	Jsonb *clocks = ls_batch_clocks(batch);
 	bool counts = logged || batch->naccepted > 0;
 	char nulls[] = "         ";
 	Datum values[] = {ls_text_to_datum(learner->id),
@@ -114,11 +113,11 @@ ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 					  BoolGetDatum(failed),
 					  TimestampTzGetDatum(learner->rate_at),
 					  PointerGetDatum(&learner->place),
-					  PointerGetDatum(clocks),
+					  PointerGetDatum(batch->clocks),
 					  Int64GetDatum(learner->push_no + (counts ? 1 : 0))};
 
 	nulls[5] = learner->rate_at == LS_NO_TIME ? 'n' : ' ';
-	nulls[7] = clocks == NULL ? 'n' : ' ';
+	nulls[7] = batch->clocks == NULL ? 'n' : ' ';
 	if (ls_store_run(&update_learner, values, nulls) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
