@@ -93,8 +93,6 @@ extern int ls_store_complete_lists(LsText learner, LsListed *listed, int count, 
 
 /* xapi_store.c */
 extern void ls_store_write_statements(LsPush *push);
-struct ReturnSetInfo;
-extern void ls_store_export_statements(LsText learner, TimestampTz since, struct ReturnSetInfo *result);
 
 /* known_store.c */
 extern void ls_store_read_known(LsPush *push);

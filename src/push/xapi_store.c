@@ -1,6 +1,7 @@
 /*
  * xapi_store.c
- *		A narrow row for each xAPI statement, by which it is found, and the export of statements.
+ *		A narrow row for each xAPI statement, by which it is found, and xapi_export, the statements as a Learning Record Store
+ *		returns them.
  *
  * An index on resource.data would serve as well, but would cost every update of every resource its place on the page.
  */
@@ -102,8 +103,8 @@ exported(LsText learner, uint64 row)
 }
 
 /* Hands the learner's statements to the result, in the order in which they were stored. */
-void
-ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *result)
+static void
+export_to(LsText learner, TimestampTz since, ReturnSetInfo *result)
 {
 	Datum values[] = {ls_text_to_datum(learner), TimestampTzGetDatum(since)};
 	Portal portal = ls_store_cursor(&export_statements, values, NULL, LS_SEES_CALLERS);
@@ -127,4 +128,32 @@ ls_store_export_statements(LsText learner, TimestampTz since, ReturnSetInfo *res
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
 	MemoryContextDelete(batch);
+}
+
+static Datum
+export_for(FunctionCallInfo fcinfo, LsText learner, int since)
+{
+	TimestampTz after = PG_ARGISNULL(since) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(since);
+	LsStoreCall call;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	ls_store_open(&call);
+	export_to(learner, after, (ReturnSetInfo *) fcinfo->resultinfo);
+	ls_store_close(&call);
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(learnsync_xapi_export);
+PG_FUNCTION_INFO_V1(learnsync_api_xapi_export);
+
+Datum
+learnsync_xapi_export(PG_FUNCTION_ARGS)
+{
+	return export_for(fcinfo, ls_learner_served(fcinfo, 0), 1);
+}
+
+Datum
+learnsync_api_xapi_export(PG_FUNCTION_ARGS)
+{
+	return export_for(fcinfo, ls_learner_current(), 0);
 }
