@@ -176,12 +176,14 @@ BEGIN
         old_rule jsonb,
         generation integer NOT NULL DEFAULT 0,
         rebase_learners bigint,
-        rebased_at timestamptz);
+        rebased_at timestamptz,
+        ruled_from timestamptz NOT NULL DEFAULT '-infinity');
     PERFORM learnsync_internal.see_to_comment_as_owner('resource_type',
         'Resource types and their merge rules. Change them with learnsync.define_resource_type, which tells every '
         'session. defined_by: the role that did, by its name; a merge function is called only while that role has '
         'the rights of the function''s owner. generation: how often the rule was changed with a rebase; old_rule: what '
-        'learners go by who are not carried over yet, of whom there were rebase_learners; rebased_at: when all were.');
+        'learners go by who are not carried over yet, of whom there were rebase_learners; rebased_at: when all were. '
+        'ruled_from: whatever came since went by this rule.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.learner (
         learner_id text COLLATE "C" PRIMARY KEY,
@@ -327,12 +329,15 @@ BEGIN
         resource_types text[] NOT NULL,
         resource_ids text[] NOT NULL,
         items jsonb,
+        channel text COLLATE "C",
+        instants timestamptz[],
         PRIMARY KEY (learner_id, version, push_no, slot)
     ) PARTITION BY LIST (slot);
     PERFORM learnsync_internal.see_to_comment_as_owner('push',
         'One row per push: its accepted items as sent, and the change log. The resources it changed have the '
         'versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull '
-        'sees a gap.');
+        'sees a gap. channel: the function they came through, NULL for sync_push; sync_resolve holds a decision instead '
+        'of items, rebase nothing. instants: the order instants of the items where these are not their own times.');
     FOR slot IN 0..7 LOOP
         -- Without a policy: who reads a partition by its own name would go round the policy of the whole.
         CONTINUE WHEN to_regclass(format('learnsync_data.push_%s', slot)) IS NOT NULL;

@@ -51,7 +51,7 @@ static const struct
 	const char *name;
 	const LsService *service;
 	const char *items; /* the member of a request that holds them */
-} channels[] = {{"sync_push", &ls_push_items, "items"},
+} channels[] = {{LS_PUSH_CHANNEL, &ls_push_items, "items"},
 				{"sync_progress", &ls_module_progress, "events"},
 				{"sync_completions", &ls_module_completion, "events"},
 				{"progress_batch", &ls_profile_batch, "items"},

@@ -95,6 +95,8 @@ typedef struct LsItem
 	bool changed; /* accepted, and its resource is not what it was before */
 } LsItem;
 
+#define LS_PUSH_CHANNEL "sync_push" /* the one that the journal does not name */
+
 /* A function that items come through, and how its items are worded. */
 typedef struct LsChannel
 {
@@ -130,6 +132,7 @@ typedef struct LsBatch
 	int64 safe_version; /* what the device may store as its cursor */
 	JsonbValue items_raw; /* the request's array of items */
 	JsonbValue all_raw; /* those of its other parts as well; jbvNull where it has none */
+	JsonbValue decision; /* what a person decided, of which there is one item; jbvNull where none did */
 	int nitems;
 	LsItem *items;
 	int ntaken; /* the first so many are decided; the others are sent back */
@@ -146,8 +149,6 @@ extern void ls_batch_make_room(LsBatch *batch);
 extern void ls_batch_take_items(LsBatch *batch);
 extern void ls_batch_begin(LsBatch *batch);
 extern void ls_batch_read_again(LsBatch *batch);
-extern void ls_batch_admit_device(LsBatch *batch);
-extern void ls_batch_note_charge(LsBatch *batch);
 
 /* date.c */
 extern void ls_batch_read_sent(LsBatch *batch, const JsonbValue *request);
@@ -192,7 +193,8 @@ extern void ls_batch_settle_waiting(LsBatch *batch);
 /* rate.c */
 extern bool ls_rate_applies(const LsBatch *batch);
 extern void ls_rate_take(LsBatch *batch);
-extern void ls_rate_take_device(LsBatch *batch);
+extern void ls_batch_note_charge(LsBatch *batch);
+extern void ls_batch_admit_device(LsBatch *batch);
 
 /* forget_store.c */
 extern void ls_store_refuse_forgotten(LsText learner);

@@ -1,6 +1,6 @@
 /*
  * begin.c
- *		What every call that writes for a learner begins with: its items, the row's lock, the time, the charge; the device.
+ *		What every call that writes for a learner begins with: its items, the row's lock, the time.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@ ls_batch_open(LsBatch *batch, const LsCall *call, const LsChannel *channel)
 	*batch = (LsBatch){.channel = channel, .of_app = call->of_app, .again = call->again};
 	batch->learner.id = call->learner;
 	batch->learner.receipt_horizon = batch->learner.rate_at = LS_NO_TIME;
-	batch->metadata = batch->learner.clocks = batch->all_raw = ls_json_null();
+	batch->metadata = batch->decision = batch->learner.clocks = batch->all_raw = ls_json_null();
 	batch->sending.sent_at = batch->sending.issued_at = LS_NO_TIME;
 }
 
@@ -102,24 +102,4 @@ ls_batch_begin(LsBatch *batch)
 		ls_rate_take(batch);
 	batch->found_version = batch->learner.version;
 	take_up(batch);
-}
-
-/* Turns away a device that was deactivated, and charges the call to it. A second try was let in when it was found. */
-void
-ls_batch_admit_device(LsBatch *batch)
-{
-	if (batch->again)
-		return;
-	ls_device_check(batch->learner.id, &batch->device);
-	ls_rate_take_device(batch);
-}
-
-/* For a call that leaves the learner's version as it is. */
-void
-ls_batch_note_charge(LsBatch *batch)
-{
-	if (!ls_rate_applies(batch))
-		return;
-	batch->version = batch->learner.version;
-	ls_store_update_learner(batch, false, false);
 }

@@ -8,7 +8,10 @@
 #include "postgres.h"
 
 #include "batch/batch.h"
+#include "catalog/pg_type.h"
 #include "store/statement.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #define SLOTS 8
@@ -35,6 +38,8 @@ enum
 	IDS,
 	ITEMS,
 	ITEM_COUNT,
+	CHANNEL,
+	INSTANTS,
 	RECEIPTS,
 	NJOURNAL = RECEIPTS
 };
@@ -59,7 +64,8 @@ enum
 #define SYNCED_TYPES "pg_catalog.jsonb", "pg_catalog.int8"
 #define JOURNAL_TYPES                                                                                                \
 	DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.tid", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",           \
-		"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.int8"
+		"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.int8", "pg_catalog.text",          \
+		"pg_catalog.timestamptz[]"
 
 static LsStatement add_device = {
 	"INSERT INTO learnsync_data.device (learner_id, device_id, device_name, metadata, version, created_at,"
@@ -98,17 +104,17 @@ static LsStatement forget_devices = {
 #define JOURNAL(receipts)                                                                                              \
 	"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at) " receipts \
 	"), log AS (INSERT INTO learnsync_data.push_%1$d (learner_id, version, push_no, slot, prev_version, device_id,"    \
-	" pushed_at, resource_types, resource_ids, items, item_count)"                                                     \
-	" VALUES ($1, $10, $11, %1$d, $12, $2, $6, $13, $14, $15, $16)) " DEVICE_UPDATE SYNCED DEVICE_KEY                  \
+	" pushed_at, resource_types, resource_ids, items, item_count, channel, instants)"                                  \
+	" VALUES ($1, $10, $11, %1$d, $12, $2, $6, $13, $14, $15, $16, $17, $18)) " DEVICE_UPDATE SYNCED DEVICE_KEY        \
 	" AND d.ctid" EQ "$9"
 
 /* The journal of a single item does without an array, whose unpacking costs more to set up than the item. */
-static LsStatement write_one = {JOURNAL("VALUES ($1, $17, $18, $19, $20, $21)"),
+static LsStatement write_one = {JOURNAL("VALUES ($1, $19, $20, $21, $22, $23)"),
 								{JOURNAL_TYPES, "pg_catalog.uuid", "pg_catalog.int8", "pg_catalog.\"char\"",
 								 "pg_catalog.int8", "pg_catalog.timestamptz", NULL}};
 
 static LsStatement write_many = {
-	JOURNAL("SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($17) c"),
+	JOURNAL("SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($19) c"),
 	{JOURNAL_TYPES, "learnsync_internal.ledger_row[]", NULL}};
 
 /* Which slot takes what is written now; a clock may be before 2000. */
@@ -188,13 +194,15 @@ first_accepted(const LsBatch *batch)
 	return item;
 }
 
-/* The accepted items as they were sent; the request's own array where that is all of them. */
+/* The accepted items as they were sent, or a person's decision; the request's own array where that is all of them. */
 static Datum
 accepted_payload(LsBatch *batch)
 {
 	JsonbValue items = ls_json_array();
 
-	if (batch->naccepted == batch->nitems)
+	if (batch->decision.type != jbvNull)
+		ls_json_add(&items, batch->decision);
+	else if (batch->naccepted == batch->nitems)
 		return JsonbPGetDatum(ls_json_encode(&batch->items_raw));
 	for (int i = 0; i < batch->nitems; i++)
 	{
@@ -303,6 +311,47 @@ skew(const LsBatch *batch)
 	return (newest - batch->now) / 1000;
 }
 
+/* Whether what an item says of its time is its order instant. */
+static bool
+is_dated_plainly(const LsBatch *batch)
+{
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		if (batch->items[i].accepted && batch->items[i].at != batch->items[i].client_at)
+			return false;
+	}
+	return batch->decision.type == jbvNull;
+}
+
+/* The order instants of what the payload holds. */
+static Datum
+instants(const LsBatch *batch)
+{
+	Datum *values = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	int count = 0;
+
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		if (batch->items[i].accepted || batch->decision.type != jbvNull)
+			values[count++] = TimestampTzGetDatum(batch->items[i].change.at);
+	}
+	return PointerGetDatum(
+		construct_array(values, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* What whoever reads the payload again must know beside it, NULL where it says it all, as nearly always. */
+static void
+history_values(const LsBatch *batch, Datum *values, char *nulls)
+{
+	bool is_named = strcmp(batch->channel->name, LS_PUSH_CHANNEL) != 0;
+	bool is_dated = !is_dated_plainly(batch);
+
+	values[CHANNEL] = is_named ? CStringGetTextDatum(batch->channel->name) : (Datum) 0;
+	nulls[CHANNEL] = is_named ? ' ' : 'n';
+	values[INSTANTS] = is_dated ? instants(batch) : (Datum) 0;
+	nulls[INSTANTS] = is_dated ? ' ' : 'n';
+}
+
 static void
 journal_values(LsBatch *batch, LsChanged changed, Datum *values, char *nulls)
 {
@@ -318,6 +367,7 @@ journal_values(LsBatch *batch, LsChanged changed, Datum *values, char *nulls)
 	values[IDS] = ls_text_array(changed.ids, changed.count);
 	values[ITEMS] = accepted_payload(batch);
 	values[ITEM_COUNT] = Int64GetDatum(batch->naccepted);
+	history_values(batch, values, nulls);
 }
 
 /* Writes receipts and payload of the accepted items, and the device. */
@@ -326,7 +376,7 @@ ls_store_write_journal(LsBatch *batch, LsChanged changed)
 {
 	bool is_one = batch->naccepted == 1;
 	Datum values[NJOURNAL + NRECEIPT];
-	char nulls[NJOURNAL + NRECEIPT + 1] = "                     ";
+	char nulls[NJOURNAL + NRECEIPT + 1] = "                       ";
 	bool noted;
 
 	journal_values(batch, changed, values, nulls);

@@ -45,12 +45,32 @@ ls_rate_take(LsBatch *batch)
 }
 
 /* The same for the device, if it is one; it is written where the device is noted. */
-void
-ls_rate_take_device(LsBatch *batch)
+static void
+take_of_device(LsBatch *batch)
 {
 	if (learnsync_device_rate_limit == 0 || !is_charged(batch) || batch->device.id.length == 0)
 		return;
 	batch->device.charged = true;
 	batch->device.rate_at =
 		take(ls_store_device_rate(batch), batch->now, "learnsync.device_rate_limit", learnsync_device_rate_limit);
+}
+
+/* Turns away a device that was deactivated, and charges the call to it. A second try was let in when it was found. */
+void
+ls_batch_admit_device(LsBatch *batch)
+{
+	if (batch->again)
+		return;
+	ls_device_check(batch->learner.id, &batch->device);
+	take_of_device(batch);
+}
+
+/* For a call that leaves the learner's version as it is. */
+void
+ls_batch_note_charge(LsBatch *batch)
+{
+	if (!ls_rate_applies(batch))
+		return;
+	batch->version = batch->learner.version;
+	ls_store_update_learner(batch, false, false);
 }

@@ -322,5 +322,7 @@ extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChang
 	pg_attribute_nonnull(4);
 extern bool ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 	pg_attribute_nonnull(4);
+extern bool ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool joins, bool *replaced,
+							LsFailure *failure) pg_attribute_nonnull(6);
 
 #endif

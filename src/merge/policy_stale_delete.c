@@ -298,3 +298,51 @@ ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFai
 	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, &lifted, failure)
 										   : merge_documents(rule, state, &lifted, &change->ancestor, failure);
 }
+
+/* The document as decided: what the server computes goes on from what it was. */
+static LsState
+replacement(const LsRule *rule, const LsState *stored, const LsChange *change)
+{
+	LsState state = ls_state_lift(rule, change);
+
+	for (int i = 0; stored->exists && i < state.nfields; i++)
+	{
+		const LsField *old = ls_state_field(stored, state.fields[i].name);
+
+		if (old != NULL)
+			ls_field_rebase(&state.fields[i], old);
+	}
+	state.deleted_at = stored->deleted_at;
+	state.at = Max(state.at, stored->at);
+	return state;
+}
+
+/*
+ * Applies what a person decided about a state that is settled: a delete; an item that joins it as if it were not stale,
+ * where the rule merges fields; else a document that takes its place.
+ */
+bool
+ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool joins, bool *replaced,
+				LsFailure *failure)
+{
+	LsState lifted;
+	bool changed;
+
+	*replaced = false;
+	if (change->is_delete)
+	{
+		*state = (LsState){.at = change->at, .deleted_at = change->at};
+		return true;
+	}
+	if (joins && rule->policy == LS_POLICY_MERGE && state->exists)
+	{
+		lifted = ls_state_lift(rule, change);
+		return ls_state_join(state, &lifted, &changed, failure);
+	}
+	lifted = replacement(rule, state, change);
+	if (!ls_state_is_bounded(&lifted, failure) || !ls_state_fits(state, &lifted, failure))
+		return false;
+	*state = lifted;
+	*replaced = true;
+	return true;
+}

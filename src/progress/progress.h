@@ -214,7 +214,7 @@ extern LsContentRow ls_progress_row(const LsContent *content);
 extern void ls_progress_load_content(LsProgress *progress, const LsContentRow *row);
 extern void ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row);
 
-/* day.c */
+/* streak.c */
 
 /* From an instant on, by which clocks and when on them days begin. */
 typedef struct LsDayRule
@@ -242,7 +242,6 @@ typedef struct LsDay
 
 /* Without days: those of UTC. */
 extern int64 ls_day_of(const LsDays *days, TimestampTz at);
-extern bool ls_day_follows(const LsDays *days, const LsDay *earlier, const LsDay *later);
 extern TimestampTz ls_day_start(const LsDays *days, int64 day);
 extern pg_tz *ls_day_zone(LsText name);
 extern LsDays ls_day_none(void);
@@ -252,7 +251,6 @@ extern void ls_day_add(LsDays *days, LsDayRule rule);
 extern JsonbValue ls_day_json(const LsDays *days);
 extern LsText ls_day_text(int64 day);
 
-/* streak.c */
 extern LsDay ls_streak_day(const LsDays *rules, TimestampTz at);
 extern JsonbValue ls_streak_show(const LsDays *rules, LsDay *days, int count);
 

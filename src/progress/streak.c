@@ -1,6 +1,10 @@
 /*
  * streak.c
- *		Runs of days on which a learner completed something, for the snapshot and for learnsync.streak.
+ *		Runs of days on which a learner completed something, and which day a moment belongs to: by the time zones that held
+ *		and when days began in them.
+ *
+ * A rule holds from an instant on, so that no day changes to which a moment of the past belongs. Days never go backwards:
+ * who flies west has one long day.
  */
 #include "postgres.h"
 
@@ -11,7 +15,249 @@
 #include "progress/progress.h"
 #include "utils/array.h"
 #include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/timestamp.h"
+
+#define LONGEST_LEAP 4 /* from a day to the next that has a moment */
+#define FIRST_DAY ((int64) 1721426 - POSTGRES_EPOCH_JDATE) /* 0001-01-01 */
+#define LAST_DAY ((int64) 5373484 - POSTGRES_EPOCH_JDATE) /* 9999-12-31 */
+
+/* The day of a clock's time, counted from 2000-01-01. */
+static int64
+day_of_clock(int64 time)
+{
+	return time >= 0 ? time / USECS_PER_DAY : -((USECS_PER_DAY - 1 - time) / USECS_PER_DAY);
+}
+
+/* How far the clocks of a zone are ahead of UTC. */
+static int64
+offset_at(pg_tz *zone, TimestampTz at)
+{
+	pg_time_t seconds = (pg_time_t) ((at - (at % USECS_PER_SEC + USECS_PER_SEC) % USECS_PER_SEC) / USECS_PER_SEC) +
+						(pg_time_t) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+	struct pg_tm *local = zone == NULL ? NULL : pg_localtime(&seconds, zone);
+
+	return local == NULL ? 0 : local->tm_gmtoff * USECS_PER_SEC;
+}
+
+static int64
+day_by(const LsDayRule *rule, TimestampTz at)
+{
+	return Max(day_of_clock(at + offset_at(rule->zone, at) - rule->starts), rule->least);
+}
+
+/* How many rules have begun by then. */
+int
+ls_day_rules_until(const LsDays *days, TimestampTz at)
+{
+	int low = 0;
+	int high = days->count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (days->rules[middle].since <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The day that a moment belongs to, counted from 2000-01-01. */
+int64
+ls_day_of(const LsDays *days, TimestampTz at)
+{
+	int begun = days == NULL ? 0 : ls_day_rules_until(days, at);
+	int64 day = begun == 0 ? day_of_clock(at) : day_by(&days->rules[begun - 1], at);
+
+	return Min(Max(day, FIRST_DAY), LAST_DAY);
+}
+
+/* The first day after that of a moment which any moment up to a later one belongs to. */
+static int64
+next_day(const LsDays *days, int64 day, TimestampTz on_it, TimestampTz after)
+{
+	while (after - on_it > 1)
+	{
+		TimestampTz middle = on_it + (after - on_it) / 2;
+
+		if (ls_day_of(days, middle) > day)
+			after = middle;
+		else
+			on_it = middle;
+	}
+	return ls_day_of(days, after);
+}
+
+/* Whether no day lies between those of two moments: zones left days out, and who flies east over the date line does. */
+static bool
+day_follows(const LsDays *days, const LsDay *earlier, const LsDay *later)
+{
+	int64 leap = later->day - earlier->day;
+
+	if (leap <= 1 || leap > LONGEST_LEAP || days == NULL)
+		return leap == 1;
+	if (ls_day_of(days, earlier->at + USECS_PER_DAY) == earlier->day + 1)
+		return false;
+	return next_day(days, earlier->day, earlier->at, later->at) == later->day;
+}
+
+/*
+ * When a rule's clocks show the start of a day. Where they are set forward then, it is that moment; where they are set
+ * back, the second time.
+ */
+static TimestampTz
+start_by(const LsDayRule *rule, int64 day)
+{
+	struct pg_tm clock = {.tm_min = (int) (rule->starts / USECS_PER_MINUTE) % MINS_PER_HOUR,
+						  .tm_hour = (int) (rule->starts / USECS_PER_HOUR)};
+	TimestampTz start = day * USECS_PER_DAY + rule->starts;
+
+	if (rule->zone == NULL)
+		return start;
+	j2date((int) day + POSTGRES_EPOCH_JDATE, &clock.tm_year, &clock.tm_mon, &clock.tm_mday);
+	return start + DetermineTimeZoneOffset(&clock, rule->zone) * USECS_PER_SEC;
+}
+
+/* The instant from which on no moment belongs to a day before that one. */
+TimestampTz
+ls_day_start(const LsDays *days, int64 day)
+{
+	TimestampTz start = day * USECS_PER_DAY;
+
+	for (int i = 0; i < days->count && start >= days->rules[i].since; i++)
+	{
+		const LsDayRule *rule = &days->rules[i];
+
+		start = rule->least >= day ? rule->since : Max(start_by(rule, day), rule->since);
+	}
+	return start;
+}
+
+/* Names that every server gives a meaning of its own. */
+static bool
+is_local(const char *name)
+{
+	return strcmp(name, "localtime") == 0 || strcmp(name, "posixrules") == 0 || strcmp(name, "Factory") == 0 ||
+		   strncmp(name, "posix/", 6) == 0;
+}
+
+/*
+ * The zone of that name in the server's database of time zones; NULL where it has none. The colon keeps the server from
+ * taking other letters for a zone of POSIX, which has no history.
+ */
+pg_tz *
+ls_day_zone(LsText name)
+{
+	pg_tz *zone;
+
+	if (name.length == 0 || name.length > TZ_STRLEN_MAX - 1 || name.data[0] == ':')
+		return NULL;
+	zone = pg_tzset(psprintf(":%s", ls_text_string(name)));
+	return zone != NULL && pg_tz_acceptable(zone) && !is_local(pg_get_timezone_name(zone)) ? zone : NULL;
+}
+
+/* One of another server, whose database is newer, counts as UTC. */
+static pg_tz *
+find_zone(LsText name)
+{
+	pg_tz *zone = ls_day_zone(name);
+
+	if (zone == NULL)
+		ereport(WARNING, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						  errmsg("time zone \"%s\" is not known", ls_text_string(name)),
+						  errdetail("Days are counted in UTC while it holds."),
+						  errhint("Update the time zone database of the server.")));
+	return zone;
+}
+
+static bool
+read_rule(const JsonbValue *json, LsDayRule *rule)
+{
+	JsonbValue part[3];
+	LsJsonWalk walk;
+	LsText no_key;
+	int64 minutes;
+
+	if (!ls_json_is_array(json) || ls_json_count(json) != lengthof(part))
+		return false;
+	ls_json_walk(&walk, json);
+	for (int i = 0; i < lengthof(part); i++)
+		ls_json_walk_next(&walk, &no_key, &part[i]);
+	if (part[0].type != jbvString || part[1].type != jbvString ||
+		!ls_stamp_parse(ls_text_of(&part[0]), &rule->since) || !ls_json_integer(&part[2], &minutes) || minutes < 0 ||
+		minutes >= HOURS_PER_DAY * MINS_PER_HOUR)
+		return false;
+	rule->starts = minutes * USECS_PER_MINUTE;
+	rule->name = ls_text_of(&part[1]);
+	rule->zone = find_zone(rule->name);
+	return true;
+}
+
+/* Adds a rule that holds from after all others on; there must be room for it. */
+void
+ls_day_add(LsDays *days, LsDayRule rule)
+{
+	rule.least = ls_day_of(days, rule.since);
+	days->rules[days->count++] = rule;
+}
+
+/* Days of UTC, with room for a rule. */
+LsDays
+ls_day_none(void)
+{
+	return (LsDays){palloc(sizeof(LsDayRule)), 0};
+}
+
+/* Reads [[since, time zone, minutes], …], with room for one rule more; false where it is anything else. */
+bool
+ls_day_read(const JsonbValue *json, LsDays *days)
+{
+	LsJsonWalk walk;
+	LsText no_key;
+	JsonbValue each;
+	LsDayRule rule;
+
+	if (!ls_json_is_array(json))
+		return false;
+	*days = (LsDays){palloc(sizeof(LsDayRule) * (ls_json_count(json) + 1)), 0};
+	ls_json_walk(&walk, json);
+	while (ls_json_walk_next(&walk, &no_key, &each))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!read_rule(&each, &rule) || (days->count > 0 && rule.since <= days->rules[days->count - 1].since))
+			return false;
+		ls_day_add(days, rule);
+	}
+	return true;
+}
+
+/* What ls_day_read reads. */
+JsonbValue
+ls_day_json(const LsDays *days)
+{
+	JsonbValue json = ls_json_array();
+
+	for (int i = 0; i < days->count; i++)
+	{
+		JsonbValue rule = ls_json_array();
+
+		ls_json_add(&rule, ls_json_text(ls_stamp_text(days->rules[i].since, 6)));
+		ls_json_add(&rule, ls_json_text(days->rules[i].name));
+		ls_json_add(&rule, ls_json_int(days->rules[i].starts / USECS_PER_MINUTE));
+		ls_json_add(&json, rule);
+	}
+	return json;
+}
+
+/* A day as it is shown: 2026-01-09. */
+LsText
+ls_day_text(int64 day)
+{
+	return (LsText){ls_stamp_text(day * USECS_PER_DAY, 3).data, 10};
+}
 
 /* What runs of days come to. */
 typedef struct Streak
@@ -43,7 +289,7 @@ count_streak(const LsDays *rules, LsDay *days, int count)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (i == 0 || days[i].day != days[i - 1].day)
-			streak.current = i > 0 && ls_day_follows(rules, &days[i - 1], &days[i]) ? streak.current + 1 : 1;
+			streak.current = i > 0 && day_follows(rules, &days[i - 1], &days[i]) ? streak.current + 1 : 1;
 		streak.longest = Max(streak.longest, streak.current);
 		streak.last = days[i].day;
 	}

@@ -77,16 +77,16 @@ read_completion(LsItem *item, LsFailure *failure)
 	return read_event(item, "module_completion", failure);
 }
 
-static const LsChannel progress_channel = {.name = "sync_progress",
-										   .is_flat = true,
-										   .id = "idempotencyKey",
-										   .time = "clientTimestamp",
-										   .read = read_progress};
-static const LsChannel completion_channel = {.name = "sync_completions",
-											 .is_flat = true,
-											 .id = "idempotencyKey",
-											 .time = "clientTimestamp",
-											 .read = read_completion};
+const LsChannel ls_progress_channel = {.name = "sync_progress",
+									   .is_flat = true,
+									   .id = "idempotencyKey",
+									   .time = "clientTimestamp",
+									   .read = read_progress};
+const LsChannel ls_completion_channel = {.name = "sync_completions",
+										 .is_flat = true,
+										 .id = "idempotencyKey",
+										 .time = "clientTimestamp",
+										 .read = read_completion};
 
 /* Whether the item's score is better than the best before it, which it takes the place of. */
 static bool
@@ -118,7 +118,7 @@ reason_skipped(const LsPush *push, const LsItem *item, JsonbValue *best)
 	if (item->verdict == LS_SERVER_WINS && !item->changed)
 		return item->change.at <= item->resource->stored.deleted_at ? "module was deleted later"
 																	: "stale syncVersion";
-	if (push->batch.channel == &completion_channel && !raises_score(item, best))
+	if (push->batch.channel == &ls_completion_channel && !raises_score(item, best))
 		return "score is not higher than the stored one";
 	return NULL;
 }
@@ -250,13 +250,13 @@ push_events(LsCall *call, const LsChannel *channel)
 static Datum
 progress_work(LsCall *call)
 {
-	return JsonbPGetDatum(push_events(call, &progress_channel));
+	return JsonbPGetDatum(push_events(call, &ls_progress_channel));
 }
 
 static Datum
 completion_work(LsCall *call)
 {
-	return JsonbPGetDatum(push_events(call, &completion_channel));
+	return JsonbPGetDatum(push_events(call, &ls_completion_channel));
 }
 
 const LsService ls_module_progress = {

@@ -26,7 +26,7 @@ read_activity(LsItem *item, LsFailure *failure)
 	return true;
 }
 
-static const LsChannel channel = {
+const LsChannel ls_activity_channel = {
 	.name = "progress_batch", .is_flat = true, .id = "idempotency_key", .time = "timestamp", .read = read_activity};
 
 /* Why an item has no part in what is stored; NULL where it has. */
@@ -71,7 +71,7 @@ push_activities(LsCall *call, const JsonbValue *request)
 	JsonbValue items;
 	LsPush push;
 
-	ls_push_open(&push, call, &channel);
+	ls_push_open(&push, call, &ls_activity_channel);
 	ls_batch_read_sent(&push.batch, request);
 	push.batch.device.id = call->device.data != NULL ? call->device : ls_text("");
 	/* No list is an empty one: a client that had nothing to send sent that. */

@@ -121,7 +121,7 @@ read_push_item(LsItem *item, LsFailure *failure)
 		   read_ancestor(item, failure) && ls_item_read_time(item, "clientTimestamp", failure);
 }
 
-const LsChannel ls_push_channel = {.name = "sync_push",
+const LsChannel ls_push_channel = {.name = LS_PUSH_CHANNEL,
 								   .by_device = true,
 								   .shows_documents = true,
 								   .id = "id",
@@ -232,8 +232,9 @@ read_item(LsPush *push, LsItem *item)
 		(void) ls_item_find_time(item, channel->time);
 }
 
-static void
-read_items(LsPush *push)
+/* Reads the items; what is wrong with one stands in it. */
+void
+ls_push_read_items(LsPush *push)
 {
 	ls_batch_take_items(&push->batch);
 	ls_push_make_room(push);
@@ -298,7 +299,7 @@ ls_push_run(LsPush *push)
 {
 	ls_batch_begin(&push->batch);
 	push->is_foreign = is_foreign(push);
-	read_items(push);
+	ls_push_read_items(push);
 	ls_store_carry_over(push);
 	ls_push_find_resources(push);
 	ls_store_read_known(push);

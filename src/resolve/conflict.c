@@ -212,56 +212,39 @@ check_version(const Resolve *resolve, const LsResource *resource)
 						errhint("Look at the document again, then send \"force\": true.")));
 }
 
-/* The document as decided: what the server computes goes on from what it was. */
-static LsState
-replacement(const LsRule *rule, const LsState *stored, const LsChange *change)
-{
-	LsState state = ls_state_lift(rule, change);
-
-	for (int i = 0; stored->exists && i < state.nfields; i++)
-	{
-		const LsField *old = ls_state_field(stored, state.fields[i].name);
-
-		if (old != NULL)
-			ls_field_rebase(&state.fields[i], old);
-	}
-	state.deleted_at = stored->deleted_at;
-	return state;
-}
-
 /* Decides the resource's new state. */
 static void
 decide(Resolve *resolve, LsResource *resource)
 {
-	const LsRule *rule = resource->type->rule;
 	LsChange *change = &resolve->item->change;
 	LsState *state = &resource->state;
 	LsFailure failure = {NULL};
-	LsState lifted;
-	bool changed;
 
 	*state = resource->stored;
 	state->shared = state->limited = true;
 	if (resolve->resolution == USE_MERGED || change->is_delete)
 		change->at = Max(change->at, state->at);
-	if (change->is_delete)
-	{
-		*state = (LsState){.at = change->at, .deleted_at = change->at};
-		return;
-	}
-	if (resolve->resolution == USE_CLIENT && rule->policy == LS_POLICY_MERGE && state->exists)
-	{
-		lifted = ls_state_lift(rule, change);
-		if (!ls_state_join(state, &lifted, &changed, &failure))
-			refuse_data(&failure);
-		return;
-	}
-	lifted = replacement(rule, &resource->stored, change);
-	if (!ls_state_is_bounded(&lifted, &failure) || !ls_state_fits(state, &lifted, &failure))
+	if (!ls_merge_decide(resource->type->rule, state, change, resolve->resolution == USE_CLIENT, &resource->replaced,
+						 &failure))
 		refuse_data(&failure);
-	lifted.at = Max(lifted.at, state->at);
-	*state = lifted;
-	resource->replaced = true;
+}
+
+/* What the journal keeps of the decision, for whoever folds the items again. */
+static JsonbValue
+journal_entry(const Resolve *resolve, const LsResource *resource)
+{
+	const LsChange *change = &resolve->item->change;
+	JsonbValue entry = ls_json_object();
+
+	if (!change->is_delete)
+		ls_json_put(&entry, "data", change->data);
+	ls_json_put(&entry, "deviceId", ls_json_text(change->device));
+	ls_json_put(&entry, "operation", ls_json_string(change->is_delete ? "delete" : "update"));
+	ls_json_put(&entry, "conflictId", ls_json_text(resolve->conflict_id));
+	ls_json_put(&entry, "resolution", ls_json_string(resolutions[resolve->resolution]));
+	ls_json_put(&entry, "resourceId", ls_json_text(resource->id));
+	ls_json_put(&entry, "resourceType", ls_json_text(resource->type->name));
+	return entry;
 }
 
 static void
@@ -270,6 +253,7 @@ write_decision(Resolve *resolve, LsResource *resource)
 	LsPush *push = &resolve->push;
 
 	push->batch.version = push->batch.learner.version + 1;
+	push->batch.decision = journal_entry(resolve, resource);
 	push->changed[push->nchanged++] = resource;
 	resource->new_version = push->batch.version;
 	ls_store_write_accepted(push);
@@ -317,12 +301,14 @@ do_resolve(Resolve *resolve)
 	return answer_resolve(resolve, resource);
 }
 
+static const LsChannel channel = {.name = LS_RESOLVE_CHANNEL};
+
 static Datum
 resolve_work(LsCall *call)
 {
 	Resolve resolve = {.force = false};
 
-	ls_push_open(&resolve.push, call, &ls_push_channel);
+	ls_push_open(&resolve.push, call, &channel);
 	read_request(&resolve, call->request);
 	return JsonbPGetDatum(do_resolve(&resolve));
 }

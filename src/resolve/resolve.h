@@ -7,6 +7,8 @@
 
 #include "push/push.h"
 
+#define LS_RESOLVE_CHANNEL "sync_resolve"
+
 /* conflict_store.c */
 
 /* An open conflict. */

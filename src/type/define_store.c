@@ -10,9 +10,11 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 
+/* Pushes that are open may end by the rule before; none is open for an hour. */
 static LsStatement save_type = {
 	"INSERT INTO learnsync_data.resource_type AS t (name, rule, defined_by) VALUES ($1, $2, $3)"
-	" ON CONFLICT (name) DO UPDATE SET rule = EXCLUDED.rule, defined_by = EXCLUDED.defined_by",
+	" ON CONFLICT (name) DO UPDATE SET rule = EXCLUDED.rule, defined_by = EXCLUDED.defined_by,"
+	" ruled_from = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) '1 hour'::pg_catalog.interval",
 	{"pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.text", NULL},
 	.writes = true};
 
@@ -22,8 +24,8 @@ static LsStatement remove_type = {
 /* Those who have data go by the rule that was, until they are carried over. */
 static LsStatement begin_rebase = {
 	"UPDATE learnsync_data.resource_type t SET rule = $2, defined_by = $3, old_rule = t.rule,"
-	" generation = t.generation OPERATOR(pg_catalog.+) 1, rebase_learners = $4, rebased_at = NULL WHERE t.name" EQ
-	"$1",
+	" generation = t.generation OPERATOR(pg_catalog.+) 1, rebase_learners = $4, rebased_at = NULL,"
+	" ruled_from = pg_catalog.clock_timestamp() WHERE t.name" EQ "$1",
 	{"pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.text", "pg_catalog.int8", NULL},
 	.writes = true};
 

@@ -87,6 +87,7 @@ def event(payload, event_type="content.progressed", at="2026-01-08T10:00:00Z"):
 
 
 LESSON = item("lesson_progress", '{"lessonId": "l#", "courseId": "c", "timeSpent": 1}')
+ITEM = item("lesson_progress", '{"lessonId": "l", "courseId": "c", "timeSpent": 1}')
 JOG = item("jog{n}", '{"k": "k#", "n": [{"id": "a"}]}')
 JOG_RULE = '{"key": ["k"], "stale": "ignore", "fields": {"n": {"type": "array", "merge": "%s"}}}'
 AGENT = '{"mbox": "mailto:a#@example.org"}'
@@ -105,6 +106,7 @@ WORLDS = {
     "rebasing": [f"SELECT learnsync.define_resource_type('jog{{n}}', '{JOG_RULE % 'latest'}')",
                  f"SELECT fz.push('jogs{{n}}', '{JOG}', {{n}})",
                  f"SELECT learnsync.define_resource_type('jog{{n}}', '{JOG_RULE % 'union'}', true)"],
+    "items": [f"SELECT fz.push('items{{n}}', '{ITEM}', {{n}})"],
     "lessons": [f"SELECT fz.push('lessons{{n}}', '{LESSON}', {{n}})"],
     "statements": [f"SELECT fz.push('statements{{n}}', '{item('xapi_statement', STATEMENT)}', {{n}})"],
     "chat": [f"SELECT fz.push('chat{{n}}', '{CHAT}', {{n}})"],
@@ -409,6 +411,14 @@ CASES = [
     Case("learnsync.progress_get", "events", "SELECT learnsync.progress_get('events{n}') IS NULL", worlds=["events"]),
     Case("learnsync_api.progress_get", "events", "SELECT learnsync_api.progress_get() IS NULL", worlds=["events"],
          learner="events{n}"),
+    Case("learnsync.resource_verify", "items of one learner", "SELECT count(*) FROM learnsync.resource_verify('items{n}')",
+         worlds=["items"], alone=True),
+    Case("learnsync.sync_why", "items of one document", "SELECT learnsync.sync_why('items{n}', "
+         "'{\"resourceType\": \"lesson_progress\", \"resourceId\": \"l\"}') IS NULL",
+         worlds=["items"]),
+    Case("learnsync_api.sync_why", "items of one document", "SELECT learnsync_api.sync_why("
+         "'{\"resourceType\": \"lesson_progress\", \"resourceId\": \"l\"}') IS NULL",
+         worlds=["items"], learner="items{n}"),
     Case("learnsync.progress_verify", "events of all learners", "SELECT count(*) FROM learnsync.progress_verify()",
          worlds=["logs"], alone=True),
     Case("learnsync.progress_verify", "events of one learner", "SELECT count(*) FROM learnsync.progress_verify()",

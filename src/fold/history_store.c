@@ -1,0 +1,210 @@
+/*
+ * history_store.c
+ *		Reads what a fold needs: the kept calls of a learner, and the resources as they are stored.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fold/fold.h"
+#include "miscadmin.h"
+#include "store/statement.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+
+#define CALLS_AT_A_TIME 50
+#define RESOURCES_AT_A_TIME 200
+
+static LsStatement read_kept = {
+	"SELECT p.version, p.prev_version, p.device_id, p.pushed_at, p.channel, p.items, p.instants"
+	" FROM learnsync_data.push p WHERE p.learner_id" EQ "$1 AND p.items IS NOT NULL ORDER BY p.version, p.push_no",
+	{"pg_catalog.text", NULL}};
+
+#define STORED_COLUMNS                                                                                               \
+	"SELECT r.resource_type, r.resource_id, r.version, r.created_version, r.at, r.deleted_at, r.data, r.book"        \
+	" FROM learnsync_data.resource r WHERE r.learner_id" EQ "$1"
+
+static LsStatement read_all_stored = {STORED_COLUMNS, {"pg_catalog.text", NULL}};
+
+static LsStatement read_one_stored = {STORED_COLUMNS " AND r.resource_type" EQ "$2 AND r.resource_id" EQ "$3",
+									  {"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
+
+static LsStatement read_ruled_from = {"SELECT t.ruled_from FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
+									  {"pg_catalog.text", NULL}};
+
+static LsStatement read_horizon = {
+	"SELECT l.tombstone_version FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1", {"pg_catalog.text", NULL}};
+
+static LsStatement next_learners = {"SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id" GT
+									"$1 ORDER BY l.learner_id LIMIT $2",
+									{"pg_catalog.text", "pg_catalog.int8", NULL}};
+
+/* What is kept of a call stays as long as the context. */
+static LsText
+copy_text(LsText text)
+{
+	return text.data == NULL ? text : ls_text(ls_text_string(text));
+}
+
+static void
+take_instants(LsKept *kept, uint64 row)
+{
+	bool isnull;
+	Datum array = ls_store_value(row, 7, &isnull);
+	Datum *values;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(array), TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &values, NULL, &kept->ninstants);
+	kept->instants = palloc(sizeof(TimestampTz) * Max(kept->ninstants, 1));
+	for (int i = 0; i < kept->ninstants; i++)
+		kept->instants[i] = DatumGetTimestampTz(values[i]);
+}
+
+/* Hands on the calls of a learner of which the items are kept, in order. */
+void
+ls_store_read_kept(LsText learner, LsTakeKept take, void *argument)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum values[] = {ls_text_to_datum(learner)};
+	Portal portal = ls_store_cursor(&read_kept, values, NULL, LS_SEES_CALLERS);
+
+	do
+	{
+		SPITupleTable *rows;
+		uint64 count;
+
+		SPI_cursor_fetch(portal, true, CALLS_AT_A_TIME);
+		MemoryContextSwitchTo(caller);
+		rows = SPI_tuptable;
+		count = SPI_processed;
+		for (uint64 row = 0; row < count; row++)
+		{
+			bool isnull;
+			LsKept kept = {.version = ls_store_int(row, 1),
+						   .prev_version = ls_store_int(row, 2),
+						   .device = copy_text(ls_store_text(row, 3)),
+						   .at = ls_store_time(row, 4),
+						   .channel = copy_text(ls_store_text(row, 5))};
+
+			ls_json_root(DatumGetJsonbPCopy(ls_store_value(row, 6, &isnull)), &kept.items);
+			take_instants(&kept, row);
+			take(argument, &kept);
+			SPI_tuptable = rows;
+		}
+		SPI_freetuptable(rows);
+		if (count == 0)
+			break;
+	} while (true);
+	SPI_cursor_close(portal);
+}
+
+static LsStored
+take_stored(LsText learner, uint64 row)
+{
+	LsStored stored = {.type_name = ls_store_text(row, 1),
+					   .id = ls_store_text(row, 2),
+					   .version = ls_store_int(row, 3),
+					   .created_version = ls_store_int(row, 4),
+					   .state = {.at = ls_store_time(row, 5), .deleted_at = ls_store_time(row, 6)}};
+	LsRowKey key = {"resource", {learner, stored.type_name, stored.id}};
+	bool no_data;
+	bool no_book;
+	Datum data = ls_store_value(row, 7, &no_data);
+	Datum book = ls_store_value(row, 8, &no_book);
+
+	stored.state.exists = !no_data;
+	stored.type = ls_store_type_of(learner, stored.type_name);
+	if (stored.type != NULL && !no_data)
+		ls_state_load(stored.type->rule, &stored.state, ls_store_document(&key, data),
+					  no_book ? NULL : ls_store_object(&key, "book", book));
+	return stored;
+}
+
+/* Gives the states their lists. */
+static void
+complete(LsText learner, LsStored *stored, int count)
+{
+	LsListed *listed = palloc0(sizeof(LsListed) * Max(count, 1));
+	LsListRoom room = {.members = PG_INT64_MAX, .bytes = PG_INT64_MAX};
+
+	for (int i = 0; i < count; i++)
+	{
+		bool has_lists = stored[i].type != NULL && stored[i].type->rule->has_lists && stored[i].state.exists;
+
+		listed[i] = (LsListed){stored[i].type_name, stored[i].id, 0, has_lists ? &stored[i].state : NULL};
+	}
+	(void) ls_store_complete_lists(learner, listed, count, room, LS_SEES_CALLERS);
+}
+
+/* Hands on the resources of a learner, or the one of that type and id, some at a time; these are gone afterwards. */
+void
+ls_store_read_stored(LsText learner, LsText type, LsText id, LsTakeStored take, void *argument)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext portion = AllocSetContextCreate(caller, "learnsync stored", ALLOCSET_DEFAULT_SIZES);
+	bool one = type.data != NULL;
+	Datum values[] = {ls_text_to_datum(learner), one ? ls_text_to_datum(type) : (Datum) 0,
+					  one ? ls_text_to_datum(id) : (Datum) 0};
+	Portal portal = ls_store_cursor(one ? &read_one_stored : &read_all_stored, values, NULL, LS_SEES_CALLERS);
+	uint64 count;
+
+	do
+	{
+		SPITupleTable *rows;
+		LsStored *stored;
+
+		SPI_cursor_fetch(portal, true, RESOURCES_AT_A_TIME);
+		rows = SPI_tuptable;
+		count = SPI_processed;
+		MemoryContextSwitchTo(portion);
+		stored = palloc(sizeof(LsStored) * Max(count, 1));
+		for (uint64 row = 0; row < count; row++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			stored[row] = take_stored(learner, row);
+			SPI_tuptable = rows;
+		}
+		complete(learner, stored, (int) count);
+		take(argument, stored, (int) count);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(portion);
+		SPI_freetuptable(rows);
+	} while (count > 0);
+	SPI_cursor_close(portal);
+	MemoryContextDelete(portion);
+}
+
+/* From when on whatever came went by the rule that the type has now. */
+TimestampTz
+ls_store_ruled_from(LsText type)
+{
+	SPITupleTable *result = SPI_tuptable;
+	Datum values[] = {ls_text_to_datum(type)};
+	TimestampTz from = ls_store_latest(&read_ruled_from, values) > 0 ? ls_store_time(0, 1) : DT_NOEND;
+
+	SPI_tuptable = result;
+	return from;
+}
+
+/* Tombstones of versions up to there are gone. */
+int64
+ls_store_tombstone_version(LsText learner)
+{
+	Datum values[] = {ls_text_to_datum(learner)};
+
+	return ls_store_read(&read_horizon, values, NULL) > 0 ? ls_store_int(0, 1) : LS_FIRST_VERSION;
+}
+
+/* Learners after a learner id; how many. */
+int
+ls_store_next_learners(LsText after, int limit, LsText **learners)
+{
+	Datum values[] = {ls_text_to_datum(after), Int64GetDatum(limit)};
+	int count = (int) ls_store_read(&next_learners, values, NULL);
+
+	*learners = palloc(sizeof(LsText) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		(*learners)[i] = copy_text(ls_store_text(i, 1));
+	return count;
+}
