@@ -151,7 +151,7 @@ extern int64 ls_digest_fingerprint(const pg_uuid_t *digest);
 extern pg_uuid_t ls_digest_derive(const pg_uuid_t *key, const char *purpose);
 extern LsText ls_digest_uuid_text(const pg_uuid_t *uuid);
 extern bool ls_digest_read_uuid(LsText text, pg_uuid_t *uuid);
-extern uint32 ls_digest_hash(LsText text);
+extern PGDLLEXPORT uint32 ls_digest_hash(LsText text); /* to be looked at by test/scenario/hostile */
 
 /* number.c */
 extern bool ls_number_fits(Numeric number);
@@ -170,7 +170,7 @@ extern bool ls_set_has(const LsSet *set, const JsonbValue *value);
 /* sort.c */
 typedef int (*LsCompare)(const void *a, const void *b);
 
-extern void ls_sort(void *elements, Size count, Size size, LsCompare compare);
+extern PGDLLEXPORT void ls_sort(void *elements, Size count, Size size, LsCompare compare); /* likewise */
 
 /* stamp.c */
 extern bool ls_stamp_is_valid(TimestampTz at);
