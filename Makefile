@@ -100,6 +100,10 @@ test-instructions:
 test-budget:
 	SCRATCH_NEEDS=python3 test/scratch test/budget/run $(BUDGET) </dev/null
 
+# The same without what takes long.
+test-growth:
+	SCRATCH_NEEDS=python3 test/scratch test/budget/run --small $(BUDGET) </dev/null
+
 # The SQL tests, models and fuzz with a library that checks its assertions, and says where it does what C leaves
 # undefined; two minutes.
 test-ubsan:
@@ -118,6 +122,6 @@ progress-long:
 days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
-.PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-budget \
+.PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-budget test-growth \
 	test-versions bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

@@ -137,7 +137,7 @@ BEGIN
         PERFORM learnsync_internal.see_to_row_security_as_owner(name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push',
-        'conflict', 'failed', 'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
+        'conflict', 'failed', 'instant', 'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
         PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', name,
             '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
     END LOOP;

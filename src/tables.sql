@@ -406,6 +406,17 @@ BEGIN
     PERFORM learnsync_internal.see_to_index_as_owner('failed_waiting',
         'failed (learner_id, first_failed_at, "position") WHERE waits_for IS NOT NULL');
 
+    CREATE TABLE IF NOT EXISTS learnsync_data.instant (
+        learner_id text COLLATE "C" NOT NULL,
+        key uuid NOT NULL,
+        client_at timestamptz NOT NULL,
+        at timestamptz NOT NULL,
+        noted_at timestamptz NOT NULL,
+        PRIMARY KEY (learner_id, key));
+    PERFORM learnsync_internal.see_to_comment_as_owner('instant',
+        'When items happened that were sent back as aborted, where that is not when they say: the order instant of '
+        'their first arrival, which copies of the same client_at keep; the newest 1000 of a learner.');
+
     CREATE TABLE IF NOT EXISTS learnsync_data.forgotten (
         learner_hash bytea PRIMARY KEY,
         forgotten_at timestamptz NOT NULL);

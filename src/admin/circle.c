@@ -45,7 +45,10 @@ number_nodes(Graph *graph, ArrayType *const *names)
 		deconstruct_array(names[side], TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &graph->nedges);
 		graph->ends[side] = palloc_extended(sizeof(int) * graph->nedges, MCXT_ALLOC_HUGE);
 		for (int i = 0; i < graph->nedges; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
 			all[side * graph->nedges + i] = (End){ls_text_datum(texts[i]), &graph->ends[side][i]};
+		}
 	}
 	ls_sort(all, graph->nedges * 2, sizeof(End), compare_ends);
 	for (int i = 0; i < graph->nedges * 2; i++)
@@ -63,7 +66,7 @@ peel(Graph *graph, int side)
 {
 	const int *mine = graph->ends[side];
 	const int *other = graph->ends[1 - side];
-	int *degree = palloc0(sizeof(int) * graph->nnodes);
+	int *degree = ls_memory_zeroed(graph->nnodes, sizeof(int));
 	int *first = palloc(sizeof(int) * graph->nnodes); /* of the edges at whose other end a node is; -1: none */
 	int *next = palloc(sizeof(int) * graph->nedges);
 	int *bare = palloc(sizeof(int) * graph->nnodes);
@@ -81,6 +84,7 @@ peel(Graph *graph, int side)
 	}
 	for (int node = 0; node < graph->nnodes; node++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (degree[node] == 0 && !graph->gone[node])
 			bare[nbare++] = node;
 	}
@@ -110,12 +114,13 @@ learnsync_circles_as_owner(PG_FUNCTION_ARGS)
 	int count = 0;
 
 	number_nodes(&graph, names);
-	graph.gone = palloc0(Max(graph.nnodes, 1));
+	graph.gone = ls_memory_zeroed(graph.nnodes, sizeof(bool));
 	peel(&graph, 0);
 	peel(&graph, 1);
 	found = palloc(sizeof(Datum) * Max(graph.nedges, 1));
 	for (int i = 0; i < graph.nedges; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!graph.gone[graph.ends[0][i]] && !graph.gone[graph.ends[1][i]])
 			found[count++] = Int32GetDatum(i + 1);
 	}

@@ -122,12 +122,18 @@ BEGIN
             WHERE x.ctid >= low AND x.ctid < high AND x.failed_at < cutoff AND x.waits_for IS NULL
             FOR UPDATE SKIP LOCKED));
         GET DIAGNOSTICS removed = ROW_COUNT;
+    WHEN 'instant' THEN
+        DELETE FROM learnsync_data.instant t WHERE t.ctid = ANY (ARRAY(
+            SELECT x.ctid FROM learnsync_data.instant x
+            WHERE x.ctid >= low AND x.ctid < high AND x.noted_at < cutoff FOR UPDATE SKIP LOCKED));
+        GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'learner' THEN
         learners := learnsync_internal.lock_learners_as_owner(ARRAY(
             SELECT l.learner_id FROM learnsync_data.learner l WHERE l.ctid >= low AND l.ctid < high AND l.has_failed));
         UPDATE learnsync_data.learner l SET has_failed = false
         WHERE l.learner_id IN (SELECT unnest(learners))
-            AND NOT EXISTS (SELECT FROM learnsync_data.failed f WHERE f.learner_id = l.learner_id);
+            AND NOT EXISTS (SELECT FROM learnsync_data.failed f WHERE f.learner_id = l.learner_id)
+            AND NOT EXISTS (SELECT FROM learnsync_data.instant t WHERE t.learner_id = l.learner_id);
         GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'resource' THEN
         learners := learnsync_internal.lock_learners_as_owner(ARRAY(
@@ -216,7 +222,7 @@ BEGIN
     RETURN CASE WHEN task = 'conflict' THEN learnsync_internal.days_ago_as_owner(days_old)
         WHEN task = 'resolve' AND EXISTS (
             SELECT FROM learnsync_data.resource_type t WHERE t.rule ? 'autoResolve') THEN clock_timestamp()
-        WHEN task = 'failed' THEN learnsync_internal.days_ago_as_owner(90)
+        WHEN task IN ('failed', 'instant') THEN learnsync_internal.days_ago_as_owner(90)
         WHEN task = 'learner' THEN clock_timestamp()
         WHEN task = 'resource'
             THEN learnsync_internal.days_ago_as_owner(current_setting('learnsync.tombstone_days')::integer)
@@ -247,7 +253,7 @@ BEGIN
         tasks := tasks || (
             SELECT jsonb_agg(jsonb_build_array(t.task, 0, learnsync_internal.task_limit_as_owner(t.task, days_old))
                 ORDER BY t.n)
-            FROM unnest('{conflict,resolve,failed,learner,resource,ledger}'::text[]) WITH ORDINALITY t (task, n)
+            FROM unnest('{conflict,resolve,failed,instant,learner,resource,ledger}'::text[]) WITH ORDINALITY t (task, n)
             WHERE learnsync_internal.task_limit_as_owner(t.task, days_old) IS NOT NULL);
     END IF;
     RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'payloadsFrom', cutoff, 'swept', sweep);

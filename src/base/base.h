@@ -157,6 +157,12 @@ extern PGDLLEXPORT uint32 ls_digest_hash(LsText text); /* to be looked at by tes
 extern bool ls_number_fits(Numeric number);
 extern char *ls_number_text(Numeric number);
 
+/* memory.c */
+extern void ls_memory_copy(void *to, const void *from, Size bytes);
+extern void ls_memory_extend(StringInfo text);
+extern void *ls_memory_zeroed(Size count, Size size);
+extern Jsonb *ls_memory_json(const Jsonb *json);
+
 /* limit.c */
 extern bool ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes,
 						   const char *path, LsFailure *failure) pg_attribute_nonnull(6);

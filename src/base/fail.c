@@ -8,6 +8,8 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+#define FIRST_ROOM 128 /* for a message; most fit */
+
 typedef struct ItemCode
 {
 	const char *name;
@@ -63,20 +65,20 @@ find_code(const char *name)
 char *
 ls_fail_message(const char *format, va_list arguments)
 {
-	StringInfoData text;
-	va_list again;
-	int needed;
-
-	initStringInfo(&text);
-	do
+	for (Size room = FIRST_ROOM;;)
 	{
+		char *text = palloc(room);
+		va_list again;
+		Size needed;
+
 		va_copy(again, arguments);
-		needed = appendStringInfoVA(&text, format, again);
+		needed = pvsnprintf(text, room, format, again);
 		va_end(again);
-		if (needed > 0)
-			enlargeStringInfo(&text, needed);
-	} while (needed > 0);
-	return text.data;
+		if (needed < room)
+			return text;
+		pfree(text);
+		room = needed;
+	}
 }
 
 /* Describes a failure; always false, so that checks can return it. */

@@ -93,6 +93,7 @@ print_array(StringInfo out, const JsonbValue *array)
 	appendStringInfoCharMacro(out, '[');
 	for (int i = 0; i < array->val.array.nElems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		print_key(out, (LsText){NULL, 0}, i == 0);
 		ls_json_print(out, &array->val.array.elems[i]);
 	}
@@ -105,6 +106,7 @@ print_object(StringInfo out, const JsonbValue *object)
 	appendStringInfoCharMacro(out, '{');
 	for (int i = 0; i < object->val.object.nPairs; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		print_key(out, ls_text_of(&object->val.object.pairs[i].key), i == 0);
 		ls_json_print(out, &object->val.object.pairs[i].value);
 	}

@@ -70,7 +70,7 @@ typedef struct LsItem
 	TimestampTz at; /* order instant */
 	TimestampTz dated; /* when it was made, by its device's clock, corrected; now where that is not believed */
 	LsReceipt receipt;
-	bool was_failed; /* an earlier copy stands among the failed items */
+	bool was_failed; /* an earlier copy stands among the failed items, or its instant among those of aborted ones */
 	bool waited; /* and waits for a type or content */
 	LsTick first; /* of that copy */
 	struct LsItem *twin; /* the nearest earlier item of this batch with the same identity */

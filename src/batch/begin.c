@@ -39,8 +39,8 @@ ls_batch_make_room(LsBatch *batch)
 {
 	for (batch->nbuckets = 16; batch->nbuckets < batch->nitems;)
 		batch->nbuckets *= 2;
-	batch->items = palloc0(sizeof(LsItem) * Max(batch->nitems, 1));
-	batch->buckets = palloc0(sizeof(LsItem *) * batch->nbuckets);
+	batch->items = ls_memory_zeroed(batch->nitems, sizeof(LsItem));
+	batch->buckets = ls_memory_zeroed(batch->nbuckets, sizeof(LsItem *));
 }
 
 /* Takes the items from the request's list; there may be none. */

@@ -140,6 +140,7 @@ believe(const LsSending *sending, Timed *items, int count, int64 offset)
 		TimestampTz at = items[i].tick.client_at - offset;
 
 		CHECK_FOR_INTERRUPTS();
+		CHECK_FOR_INTERRUPTS();
 		items[i].offset = offset;
 		items[i].believed = at >= learnsync_min_client_time && at <= latest;
 	}
@@ -179,6 +180,7 @@ place_items(Clock *clock, const LsSending *sending, Timed *items, int count)
 		ls_sort(items, count, sizeof(Timed), compare_items);
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		CHECK_FOR_INTERRUPTS();
 		place(clock, sending, &items[i]);
 	}
@@ -323,6 +325,7 @@ date_plainly(LsBatch *batch)
 		LsItem *item = &batch->items[i];
 
 		CHECK_FOR_INTERRUPTS();
+		CHECK_FOR_INTERRUPTS();
 		if (item->client_at == LS_NO_TIME)
 			item->at = item->dated = batch->now;
 		else
@@ -358,6 +361,7 @@ date_run(LsBatch *batch, Clocks *clocks, const Sent *sent, int count)
 		bool seen = item->first.at != LS_NO_TIME && item->first.client_at == item->client_at;
 
 		CHECK_FOR_INTERRUPTS();
+		CHECK_FOR_INTERRUPTS();
 		timed[i] = (Timed){item->index, {item->client_at, seen ? item->first.at : LS_NO_TIME}};
 	}
 	place_items(&kept->clock, &batch->sending, timed, count);
@@ -365,6 +369,7 @@ date_run(LsBatch *batch, Clocks *clocks, const Sent *sent, int count)
 	{
 		LsItem *item = &batch->items[timed[i].position];
 
+		CHECK_FOR_INTERRUPTS();
 		CHECK_FOR_INTERRUPTS();
 		item->at = timed[i].tick.at;
 		item->dated = timed[i].believed ? timed[i].tick.client_at - timed[i].offset : batch->now;
@@ -407,6 +412,7 @@ ls_batch_date(LsBatch *batch)
 	{
 		LsItem *item = &batch->items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		CHECK_FOR_INTERRUPTS();
 		if (item->twin == NULL || item->client_at == LS_NO_TIME || item->twin->client_at != item->client_at)
 			continue;

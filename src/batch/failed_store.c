@@ -1,11 +1,13 @@
 /*
  * failed_store.c
- *		The failed items of a learner: recorded under the identity that a corrected copy will have, dropped with it.
+ *		The failed items of a learner: recorded under the identity that a corrected copy will have, dropped with it. Of
+ *		an item that was aborted only its instant is, where the next copy would not come to the same.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "batch/batch.h"
+#include "miscadmin.h"
 #include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -31,6 +33,20 @@ static LsStatement write_failed = {
 	{"pg_catalog.text", "learnsync_internal.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz",
 	 "pg_catalog.text", "pg_catalog.bool", NULL}};
 
+static LsRowType instant_row = {"learnsync_internal.instant_row"};
+
+static LsStatement write_instants = {
+	"INSERT INTO learnsync_data.instant AS t (learner_id, key, client_at, at, noted_at)"
+	" SELECT DISTINCT ON (c.key) $1, c.key, c.client_at, c.at, $3 FROM pg_catalog.unnest($2) c"
+	" ON CONFLICT (learner_id, key) DO UPDATE SET client_at = EXCLUDED.client_at, at = EXCLUDED.at,"
+	" noted_at = EXCLUDED.noted_at",
+	{"pg_catalog.text", "learnsync_internal.instant_row[]", "pg_catalog.timestamptz", NULL}};
+
+static LsStatement prune_instants = {
+	"DELETE FROM learnsync_data.instant t USING (SELECT x.key FROM learnsync_data.instant x WHERE x.learner_id" EQ
+	"$1 ORDER BY x.noted_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE t.learner_id" EQ "$1 AND t.key" EQ "o.key",
+	{"pg_catalog.text", NULL}};
+
 static LsStatement prune_failed = {
 	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ
 	"$1 AND x.waits_for IS NULL ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ
@@ -44,12 +60,17 @@ static LsStatement count_waiting = {"SELECT pg_catalog.count(*) FROM learnsync_d
 static LsStatement read_failed = {
 	"SELECT k.n, f.client_at, f.at, f.waits_for IS NOT NULL FROM pg_catalog.unnest($2) WITH ORDINALITY AS k (key, n)"
 	" CROSS JOIN LATERAL (SELECT x.client_at, x.at, x.waits_for FROM learnsync_data.failed x"
-	"  WHERE x.learner_id" EQ "$1 AND x.key" EQ "k.key LIMIT 1) f",
+	"  WHERE x.learner_id" EQ "$1 AND x.key" EQ "k.key UNION ALL"
+	"  SELECT t.client_at, t.at, NULL FROM learnsync_data.instant t WHERE t.learner_id" EQ "$1 AND t.key" EQ
+	"k.key LIMIT 1) f",
 	{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
-static LsStatement forget_failed = {"DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
-									" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
-									{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
+static LsStatement forget_failed = {
+	"WITH t AS (DELETE FROM learnsync_data.instant t USING pg_catalog.unnest($2) k (key)"
+	" WHERE t.learner_id" EQ "$1 AND t.key" EQ "k.key)"
+	" DELETE FROM learnsync_data.failed f USING pg_catalog.unnest($2) k (key)"
+	" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
+	{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
 /* Of an item that is beyond the limits only size and digest are kept. */
 static Datum
@@ -98,6 +119,46 @@ ls_store_count_waiting(LsText learner)
 	return ls_store_int(0, 1);
 }
 
+/* Whether the next copy of an aborted item would be given another instant. */
+static bool
+is_dated_once(const LsItem *item)
+{
+	bool known = item->first.at != LS_NO_TIME && item->first.client_at == item->client_at;
+
+	return item->failure.code != NULL && strcmp(item->failure.code, "aborted") == 0 && !known &&
+		   item->client_at != LS_NO_TIME && item->at != item->client_at;
+}
+
+static Datum
+instant_datum(const LsItem *item)
+{
+	Datum values[] = {UUIDPGetDatum(&item->key), TimestampTzGetDatum(item->client_at), TimestampTzGetDatum(item->at)};
+	bool nulls[] = {false, false, false};
+
+	return ls_store_row(&instant_row, values, nulls);
+}
+
+/* Notes when aborted items happened, which keep that; of too many the oldest are dropped. */
+static void
+write_instants_of(const LsBatch *batch)
+{
+	Datum *rows = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	Datum values[] = {ls_text_to_datum(batch->learner.id), 0, TimestampTzGetDatum(batch->now)};
+	int count = 0;
+
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_dated_once(&batch->items[i]))
+			rows[count++] = instant_datum(&batch->items[i]);
+	}
+	if (count == 0)
+		return;
+	values[1] = ls_store_array(&instant_row, rows, count);
+	ls_store_run(&write_instants, values, NULL);
+	ls_store_run(&prune_instants, values, NULL);
+}
+
 /* Records failed items, each identity once; too many are dropped at once, unless more of the request is to come. */
 void
 ls_store_write_failed(const LsBatch *batch)
@@ -116,9 +177,11 @@ ls_store_write_failed(const LsBatch *batch)
 	{
 		int copies = ls_batch_failed_copies(batch, &batch->items[i]);
 
+		CHECK_FOR_INTERRUPTS();
 		if (copies > 0)
 			rows[count++] = failed_datum(&batch->items[i], copies);
 	}
+	write_instants_of(batch);
 	if (count == 0)
 		return;
 	values[1] = ls_store_array(&failed_row, rows, count);
@@ -146,7 +209,10 @@ ls_store_mark_failed(LsBatch *batch)
 	keys = palloc(sizeof(Datum) * Max(batch->nitems, 1));
 	values[0] = ls_text_to_datum(batch->learner.id);
 	for (int i = 0; i < batch->nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		keys[i] = UUIDPGetDatum(&batch->items[i].key);
+	}
 	values[1] = key_array(keys, batch->nitems);
 	count = ls_store_run(&read_failed, values, NULL);
 	for (uint64 i = 0; i < count; i++)
@@ -154,6 +220,7 @@ ls_store_mark_failed(LsBatch *batch)
 		LsItem *item = &batch->items[ls_store_int(i, 1) - 1];
 		bool isnull;
 
+		CHECK_FOR_INTERRUPTS();
 		item->was_failed = true;
 		item->waited = DatumGetBool(ls_store_value(i, 4, &isnull));
 		item->first = (LsTick){ls_store_time(i, 2), ls_store_time(i, 3)};
@@ -173,6 +240,7 @@ ls_store_forget_failed(const LsBatch *batch)
 	keys = palloc(sizeof(Datum) * Max(batch->nitems, 1));
 	for (int i = 0; i < batch->nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (batch->items[i].accepted && batch->items[i].was_failed)
 			keys[count++] = UUIDPGetDatum(&batch->items[i].key);
 	}

@@ -9,6 +9,7 @@
 
 #include "batch/batch.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -175,6 +176,7 @@ receipts(const LsBatch *batch)
 
 	for (int i = 0; i < batch->nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!batch->items[i].accepted)
 			continue;
 		receipt_values(&batch->items[i], batch->now, values);
@@ -206,6 +208,7 @@ accepted_payload(LsBatch *batch)
 		return JsonbPGetDatum(ls_json_encode(&batch->items_raw));
 	for (int i = 0; i < batch->nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (batch->items[i].accepted)
 			ls_json_add(&items, batch->items[i].raw);
 	}
@@ -291,6 +294,7 @@ synced_types(const LsBatch *batch)
 
 	for (int i = 0; i < batch->nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (batch->items[i].accepted && !has_key(&synced, batch->items[i].type->name))
 			ls_json_put_text(&synced, batch->items[i].type->name, now);
 	}
@@ -305,6 +309,7 @@ skew(const LsBatch *batch)
 
 	for (int i = 0; i < batch->nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (batch->items[i].accepted)
 			newest = Max(newest, batch->items[i].client_at);
 	}

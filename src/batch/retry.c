@@ -63,6 +63,7 @@ ls_batch_judge(LsBatch *batch)
 	{
 		LsItem *item = &batch->items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!item->receipt.found)
 			continue;
 		item->refused = (LsFailure){NULL};

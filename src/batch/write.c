@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "batch/batch.h"
+#include "miscadmin.h"
 
 /* What is tried apart, so that it can be undone. */
 typedef struct Attempt
@@ -81,6 +82,7 @@ has_failed(const LsBatch *batch)
 {
 	for (int i = 0; i < batch->nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (batch->items[i].failure.code != NULL)
 			return true;
 	}

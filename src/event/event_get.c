@@ -57,6 +57,7 @@ add_events(Get *get, const LsStoredEvent *events, int count, int64 *bytes)
 	{
 		JsonbValue json;
 
+		CHECK_FOR_INTERRUPTS();
 		if (get->events.val.array.nElems >= get->limit || *bytes > PAGE_BYTES)
 		{
 			get->has_more = true;
@@ -135,7 +136,7 @@ get_for(LsText learner, FunctionCallInfo fcinfo, int argument, bool of_app)
 	answer = answer_get(&get);
 	ls_store_close(&call);
 	MemoryContextSwitchTo(caller);
-	answer = memcpy(palloc(VARSIZE(answer)), answer, VARSIZE(answer));
+	answer = ls_memory_json(answer);
 	MemoryContextDelete(context);
 	if (of_app)
 		ls_header_tag((LsText){VARDATA_ANY(answer), VARSIZE_ANY_EXHDR(answer)});

@@ -73,7 +73,7 @@ static void
 read_events(LsPut *put)
 {
 	ls_batch_take_items(&put->batch);
-	put->events = palloc0(sizeof(LsEvent) * Max(put->batch.nitems, 1));
+	put->events = ls_memory_zeroed(put->batch.nitems, sizeof(LsEvent));
 	for (int i = 0; i < put->batch.nitems; i++)
 	{
 		LsItem *item = &put->batch.items[i];
@@ -242,7 +242,10 @@ decide_events(LsPut *put, int taken)
 	batch->ntaken = taken;
 	begin_states(put);
 	for (int i = 0; i < batch->nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		batch->items[i].accepted = batch->items[i].duplicate = false;
+	}
 	for (int i = 0; i < taken; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -261,6 +264,7 @@ has_new_reset(const LsPut *put)
 	{
 		const LsEvent *event = &put->events[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (put->batch.items[i].accepted && event->type == LS_EVENT_RESET &&
 			(!ls_point_exists(known) || ls_point_compare(&event->point, known) > 0))
 			return true;
@@ -282,15 +286,22 @@ fold_events(const LsPut *put, LsEventLog *log)
 	/* A value that takes another's place must not take its memory, which the next try reads again. */
 	progress->onboarding.room = progress->active.room = 0;
 	for (int i = 0; i < put->ncontents; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ls_progress_load_content(progress, &put->contents[i]);
+	}
 	for (int i = 0; i < put->ninteractions; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ls_progress_load_interaction(progress, &put->interactions[i]);
+	}
 	*log = put->log;
 	log->events += put->batch.naccepted;
 	log->version = put->batch.version;
 	log->state_bytes = put->state_bytes;
 	for (int i = 0; i < put->batch.nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (put->batch.items[i].accepted)
 			ls_progress_add(progress, &put->events[i]);
 	}
@@ -411,6 +422,7 @@ answer_put(const LsPut *put)
 
 	for (int i = 0; i < put->batch.nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (put->batch.items[i].failure.code != NULL)
 			ls_json_add(&failed, failure_json(&put->batch.items[i]));
 	}

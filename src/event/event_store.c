@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "event/event.h"
+#include "miscadmin.h"
 #include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -73,7 +74,10 @@ ls_store_read_known_events(LsPut *put)
 	uint64 found;
 
 	for (int i = 0; i < batch->nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ids[i] = id_datum(&batch->items[i]);
+	}
 	values[1] = ls_text_array(ids, batch->nitems);
 	found = ls_store_run(&read_known, values, NULL);
 	for (uint64 i = 0; i < found; i++)
@@ -81,6 +85,7 @@ ls_store_read_known_events(LsPut *put)
 		LsItem *item = &batch->items[ls_store_int(i, 1) - 1];
 		bool isnull;
 
+		CHECK_FOR_INTERRUPTS();
 		item->receipt = receipt_of(batch, i, take_event(batch->learner.id, item->id, ls_store_value(i, 2, &isnull)));
 	}
 }
@@ -98,6 +103,7 @@ ls_store_add_events(LsPut *put)
 		Datum row[4];
 		bool nulls[4];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!item->accepted)
 			continue;
 		ls_store_put(row, nulls, 0, true, id_datum(item));
@@ -125,9 +131,9 @@ ls_store_read_events(LsText learner, int64 after, int limit, LsSnapshot snapshot
 	for (int i = 0; i < count; i++)
 	{
 		bool isnull;
-
 		LsStoredEvent *event = &(*events)[i];
 
+		CHECK_FOR_INTERRUPTS();
 		event->id = ls_text(ls_text_string(ls_store_text(i, 4)));
 		event->version = ls_store_int(i, 1);
 		event->at = DatumGetTimestampTz(ls_store_value(i, 2, &isnull));

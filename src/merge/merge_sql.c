@@ -96,7 +96,7 @@ compile_rule(const Jsonb *json)
 {
 	SqlRule *rule = palloc(sizeof(SqlRule));
 
-	rule->json = memcpy(palloc(VARSIZE(json)), json, VARSIZE(json));
+	rule->json = ls_memory_json(json);
 	rule->compiled = ls_rule_compile(rule->json);
 	if (rule->compiled->policy == LS_POLICY_CUSTOM)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("policy custom merges in a push only"),
@@ -295,12 +295,6 @@ refuse_other_rule(void)
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("rule must be the same in all of a group")));
 }
 
-static Jsonb *
-copy_json(const Jsonb *json)
-{
-	return memcpy(palloc(VARSIZE(json)), json, VARSIZE(json));
-}
-
 /* Folds two packed states; the result is in the fold's context, and so were they. */
 static Jsonb *
 fold_packed(Fold *fold, Jsonb *a, Jsonb *b)
@@ -316,7 +310,7 @@ fold_packed(Fold *fold, Jsonb *a, Jsonb *b)
 	fold_states(fold->rule->compiled, &state, &other);
 	packed = ls_state_pack(&state);
 	MemoryContextSwitchTo(fold->context);
-	packed = copy_json(packed);
+	packed = ls_memory_json(packed);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 	pfree(a);
@@ -359,7 +353,7 @@ fold_batch(Fold *fold)
 	}
 	packed = ls_state_pack(&fold->states[0]);
 	MemoryContextSwitchTo(fold->context);
-	packed = copy_json(packed);
+	packed = ls_memory_json(packed);
 	MemoryContextReset(fold->batch_context);
 	fold->nstates = fold->room = 0;
 	add_packed(fold, packed);
@@ -449,7 +443,7 @@ learnsync_merge_agg_combine(PG_FUNCTION_ARGS)
 	if (packed != NULL)
 	{
 		caller = MemoryContextSwitchTo(fold->context);
-		add_packed(fold, copy_json(packed));
+		add_packed(fold, ls_memory_json(packed));
 		MemoryContextSwitchTo(caller);
 	}
 	PG_RETURN_POINTER(fold);
@@ -486,7 +480,10 @@ learnsync_merge_agg_deserialize(PG_FUNCTION_ARGS)
 	length -= (int) (sizeof(rule_bytes) + rule_bytes);
 	fold = new_fold(fcinfo, find_rule(fcinfo->flinfo, memcpy(palloc(rule_bytes), bytes, rule_bytes)));
 	if (length > 0)
-		fold->levels[0] = memcpy(MemoryContextAlloc(fold->context, length), bytes + rule_bytes, length);
+	{
+		fold->levels[0] = MemoryContextAlloc(fold->context, length);
+		ls_memory_copy(fold->levels[0], bytes + rule_bytes, length);
+	}
 	PG_RETURN_POINTER(fold);
 }
 
@@ -497,7 +494,7 @@ learnsync_merge_agg_final(PG_FUNCTION_ARGS)
 
 	if (packed == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(copy_json(packed));
+	PG_RETURN_JSONB_P(ls_memory_json(packed));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_merge_rule_in);

@@ -174,6 +174,7 @@ custom_document(const LsRule *rule, const LsState *state, Jsonb *json)
 
 	for (int i = 0; i < state->nfields; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (state->fields[i].rule->strategy == NULL)
 			ls_json_put_text(&made, state->fields[i].name, state->fields[i].value.json);
 	}

@@ -102,7 +102,7 @@ read_steps(LsRuleField *field, const JsonbValue *json, const char *path)
 	if (!ls_json_get(json, "steps", &steps) || !ls_json_is_array(&steps) || ls_json_count(&steps) == 0)
 		refuse_rule(psprintf("%s.steps", path), "must be a list of at least one step");
 	field->nsteps = ls_json_count(&steps);
-	field->steps = palloc0(sizeof(LsStep) * field->nsteps);
+	field->steps = ls_memory_zeroed(field->nsteps, sizeof(LsStep));
 	for (int i = 0; i < field->nsteps; i++)
 	{
 		JsonbValue *step = getIthJsonbValueFromContainer(steps.val.binary.data, i);

@@ -250,6 +250,7 @@ ls_state_is_bounded(const LsState *state, LsFailure *failure)
 {
 	for (int i = 0; i < state->nfields; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!ls_field_is_bounded(&state->fields[i]))
 			return fail_overflow(failure, state->fields[i].name);
 	}
@@ -463,12 +464,27 @@ take_joined(LsField *field, const Touched *touched, const LsField *other, bool *
 		pfree(other->members);
 }
 
-/* Sorts the fields in that were added. */
+/* Moves the fields in that were added, from the last one on, so that each of the others is moved once. */
 static void
 settle_fields(LsState *state)
 {
-	if (state->nadded > 0)
-		ls_sort(state->fields, state->nfields, sizeof(LsField), compare_fields);
+	int count = state->nadded;
+	int settled = state->nfields - count;
+	LsField *added;
+
+	if (count == 0)
+		return;
+	added = palloc(sizeof(LsField) * count);
+	memcpy(added, &state->fields[settled], sizeof(LsField) * count);
+	for (int i = count - 1; i >= 0; i--)
+	{
+		int place = find_from(state->fields, 0, settled, added[i].name);
+
+		memmove(&state->fields[place + i + 1], &state->fields[place], sizeof(LsField) * (settled - place));
+		state->fields[place + i] = added[i];
+		settled = place;
+	}
+	pfree(added);
 	state->nadded = 0;
 }
 

@@ -168,6 +168,7 @@ ls_progress_pack(LsProgress *progress, bool portable)
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		ls_memory_extend(&writer.out);
 		put_content(&writer, contents[i]);
 	}
 	SET_VARSIZE(writer.out.data, writer.out.len);

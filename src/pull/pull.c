@@ -89,7 +89,7 @@ show(const LsPull *pull, const LsPulled *change)
 static int
 complete_lists(const LsPull *pull, const LsPulled *changes, Shown *shown, int count, LsListRoom room)
 {
-	LsListed *listed = palloc0(sizeof(LsListed) * Max(count, 1));
+	LsListed *listed = ls_memory_zeroed(count, sizeof(LsListed));
 
 	for (int i = 0; i < count; i++)
 	{
@@ -179,6 +179,7 @@ add_uncut(LsPull *pull, const LsPulled *changes, Shown *shown, int count)
 		refuse_uncut();
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		print_change(pull, &changes[i], &shown[i]);
 		if (page->text->len > MAX_UNCUT_BYTES)
 			refuse_uncut();
@@ -218,7 +219,10 @@ add_counted(LsPull *pull, const LsPulled *changes, Shown *shown, int count)
 
 	fitting = complete_lists(pull, changes, shown, fitting, room);
 	for (int i = 0; i < fitting && !page->full; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		page->full = !add_change(pull, &changes[i], &shown[i]);
+	}
 	page->full |= fitting < count;
 }
 
@@ -231,6 +235,7 @@ add_changes(LsPull *pull, const LsPulled *changes, int count)
 
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		shown[i] = show(pull, &changes[i]);
 		uncut += changes[i].version <= pull->uncut;
 	}
@@ -319,6 +324,7 @@ select_changes(const LsPull *pull, LsPulled *rows, int count, Chain *chain)
 
 	for (int i = 0; i < count && chain->whole; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		chain->whole = rows[i].prev_version <= chain->end && chain->spare-- > 0;
 		if (!chain->whole)
 			break;
@@ -391,7 +397,10 @@ count_changes(const LsPull *pull)
 	{
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < count; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
 			selected += is_wanted(pull, &rows[i]);
+		}
 		MemoryContextReset(portion);
 	}
 	MemoryContextSwitchTo(caller);

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "pull/pull.h"
 #include "store/statement.h"
 
@@ -185,7 +186,10 @@ ls_store_fetch_pulled(LsPullSource *source, int count, LsPulled **changes)
 	count = (int) SPI_processed;
 	*changes = palloc(sizeof(LsPulled) * Max(count, 1));
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		take_change(source, i, &(*changes)[i]);
+	}
 	return count;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
 #include "utils/builtins.h"
@@ -102,6 +103,7 @@ leave_kept_lists(LsState *state, const LsRule *old)
 		LsField *field = &state->fields[i];
 		const LsRuleField *was = ls_rule_field(old, field->name);
 
+		CHECK_FOR_INTERRUPTS();
 		if (field->rule->shape == LS_SHAPE_LIST && was != NULL && ls_rebase_keeps_rows(was, field->rule))
 			field->nmembers = field->nsorted = 0;
 	}
@@ -134,7 +136,10 @@ write_portion(LsPush *push, const LsType *type, Datum *moved, int nmoved)
 	if (push->nchanged == 0)
 		return;
 	for (int i = 0; i < push->nchanged; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ids[i] = ls_text_to_datum(push->changed[i]->id);
+	}
 	values[2] = ls_text_array(ids, push->nchanged);
 	values[3] = ls_text_array(moved, nmoved);
 	if (nmoved > 0)
@@ -174,18 +179,22 @@ carry_portion(LsText learner, const LsType *type, LsText *after)
 
 	start_push(&push, learner);
 	count = (int) ls_store_run(&read_portion, values, NULL);
-	resources = palloc0(sizeof(LsResource) * Max(count, 1));
-	listed = palloc0(sizeof(LsListed) * Max(count, 1));
+	resources = ls_memory_zeroed(count, sizeof(LsResource));
+	listed = ls_memory_zeroed(count, sizeof(LsListed));
 	push.changed = palloc(sizeof(LsResource *) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		load(learner, &resources[i], type, i);
 		if (nmoved > 0)
 			listed[i] = (LsListed){type->name, resources[i].id, 0, &resources[i].stored};
 	}
 	(void) ls_store_complete_lists(learner, listed, count, room, LS_SEES_OWN);
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		rebase_resource(&push, &resources[i], nmoved > 0);
+	}
 	write_portion(&push, type, moved, nmoved);
 	if (count > 0)
 		*after = resources[count - 1].id;
@@ -235,6 +244,7 @@ ls_store_carry_over(LsPush *push)
 	{
 		const LsType *type = push->batch.items[i].type;
 
+		CHECK_FOR_INTERRUPTS();
 		if (type == NULL || type->before == NULL || type == last)
 			continue;
 		last = type;

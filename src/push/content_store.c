@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
 #include "utils/array.h"
@@ -33,6 +34,7 @@ ls_store_check_content(LsPush *push)
 
 	for (int i = 0; i < push->batch.nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!needs_content(&push->batch.items[i]))
 			continue;
 		items[count] = &push->batch.items[i];
@@ -47,6 +49,7 @@ ls_store_check_content(LsPush *push)
 		LsItem *item = items[ls_store_int(i, 1) - 1];
 		const char *key = ls_text_string(item->type->rule->keys[0]);
 
+		CHECK_FOR_INTERRUPTS();
 		ls_fail(&item->refused, "unknown_content", push->batch.channel->is_flat ? key : psprintf("data.%s", key),
 				"%s is not in the content catalog", key);
 		ls_fail_until(&item->refused, item->change.keys[0]);

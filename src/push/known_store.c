@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
 #include "utils/array.h"
@@ -140,7 +141,10 @@ find_many(const LsPush *push, Datum *values)
 	Datum *rows = palloc(sizeof(Datum) * Max(push->batch.nitems, 1));
 
 	for (int i = 0; i < push->batch.nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		rows[i] = known_datum(push, i);
+	}
 	values[2] = ls_store_array(&known_row, rows, push->batch.nitems);
 	return ls_store_run(&look_up, values, NULL);
 }
@@ -153,5 +157,8 @@ ls_store_read_known(LsPush *push)
 	uint64 count = push->batch.nitems == 1 ? find_one(push, values) : find_many(push, values);
 
 	for (uint64 i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		take_known(push, i);
+	}
 }

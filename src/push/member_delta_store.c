@@ -230,6 +230,7 @@ ls_store_find_members(LsPush *push)
 	{
 		const LsItem *item = &push->batch.items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->refused.code != NULL || item->receipt.found || item->change.is_delete ||
 			!item->type->rule->has_rows || !item->resource->stored.exists)
 			continue;
@@ -305,6 +306,7 @@ sort_lists(LsState *state)
 {
 	for (int i = 0; i < state->nfields; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (is_list(&state->fields[i]))
 			ls_member_sort(&state->fields[i]);
 	}

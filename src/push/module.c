@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "push/push.h"
 #include "utils/memutils.h"
 
@@ -147,9 +148,15 @@ add_results(JsonbValue *results, const LsPush *push)
 	JsonbValue *best = palloc(sizeof(JsonbValue) * push->batch.nitems);
 
 	for (int i = 0; i < push->batch.nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		best[i] = ls_json_null();
+	}
 	for (int i = 0; i < push->batch.nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ls_json_add(results, result_of(push, &push->batch.items[i], best));
+	}
 }
 
 static JsonbValue *
@@ -173,7 +180,10 @@ array_of(const JsonbValue *events, int count)
 	JsonbValue value;
 
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ls_json_add(&array, events[i]);
+	}
 	ls_json_root(ls_json_encode(&array), &value);
 	return value;
 }

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "push/push.h"
 
 /* Activities without a time are from now. The whole record is its document. */
@@ -80,7 +81,10 @@ push_activities(LsCall *call, const JsonbValue *request)
 	if (push.batch.nitems > 0)
 		ls_push_run(&push);
 	for (int i = 0; i < push.batch.nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ls_json_add(&results, result_of(&push.batch.items[i]));
+	}
 	ls_json_put(&answer, "results", results);
 	return ls_json_encode(&answer);
 }

@@ -43,7 +43,7 @@ ls_push_make_room(LsPush *push)
 
 	push->resources = palloc(sizeof(LsResource *) * count);
 	push->changed = palloc(sizeof(LsResource *) * count);
-	push->resource_buckets = palloc0(sizeof(LsResource *) * push->batch.nbuckets);
+	push->resource_buckets = ls_memory_zeroed(push->batch.nbuckets, sizeof(LsResource *));
 }
 
 static bool
@@ -271,6 +271,7 @@ judge_items(LsPush *push)
 	{
 		LsItem *item = &batch->items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		item->change.at = item->at;
 		item->change.received = batch->now;
 		item->change.device = batch->device.id;

@@ -42,6 +42,7 @@ ls_push_find_resources(LsPush *push)
 	{
 		LsItem *item = &push->batch.items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->type != NULL && item->resource_id.data != NULL)
 			item->resource = find_resource(push, item);
 	}
@@ -62,7 +63,7 @@ static void
 ask_for_lost(LsPush *push, LsItem *item)
 {
 	if (push->lost == NULL)
-		push->lost = palloc0(sizeof(bool) * push->batch.nitems);
+		push->lost = ls_memory_zeroed(push->batch.nitems, sizeof(bool));
 	item->change.number = item->index;
 	item->change.lost = push->lost;
 }
@@ -113,7 +114,10 @@ start_over(LsPush *push)
 		push->resources[i]->shown = NULL;
 	}
 	for (int i = 0; i < push->batch.nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		push->batch.items[i].accepted = false;
+	}
 }
 
 /* The resource's version as this push leaves it. */
@@ -139,6 +143,7 @@ settle_lost(LsPush *push, int taken)
 	{
 		LsItem *item = &push->batch.items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->accepted && push->lost[i] && item->verdict == LS_SYNCED)
 			item->verdict = LS_SERVER_WINS;
 		else if (item->duplicate && !item->receipt.found)
@@ -154,15 +159,26 @@ settle_item_versions(LsPush *push)
 	{
 		LsItem *item = &push->batch.items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->verdict != LS_FAILED && !item->receipt.found && item->resource != NULL)
 			item->version = ls_resource_version(item->resource);
 	}
 }
 
-static void
-abort_item(LsItem *item, const char *message)
+/* Why items are sent back: said once, as an answer without room for them is tried with more of them and fewer. */
+static LsFailure
+aborted(const char *message)
 {
-	ls_fail(&item->failure, "aborted", "", "%s", message);
+	LsFailure failure;
+
+	(void) ls_fail(&failure, "aborted", "", "%s", message);
+	return failure;
+}
+
+static void
+abort_item(LsItem *item, const LsFailure *failure)
+{
+	item->failure = *failure;
 	item->verdict = LS_FAILED;
 	item->duplicate = false;
 }
@@ -171,10 +187,14 @@ abort_item(LsItem *item, const char *message)
 static void
 abort_others(LsPush *push)
 {
+	LsFailure why = aborted("another item of this atomic push failed");
 	bool failed = false;
 
 	for (int i = 0; i < push->batch.nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		failed |= push->batch.items[i].failure.code != NULL;
+	}
 	if (!failed)
 		return;
 	start_over(push);
@@ -182,8 +202,9 @@ abort_others(LsPush *push)
 	{
 		LsItem *item = &push->batch.items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->failure.code == NULL && !item->receipt.found)
-			abort_item(item, "another item of this atomic push failed");
+			abort_item(item, &why);
 	}
 }
 
@@ -209,6 +230,8 @@ safe_version(const LsPush *push)
 static void
 merge_items(LsPush *push, int taken)
 {
+	LsFailure no_room = aborted("the answer has no room for it; send it again");
+
 	start_over(push);
 	push->batch.ntaken = taken;
 	for (int i = 0; i < taken; i++)
@@ -217,11 +240,17 @@ merge_items(LsPush *push, int taken)
 		decide_item(push, &push->batch.items[i]);
 	}
 	for (int i = taken; i < push->batch.nitems; i++)
-		abort_item(&push->batch.items[i], "the answer has no room for it; send it again");
+	{
+		CHECK_FOR_INTERRUPTS();
+		abort_item(&push->batch.items[i], &no_room);
+	}
 	if (push->atomic && taken == push->batch.nitems)
 		abort_others(push);
 	for (int i = 0; i < push->nchanged; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ls_state_settle(&push->changed[i]->state);
+	}
 	if (push->lost != NULL)
 		settle_lost(push, taken);
 	settle_item_versions(push);
@@ -247,7 +276,7 @@ copy_of(const LsState *state)
 static int
 read_whole(const LsPush *push, LsState *states, MemoryContext kept)
 {
-	LsListed *listed = palloc0(sizeof(LsListed) * Max(push->nresources, 1));
+	LsListed *listed = ls_memory_zeroed(push->nresources, sizeof(LsListed));
 	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
 	int count = 0;
 
@@ -255,6 +284,7 @@ read_whole(const LsPush *push, LsState *states, MemoryContext kept)
 	{
 		LsResource *resource = push->batch.items[i].resource;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!ls_verdict_is_conflict(push->batch.items[i].verdict) || resource == NULL || resource->shown != NULL)
 			continue;
 		resource->shown = MemoryContextAlloc(kept, sizeof(JsonbValue));
@@ -331,6 +361,7 @@ has_conflict(const LsPush *push)
 {
 	for (int i = 0; i < push->batch.ntaken; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (ls_verdict_is_conflict(push->batch.items[i].verdict))
 			return true;
 	}

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
 #include "utils/array.h"
@@ -129,6 +130,7 @@ write_many(Datum *values, LsStatement *statement, LsResource **resources, int co
 
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		resource_values(resources[i], row, nulls);
 		rows[i] = ls_store_row(&resource_row, row, nulls);
 	}
@@ -146,6 +148,7 @@ write_resources(LsPush *push, bool is_new, LsStatement *one, LsStatement *many)
 
 	for (int i = 0; i < push->nchanged; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if ((push->changed[i]->version == 0) == is_new)
 			resources[count++] = push->changed[i];
 	}
@@ -175,6 +178,7 @@ write_some_conflicts(const LsPush *push, int start)
 
 	for (; end < push->batch.nitems && count < CONFLICTS_AT_A_TIME; end++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (is_new_conflict(&push->batch.items[end]))
 			rows[count++] = conflict_datum(&push->batch.items[end]);
 	}
@@ -220,6 +224,7 @@ write_journal(LsPush *push)
 
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		changed.types[i] = ls_text_to_datum(push->changed[i]->type->name);
 		changed.ids[i] = ls_text_to_datum(push->changed[i]->id);
 	}

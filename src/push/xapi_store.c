@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
 #include "utils/builtins.h"
@@ -67,6 +68,7 @@ ls_store_write_statements(LsPush *push)
 
 	for (int i = 0; i < push->nchanged; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (push->changed[i]->type->rule->xapi && push->changed[i]->state.exists)
 			rows[count++] = statement_datum(push->changed[i]);
 	}
@@ -120,6 +122,7 @@ export_to(LsText learner, TimestampTz since, ReturnSetInfo *result)
 		{
 			Datum statement = exported(learner, i);
 
+			CHECK_FOR_INTERRUPTS();
 			tuplestore_putvalues(result->setResult, result->setDesc, &statement, nulls);
 		}
 		MemoryContextSwitchTo(caller);

@@ -122,7 +122,7 @@ static int
 load_states(LsText learner, int count, LsState *states)
 {
 	SPITupleTable *conflicts = SPI_tuptable;
-	LsListed *listed = palloc0(sizeof(LsListed) * (count + 1));
+	LsListed *listed = ls_memory_zeroed(count + 1, sizeof(LsListed));
 	LsListRoom room = {.members = PG_INT64_MAX, .bytes = learnsync_max_answer_bytes, .at_least = 1};
 	int64 bytes = 0;
 	int loaded;
@@ -131,6 +131,7 @@ load_states(LsText learner, int count, LsState *states)
 	{
 		const LsType *type = ls_store_type_of(learner, ls_store_text(loaded, 3));
 
+		CHECK_FOR_INTERRUPTS();
 		bytes += load_state(learner, loaded, type, &states[loaded]);
 		if (states[loaded].exists && type->rule->has_lists)
 			listed[loaded] = (LsListed){type->name, ls_store_text(loaded, 4), 0, &states[loaded]};

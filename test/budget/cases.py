@@ -99,6 +99,13 @@ PROGRESSED = event('{"contentId": "c#", "status": "completed", "score": 5, '
 FIELD = item("lists", '{"k": "a", "f#": 1}')
 CHAT = item("lists", '{"k": "a", "chat": [{"id": "#", "text": "hello"}]}')
 
+
+def devices(learner, device):
+    """So many devices, as they stand after they pushed: to have them push takes minutes."""
+    return (f"INSERT INTO learnsync_data.device (learner_id, device_id, created_at, last_sync_at) "
+            f"SELECT {learner}, {device}, now(), now() FROM generate_series(1, {{n}}) i")
+
+
 # What is stored, under the names of learners that say how much of it.
 WORLDS = {
     "jogs": [f"SELECT learnsync.define_resource_type('jog{{n}}', '{JOG_RULE % 'latest'}')",
@@ -118,9 +125,9 @@ WORLDS = {
                     FROM generate_series(1, {{n}} / 10) i"""],
     "failed": [f"""SELECT fz.push('failed{{n}}', '{item("note", "{}")}', {{n}})"""],
     "conflicts": [f"""SELECT fz.push('conflicts{{n}}', '{item("note", '{"k": "a", "v": #}')}', {{n}})"""],
-    "devices": ["""SELECT count(learnsync.sync_push('devices{n}',
-                    jsonb_build_object('deviceId', 'd' || i, 'items', '[]'::jsonb)))
-                FROM generate_series(1, {n}) i"""],
+    "devices": ["""SELECT learnsync.sync_push('devices{n}', '{"deviceId": "d", "items": []}') IS NULL""",
+                devices("'devices{n}'", "'d' || i")],
+    "shared": [devices("'sharer{n}-' || i", "'tablet{n}'")],
     "erased": ["SELECT count(learnsync.forget_learner('erased{n}-' || i)) FROM generate_series(1, {n}) i"],
     "logs": [f"SELECT count(fz.put('log{{n}}-' || i, '{PROGRESSED}', 10)) FROM generate_series(1, {{n}} / 10) i"],
     "profiles": ["SELECT count(learnsync.add_profile('profiles{n}-' || i, 'owner{n}')) FROM generate_series(1, {n}) i"],
@@ -500,6 +507,8 @@ CASES = [
          worlds=["failing"], alone=True),
     Case("learnsync.retry_failed learnsync_internal.retry", "failed items of all learners", "CALL learnsync.retry_failed()",
          worlds=["failing"], alone=True, commits=True),
+    Case("learnsync.deactivate_device", "learners of a device",
+         "SELECT learnsync.deactivate_device('tablet{n}') IS NULL", worlds=["shared"], alone=True),
     Case("learnsync.unseen_devices", "devices", "SELECT learnsync.unseen_devices(0, {n}) IS NULL", worlds=["devices"]),
     Case("learnsync.drop_devices", "devices", "SELECT learnsync.drop_devices(0)", worlds=["devices"]),
     Case("learnsync.forget_learner", "resources", "SELECT learnsync.forget_learner('lessons{n}')", worlds=["lessons"]),

@@ -1,12 +1,16 @@
 /*
  * late.c
- *		Measures how long a session goes without asking for interrupts, which is how long whoever cancels it would wait.
+ *		Measures how long a call of ours goes without asking for interrupts, which is how long whoever cancels it would wait.
  *
- * A timer raises the flag that the server's macro looks at, as a cancel does, and sees how long it stays up.
+ * A timer raises the flag that the server's macro looks at, as a cancel does, and sees how long it stays up. Only what is
+ * spent in the library, or in what the library called, counts: what the server does between two calls is not ours. Nor
+ * is what it does in one go for anybody: to read a stored value, and to give memory back.
  */
 #include "postgres.h"
 
+#include <dlfcn.h>
 #include <execinfo.h>
+#include <link.h>
 #include <signal.h>
 #include <time.h>
 
@@ -18,7 +22,8 @@
 PG_MODULE_MAGIC;
 
 #define TICK 1000000 /* ns of processor time */
-#define FRAMES 40
+#define FRAMES 100
+#define LIBRARY "/learnsync.so"
 
 static timer_t timer;
 static bool ticks;
@@ -27,6 +32,11 @@ static int64 raised_at;
 static int64 longest;
 static void *frames[FRAMES]; /* of the longest wait */
 static int nframes;
+static struct
+{
+	uintptr_t start;
+	uintptr_t end;
+} library; /* where its code is */
 
 /* Nanoseconds on a processor so far. */
 static int64
@@ -38,12 +48,64 @@ used(void)
 	return (int64) time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+static int
+note_library(struct dl_phdr_info *info, size_t size, void *argument)
+{
+	size_t length = strlen(info->dlpi_name);
+
+	if (length < strlen(LIBRARY) || strcmp(info->dlpi_name + length - strlen(LIBRARY), LIBRARY) != 0)
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+	{
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type != PT_LOAD || (part->p_flags & PF_X) == 0)
+			continue;
+		library.start = info->dlpi_addr + part->p_vaddr;
+		library.end = library.start + part->p_memsz;
+	}
+	return 1;
+}
+
+/* Whether a place is in a function of the server that cannot be cut short. */
+static bool
+is_in_one_go(void *place)
+{
+	static const char *const names[] = {"pg_detoast_datum", "pg_detoast_datum_packed", "MemoryContextReset",
+										"MemoryContextDelete"};
+	Dl_info info;
+
+	if (dladdr(place, &info) == 0 || info.dli_sname == NULL)
+		return false;
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(info.dli_sname, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_ours(void *const *stack, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if ((uintptr_t) stack[i] >= library.start && (uintptr_t) stack[i] < library.end)
+			return true;
+		if (is_in_one_go(stack[i]))
+			return false;
+	}
+	return false;
+}
+
 static void
 tick(int signal)
 {
 	int64 now = used();
+	void *stack[FRAMES];
+	int count = backtrace(stack, FRAMES);
 
-	if (!raised || !InterruptPending)
+	if (!raised || !InterruptPending || !is_ours(stack, count))
 	{
 		raised = true;
 		raised_at = now;
@@ -52,7 +114,8 @@ tick(int signal)
 	else if (now - raised_at > longest)
 	{
 		longest = now - raised_at;
-		nframes = backtrace(frames, FRAMES);
+		nframes = count;
+		memcpy(frames, stack, sizeof(void *) * count);
 	}
 }
 
@@ -67,6 +130,9 @@ late_start(PG_FUNCTION_ARGS)
 	struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
 
 	(void) backtrace(frames, FRAMES); /* the first call loads a library, which a handler must not */
+	dl_iterate_phdr(note_library, NULL);
+	if (library.end == 0)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FILE), errmsg("%s is not loaded", LIBRARY + 1)));
 	if (!ticks && (sigaction(SIGPROF, &action, NULL) != 0 ||
 				   timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &timer) != 0 ||
 				   timer_settime(timer, 0, &each, NULL) != 0))
@@ -77,7 +143,7 @@ late_start(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Milliseconds, and where they were spent. */
+/* Milliseconds, and where they were spent: from the innermost function on ours only. */
 Datum
 late_longest(PG_FUNCTION_ARGS)
 {
@@ -87,11 +153,11 @@ late_longest(PG_FUNCTION_ARGS)
 	initStringInfo(&text);
 	appendStringInfo(&text, "%.1f", (double) longest / 1000000);
 	for (int i = 2; names != NULL && i < nframes; i++) /* the handler, and who called it */
-		{
-		char *place = strstr(names[i], "learnsync.so(");
+	{
+		char *place = strrchr(names[i], '/');
 
-		if (place != NULL)
-			appendStringInfo(&text, " %.*s", (int) strcspn(place, " "), place);
+		if (place != NULL && (i == 3 || is_ours(&frames[i], 1)))
+			appendStringInfo(&text, " %.*s", (int) strcspn(place + 1, " "), place + 1);
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(text.data));
 }

@@ -238,5 +238,36 @@ SELECT is((SELECT count(*) FROM learnsync.progress_verify()), 0::bigint, 'what i
 SELECT is((SELECT clocks FROM learnsync_data.learner WHERE learner_id = 'plain'), NULL,
     'of a clock that is right nothing is kept');
 
+-- Items that were sent back with an atomic push happened when they first arrived.
+CREATE FUNCTION pg_temp.all_or_nothing(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT learnsync.sync_push(learner,
+        jsonb_build_object('deviceId', 't', 'atomic', true, 'items', to_jsonb(items)))::jsonb $$;
+SELECT is(
+    pg_temp.all_or_nothing('sent back', pg_temp.page('1', '2099-06-01T10:00:00Z', 5),
+        pg_temp.page('2', 'soon', 3), pg_temp.page('3', pg_temp.at('0', '1 day'), 4)) #>> '{failedItems,0,code}',
+    'aborted',
+    'an item of an atomic push of which another fails is aborted');
+SELECT is(
+    jsonb_build_object(
+        'failed', (SELECT count(*) FROM learnsync_data.failed f WHERE f.learner_id = 'sent back'),
+        'instants', (SELECT count(*) FROM learnsync_data.instant t WHERE t.learner_id = 'sent back')),
+    '{"failed": 1, "instants": 1}',
+    'of aborted items nothing is recorded but an instant that arrival gave');
+SELECT pg_sleep(0.01);
+SELECT pg_temp.push('sent back', pg_temp.page('9', pg_temp.at('0', '0'), 77));
+SELECT is(pg_temp.push('sent back', pg_temp.page('1', '2099-06-01T10:00:00Z', 5)) #>> '{syncedItems,0}', '1',
+    'an aborted item is taken when it comes again');
+SELECT is(pg_temp.reading('sent back') ->> 'page', '77',
+    'an aborted item keeps the instant it was given first: what was made after it stands');
+SELECT is((SELECT count(*) FROM learnsync_data.instant t WHERE t.learner_id = 'sent back'), 0::bigint,
+    'and its instant is not needed any more');
+SELECT pg_temp.all_or_nothing('with another time', pg_temp.page('1', '2099-06-01T10:00:00Z', 5),
+    pg_temp.page('2', 'soon', 6));
+SELECT pg_sleep(0.01);
+SELECT pg_temp.push('with another time', pg_temp.page('9', pg_temp.at('0', '0'), 77));
+SELECT pg_temp.push('with another time', pg_temp.page('1', '2099-06-01T10:00:01Z', 5));
+SELECT is(pg_temp.reading('with another time') ->> 'page', '5',
+    'an aborted item that is sent with another time is dated anew');
+
 SELECT finish();
 ROLLBACK;
