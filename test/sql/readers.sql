@@ -37,6 +37,7 @@ INSERT INTO reader VALUES
     ('resource_type', NULL, NULL, 'learnsync.rebases()'),
     ('rebased', NULL, NULL, 'learnsync.rebases()'),
     ('learner', NULL, 'learnsync.sync_status(text,text,text,int)', 'learnsync.sync_status(text,text,text,int)'),
+    ('instant', NULL, NULL, NULL), -- digests and times, for the next copy of what was aborted
     ('ledger', NULL, NULL, NULL), -- digests, which answer a retry and nothing else
     ('forgotten', NULL, NULL, NULL), -- of erased learners
     ('instance', NULL, NULL, NULL); -- holds the secret that erasure stands on
