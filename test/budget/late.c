@@ -71,8 +71,7 @@ note_library(struct dl_phdr_info *info, size_t size, void *argument)
 static bool
 is_in_one_go(void *place)
 {
-	static const char *const names[] = {"pg_detoast_datum", "pg_detoast_datum_packed", "MemoryContextReset",
-										"MemoryContextDelete"};
+	static const char *const names[] = {"detoast_attr", "MemoryContextReset", "MemoryContextDelete"};
 	Dl_info info;
 
 	if (dladdr(place, &info) == 0 || info.dli_sname == NULL)
