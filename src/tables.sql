@@ -336,8 +336,8 @@ BEGIN
     PERFORM learnsync_internal.see_to_comment_as_owner('push',
         'One row per push: its accepted items as sent, and the change log. The resources it changed have the '
         'versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull '
-        'sees a gap. channel: the function they came through, NULL for sync_push; sync_resolve holds a decision instead '
-        'of items, rebase nothing. instants: the order instants of the items where these are not their own times.');
+        'sees a gap. channel: the function they came through, NULL for sync_push; sync_resolve holds a decision '
+        'instead of items. instants: the order instants of the items where these are not their own times.');
     FOR slot IN 0..7 LOOP
         -- Without a policy: who reads a partition by its own name would go round the policy of the whole.
         CONTINUE WHEN to_regclass(format('learnsync_data.push_%s', slot)) IS NOT NULL;

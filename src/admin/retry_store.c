@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "batch/again.h"
+#include "batch/second_try.h"
 #include "catalog/pg_type.h"
 #include "event/event.h"
 #include "push/push.h"

@@ -212,7 +212,7 @@ extern void ls_store_forget_failed(const LsBatch *batch);
 extern void ls_store_prune_failed(LsText learner);
 extern int64 ls_store_count_waiting(LsText learner);
 
-/* again_store.c */
+/* second_try_store.c */
 
 /* What came of the server's second tries. */
 typedef struct LsTried

@@ -317,7 +317,7 @@ extern bool ls_rebase_keeps_rows(const LsRuleField *old, const LsRuleField *chan
 extern LsState ls_state_rebase(const LsRule *old, const LsRule *rule, const LsState *state);
 extern bool ls_rebase_fits(const LsRule *rule, const LsState *rebased, LsFailure *failure) pg_attribute_nonnull(3);
 
-/* policy_stale_delete.c */
+/* policy.c */
 extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
 	pg_attribute_nonnull(4);
 extern bool ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)

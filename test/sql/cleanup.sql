@@ -212,7 +212,8 @@ SELECT pg_temp.fill('cat');
 SELECT pg_temp.age('cat', 45);
 UPDATE learnsync_data.instance SET payloads_from = now() - interval '48 days';
 SELECT pg_temp.fill('dan');
-SELECT is(pg_temp.maintain(), 'empty conflict failed instant learner resource', 'a slot, and a round through the tables');
+SELECT is(pg_temp.maintain(), 'empty conflict failed instant learner resource',
+    'a slot, and a round through the tables');
 SELECT is(
     pg_temp.kept('cat'),
     '0 pushes, 1 conflicts, 1 copies, 1 failed, 5 receipts',

@@ -19,7 +19,8 @@ SELECT pg_temp.push('ada', 'phone',
     pg_temp.item('p1', 1, '{"lessonId": "l", "completionPercentage": 50, "timeSpent": 100, "courseId": "c1"}'),
     pg_temp.item('p2', 5, '{"lessonId": "l", "completionPercentage": 75, "timeSpent": 50}')) \g /dev/null
 SELECT pg_temp.push('ada', 'tablet',
-    pg_temp.item('t1', 3, '{"lessonId": "l", "completionPercentage": 60, "timeSpent": 7, "courseId": "c2"}')) \g /dev/null
+    pg_temp.item('t1', 3, '{"lessonId": "l", "completionPercentage": 60, "timeSpent": 7, "courseId": "c2"}'))
+    \g /dev/null
 SELECT pg_temp.why('ada', 'l') AS why \gset
 
 SELECT is(:'why'::jsonb #> '{fields,completionPercentage,value}', '75', 'the value is the one that is shown');
@@ -29,13 +30,15 @@ SELECT is((:'why'::jsonb #> '{fields,completionPercentage,decided,0}') - 'receiv
     jsonb '{"id": "p2", "value": 75, "deviceId": "phone", "orderedAt": "2026-01-08T10:05:00.000Z", '
     '"clientTimestamp": "2026-01-08T10:05:00.000Z"}', 'with device, times and what it said');
 SELECT is(pg_temp.ids(:'why', 'timeSpent'), 'p1 p2 t1', 'a sum is made by all');
-SELECT is(:'why'::jsonb #> '{fields,timeSpent,devices}', '{"phone": 150, "tablet": 7}', 'and says what each device added');
+SELECT is(:'why'::jsonb #> '{fields,timeSpent,devices}', '{"phone": 150, "tablet": 7}',
+    'and says what each device added');
 SELECT is(pg_temp.ids(:'why', 'courseId'), 't1', 'the latest is the one of the later instant');
 SELECT is(:'why'::jsonb #>> '{fields,status,source}', 'completionPercentage', 'a computed field names its source');
 SELECT is(:'why'::jsonb -> 'complete', 'true', 'all is known');
 SELECT is(:'why'::jsonb -> 'since', 'null', 'from the beginning');
 SELECT is(learnsync.sync_why('ada', '{"resourceType": "lesson_progress", "resourceId": "l", "field": "courseId"}')
-    #> '{fields}', jsonb_build_object('courseId', :'why'::jsonb #> '{fields,courseId}'), 'one field is what it is among all');
+    #> '{fields}', jsonb_build_object('courseId', :'why'::jsonb #> '{fields,courseId}'),
+    'one field is what it is among all');
 SELECT throws_ok($$ SELECT pg_temp.why('ada', 'none') $$, 'PT404', NULL, 'what there is not is not found');
 SELECT throws_ok($$ SELECT learnsync.sync_why('ada', '{"resourceId": "l"}') $$, '22023', NULL, 'nor what is not said');
 SELECT throws_ok($$ SELECT pg_temp.why('bob', 'l') $$, 'PT404', NULL, 'nor anything of another learner');
@@ -73,7 +76,8 @@ SELECT l AS learner, n, 'd' || (n % 3) AS device, (random() * 500)::int AS minut
     'tags', jsonb_build_array((random() * 9)::int::text),
     'moved', jsonb_build_array(jsonb_build_object('id', (random() * 5)::int::text, 'v', (random() * 9)::int)),
     'map', jsonb_build_object((random() * 4)::int::text, CASE WHEN random() < .8 THEN (random() * 9)::int END),
-    'first_time', true, 'last_time', true, 'any', random() < .2, 'all', random() < .8, 'note', (random() * 9)::int)) AS data
+    'first_time', true, 'last_time', true,
+    'any', random() < .2, 'all', random() < .8, 'note', (random() * 9)::int)) AS data
 FROM generate_series(1, 20) l, generate_series(1, 25) n;
 SELECT count(pg_temp.push('life' || learner, device, pg_temp.item('i' || n, minute, data, 'every')))
 FROM (SELECT * FROM sent ORDER BY learner, random()) s \g /dev/null
@@ -103,7 +107,8 @@ UPDATE learnsync_data.member SET value = '{"id": "9", "v": 99}' WHERE (learner_i
 INSERT INTO learnsync_data.resource SELECT 'dec', 'mastery', 'm', 99, 99, now(), NULL, now(), '{"competencyId": "m"}';
 UPDATE learnsync_data.resource SET data = '5' WHERE learner_id = 'life2';
 SELECT set_config('role', 'none', true) \g /dev/null
-SELECT results_eq($$ SELECT learner_id || ' ' || COALESCE(resource_id, '') FROM learnsync.resource_verify() ORDER BY 1 $$,
+SELECT results_eq(
+    $$ SELECT learner_id || ' ' || COALESCE(resource_id, '') FROM learnsync.resource_verify() ORDER BY 1 $$,
     ARRAY['ada l', 'dec m', 'del l', 'life1 r', 'life2 '], 'each planted one is named, and nothing else');
 SELECT is((SELECT damage FROM learnsync.resource_verify('ada')), 'timeSpent is 158, its items make it 157',
     'with what is wrong');
@@ -132,10 +137,12 @@ SELECT set_config('role', 'none', true) \g /dev/null
 SELECT results_eq($$ SELECT resource_id FROM learnsync.resource_verify('old') $$, ARRAY['new'], 'and judged');
 
 -- A clock that is ahead: the items are folded by the instants that they were given.
-SELECT pg_temp.push('clock', 'phone', pg_temp.item('c1', 5 * 365 * 24 * 60, '{"lessonId": "l", "courseId": "future"}')) \g /dev/null
+SELECT pg_temp.push('clock', 'phone',
+    pg_temp.item('c1', 5 * 365 * 24 * 60, '{"lessonId": "l", "courseId": "future"}')) \g /dev/null
 SELECT pg_temp.push('clock', 'tablet', pg_temp.item('c2', 0, '{"lessonId": "l", "courseId": "past"}')) \g /dev/null
 SELECT is(pg_temp.ids(pg_temp.why('clock', 'l'), 'courseId'), 'c1', 'the item of unknown time came later');
-SELECT ok((pg_temp.why('clock', 'l') #>> '{fields,courseId,decided,0,orderedAt}')::timestamptz <= now() + interval '1 minute',
+SELECT ok((pg_temp.why('clock', 'l') #>> '{fields,courseId,decided,0,orderedAt}')::timestamptz
+    <= now() + interval '1 minute',
     'at its order instant');
 SELECT is_empty($$ SELECT * FROM learnsync.resource_verify('clock') $$, 'and so its document is made');
 

@@ -1,5 +1,5 @@
 /*
- * again_store.c
+ * second_try_store.c
  *		The server's second tries: which failed items are to be tried again, and the calls that do it.
  *
  * Each goes through the function that it came through, in the order in which it came. Which one that is only the table
@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "batch/again.h"
+#include "batch/second_try.h"
 #include "batch/batch.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"

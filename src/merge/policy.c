@@ -1,5 +1,5 @@
 /*
- * policy_stale_delete.c
+ * policy.c
  *		Applies one item to the state of its resource by the policy of its type: which document stands, what becomes of a
  *		stale item, what a delete leaves.
  */

@@ -1,9 +1,9 @@
 /*
- * again.h
+ * second_try.h
  *		When a failed item, f, is due to be tried again, in the words of the statements of store files that look for such.
  */
-#ifndef LEARNSYNC_AGAIN_H
-#define LEARNSYNC_AGAIN_H
+#ifndef LEARNSYNC_SECOND_TRY_H
+#define LEARNSYNC_SECOND_TRY_H
 
 /* A join with what the item waited for, w, where that is there. types is an argument: the types of events. */
 #define LS_ARRIVED(types)                                                                                            \
