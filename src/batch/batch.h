@@ -202,6 +202,7 @@ extern void ls_store_refuse_forgotten(LsText learner);
 /* learner_store.c */
 extern void ls_store_lock_learner(LsLearner *learner);
 extern void ls_store_read_learner(LsLearner *learner);
+extern int ls_store_read_learners(LsText after, int limit, LsText **learners);
 extern LsText ls_learner_epoch(LsText own);
 extern void ls_store_update_learner(const LsBatch *batch, bool logged, bool failed);
 

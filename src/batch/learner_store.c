@@ -16,6 +16,10 @@
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
 
+static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id" GT
+									"$1 ORDER BY l.learner_id LIMIT $2",
+									{"pg_catalog.text", "pg_catalog.int4", NULL}};
+
 static LsStatement lock_learner = {LEARNER_COLUMNS " FOR NO KEY UPDATE", {"pg_catalog.text", NULL}};
 
 static LsStatement add_learner = {
@@ -123,4 +127,18 @@ ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a call was made within a call for the same learner"),
 				 errhint("A trigger on the tables of learnsync must not call learnsync for the same learner.")));
+}
+
+/* The next learners by id, for those who look at all of them. */
+int
+ls_store_read_learners(LsText after, int limit, LsText **learners)
+{
+	Datum values[] = {ls_text_to_datum(after), Int32GetDatum(limit)};
+	int count = (int) ls_store_read(&read_learners, values, NULL);
+
+	*learners = palloc(sizeof(LsText) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		(*learners)[i] = ls_text(ls_text_string(ls_store_text(i, 1)));
+	SPI_freetuptable(SPI_tuptable);
+	return count;
 }

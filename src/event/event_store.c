@@ -31,10 +31,6 @@ static LsStatement read_events = {
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int4", NULL}};
 
 /* $1 is where the last page ended. */
-static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id" GT
-									"$1 ORDER BY l.learner_id LIMIT $2",
-									{"pg_catalog.text", "pg_catalog.int4", NULL}};
-
 static LsStatement count_learners = {
 	"SELECT pg_catalog.count(*) FROM learnsync_data.learner l WHERE l.learner_id" GT "$1", {"pg_catalog.text", NULL}};
 
@@ -141,20 +137,6 @@ ls_store_read_events(LsText learner, int64 after, int limit, LsSnapshot snapshot
 			take_event(learner, event->id, PointerGetDatum(DatumGetJsonbPCopy(ls_store_value(i, 3, &isnull))));
 	}
 	SPI_freetuptable(SPI_tuptable); /* a log may be long */
-	return count;
-}
-
-/* The next learners by id, for those who look at all of them. */
-int
-ls_store_read_learners(LsText after, int limit, LsText **learners)
-{
-	Datum values[] = {ls_text_to_datum(after), Int32GetDatum(limit)};
-	int count = (int) ls_store_read(&read_learners, values, NULL);
-
-	*learners = palloc(sizeof(LsText) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-		(*learners)[i] = ls_text(ls_text_string(ls_store_text(i, 1)));
-	SPI_freetuptable(SPI_tuptable);
 	return count;
 }
 

@@ -76,7 +76,6 @@ extern void ls_store_read_kept(LsText learner, LsTakeKept take, void *argument);
 extern void ls_store_read_stored(LsText learner, LsText type, LsText id, LsTakeStored take, void *argument);
 extern TimestampTz ls_store_ruled_from(LsText type);
 extern int64 ls_store_tombstone_version(LsText learner);
-extern int ls_store_next_learners(LsText after, int limit, LsText **learners);
 
 /* fold.c */
 extern LsFold *ls_fold(LsText learner, LsText type, LsText id);

@@ -34,10 +34,6 @@ static LsStatement read_ruled_from = {"SELECT t.ruled_from FROM learnsync_data.r
 static LsStatement read_horizon = {
 	"SELECT l.tombstone_version FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1", {"pg_catalog.text", NULL}};
 
-static LsStatement next_learners = {"SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id" GT
-									"$1 ORDER BY l.learner_id LIMIT $2",
-									{"pg_catalog.text", "pg_catalog.int8", NULL}};
-
 /* What is kept of a call stays as long as the context. */
 static LsText
 copy_text(LsText text)
@@ -68,11 +64,11 @@ ls_store_read_kept(LsText learner, LsTakeKept take, void *argument)
 	MemoryContext caller = CurrentMemoryContext;
 	Datum values[] = {ls_text_to_datum(learner)};
 	Portal portal = ls_store_cursor(&read_kept, values, NULL, LS_SEES_CALLERS);
+	uint64 count;
 
 	do
 	{
 		SPITupleTable *rows;
-		uint64 count;
 
 		SPI_cursor_fetch(portal, true, CALLS_AT_A_TIME);
 		MemoryContextSwitchTo(caller);
@@ -93,9 +89,7 @@ ls_store_read_kept(LsText learner, LsTakeKept take, void *argument)
 			SPI_tuptable = rows;
 		}
 		SPI_freetuptable(rows);
-		if (count == 0)
-			break;
-	} while (true);
+	} while (count > 0);
 	SPI_cursor_close(portal);
 }
 
@@ -194,17 +188,4 @@ ls_store_tombstone_version(LsText learner)
 	Datum values[] = {ls_text_to_datum(learner)};
 
 	return ls_store_read(&read_horizon, values, NULL) > 0 ? ls_store_int(0, 1) : LS_FIRST_VERSION;
-}
-
-/* Learners after a learner id; how many. */
-int
-ls_store_next_learners(LsText after, int limit, LsText **learners)
-{
-	Datum values[] = {ls_text_to_datum(after), Int64GetDatum(limit)};
-	int count = (int) ls_store_read(&next_learners, values, NULL);
-
-	*learners = palloc(sizeof(LsText) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-		(*learners)[i] = copy_text(ls_store_text(i, 1));
-	return count;
 }

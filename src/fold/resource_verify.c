@@ -160,7 +160,7 @@ verify_all(Verify *verify)
 	LsText *learners;
 	int count;
 
-	while ((count = ls_store_next_learners(after, LEARNERS_AT_A_TIME, &learners)) > 0)
+	while ((count = ls_store_read_learners(after, LEARNERS_AT_A_TIME, &learners)) > 0)
 	{
 		for (int i = 0; i < count; i++)
 		{
