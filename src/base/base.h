@@ -166,6 +166,8 @@ extern Jsonb *ls_memory_json(const Jsonb *json);
 /* limit.c */
 extern bool ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes,
 						   const char *path, LsFailure *failure) pg_attribute_nonnull(6);
+extern bool ls_limit_check_numbers(const JsonbValue *value, const char *path, LsFailure *failure)
+	pg_attribute_nonnull(3);
 
 /* set.c */
 typedef struct LsSet LsSet;

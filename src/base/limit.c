@@ -11,33 +11,34 @@
 
 /* Walks a container, but no deeper than it may be. */
 static void
-measure(LsExtent *extent, const JsonbValue *json, int depth)
+measure(LsExtent *extent, const JsonbValue *json, int depth, int max_depth)
 {
 	LsJsonWalk walk;
 	LsText key;
 	JsonbValue value;
 
+	check_stack_depth();
 	extent->depth = Max(extent->depth, depth);
-	if (depth > learnsync_max_depth)
+	if (depth > max_depth)
 		return;
 	ls_json_walk(&walk, json);
 	while (ls_json_walk_next(&walk, &key, &value))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (value.type == jbvBinary)
-			measure(extent, &value, depth + 1);
+			measure(extent, &value, depth + 1, max_depth);
 		else if (value.type == jbvNumeric && !ls_number_fits(value.val.numeric))
 			extent->has_bad_number = true;
 	}
 }
 
 static LsExtent
-extent_of(const JsonbValue *value)
+extent_of(const JsonbValue *value, int max_depth)
 {
 	LsExtent extent = {0};
 
 	if (value->type == jbvBinary)
-		measure(&extent, value, 1);
+		measure(&extent, value, 1, max_depth);
 	else if (value->type == jbvNumeric)
 		extent.has_bad_number = !ls_number_fits(value->val.numeric);
 	return extent;
@@ -53,6 +54,7 @@ find_bad_number(const JsonbValue *json, StringInfo path)
 	LsText key;
 	JsonbValue value;
 
+	check_stack_depth();
 	if (json->type != jbvBinary)
 		return json->type == jbvNumeric && !ls_number_fits(json->val.numeric);
 	ls_json_walk(&walk, json);
@@ -83,6 +85,13 @@ refuse_number(const JsonbValue *value, const char *path, LsFailure *failure)
 				   "the number is beyond what a double can hold, or longer than %d digits", LS_MAX_NUMBER_DIGITS);
 }
 
+/* Whether all numbers of a value are ones that any client can read, however deep they stand. */
+bool
+ls_limit_check_numbers(const JsonbValue *value, const char *path, LsFailure *failure)
+{
+	return !extent_of(value, PG_INT32_MAX).has_bad_number || refuse_number(value, path, failure);
+}
+
 /*
  * Whether a value is within the limits. what names it; path is where it stands; extent is what a walk over it told, NULL
  * where there was none yet.
@@ -95,7 +104,7 @@ ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what
 
 	if (ls_json_bytes(value) > max_bytes)
 		return ls_fail(failure, "too_large", path, "%s is larger than %d bytes", what, max_bytes);
-	measured = extent != NULL ? *extent : extent_of(value);
+	measured = extent != NULL ? *extent : extent_of(value, learnsync_max_depth);
 	if (measured.depth > learnsync_max_depth)
 		return ls_fail(failure, "too_large", path, "%s is nested deeper than %d", what, learnsync_max_depth);
 	return !measured.has_bad_number || refuse_number(value, path, failure);

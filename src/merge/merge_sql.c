@@ -36,7 +36,7 @@ refuse(const LsFailure *failure)
 	bool range = strcmp(failure->code, "out_of_range") == 0;
 
 	ereport(ERROR, (errcode(range ? ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE : ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("%s", failure->message), errdetail("The item is wrong at \"%s\".", failure->path)));
+					errmsg("%s", failure->message), errdetail("It is wrong at \"%s\".", failure->path)));
 }
 
 static void
@@ -194,6 +194,8 @@ static LsState
 state_argument(FunctionCallInfo fcinfo, int argument, const LsRule *rule)
 {
 	LsState state = {.at = LS_NO_TIME, .deleted_at = LS_NO_TIME};
+	LsFailure failure = {NULL};
+	JsonbValue value;
 	Jsonb *json;
 
 	if (PG_ARGISNULL(argument))
@@ -201,6 +203,9 @@ state_argument(FunctionCallInfo fcinfo, int argument, const LsRule *rule)
 	json = PG_GETARG_JSONB_P(argument);
 	if (!JB_ROOT_IS_OBJECT(json))
 		refuse_argument("state", "an object");
+	ls_json_root(json, &value);
+	if (!ls_limit_check_numbers(&value, "state", &failure))
+		refuse(&failure);
 	ls_state_unpack(rule, &state, json);
 	return state;
 }

@@ -668,12 +668,15 @@ ls_rule_compile(Jsonb *jsonb)
 	static const char *const others[] = {"latest", "ignore", "refuse", NULL};
 	static const char *const formats[] = {"json", "xapi", NULL};
 	LsRule *rule = palloc0(sizeof(LsRule));
+	LsFailure failure = {NULL};
 	JsonbValue json;
 
 	ls_json_root(jsonb, &json);
 	if (!ls_json_is_object(&json))
 		refuse_rule("rule", "must be an object");
 	check_known(&json, "rule", known);
+	if (!ls_limit_check_numbers(&json, "", &failure))
+		refuse_rule(failure.path, "%s", failure.message);
 	rule->policy = (LsPolicy) read_choice(&json, "policy", policies);
 	rule->stale = (LsStale) read_choice(&json, "stale", stales);
 	rule->other = (LsOther) read_choice(&json, "other", others);

@@ -63,7 +63,7 @@ read_time(LsEvent *event, Oid type, Datum time)
 static void
 read_event(FunctionCallInfo fcinfo, const AggState *state, LsEvent *event)
 {
-	LsFailure failure;
+	LsFailure failure = {NULL};
 	JsonbValue payload;
 	LsText type = ls_text_datum(PG_GETARG_DATUM(3));
 
@@ -76,6 +76,8 @@ read_event(FunctionCallInfo fcinfo, const AggState *state, LsEvent *event)
 					 psprintf("The type \"%s\" is unknown", ls_text_string(type)));
 	if (!PG_ARGISNULL(4))
 		ls_json_root(PG_GETARG_JSONB_P(4), &payload);
+	if (!PG_ARGISNULL(4) && !ls_limit_check_numbers(&payload, "payload", &failure))
+		refuse_event(event->point.id, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, failure.message);
 	if (!ls_event_read_payload(event, PG_ARGISNULL(4) ? NULL : &payload, &failure))
 		refuse_event(event->point.id, ERRCODE_INVALID_PARAMETER_VALUE, failure.message);
 }

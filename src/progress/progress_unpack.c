@@ -116,6 +116,7 @@ take_container(Reader *reader)
 {
 	LsText text;
 	JsonbValue value;
+	LsFailure failure = {NULL};
 
 	if (!reader->portable)
 		return take_aligned(reader);
@@ -123,7 +124,7 @@ take_container(Reader *reader)
 	if (text.data == NULL)
 		return text;
 	ls_json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(ls_text_string(text)))), &value);
-	if (!ls_json_is_object(&value))
+	if (!ls_json_is_object(&value) || !ls_limit_check_numbers(&value, "", &failure))
 		refuse();
 	return ls_progress_container(&value);
 }
@@ -140,7 +141,7 @@ take_number(Reader *reader)
 	if (text.data == NULL)
 		refuse();
 	ls_json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(ls_text_string(text)))), &value);
-	if (value.type != jbvNumeric)
+	if (value.type != jbvNumeric || !ls_number_fits(value.val.numeric))
 		refuse();
 	return value.val.numeric;
 }

@@ -106,6 +106,86 @@ CROSS JOIN (VALUES
     ('{"a": [1, 1e400]}', '22003', 'the number is beyond what a double can hold, or longer than 400 digits'),
     (format('{"a": %s%s}', repeat('[', 64), repeat(']', 64)), '22023', 'data is nested deeper than 64')) v
     (data, code, message);
+-- The same numbers in whatever else takes JSON: refused at once where a client cannot read them, else taken.
+CREATE FUNCTION pg_temp.event(id text, more jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('idempotencyKey', id, 'deviceId', 'd', 'moduleId', 'm', 'score', 1,
+        'clientTimestamp', '2026-01-08T10:00:00Z') || more $$;
+SELECT learnsync.register_content('{"contents": [{"contentId": "m", "kind": "module"}]}');
+SELECT is(
+    (SELECT string_agg(r ->> 'status', ' ' ORDER BY o)
+     FROM jsonb_array_elements(learnsync.sync_completions('module ' || md5(n),
+         jsonb_build_object('events', jsonb_build_array(
+             pg_temp.event('score', jsonb_build_object('score', n::numeric)),
+             pg_temp.event('beside', jsonb_build_object('more', jsonb_build_array(n::numeric))),
+             pg_temp.event('plain', '{"score": 100}'))))::jsonb #> '{data,results}') WITH ORDINALITY x (r, o)),
+    'rejected ' || CASE WHEN fits THEN 'applied' ELSE 'rejected' END || ' applied',
+    'a completion with ' || left(n, 40))
+FROM number WHERE NOT fits OR n::numeric NOT BETWEEN 0 AND 100;
+CREATE FUNCTION pg_temp.state_of(statement text) RETURNS text LANGUAGE sql AS $$
+    SELECT split_part(pg_temp.error_of(statement), ' | ', 1) $$;
+SELECT is(
+    pg_temp.state_of(format('SELECT length((%s)::text)', replace(call, '#', n))),
+    CASE WHEN fits THEN 'taken' ELSE '22003' END,
+    left(n, 40) || ' in ' || regexp_replace(call, '\s+', ' ', 'g'))
+FROM number, unnest(ARRAY[
+    $$learnsync.merge('{}', '{"a": [{"b": #}]}', '{"c": 1}', '2026-01-08Z')$$,
+    $$learnsync.merge('{"fields": {"a": {"merge": "max"}}}', '{"a": #}', '{"a": 1}', '2026-01-08Z')$$,
+    $$learnsync.merge('{}', '{"a": 1, "_learnsync": {"fields": {"a": #}}}', NULL, '2026-01-08Z')$$,
+    $$learnsync.merge_states('{}', '{"a": #}', '{"c": 1}')$$,
+    $$learnsync.merge_states('{}', '{"c": 1}', '{"a": #}')$$,
+    $$learnsync.merge_states('{}', NULL, '{"a": #}')$$,
+    $$learnsync.document('{}', '{"a": #}')$$,
+    $$learnsync.progress_agg('e', timestamptz '2026-01-08Z', 'content.progressed', '{"contentId": "c",
+        "status": "completed", "interaction": {"interactionId": "i", "state": {"a": [#]}}}')$$,
+    $$learnsync.progress_agg('e', timestamptz '2026-01-08Z', 'onboarding.completed', '{"pathId": "p", "more": #}')$$
+    ]) call;
+SELECT is(
+    pg_temp.error_of($$SELECT learnsync.merge_states('{}', '{"a": 1}', '{"b": {"c": [0, 1e400]}}')$$),
+    '22003 | the number is beyond what a double can hold, or longer than 400 digits | It is wrong at "state.b.c[1]".',
+    'where it stands is told');
+SELECT is(
+    pg_temp.state_of(format($$SELECT learnsync.progress_agg('e', timestamptz '2026-01-08Z', 'content.progressed',
+        '{"contentId": "c", "status": "completed", "score": %s}')::text$$, n)),
+    CASE WHEN NOT fits THEN '22003' WHEN n::numeric BETWEEN 0 AND 100 THEN 'taken' ELSE '22023' END,
+    'a score of ' || left(n, 40))
+FROM number;
+-- A snapshot that somebody wrote: its numbers are changed in place, so that only they can be why it is refused.
+SELECT is(
+    pg_temp.state_of(format('SELECT %L::bytea::learnsync.progress::text',
+        decode(replace(encode(b, 'hex'), encode(convert_to(was, 'UTF8'), 'hex'),
+            encode(convert_to(rpad(becomes, length(was)), 'UTF8'), 'hex')), 'hex'))),
+    answer,
+    becomes || ' in a snapshot')
+FROM (SELECT learnsync.progress_agg('e', timestamptz '2026-01-08Z', 'content.progressed', '{"contentId": "c",
+          "status": "completed", "score": 1e-399,
+          "interaction": {"interactionId": "i", "state": {"n": 1e-398}}}')::bytea AS b) w,
+    (VALUES
+        ((1e-399)::text, '1e-4', 'taken'),
+        ((1e-399)::text, '1e-16000', '22P03'),
+        ((1e-398)::text || '}', '1e308}', 'taken'),
+        ((1e-398)::text || '}', '1e309}', '22P03'),
+        ((1e-398)::text || '}', '1e131071}', '22P03')) v (was, becomes, answer);
+-- A rule may have any number that can come.
+SELECT is(
+    pg_temp.error_of(format($$SELECT '{"fields": {"a": %s}}'::learnsync.merge_rule$$, replace(field, '#', n))),
+    CASE WHEN NOT fits THEN '22023 | invalid merge rule | fields.a.' || at
+        || ': the number is beyond what a double can hold, or longer than 400 digits.' ELSE 'taken' END,
+    'a rule: ' || replace(field, '#', left(n, 40)))
+FROM number, (VALUES
+    ('{"merge": "max", "type": "number", "min": #}', 'min'),
+    ('{"merge": "max", "type": "number", "max": #}', 'max'),
+    ('{"merge": "sum", "type": "number", "cap": #}', 'cap'),
+    ('{"merge": "rank", "values": [1, [{"b": #}]]}', 'values[1][0].b'),
+    ('{"derive": "b", "steps": [{"value": [#]}]}', 'steps[0].value[0]'),
+    ('{"derive": "b", "steps": [{"value": 1, "from": #}]}', 'steps[0].from'),
+    ('{"derive": "b", "steps": [{"value": 1}, {"value": 2, "above": #}]}', 'steps[1].above'),
+    ('{"merge": "first_time", "when": {"b": {"to": #}}}', 'when.b.to')) v (field, at);
+SELECT is(
+    pg_temp.state_of(format($$SELECT learnsync.define_resource_type('huge', '{"key": ["k"],
+        "fields": {"a": {"type": "number", "merge": "max", "%s": 1e131071}}}')$$, option)),
+    '22023',
+    'a definition with a huge ' || option)
+FROM unnest('{min,max,cap,round,maxLength}'::text[]) option;
 SELECT is(
     (SELECT (item IS NULL)::text || (fingerprint IS NOT NULL) FROM learnsync_data.failed WHERE learner_id = 'poison'),
     'truetrue',
