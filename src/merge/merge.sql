@@ -7,7 +7,8 @@ COMMENT ON FUNCTION learnsync.merge(learnsync.merge_rule, jsonb, jsonb, timestam
     'NULL for none; data: the item''s object, NULL says nothing; at: its order instant; device_id: whose running '
     'total a counter takes. Keys may be absent. The state is the whole document and, under "_learnsync", what '
     'merging needs to remember. Errors: 22023 data that the rule refuses or that is deeper than learnsync.max_depth, '
-    '22003 a number out of its range or beyond what a double can hold, 0A000 policy custom.';
+    '22003 a number out of its range, or one in data or state beyond what a double can hold or of more than 400 '
+    'digits, 0A000 policy custom.';
 
 CREATE OR REPLACE FUNCTION learnsync.merge_states(rule learnsync.merge_rule, a jsonb, b jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_states';
@@ -18,7 +19,8 @@ COMMENT ON FUNCTION learnsync.merge_states(learnsync.merge_rule, jsonb, jsonb) I
 CREATE OR REPLACE FUNCTION learnsync.document(rule learnsync.merge_rule, state jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_document';
 COMMENT ON FUNCTION learnsync.document(learnsync.merge_rule, jsonb) IS
-    'The document that a state shows, computed fields included; NULL for NULL.';
+    'The document that a state shows, computed fields included; NULL for NULL. Errors: 22023 a state that is no '
+    'object, 22003 a number in it beyond what a double can hold or of more than 400 digits.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.merge_agg_step(internal, learnsync.merge_rule, jsonb, timestamptz, text)
     RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_agg_step';

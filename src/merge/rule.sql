@@ -18,7 +18,7 @@ COMMENT ON TYPE learnsync.merge_rule IS
     'How documents of one resource type are keyed, checked and merged, as JSON: {"key": [field], "policy": '
     '"merge|latest|insert_only|immutable|server_wins|client_wins|manual|custom", "stale": "merge|discard|ignore", '
     '"other": "latest|ignore|refuse", "fields": {field: {"merge": strategy, ...}}}. A bad rule is refused (22023) '
-    'with the path of the mistake.';
+    'with the path of the mistake; so is a number beyond what a double can hold or of more than 400 digits.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.merge_rule_from_jsonb(jsonb) RETURNS learnsync.merge_rule
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_merge_rule_from_jsonb';

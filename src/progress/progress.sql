@@ -82,4 +82,4 @@ COMMENT ON AGGREGATE learnsync.progress_agg(text, anyelement, text, jsonb) IS
     'Reduces events of one learner, in any order. occurred_at: text in RFC 3339 with offset, which the snapshot '
     'shows as sent, or timestamptz, shown in UTC. type: content.progressed, onboarding.completed, onboarding.reset, '
     'activePath.set, progress.reset. Rows without event_id, occurred_at or type are left out; another bad row is '
-    'refused (22023, 22007, 22008) with its event_id.';
+    'refused (22023, 22003, 22007, 22008) with its event_id.';
