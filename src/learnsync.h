@@ -41,7 +41,7 @@
 #define LS_MOVED_ON MAKE_SQLSTATE('P', 'T', '4', '0', '9') /* the resource has changed since the conflict */
 #define LS_ERASED MAKE_SQLSTATE('P', 'T', '4', '1', '0')
 
-/* learnsync.c */
+/* settings.c */
 extern int learnsync_max_batch_items;
 extern int learnsync_max_item_bytes;
 extern int learnsync_max_depth;

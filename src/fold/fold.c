@@ -220,7 +220,7 @@ member_of(const JsonbValue *object, const char *key)
 	return ls_json_get(object, key, &value) && value.type == jbvString ? ls_text_of(&value) : (LsText){NULL, 0};
 }
 
-/* Reads a person's decision as conflict.c has written it. */
+/* Reads a person's decision as resolve.c has written it. */
 static void
 take_decision(Folding *folding, const LsKept *kept)
 {

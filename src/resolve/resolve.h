@@ -9,7 +9,7 @@
 
 #define LS_RESOLVE_CHANNEL "sync_resolve"
 
-/* conflict_store.c */
+/* resolve_store.c */
 
 /* An open conflict. */
 typedef struct LsConflict

@@ -1,5 +1,5 @@
 /*
- * conflict_store.c
+ * resolve_store.c
  *		What resolving a conflict reads and writes: the open conflict, numbers that are taken, its end.
  */
 #include "postgres.h"

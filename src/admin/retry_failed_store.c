@@ -1,5 +1,5 @@
 /*
- * retry_store.c
+ * retry_failed_store.c
  *		Failed items that are due to be tried again: found learner by learner, sent as they came, or put off.
  */
 #include "postgres.h"

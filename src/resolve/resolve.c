@@ -1,5 +1,5 @@
 /*
- * conflict.c
+ * resolve.c
  *		sync_resolve: a person's decision about an open conflict, written as a push of one resource.
  */
 #include "postgres.h"

@@ -1,6 +1,6 @@
 /*
- * learnsync.c
- *		Loads the library and declares the settings.
+ * settings.c
+ *		The settings: unit, range, description, who may change them. They are declared as the library is loaded.
  */
 #include "postgres.h"
 
