@@ -165,9 +165,6 @@ extern void ls_batch_judge(LsBatch *batch);
 extern bool ls_batch_is_known(const LsBatch *batch, LsItem *item);
 extern bool ls_item_first(const LsItem *item, LsReceipt *first);
 extern JsonbValue ls_item_first_json(const LsReceipt *first);
-extern const char *ls_verdict_status(LsVerdict verdict);
-extern const char *ls_verdict_resolution(LsVerdict verdict);
-extern bool ls_verdict_is_conflict(LsVerdict verdict);
 extern int ls_batch_failed_copies(const LsBatch *batch, const LsItem *item);
 
 /* write.c */

@@ -109,35 +109,6 @@ ls_item_first(const LsItem *item, LsReceipt *first)
 	return first->found && item->failure.code != NULL && strcmp(item->failure.code, "id_reused") == 0;
 }
 
-/* How a conflict was or is to be settled, in the API's word; NULL for what is no conflict. */
-const char *
-ls_verdict_resolution(LsVerdict verdict)
-{
-	switch (verdict)
-	{
-		case LS_SERVER_WINS:
-			return "server_wins";
-		case LS_CLIENT_WINS:
-			return "client_wins";
-		case LS_MANUAL_REQUIRED:
-			return "manual_required";
-		default:
-			return NULL;
-	}
-}
-
-bool
-ls_verdict_is_conflict(LsVerdict verdict)
-{
-	return verdict != LS_FAILED && verdict != LS_SYNCED;
-}
-
-const char *
-ls_verdict_status(LsVerdict verdict)
-{
-	return verdict == LS_FAILED ? "failed" : verdict == LS_SYNCED ? "synced" : "conflict";
-}
-
 /* The first copy as it is told: so a client knows what was taken apart from what is lost and is to get a new id. */
 JsonbValue
 ls_item_first_json(const LsReceipt *first)

@@ -116,7 +116,7 @@ merge_again(LsFolded *folded, LsEntry *entry)
 	if (merged.changed && entry->change.is_delete)
 		end_entries(folded);
 	entry->live = merged.changed || folded->type->rule->policy == LS_POLICY_MERGE;
-	entry->live &= merged.verdict != LS_FAILED && entry->change.at > folded->state.deleted_at;
+	entry->live &= merged.verdict != LS_FAILED && !ls_tombstone_hides(&folded->state, entry->change.at);
 }
 
 static void

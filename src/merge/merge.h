@@ -318,11 +318,23 @@ extern LsState ls_state_rebase(const LsRule *old, const LsRule *rule, const LsSt
 extern bool ls_rebase_fits(const LsRule *rule, const LsState *rebased, LsFailure *failure) pg_attribute_nonnull(3);
 
 /* policy.c */
-extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
+extern LsMerged ls_policy_join(const LsRule *rule, LsState *state, LsState *document, const JsonbValue *ancestor,
+							   LsFailure *failure) pg_attribute_nonnull(5);
+extern bool ls_policy_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 	pg_attribute_nonnull(4);
-extern bool ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
+
+/* tombstone.c */
+extern LsState ls_tombstone(const LsState *state, TimestampTz at);
+extern bool ls_tombstone_hides(const LsState *state, TimestampTz at);
+extern bool ls_tombstone_came(const LsState *stored, const LsState *state);
+
+/* conflict.c */
+extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
 	pg_attribute_nonnull(4);
 extern bool ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool joins, bool *replaced,
 							LsFailure *failure) pg_attribute_nonnull(6);
+extern const char *ls_verdict_status(LsVerdict verdict);
+extern const char *ls_verdict_resolution(LsVerdict verdict);
+extern bool ls_verdict_is_conflict(LsVerdict verdict);
 
 #endif

@@ -186,7 +186,7 @@ fold_states(const LsRule *rule, LsState *state, LsState *other)
 {
 	LsFailure failure = {NULL};
 
-	if (!ls_merge_fold(rule, state, other, &failure))
+	if (!ls_policy_fold(rule, state, other, &failure))
 		refuse(&failure);
 }
 

@@ -1,7 +1,6 @@
 /*
  * policy.c
- *		Applies one item to the state of its resource by the policy of its type: which document stands, what becomes of a
- *		stale item, what a delete leaves.
+ *		Which of two whole documents stands, by the policy of their type.
  */
 #include "postgres.h"
 
@@ -78,19 +77,6 @@ replace(LsState *state, const LsState *document)
 	state->gathers = old.gathers;
 	state->limited = old.limited;
 	state->measured = false;
-}
-
-static LsMerged
-merge_fields(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
-{
-	bool stale = state->exists && other->at < state->at;
-	bool changed;
-
-	if (stale && rule->stale == LS_STALE_DISCARD)
-		return (LsMerged){LS_MANUAL_REQUIRED, false};
-	if (!ls_state_join(state, other, &changed, failure))
-		return (LsMerged){LS_FAILED, false};
-	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, changed};
 }
 
 /* The clock of a document; null, which comes before every number, where it has none. */
@@ -219,9 +205,9 @@ take_custom(const LsRule *rule, LsState *state, const LsState *incoming, const J
 	return (LsMerged){LS_SYNCED, true};
 }
 
-/* Joins a whole document to a stored one. */
-static LsMerged
-merge_documents(const LsRule *rule, LsState *state, LsState *document, const JsonbValue *ancestor, LsFailure *failure)
+/* Joins a whole document to a stored one, under a policy that merges no fields. */
+LsMerged
+ls_policy_join(const LsRule *rule, LsState *state, LsState *document, const JsonbValue *ancestor, LsFailure *failure)
 {
 	int content;
 
@@ -255,7 +241,7 @@ merge_documents(const LsRule *rule, LsState *state, LsState *document, const Jso
  * gives the same: of two documents of which the first stands, that is the earlier one. The other state may be used up.
  */
 bool
-ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
+ls_policy_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 {
 	bool changed;
 	int order;
@@ -270,80 +256,5 @@ ls_merge_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *fai
 		order = compare_contents(rule, other, state);
 	if (rule->policy == LS_POLICY_LATEST || rule->policy == LS_POLICY_CLIENT_WINS ? order > 0 : order < 0)
 		*state = *other;
-	return true;
-}
-
-/* Empties the resource, unless something later than the delete is in it. */
-static LsMerged
-apply_delete(LsState *state, const LsChange *change)
-{
-	if (state->exists && change->at < state->at)
-		return (LsMerged){LS_MANUAL_REQUIRED, false};
-	ls_state_settle(state);
-	*state =
-		(LsState){.gathers = state->gathers, .limited = state->limited, .at = change->at, .deleted_at = change->at};
-	return (LsMerged){LS_SYNCED, true};
-}
-
-/* Applies a valid item. A failed one leaves the state as it was and says why. */
-LsMerged
-ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
-{
-	LsState lifted;
-
-	if (change->at <= state->deleted_at)
-		return (LsMerged){LS_SERVER_WINS, false};
-	if (change->is_delete)
-		return apply_delete(state, change);
-	lifted = ls_state_lift(rule, change);
-	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, &lifted, failure)
-										   : merge_documents(rule, state, &lifted, &change->ancestor, failure);
-}
-
-/* The document as decided: what the server computes goes on from what it was. */
-static LsState
-replacement(const LsRule *rule, const LsState *stored, const LsChange *change)
-{
-	LsState state = ls_state_lift(rule, change);
-
-	for (int i = 0; stored->exists && i < state.nfields; i++)
-	{
-		const LsField *old = ls_state_field(stored, state.fields[i].name);
-
-		if (old != NULL)
-			ls_field_rebase(&state.fields[i], old);
-	}
-	state.deleted_at = stored->deleted_at;
-	state.at = Max(state.at, stored->at);
-	return state;
-}
-
-/*
- * Applies what a person decided about a state that is settled: a delete; an item that joins it as if it were not stale,
- * where the rule merges fields; else a document that takes its place.
- */
-bool
-ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool joins, bool *replaced,
-				LsFailure *failure)
-{
-	LsState lifted;
-	bool changed;
-
-	*replaced = false;
-	if (change->is_delete)
-	{
-		*state = (LsState){.at = change->at, .deleted_at = change->at};
-		return true;
-	}
-	if (joins && rule->policy == LS_POLICY_MERGE && state->exists)
-	{
-		lifted = ls_state_lift(rule, change);
-		return ls_state_join(state, &lifted, &changed, failure);
-	}
-	lifted = replacement(rule, state, change);
-	if (!ls_state_is_bounded(&lifted, failure) || !ls_state_fits(state, &lifted, failure))
-		return false;
-	*state = lifted;
-	*replaced = true;
 	return true;
 }

@@ -117,8 +117,8 @@ reason_skipped(const LsPush *push, const LsItem *item, JsonbValue *best)
 	if (item->verdict == LS_MANUAL_REQUIRED)
 		return "conflict: a person must decide";
 	if (item->verdict == LS_SERVER_WINS && !item->changed)
-		return item->change.at <= item->resource->stored.deleted_at ? "module was deleted later"
-																	: "stale syncVersion";
+		return ls_tombstone_hides(&item->resource->stored, item->change.at) ? "module was deleted later"
+																			: "stale syncVersion";
 	if (push->batch.channel == &ls_completion_channel && !raises_score(item, best))
 		return "score is not higher than the stored one";
 	return NULL;

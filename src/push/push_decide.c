@@ -131,8 +131,7 @@ ls_resource_version(const LsResource *resource)
 bool
 ls_resource_was_emptied(const LsResource *resource)
 {
-	return resource->stored.exists &&
-		   (resource->replaced || resource->state.deleted_at > resource->stored.deleted_at);
+	return (resource->stored.exists && resource->replaced) || ls_tombstone_came(&resource->stored, &resource->state);
 }
 
 /* An item with a member that a list has with other content is a conflict that the rule decided; its copies say so too. */

@@ -34,13 +34,14 @@ typedef struct LsRowKey
 	const char *repair; /* the way out, a sentence; NULL where there is none but a person's */
 } LsRowKey;
 
-/* store.c */
+/* owner.c */
 extern void ls_store_open(LsStoreCall *call);
 extern void ls_store_close(LsStoreCall *call);
 extern void ls_store_forget_rows(void);
 extern bool ls_store_is_guarded(const char *table);
 extern LsText ls_store_epoch(void);
-extern Oid ls_store_type_table(void);
+extern Oid ls_store_table(const char *name);
+extern ErrorData *ls_store_as(Oid role, void (*work)(void *), void *argument);
 extern uint64 ls_store_changes(void);
 extern uint64 ls_store_call_number(void);
 
@@ -52,8 +53,6 @@ extern Jsonb *ls_store_document(const LsRowKey *key, Datum value);
 /* try.c */
 extern ErrorData *ls_try(void (*work)(void *), void *argument, bool keep);
 extern ErrorData *ls_try_for_now(void (*work)(void *), void *argument);
-extern ErrorData *ls_try_as(Oid role, void (*work)(void *), void *argument);
-extern bool ls_try_is_apart(void);
 extern ErrorData *ls_try_read(void (*work)(void *), void *argument);
 
 /* wait.c */

@@ -1,24 +1,12 @@
 /*
  * try.c
- *		Work that may fail for reasons outside learnsync, done in a subtransaction so that only one item pays for it; and
- *		work of others, done with their rights and undone.
+ *		Work that may fail for reasons outside learnsync, done in a subtransaction so that only one item pays for it.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "miscadmin.h"
 #include "store/store.h"
 #include "utils/resowner.h"
-
-/* Somebody's work, and whom it is done as. */
-typedef struct Apart
-{
-	Oid role;
-	void (*work)(void *);
-	void *argument;
-} Apart;
-
-static bool is_apart; /* we are within the work of somebody else */
 
 /* Errors that say nothing of an item: they end the push with their own SQLSTATE. */
 static bool
@@ -88,46 +76,6 @@ ls_try_for_now(void (*work)(void *), void *argument)
 	if (error != NULL && error->sqlerrcode != ERRCODE_DATA_CORRUPTED && is_of_the_server(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
-}
-
-bool
-ls_try_is_apart(void)
-{
-	return is_apart;
-}
-
-/* The end of the subtransaction takes the rights back, however the work ends. */
-static void
-work_apart(void *argument)
-{
-	Apart *apart = argument;
-	int context;
-	Oid caller;
-
-	GetUserIdAndSecContext(&caller, &context);
-	SetUserIdAndSecContext(apart->role, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	is_apart = true;
-	PG_TRY();
-	{
-		apart->work(apart->argument);
-	}
-	PG_FINALLY();
-	{
-		is_apart = false;
-	}
-	PG_END_TRY();
-}
-
-/*
- * Does the work of somebody whom nobody vouches for, as that role and nobody else, without temporary objects and without
- * us. Whatever it did is undone. The error that stopped it, or NULL.
- */
-ErrorData *
-ls_try_as(Oid role, void (*work)(void *), void *argument)
-{
-	Apart apart = {role, work, argument};
-
-	return ls_try(work_apart, &apart, false);
 }
 
 /* Reads what may be damaged; the error that names the row, or NULL. Any other error is raised. */

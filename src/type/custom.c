@@ -157,7 +157,7 @@ call_as_owner(const LsRule *rule, CustomCall *call, LsFailure *failure)
 		return ls_fail(failure, "error", "", "merge function %s %s", name, problem);
 	call->function = function.oid;
 	call->takes_ancestor = function.takes_ancestor;
-	error = ls_try_as(function.owner, call_function, call);
+	error = ls_store_as(function.owner, call_function, call);
 	return error == NULL || ls_fail(failure, "error", "", "%s", error->message);
 }
 

@@ -89,7 +89,7 @@ refuse_used_for_good(LsText name, const Datum *values, const char *problem)
 static uint64
 write_change(LsStatement *statement, const Datum *values)
 {
-	CacheInvalidateRelcacheByRelid(ls_store_type_table());
+	CacheInvalidateRelcacheByRelid(ls_store_table("resource_type"));
 	return ls_store_latest(statement, values);
 }
 

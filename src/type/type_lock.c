@@ -26,15 +26,30 @@
 
 #define PATIENCE_MS 5000 /* how long a change waits where lock_timeout does not say */
 
+/* The table of resource types; looked up again after any change of a relation. */
+static Oid
+type_table(void)
+{
+	static Oid table;
+	static uint64 changes;
+
+	if (!OidIsValid(table) || changes != ls_store_changes())
+	{
+		changes = ls_store_changes();
+		table = ls_store_table("resource_type");
+	}
+	return table;
+}
+
 /* Names that share a hash share a lock, which costs a wait and nothing else. */
 static LOCKTAG
 tag_of(LsText name)
 {
 	LOCKTAG tag;
 
-	Assert(OidIsValid(ls_store_type_table()));
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ls_store_type_table(),
-					   hash_bytes((const unsigned char *) name.data, name.length), 0);
+	Assert(OidIsValid(type_table()));
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, type_table(), hash_bytes((const unsigned char *) name.data, name.length),
+					   0);
 	return tag;
 }
 

@@ -1,6 +1,9 @@
 /*
- * store.c
- *		Runs SQL as the tables' owner: kept generic plans, rows in and out, and what a session knows of the tables.
+ * owner.c
+ *		The switch to the tables' owner and back, around our statements, with what a session knows of the tables; and that to
+ *		the owner of a team's function, who must not get at them.
+ *
+ * Of the tables only instance, which says what they all are, is the store's own to read.
  */
 #include "postgres.h"
 
@@ -12,15 +15,11 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "store/statement.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 /* What a session knows of the tables; read anew after anything about one of them changed. */
 static struct
@@ -28,7 +27,6 @@ static struct
 	bool valid;
 	Oid owner;
 	Oid row_type; /* one of our types: another one means that the extension was created anew */
-	Oid type_table; /* resource_type */
 	bool guarded;
 	char *at_once; /* the statement that ends the deferral of a team's triggers; NULL where there are none */
 	char epoch[37];
@@ -38,8 +36,7 @@ static uint64 changes; /* how often this session heard that a relation had chang
 static uint64 calls; /* that ever opened the store */
 static uint64 current_call; /* the innermost one */
 
-static LsStatement *prepared;
-static LsRowType *row_types;
+static bool is_apart; /* we are within the work of somebody else */
 
 /*
  * Any change of any relation makes the next call look again, and rules count as such. Telling ours from others would
@@ -79,8 +76,8 @@ refuse_other_release(LsText release)
 }
 
 /* One of the tables; InvalidOid where it is missing. */
-static Oid
-find_table(const char *name)
+Oid
+ls_store_table(const char *name)
 {
 	Oid schema = get_namespace_oid("learnsync_data", true);
 
@@ -91,7 +88,7 @@ find_table(const char *name)
 static Oid
 find_owner(void)
 {
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(find_table("instance")));
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(ls_store_table("instance")));
 	Oid owner;
 
 	if (!HeapTupleIsValid(tuple))
@@ -99,20 +96,6 @@ find_owner(void)
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
-}
-
-/* Plans and row types name types by oid, so they die with the extension that made these. */
-static void
-forget_plans(void)
-{
-	for (; prepared != NULL; prepared = prepared->next)
-	{
-		SPI_freeplan(prepared->plan);
-		prepared->plan = NULL;
-		prepared->planned = false;
-	}
-	for (; row_types != NULL; row_types = row_types->next)
-		row_types->desc = NULL;
 }
 
 /*
@@ -167,7 +150,6 @@ read_tables(void)
 	strlcpy(instance.epoch, ls_text_string(ls_store_text(0, 2)), sizeof(instance.epoch));
 	instance.guarded = DatumGetBool(ls_store_value(0, 4, &isnull));
 	note_deferred(ls_store_text(0, 6));
-	instance.type_table = find_table("resource_type");
 	instance.valid = known == changes && !IsInParallelMode(); /* else it may be of the past */
 	SPI_tuptable = result;
 }
@@ -181,7 +163,7 @@ check_extension(void)
 		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"), ObjectIdGetDatum(schema));
 
 	if (instance.row_type != row_type)
-		forget_plans();
+		ls_store_forget_plans();
 	instance.row_type = row_type;
 }
 
@@ -219,7 +201,7 @@ ls_store_open(LsStoreCall *call)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (ls_try_is_apart())
+	if (is_apart)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("a merge function must not call learnsync"),
 						errhint("It is called in the midst of a push; all it needs are its arguments.")));
@@ -274,19 +256,13 @@ bool
 ls_store_is_guarded(const char *table)
 {
 	Assert(current_call != 0);
-	LockRelationOid(find_table(table), RowExclusiveLock);
+	LockRelationOid(ls_store_table(table), RowExclusiveLock);
 	if (!instance.valid)
 	{
 		read_tables();
 		instance.valid = false; /* the rest is for the next call to look at */
 	}
 	return instance.guarded;
-}
-
-Oid
-ls_store_type_table(void)
-{
-	return instance.type_table;
 }
 
 /* How many changes of relations and rules this session has heard of. */
@@ -309,202 +285,44 @@ ls_store_epoch(void)
 	return ls_text(pstrdup(instance.epoch));
 }
 
-static Oid
-type_oid(const char *name)
+/* Somebody's work, and whom it is done as. */
+typedef struct Apart
 {
-	return DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(name)));
-}
+	Oid role;
+	void (*work)(void *);
+	void *argument;
+} Apart;
 
-/* Generic plans: the values never matter to the plan, and planning each time would cost more than the work. */
-static SPIPlanPtr
-plan_of(LsStatement *statement)
+/* The end of the subtransaction takes the rights back, however the work ends. */
+static void
+work_apart(void *argument)
 {
-	Oid types[LS_MAX_ARGUMENTS];
-	int count = 0;
+	Apart *apart = argument;
+	int context;
+	Oid caller;
 
-	if (statement->plan != NULL)
-		return statement->plan;
-	for (; statement->arguments[count] != NULL; count++)
+	GetUserIdAndSecContext(&caller, &context);
+	SetUserIdAndSecContext(apart->role, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	is_apart = true;
+	PG_TRY();
 	{
-		Assert(count < LS_MAX_ARGUMENTS - 1);
-		types[count] = type_oid(statement->arguments[count]);
+		apart->work(apart->argument);
 	}
-	statement->plan = SPI_prepare_cursor(statement->sql, count, types, CURSOR_OPT_GENERIC_PLAN);
-	if (statement->plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
-	SPI_keepplan(statement->plan);
-	statement->next = prepared;
-	prepared = statement;
-	return statement->plan;
+	PG_FINALLY();
+	{
+		is_apart = false;
+	}
+	PG_END_TRY();
 }
 
 /*
- * While a statement is planned only lookups by index count as plans: one made while a table was small would else scan
- * it for as long as the plan is kept. Answers the nest level to end, 0 where the plan stands.
+ * Does the work of somebody whom nobody vouches for, as that role and nobody else, without temporary objects and without
+ * us. Whatever it did is undone. The error that stopped it, or NULL.
  */
-static int
-begin_planning(LsStatement *statement)
+ErrorData *
+ls_store_as(Oid role, void (*work)(void *), void *argument)
 {
-	static const char *const unwanted[] = {"enable_seqscan",   "enable_bitmapscan", "enable_hashjoin",
-										   "enable_mergejoin", "enable_memoize",    "jit"};
-	SPIPlanPtr plan = plan_of(statement);
-	int level;
+	Apart apart = {role, work, argument};
 
-	if (statement->planned && SPI_plan_is_valid(plan))
-		return 0;
-	level = NewGUCNestLevel();
-	for (int i = 0; i < lengthof(unwanted); i++)
-		(void) set_config_option(unwanted[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
-
-static void
-end_planning(LsStatement *statement, int level)
-{
-	if (level == 0)
-		return;
-	AtEOXact_GUC(true, level);
-	statement->planned = true;
-}
-
-/* All that is committed by now; among parallel workers there is no other snapshot than the caller's. */
-static int
-execute_latest(const LsStatement *statement, Datum *values, const char *nulls)
-{
-	Snapshot snapshot = IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
-
-	return SPI_execute_snapshot(statement->plan, values, nulls, snapshot, InvalidSnapshot, !statement->writes,
-								statement->writes, 0);
-}
-
-/* Runs a statement; answers how many rows it found or wrote. */
-uint64
-ls_store_see(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	int level = begin_planning(statement);
-	int result = snapshot == LS_SEES_LATEST
-					 ? execute_latest(statement, (Datum *) values, nulls)
-					 : SPI_execute_plan(statement->plan, (Datum *) values, nulls, snapshot == LS_SEES_CALLERS, 0);
-
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
-	end_planning(statement, level);
-	MemoryContextSwitchTo(caller);
-	return SPI_processed;
-}
-
-/* A cursor over a query of which only the beginning may be wanted, or not all at once. */
-Portal
-ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	int level = begin_planning(statement);
-	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, nulls, snapshot == LS_SEES_CALLERS);
-
-	Assert(snapshot != LS_SEES_LATEST);
-	end_planning(statement, level);
-	MemoryContextSwitchTo(caller);
-	return portal;
-}
-
-Datum
-ls_store_value(uint64 row, int column, bool *isnull)
-{
-	Assert(row < SPI_tuptable->numvals);
-	Assert(column > 0 && column <= SPI_tuptable->tupdesc->natts);
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
-}
-
-/* An integer of any width; 0 for NULL. */
-int64
-ls_store_int(uint64 row, int column)
-{
-	bool isnull;
-	Datum value = ls_store_value(row, column, &isnull);
-
-	if (isnull)
-		return 0;
-	if (SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT4OID)
-		return DatumGetInt32(value);
-	Assert(SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID);
-	return DatumGetInt64(value);
-}
-
-/* A time; LS_NO_TIME for NULL, which must not be taken for one where times are passed by reference. */
-TimestampTz
-ls_store_time(uint64 row, int column)
-{
-	bool isnull;
-	Datum value = ls_store_value(row, column, &isnull);
-
-	Assert(SPI_gettypeid(SPI_tuptable->tupdesc, column) == TIMESTAMPTZOID);
-	return isnull ? LS_NO_TIME : DatumGetTimestampTz(value);
-}
-
-/* A text that lives as long as the result; without data for NULL. */
-LsText
-ls_store_text(uint64 row, int column)
-{
-	bool isnull;
-	Datum value = ls_store_value(row, column, &isnull);
-
-	Assert(SPI_gettypeid(SPI_tuptable->tupdesc, column) == TEXTOID);
-	return isnull ? (LsText){NULL, 0} : ls_text_datum(value);
-}
-
-static TupleDesc
-row_desc(LsRowType *type)
-{
-	if (type->desc == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-
-		type->desc = lookup_rowtype_tupdesc_copy(type_oid(type->name), -1);
-		MemoryContextSwitchTo(caller);
-		type->next = row_types;
-		row_types = type;
-	}
-	return type->desc;
-}
-
-Datum
-ls_store_row(LsRowType *type, Datum *values, bool *nulls)
-{
-	return PointerGetDatum(heap_form_tuple(row_desc(type), values, nulls)->t_data);
-}
-
-Datum
-ls_store_array(LsRowType *type, Datum *rows, int nrows)
-{
-	return PointerGetDatum(construct_array(rows, nrows, row_desc(type)->tdtypeid, -1, false, TYPALIGN_DOUBLE));
-}
-
-/* A nullable value of a row under construction. */
-void
-ls_store_put(Datum *values, bool *nulls, int column, bool present, Datum value)
-{
-	values[column] = value;
-	nulls[column] = !present;
-}
-
-/* The nulls of a row in the form that a statement's arguments take. */
-void
-ls_store_mark_nulls(char *nulls, const bool *isnull, int count)
-{
-	for (int i = 0; i < count; i++)
-		nulls[i] = isnull[i] ? 'n' : ' ';
-}
-
-void
-ls_store_put_text(Datum *values, bool *nulls, int column, LsText text)
-{
-	ls_store_put(values, nulls, column, text.data != NULL, text.data == NULL ? (Datum) 0 : ls_text_to_datum(text));
-}
-
-void
-ls_store_put_json(Datum *values, bool *nulls, int column, const JsonbValue *json)
-{
-	ls_store_put(values, nulls, column, json->type != jbvNull,
-				 json->type == jbvNull ? (Datum) 0 : JsonbPGetDatum(ls_json_encode(json)));
+	return ls_try(work_apart, &apart, false);
 }

@@ -1,0 +1,124 @@
+/*
+ * conflict.c
+ *		Whether an item becomes part of its resource or a conflict: the verdict on what is stale, on deletes and on all else;
+ *		and what a person decides.
+ */
+#include "postgres.h"
+
+#include "merge/merge.h"
+
+static LsMerged
+merge_fields(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
+{
+	bool stale = state->exists && other->at < state->at;
+	bool changed;
+
+	if (stale && rule->stale == LS_STALE_DISCARD)
+		return (LsMerged){LS_MANUAL_REQUIRED, false};
+	if (!ls_state_join(state, other, &changed, failure))
+		return (LsMerged){LS_FAILED, false};
+	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, changed};
+}
+
+/* Empties the resource, unless something later than the delete is in it. */
+static LsMerged
+apply_delete(LsState *state, const LsChange *change)
+{
+	if (state->exists && change->at < state->at)
+		return (LsMerged){LS_MANUAL_REQUIRED, false};
+	ls_state_settle(state);
+	*state = ls_tombstone(state, change->at);
+	return (LsMerged){LS_SYNCED, true};
+}
+
+/* Applies a valid item. A failed one leaves the state as it was and says why. */
+LsMerged
+ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
+{
+	LsState lifted;
+
+	if (ls_tombstone_hides(state, change->at))
+		return (LsMerged){LS_SERVER_WINS, false};
+	if (change->is_delete)
+		return apply_delete(state, change);
+	lifted = ls_state_lift(rule, change);
+	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, &lifted, failure)
+										   : ls_policy_join(rule, state, &lifted, &change->ancestor, failure);
+}
+
+/* The document as decided: what the server computes goes on from what it was. */
+static LsState
+replacement(const LsRule *rule, const LsState *stored, const LsChange *change)
+{
+	LsState state = ls_state_lift(rule, change);
+
+	for (int i = 0; stored->exists && i < state.nfields; i++)
+	{
+		const LsField *old = ls_state_field(stored, state.fields[i].name);
+
+		if (old != NULL)
+			ls_field_rebase(&state.fields[i], old);
+	}
+	state.deleted_at = stored->deleted_at;
+	state.at = Max(state.at, stored->at);
+	return state;
+}
+
+/*
+ * Applies what a person decided about a state that is settled: a delete; an item that joins it as if it were not stale,
+ * where the rule merges fields; else a document that takes its place.
+ */
+bool
+ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool joins, bool *replaced,
+				LsFailure *failure)
+{
+	LsState lifted;
+	bool changed;
+
+	*replaced = false;
+	if (change->is_delete)
+	{
+		*state = ls_tombstone(state, change->at);
+		return true;
+	}
+	if (joins && rule->policy == LS_POLICY_MERGE && state->exists)
+	{
+		lifted = ls_state_lift(rule, change);
+		return ls_state_join(state, &lifted, &changed, failure);
+	}
+	lifted = replacement(rule, state, change);
+	if (!ls_state_is_bounded(&lifted, failure) || !ls_state_fits(state, &lifted, failure))
+		return false;
+	*state = lifted;
+	*replaced = true;
+	return true;
+}
+
+/* How a conflict was or is to be settled, in the API's word; NULL for what is no conflict. */
+const char *
+ls_verdict_resolution(LsVerdict verdict)
+{
+	switch (verdict)
+	{
+		case LS_SERVER_WINS:
+			return "server_wins";
+		case LS_CLIENT_WINS:
+			return "client_wins";
+		case LS_MANUAL_REQUIRED:
+			return "manual_required";
+		default:
+			return NULL;
+	}
+}
+
+bool
+ls_verdict_is_conflict(LsVerdict verdict)
+{
+	return verdict != LS_FAILED && verdict != LS_SYNCED;
+}
+
+const char *
+ls_verdict_status(LsVerdict verdict)
+{
+	return verdict == LS_FAILED ? "failed" : verdict == LS_SYNCED ? "synced" : "conflict";
+}
