@@ -124,22 +124,6 @@ ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time)
 	progress->last_time = copy_text(progress, time);
 }
 
-/* Whether an event comes too early to count. */
-bool
-ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point)
-{
-	return ls_point_exists(&progress->reset) && ls_point_compare(point, &progress->reset) < 0;
-}
-
-/* A later reset wipes more; what it wiped is dropped when the state is settled. */
-void
-ls_progress_reset(LsProgress *progress, const LsPoint *point)
-{
-	if (ls_point_exists(&progress->reset) && ls_point_compare(point, &progress->reset) <= 0)
-		return;
-	progress->reset = (LsPoint){point->at, copy_text(progress, point->id)};
-}
-
 /* The bytes of an object, or none for null. */
 LsText
 ls_progress_container(const JsonbValue *value)
@@ -557,70 +541,6 @@ compare_interactions(const void *a, const void *b)
 	return ls_text_compare((*(LsInteraction *const *) a)->id, (*(LsInteraction *const *) b)->id);
 }
 
-static bool
-is_kept_wiped(const LsPoint *reset, const LsKept *kept)
-{
-	LsPoint point = ls_kept_point(kept);
-
-	return ls_kept_exists(kept) && ls_point_compare(&point, reset) < 0;
-}
-
-static void
-wipe_kept(const LsPoint *reset, LsKept *kept)
-{
-	if (is_kept_wiped(reset, kept))
-		memset(kept, 0, sizeof(LsKept));
-}
-
-static void
-wipe_trail(const LsPoint *reset, LsTrail *trail)
-{
-	int wiped = 0;
-
-	for (; wiped < trail->nmarks; wiped++)
-	{
-		LsPoint point = ls_mark_point(&trail->marks[wiped]);
-
-		CHECK_FOR_INTERRUPTS();
-		if (ls_point_compare(&point, reset) >= 0)
-			break;
-	}
-	if (wiped == 0)
-		return;
-	trail->nmarks -= wiped;
-	memmove(trail->marks, trail->marks + wiped, trail->nmarks * sizeof(LsMark));
-}
-
-static void
-wipe_scores(const LsPoint *reset, LsContent *content)
-{
-	int wiped = 0;
-
-	while (wiped < content->nscores && is_kept_wiped(reset, &content->scores[wiped]))
-		wiped++;
-	if (wiped == 0)
-		return;
-	content->nscores = content->nsorted = content->nscores - wiped;
-	memmove(content->scores, content->scores + wiped, content->nscores * sizeof(LsKept));
-	memset(content->scores + content->nscores, 0, wiped * sizeof(LsKept));
-}
-
-static void
-wipe_content(const LsPoint *reset, LsContent *content)
-{
-	for (int i = 0; i < lengthof(content->latest); i++)
-		wipe_kept(reset, &content->latest[i]);
-	for (int i = 0; i < lengthof(content->trails); i++)
-		wipe_trail(reset, &content->trails[i]);
-	wipe_scores(reset, content);
-	wipe_kept(reset, &content->version);
-	for (LsInteraction *each = content->interactions; each != NULL; each = each->next)
-	{
-		CHECK_FOR_INTERRUPTS();
-		wipe_kept(reset, &each->state);
-	}
-}
-
 /* Each event of a content states a status, so one without is empty. */
 bool
 ls_progress_is_empty(const LsContent *content)
@@ -634,22 +554,20 @@ LsContent **
 ls_progress_settle(LsProgress *progress, int *count)
 {
 	LsContent **contents = ls_progress_contents(progress, count);
-	bool has_reset = ls_point_exists(&progress->reset);
 	int kept = 0;
 
-	if (has_reset)
-	{
-		wipe_kept(&progress->reset, &progress->onboarding);
-		wipe_kept(&progress->reset, &progress->active);
-	}
 	for (int i = 0; i < *count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < lengthof(contents[i]->trails); j++)
 			sort_trail(&contents[i]->trails[j]);
 		sort_scores(contents[i]);
-		if (has_reset)
-			wipe_content(&progress->reset, contents[i]);
+	}
+	if (ls_point_exists(&progress->reset))
+		ls_progress_wipe(progress, contents, *count);
+	for (int i = 0; i < *count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (!ls_progress_is_empty(contents[i]))
 			contents[kept++] = contents[i];
 	}

@@ -183,10 +183,8 @@ extern LsPoint ls_mark_point(const LsMark *mark);
 
 /* progress.c */
 extern LsProgress *ls_progress_new(MemoryContext context);
-extern bool ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point);
 extern bool ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);
 extern void ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time);
-extern void ls_progress_reset(LsProgress *progress, const LsPoint *point);
 extern LsText ls_progress_container(const JsonbValue *value);
 extern JsonbValue ls_progress_json(LsText container);
 extern void ls_progress_add(LsProgress *progress, const LsEvent *event);
@@ -204,6 +202,11 @@ extern bool ls_progress_is_empty(const LsContent *content);
 extern int ls_progress_compare_scores(Numeric a, Numeric b);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
+
+/* reset.c */
+extern bool ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point);
+extern void ls_progress_reset(LsProgress *progress, const LsPoint *point);
+extern void ls_progress_wipe(LsProgress *progress, LsContent **contents, int count);
 
 /* progress_size.c */
 extern int64 ls_progress_state_bytes(LsProgress *progress);
