@@ -160,12 +160,27 @@ extern LsText ls_identity_id(LsText id);
 extern LsExtent ls_batch_identify(LsBatch *batch, LsItem *item);
 
 /* retry.c */
+
+/* Where an item stands with all that may be of its identity, the last one first. */
+static inline LsItem **
+ls_batch_bucket(const LsBatch *batch, const LsItem *item)
+{
+	LsText key = {(const char *) item->key.data, UUID_LEN};
+
+	return &batch->buckets[ls_digest_hash(key) & (batch->nbuckets - 1)];
+}
+
+static inline bool
+ls_item_is_twin(const LsItem *a, const LsItem *b)
+{
+	return memcmp(&a->key, &b->key, UUID_LEN) == 0;
+}
+
 extern void ls_batch_link(LsBatch *batch);
 extern void ls_batch_judge(LsBatch *batch);
 extern bool ls_batch_is_known(const LsBatch *batch, LsItem *item);
 extern bool ls_item_first(const LsItem *item, LsReceipt *first);
 extern JsonbValue ls_item_first_json(const LsReceipt *first);
-extern int ls_batch_failed_copies(const LsBatch *batch, const LsItem *item);
 
 /* write.c */
 
@@ -183,9 +198,6 @@ typedef bool (*LsIsGood)(LsBatch *batch, const void *context, int taken);
 extern void ls_batch_write_accepted(LsBatch *batch, const LsWriter *writer);
 extern void ls_batch_close(LsBatch *batch, bool logged);
 extern int ls_batch_longest(LsBatch *batch, const void *context, int good, int bad, LsIsGood is_good);
-
-/* waiting.c */
-extern void ls_batch_settle_waiting(LsBatch *batch);
 
 /* rate.c */
 extern bool ls_rate_applies(const LsBatch *batch);
@@ -205,10 +217,9 @@ extern void ls_store_update_learner(const LsBatch *batch, bool logged, bool fail
 
 /* failed_store.c */
 extern void ls_store_mark_failed(LsBatch *batch);
-extern void ls_store_write_failed(const LsBatch *batch);
-extern void ls_store_forget_failed(const LsBatch *batch);
+extern void ls_batch_settle_waiting(LsBatch *batch);
+extern void ls_store_record_failed(LsBatch *batch, bool failed);
 extern void ls_store_prune_failed(LsText learner);
-extern int64 ls_store_count_waiting(LsText learner);
 
 /* second_try_store.c */
 

@@ -1,7 +1,7 @@
 /*
  * failed_store.c
- *		The failed items of a learner: recorded under the identity that a corrected copy will have, dropped with it. Of
- *		an item that was aborted only its instant is, where the next copy would not come to the same.
+ *		The failed items of a learner: recorded under the identity that a corrected copy will have, dropped with it, kept
+ *		while they wait. Of one that was aborted only its instant is, where the next copy would not come to the same.
  */
 #include "postgres.h"
 
@@ -13,8 +13,29 @@
 #include "utils/builtins.h"
 
 #define MAX_FAILED "1000" /* failed items kept per learner, beside those that wait */
+#define MAX_WAITING 1000 /* what comes after those fails for good */
 
 static LsRowType failed_row = {"learnsync_internal.failed_row"};
+
+/* Its columns, counted from 0. */
+enum
+{
+	KEY,
+	ITEM_ID,
+	CODE,
+	PATH,
+	MESSAGE,
+	RETRYABLE,
+	ITEM,
+	ITEM_BYTES,
+	FINGERPRINT,
+	COPIES,
+	CLIENT_AT,
+	AT,
+	WAITS_FOR,
+	POSITION,
+	NFAILED
+};
 
 static LsStatement write_failed = {
 	"INSERT INTO learnsync_data.failed AS f (learner_id, key, channel, device_id, item_id, code, path, message,"
@@ -72,6 +93,36 @@ static LsStatement forget_failed = {
 	" WHERE f.learner_id" EQ "$1 AND f.key" EQ "k.key",
 	{"pg_catalog.text", "pg_catalog.uuid[]", NULL}};
 
+static bool
+is_to_blame(const LsItem *item)
+{
+	return item->failure.code != NULL && strcmp(item->failure.code, "aborted") != 0;
+}
+
+/*
+ * How many copies of a failed item's identity failed in this batch since one was accepted, if it is the one to be
+ * recorded: the last copy. 0 where it is not.
+ */
+static int
+failed_copies(const LsBatch *batch, const LsItem *item)
+{
+	int copies = 0;
+
+	if (!is_to_blame(item))
+		return 0;
+	for (const LsItem *other = *ls_batch_bucket(batch, item); other != NULL; other = other->next)
+	{
+		if (!ls_item_is_twin(other, item))
+			continue;
+		if (other->index > item->index && (other->accepted || is_to_blame(other)))
+			return 0;
+		if (other->accepted)
+			break;
+		copies += is_to_blame(other);
+	}
+	return copies;
+}
+
 /* Of an item that is beyond the limits only size and digest are kept. */
 static Datum
 failed_datum(const LsItem *item, int copies)
@@ -80,23 +131,23 @@ failed_datum(const LsItem *item, int copies)
 	bool is_kept = ls_limit_check(&item->raw, NULL, "", learnsync_max_item_bytes, "", &beyond);
 	JsonbValue none = ls_json_null();
 	bool dated = item->client_at != LS_NO_TIME;
-	Datum values[14];
-	bool nulls[14];
+	Datum values[NFAILED];
+	bool nulls[NFAILED];
 
-	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(&item->key));
-	ls_store_put_text(values, nulls, 1, item->id);
-	ls_store_put_text(values, nulls, 2, ls_text(item->failure.code));
-	ls_store_put_text(values, nulls, 3, ls_text(item->failure.path));
-	ls_store_put_text(values, nulls, 4, ls_text(item->failure.message));
-	ls_store_put(values, nulls, 5, true, BoolGetDatum(item->failure.retryable));
-	ls_store_put_json(values, nulls, 6, is_kept ? &item->raw : &none);
-	ls_store_put(values, nulls, 7, true, Int32GetDatum(ls_json_bytes(&item->raw)));
-	ls_store_put(values, nulls, 8, true, Int64GetDatum(item->fingerprint));
-	ls_store_put(values, nulls, 9, true, Int32GetDatum(copies));
-	ls_store_put(values, nulls, 10, dated, TimestampTzGetDatum(item->client_at));
-	ls_store_put(values, nulls, 11, dated, TimestampTzGetDatum(item->at));
-	ls_store_put_text(values, nulls, 12, item->waits && is_kept ? item->failure.waits_for : (LsText){NULL, 0});
-	ls_store_put(values, nulls, 13, true, Int32GetDatum(item->index));
+	ls_store_put(values, nulls, KEY, true, UUIDPGetDatum(&item->key));
+	ls_store_put_text(values, nulls, ITEM_ID, item->id);
+	ls_store_put_text(values, nulls, CODE, ls_text(item->failure.code));
+	ls_store_put_text(values, nulls, PATH, ls_text(item->failure.path));
+	ls_store_put_text(values, nulls, MESSAGE, ls_text(item->failure.message));
+	ls_store_put(values, nulls, RETRYABLE, true, BoolGetDatum(item->failure.retryable));
+	ls_store_put_json(values, nulls, ITEM, is_kept ? &item->raw : &none);
+	ls_store_put(values, nulls, ITEM_BYTES, true, Int32GetDatum(ls_json_bytes(&item->raw)));
+	ls_store_put(values, nulls, FINGERPRINT, true, Int64GetDatum(item->fingerprint));
+	ls_store_put(values, nulls, COPIES, true, Int32GetDatum(copies));
+	ls_store_put(values, nulls, CLIENT_AT, dated, TimestampTzGetDatum(item->client_at));
+	ls_store_put(values, nulls, AT, dated, TimestampTzGetDatum(item->at));
+	ls_store_put_text(values, nulls, WAITS_FOR, item->waits && is_kept ? item->failure.waits_for : (LsText){NULL, 0});
+	ls_store_put(values, nulls, POSITION, true, Int32GetDatum(item->index));
 	return ls_store_row(&failed_row, values, nulls);
 }
 
@@ -110,13 +161,46 @@ ls_store_prune_failed(LsText learner)
 }
 
 /* How many of the learner's failed items wait for a type or content. */
-int64
-ls_store_count_waiting(LsText learner)
+static int64
+count_waiting_of(LsText learner)
 {
 	Datum values[] = {ls_text_to_datum(learner)};
 
 	ls_store_run(&count_waiting, values, NULL);
 	return ls_store_int(0, 1);
+}
+
+/* Those of a batch that are copies of one another wait together, by the last of them, which is the one that is kept. */
+static void
+wait_together(LsItem *item)
+{
+	for (; item != NULL && !item->accepted; item = item->twin)
+		item->waits = item->failure.waits_for.data != NULL;
+}
+
+/* Settles it once the items are decided. One that waits already keeps its place, as it is the same item. */
+void
+ls_batch_settle_waiting(LsBatch *batch)
+{
+	int64 room = -1;
+
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		LsItem *item = &batch->items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (item->failure.waits_for.data == NULL || failed_copies(batch, item) == 0)
+			continue;
+		if (!item->waited)
+		{
+			if (room < 0)
+				room = Max(MAX_WAITING - count_waiting_of(batch->learner.id), 0);
+			if (room == 0)
+				continue;
+			room--;
+		}
+		wait_together(item);
+	}
 }
 
 /* Whether the next copy of an aborted item would be given another instant. */
@@ -160,8 +244,8 @@ write_instants_of(const LsBatch *batch)
 }
 
 /* Records failed items, each identity once; too many are dropped at once, unless more of the request is to come. */
-void
-ls_store_write_failed(const LsBatch *batch)
+static void
+write_failed_items(const LsBatch *batch)
 {
 	Datum *rows = palloc(sizeof(Datum) * Max(batch->nitems, 1));
 	LsText device = batch->device.id.data != NULL ? batch->device.id : ls_text("");
@@ -175,7 +259,7 @@ ls_store_write_failed(const LsBatch *batch)
 
 	for (int i = 0; i < batch->nitems; i++)
 	{
-		int copies = ls_batch_failed_copies(batch, &batch->items[i]);
+		int copies = failed_copies(batch, &batch->items[i]);
 
 		CHECK_FOR_INTERRUPTS();
 		if (copies > 0)
@@ -228,8 +312,8 @@ ls_store_mark_failed(LsBatch *batch)
 }
 
 /* Drops the failed copies of items that were accepted now. */
-void
-ls_store_forget_failed(const LsBatch *batch)
+static void
+forget_accepted(const LsBatch *batch)
 {
 	Datum *keys;
 	Datum values[2];
@@ -249,4 +333,15 @@ ls_store_forget_failed(const LsBatch *batch)
 	values[0] = ls_text_to_datum(batch->learner.id);
 	values[1] = key_array(keys, count);
 	ls_store_run(&forget_failed, values, NULL);
+}
+
+/* Drops the failed copies of what was accepted, and where there are any records the items that failed. */
+void
+ls_store_record_failed(LsBatch *batch, bool failed)
+{
+	forget_accepted(batch);
+	if (!failed)
+		return;
+	ls_batch_settle_waiting(batch);
+	write_failed_items(batch);
 }

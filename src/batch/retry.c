@@ -7,18 +7,6 @@
 #include "batch/batch.h"
 #include "miscadmin.h"
 
-static LsItem **
-bucket_of(const LsBatch *batch, const pg_uuid_t *key)
-{
-	return &batch->buckets[ls_digest_hash((LsText){(const char *) key->data, UUID_LEN}) & (batch->nbuckets - 1)];
-}
-
-static bool
-is_twin(const LsItem *a, const LsItem *b)
-{
-	return memcmp(&a->key, &b->key, UUID_LEN) == 0;
-}
-
 /* Links each item to the one before it that has the same identity. */
 void
 ls_batch_link(LsBatch *batch)
@@ -26,11 +14,11 @@ ls_batch_link(LsBatch *batch)
 	for (int i = 0; i < batch->nitems; i++)
 	{
 		LsItem *item = &batch->items[i];
-		LsItem **bucket = bucket_of(batch, &item->key);
+		LsItem **bucket = ls_batch_bucket(batch, item);
 
 		CHECK_FOR_INTERRUPTS();
 		item->twin = *bucket;
-		while (item->twin != NULL && !is_twin(item->twin, item))
+		while (item->twin != NULL && !ls_item_is_twin(item->twin, item))
 			item->twin = item->twin->next;
 		item->next = *bucket;
 		*bucket = item;
@@ -118,34 +106,4 @@ ls_item_first_json(const LsReceipt *first)
 	ls_json_put(&json, "status", ls_json_string(ls_verdict_status(first->verdict)));
 	ls_json_put(&json, "version", ls_json_int(first->version));
 	return json;
-}
-
-static bool
-is_to_blame(const LsItem *item)
-{
-	return item->failure.code != NULL && strcmp(item->failure.code, "aborted") != 0;
-}
-
-/*
- * How many copies of a failed item's identity failed in this batch since one was accepted, if it is the one to be
- * recorded: the last copy. 0 where it is not.
- */
-int
-ls_batch_failed_copies(const LsBatch *batch, const LsItem *item)
-{
-	int copies = 0;
-
-	if (!is_to_blame(item))
-		return 0;
-	for (const LsItem *other = *bucket_of(batch, &item->key); other != NULL; other = other->next)
-	{
-		if (!is_twin(other, item))
-			continue;
-		if (other->index > item->index && (other->accepted || is_to_blame(other)))
-			return 0;
-		if (other->accepted)
-			break;
-		copies += is_to_blame(other);
-	}
-	return copies;
 }

@@ -97,11 +97,6 @@ ls_batch_close(LsBatch *batch, bool logged)
 
 	if (batch->naccepted == 0 && !failed && !ls_rate_applies(batch))
 		return;
-	ls_store_forget_failed(batch);
-	if (failed)
-	{
-		ls_batch_settle_waiting(batch);
-		ls_store_write_failed(batch);
-	}
+	ls_store_record_failed(batch, failed);
 	ls_store_update_learner(batch, logged, failed);
 }

@@ -253,7 +253,6 @@ struct LsStrategy
 };
 
 extern const LsStrategy *ls_strategy_find(LsText name);
-extern const LsStrategy *ls_strategy_latest;
 extern const LsStrategy *ls_strategy_derive;
 extern const LsStrategy *ls_strategy_unread;
 

@@ -228,7 +228,7 @@ read_strategy(LsRuleField *field, const JsonbValue *json, const char *path)
 			refuse_rule(path, "takes \"merge\" or \"derive\", not both");
 		return;
 	}
-	field->strategy = name.data == NULL ? ls_strategy_latest : ls_strategy_find(name);
+	field->strategy = ls_strategy_find(name.data == NULL ? ls_text("latest") : name);
 	if (field->strategy == NULL)
 		refuse_rule(psprintf("%s.merge", path), "unknown strategy \"%s\"", ls_text_string(name));
 }
@@ -488,7 +488,7 @@ arm_whole(LsRuleField *field)
 {
 	LsRuleField whole = *field;
 
-	whole.strategy = field->strategy->ignores_value ? ls_strategy_unread : ls_strategy_latest;
+	whole.strategy = field->strategy->ignores_value ? ls_strategy_unread : ls_strategy_find(ls_text("latest"));
 	whole.nids = 0;
 	whole.ids = NULL;
 	whole.members_latest = false;
@@ -526,8 +526,8 @@ arm_fields(LsRule *rule)
 {
 	bool by_field = rule->policy == LS_POLICY_MERGE;
 
-	rule->rest.strategy = ls_strategy_latest;
-	rule->rest.shape = by_field ? ls_strategy_latest->shape : LS_SHAPE_PLAIN;
+	rule->rest.strategy = ls_strategy_find(ls_text("latest"));
+	rule->rest.shape = by_field ? rule->rest.strategy->shape : LS_SHAPE_PLAIN;
 	for (int i = 0; i < rule->nfields; i++)
 	{
 		LsRuleField *field = &rule->fields[i];

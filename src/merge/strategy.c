@@ -79,7 +79,6 @@ static const LsStrategy strategies[] = {
 	{"derive", NULL, LS_SHAPE_PLAIN, LS_TYPE_ANY},
 };
 
-const LsStrategy *ls_strategy_latest = &strategies[0];
 const LsStrategy *ls_strategy_derive = &strategies[lengthof(strategies) - 1];
 
 /* What the server would compute under policy merge has no value where documents are taken as a whole. */

@@ -236,13 +236,6 @@ typedef struct LsDays
 	int count;
 } LsDays;
 
-/* A moment, and the day that it belongs to, counted from 2000-01-01. */
-typedef struct LsDay
-{
-	int64 day;
-	TimestampTz at;
-} LsDay;
-
 /* Without days: those of UTC. */
 extern int64 ls_day_of(const LsDays *days, TimestampTz at);
 extern TimestampTz ls_day_start(const LsDays *days, int64 day);
@@ -254,8 +247,7 @@ extern void ls_day_add(LsDays *days, LsDayRule rule);
 extern JsonbValue ls_day_json(const LsDays *days);
 extern LsText ls_day_text(int64 day);
 
-extern LsDay ls_streak_day(const LsDays *rules, TimestampTz at);
-extern JsonbValue ls_streak_show(const LsDays *rules, LsDay *days, int count);
+extern JsonbValue ls_streak_show(const LsDays *rules, const TimestampTz *moments, int count);
 
 /* snapshot.c */
 extern JsonbValue ls_progress_snapshot(LsProgress *progress, const LsDays *rules);

@@ -91,9 +91,9 @@ ls_progress_snapshot(LsProgress *progress, const LsDays *rules)
 	JsonbValue map = ls_json_object();
 	LsPoint last = {progress->last_at, {"", 0}, progress->last_time};
 	int count;
-	int ndays = 0;
+	int ncompleted = 0;
 	LsContent **contents = ls_progress_settle(progress, &count);
-	LsDay *days = palloc_extended(sizeof(LsDay) * Max(count, 1), MCXT_ALLOC_HUGE);
+	TimestampTz *completed = palloc_extended(sizeof(TimestampTz) * Max(count, 1), MCXT_ALLOC_HUGE);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -102,13 +102,13 @@ ls_progress_snapshot(LsProgress *progress, const LsDays *rules)
 		CHECK_FOR_INTERRUPTS();
 		ls_json_put_text(&map, row.id, show_content(contents[i], &row));
 		if (ls_point_exists(&row.completed))
-			days[ndays++] = ls_streak_day(rules, row.completed.at);
+			completed[ncompleted++] = row.completed.at;
 	}
 	ls_json_put(&json, "version", ls_json_int(SNAPSHOT_VERSION));
 	ls_json_put(&json, "onboarding", show_onboarding(&progress->onboarding));
 	ls_json_put(&json, "activePathId", ls_json_text(ls_kept_value(&progress->active)));
 	ls_json_put(&json, "content", map);
-	ls_json_put(&json, "streak", ls_streak_show(rules, days, ndays));
+	ls_json_put(&json, "streak", ls_streak_show(rules, completed, ncompleted));
 	ls_json_put(&json, "lastUpdated", progress->last_at == LS_NO_TIME ? ls_json_null() : point_json(&last));
 	return json;
 }

@@ -91,9 +91,16 @@ next_day(const LsDays *days, int64 day, TimestampTz on_it, TimestampTz after)
 	return ls_day_of(days, after);
 }
 
+/* A moment, and the day that it belongs to, counted from 2000-01-01. */
+typedef struct Day
+{
+	int64 day;
+	TimestampTz at;
+} Day;
+
 /* Whether no day lies between those of two moments: zones left days out, and who flies east over the date line does. */
 static bool
-day_follows(const LsDays *days, const LsDay *earlier, const LsDay *later)
+day_follows(const LsDays *days, const Day *earlier, const Day *later)
 {
 	int64 leap = later->day - earlier->day;
 
@@ -270,21 +277,36 @@ typedef struct Streak
 static int
 compare_days(const void *a, const void *b)
 {
-	const LsDay *left = a;
-	const LsDay *right = b;
+	const Day *left = a;
+	const Day *right = b;
 
 	if (left->day != right->day)
 		return left->day < right->day ? -1 : 1;
 	return left->at < right->at ? -1 : left->at > right->at;
 }
 
-static Streak
-count_streak(const LsDays *rules, LsDay *days, int count)
+/* The days of moments, in order. */
+static Day *
+days_of(const LsDays *rules, const TimestampTz *moments, int count)
 {
+	Day *days = palloc_extended(sizeof(Day) * Max(count, 1), MCXT_ALLOC_HUGE);
+
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		days[i] = (Day){ls_day_of(rules, moments[i]), moments[i]};
+	}
+	if (count > 1)
+		ls_sort(days, count, sizeof(Day), compare_days);
+	return days;
+}
+
+static Streak
+count_streak(const LsDays *rules, const TimestampTz *moments, int count)
+{
+	Day *days = days_of(rules, moments, count);
 	Streak streak = {0};
 
-	if (count > 1)
-		ls_sort(days, count, sizeof(LsDay), compare_days);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -293,21 +315,16 @@ count_streak(const LsDays *rules, LsDay *days, int count)
 		streak.longest = Max(streak.longest, streak.current);
 		streak.last = days[i].day;
 	}
+	pfree(days);
 	return streak;
-}
-
-LsDay
-ls_streak_day(const LsDays *rules, TimestampTz at)
-{
-	return (LsDay){ls_day_of(rules, at), at};
 }
 
 /* The runs as the snapshot shows them. */
 JsonbValue
-ls_streak_show(const LsDays *rules, LsDay *days, int count)
+ls_streak_show(const LsDays *rules, const TimestampTz *moments, int count)
 {
 	JsonbValue json = ls_json_object();
-	Streak streak = count_streak(rules, days, count);
+	Streak streak = count_streak(rules, moments, count);
 
 	ls_json_put(&json, "currentStreak", ls_json_int(streak.current));
 	ls_json_put(&json, "longestStreak", ls_json_int(streak.longest));
@@ -315,27 +332,27 @@ ls_streak_show(const LsDays *rules, LsDay *days, int count)
 	return json;
 }
 
-/* The days of the moments in an array, without those that are none. */
-static LsDay *
-read_days(const LsDays *rules, ArrayType *array, int *count)
+/* The moments in an array, without those that are none. */
+static TimestampTz *
+read_moments(ArrayType *array, int *count)
 {
-	Datum *moments;
+	Datum *values;
 	bool *isnull;
 	int all;
-	LsDay *days;
+	TimestampTz *moments;
 
 	*count = 0;
-	deconstruct_array(array, TIMESTAMPTZOID, sizeof(TimestampTz), true, TYPALIGN_DOUBLE, &moments, &isnull, &all);
-	days = palloc_extended(sizeof(LsDay) * Max(all, 1), MCXT_ALLOC_HUGE);
+	deconstruct_array(array, TIMESTAMPTZOID, sizeof(TimestampTz), true, TYPALIGN_DOUBLE, &values, &isnull, &all);
+	moments = palloc_extended(sizeof(TimestampTz) * Max(all, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < all; i++)
 	{
-		TimestampTz at = DatumGetTimestampTz(moments[i]);
+		TimestampTz at = DatumGetTimestampTz(values[i]);
 
 		CHECK_FOR_INTERRUPTS();
 		if (!isnull[i] && !TIMESTAMP_NOT_FINITE(at))
-			days[(*count)++] = ls_streak_day(rules, at);
+			moments[(*count)++] = at;
 	}
-	return days;
+	return moments;
 }
 
 static void
@@ -357,7 +374,7 @@ Datum
 learnsync_streak(PG_FUNCTION_ARGS)
 {
 	LsDays rules = {0};
-	LsDay *days = NULL;
+	TimestampTz *moments = NULL;
 	int count = 0;
 	Streak streak;
 	TupleDesc desc;
@@ -367,8 +384,8 @@ learnsync_streak(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		read_rules(PG_GETARG_JSONB_P(1), &rules);
 	if (!PG_ARGISNULL(0))
-		days = read_days(&rules, PG_GETARG_ARRAYTYPE_P(0), &count);
-	streak = count_streak(&rules, days, count);
+		moments = read_moments(PG_GETARG_ARRAYTYPE_P(0), &count);
+	streak = count_streak(&rules, moments, count);
 	get_call_result_type(fcinfo, NULL, &desc);
 	values[0] = Int64GetDatum(streak.current);
 	values[1] = Int64GetDatum(streak.longest);

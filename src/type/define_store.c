@@ -9,6 +9,10 @@
 #include "type/type.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
+
+#define ROWS_AT_A_TIME 1000
+#define MAX_LISTED 10
 
 /* Pushes that are open may end by the rule before; none is open for an hour. */
 static LsStatement save_type = {
@@ -44,6 +48,17 @@ static LsStatement settle_rebase = {
 
 static LsStatement find_use = {"SELECT FROM learnsync_data.resource r WHERE r.resource_type" EQ "$1 LIMIT 1",
 							   {"pg_catalog.text", NULL}};
+
+/* The transaction from which on others may still write what is not seen now. */
+static LsStatement oldest_open = {
+	"SELECT pg_catalog.xid(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()))::pg_catalog.text", {NULL}};
+
+/* The documents of all learners, or those only that were written by that transaction or one after it. $1 is the type. */
+static LsStatement read_documents = {
+	"SELECT r.learner_id, r.resource_id, r.at, r.data, r.book FROM learnsync_data.resource r"
+	" WHERE r.resource_type" EQ "$1 AND r.data IS NOT NULL AND ($2 IS NULL"
+	" OR pg_catalog.age(r.xmin) OPERATOR(pg_catalog.<=) pg_catalog.age($2::pg_catalog.xid)) ORDER BY r.learner_id",
+	{"pg_catalog.text", "pg_catalog.text", NULL}};
 
 static void
 check_name(LsText name)
@@ -137,8 +152,92 @@ refuse_rebase(const Definition *definition, const LsRule *old)
 						errdetail("%s.", problem), errhint("Define a type with another name for that.")));
 }
 
+/* Of the documents of a type, how many there are and which do not fit another rule. */
+typedef struct Misfits
+{
+	int64 learners;
+	int64 documents;
+	int64 count; /* of those that do not fit */
+	StringInfo list; /* the first of them, a line each */
+} Misfits;
+
+/* For find_misfits: what it does not see is written by this transaction or one after it. */
+static LsText
+oldest_transaction(void)
+{
+	ls_store_run(&oldest_open, NULL, NULL);
+	return ls_text(ls_text_string(ls_store_text(0, 1)));
+}
+
 static void
-refuse_misfits(LsText name, const LsMisfits *misfits)
+note_misfit(Misfits *misfits, LsText learner, LsText id, const LsFailure *failure)
+{
+	if (misfits->count++ < MAX_LISTED)
+		appendStringInfo(misfits->list, "%s%s of %s: %s", misfits->count > 1 ? "\n" : "", ls_text_string(id),
+						 ls_text_string(learner), failure->message);
+}
+
+/* Looks at one row. Lists are judged by what the document says of them, as members have no checks of their own. */
+static void
+check_row(Misfits *misfits, uint64 row, LsText name, const LsRule *old, const LsRule *changed)
+{
+	LsText learner = ls_store_text(row, 1);
+	LsText id = ls_store_text(row, 2);
+	LsRowKey key = {"resource", {learner, name, id}};
+	LsState state = {.exists = true, .at = ls_store_time(row, 3), .deleted_at = LS_NO_TIME};
+	LsFailure failure = {NULL};
+	LsState rebased;
+	bool no_book;
+	bool no_data;
+	Datum book = ls_store_value(row, 5, &no_book);
+
+	ls_state_load(old, &state, ls_store_document(&key, ls_store_value(row, 4, &no_data)),
+				  no_book ? NULL : ls_store_object(&key, "book", book));
+	rebased = ls_state_rebase(old, changed, &state);
+	if (!ls_rebase_fits(changed, &rebased, &failure))
+		note_misfit(misfits, learner, id, &failure);
+}
+
+/* The documents that do not fit, of all or of those that were written since; without data for all. */
+static Misfits
+find_misfits(LsText name, const LsRule *old, const LsRule *changed, LsText since)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext portion = AllocSetContextCreate(caller, "learnsync documents", ALLOCSET_DEFAULT_SIZES);
+	Misfits misfits = {.list = makeStringInfo()};
+	Datum values[] = {ls_text_to_datum(name), since.data == NULL ? (Datum) 0 : ls_text_to_datum(since)};
+	Portal portal = ls_store_cursor(&read_documents, values, since.data == NULL ? " n" : NULL, LS_SEES_OWN);
+	LsText learner = {NULL, 0};
+
+	do
+	{
+		SPI_cursor_fetch(portal, true, ROWS_AT_A_TIME);
+		MemoryContextSwitchTo(caller);
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			LsText next = ls_store_text(row, 1);
+
+			CHECK_FOR_INTERRUPTS();
+			misfits.learners += row == 0 ? learner.data == NULL || !ls_text_equal(learner, next)
+										 : !ls_text_equal(ls_store_text(row - 1, 1), next);
+			MemoryContextSwitchTo(portion);
+			check_row(&misfits, row, name, old, changed);
+			MemoryContextSwitchTo(caller);
+			MemoryContextReset(portion);
+		}
+		misfits.documents += (int64) SPI_processed;
+		if (SPI_processed > 0)
+			learner = ls_text(ls_text_string(ls_store_text(SPI_processed - 1, 1)));
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(portion);
+	return misfits;
+}
+
+static void
+refuse_misfits(LsText name, const Misfits *misfits)
 {
 	if (misfits->count == 0)
 		return;
@@ -157,18 +256,18 @@ static const char *
 begin_change(Definition *definition)
 {
 	const LsRule *old = ls_rule_compile(definition->old.rule);
-	LsText since = ls_store_oldest_open();
-	LsMisfits misfits;
+	LsText since = oldest_transaction();
+	Misfits misfits;
 
 	refuse_rebase(definition, old);
-	misfits = ls_store_misfits(definition->name, old, definition->compiled, (LsText){NULL, 0});
+	misfits = find_misfits(definition->name, old, definition->compiled, (LsText){NULL, 0});
 	refuse_misfits(definition->name, &misfits);
 	if (definition->dry_run)
 		return psprintf("would be changed, and " INT64_FORMAT " documents of " INT64_FORMAT " learners carried over",
 						misfits.documents, misfits.learners);
 	ls_type_lock(definition->name, LS_LOCK_TO_REPLACE);
 	definition->values[3] = Int64GetDatum(misfits.learners);
-	misfits = ls_store_misfits(definition->name, old, definition->compiled, since);
+	misfits = find_misfits(definition->name, old, definition->compiled, since);
 	refuse_misfits(definition->name, &misfits);
 	write_change(&begin_rebase, definition->values);
 	return "is changed; CALL learnsync.rebase() carries its documents over";

@@ -31,22 +31,8 @@ typedef struct LsTypeRow
 extern const LsType *ls_store_type(LsText name);
 extern const LsType *ls_store_hold_type(LsText name);
 extern LsTypeRow ls_store_read_type(LsText name);
-
-/* rebase_store.c */
-
-/* Of the documents of a type, how many there are and which do not fit another rule. */
-typedef struct LsMisfits
-{
-	int64 learners;
-	int64 documents;
-	int64 count; /* of those that do not fit */
-	StringInfo list; /* the first of them, a line each */
-} LsMisfits;
-
 extern bool ls_store_is_due(LsText learner, const LsType *type, LsSnapshot snapshot);
 extern const LsType *ls_store_type_of(LsText learner, LsText name);
-extern LsText ls_store_oldest_open(void);
-extern LsMisfits ls_store_misfits(LsText name, const LsRule *old, const LsRule *changed, LsText since);
 
 /* custom.c */
 extern bool ls_custom_call(const LsRule *rule, const LsState *stored, const LsState *incoming,

@@ -32,6 +32,10 @@ static LsStatement read_type = {
 	" t.old_rule IS NOT NULL AND t.rebased_at IS NULL FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
 	{"pg_catalog.text", NULL}};
 
+static LsStatement find_mark = {"SELECT FROM learnsync_data.rebased m WHERE m.learner_id" EQ
+								"$1 AND m.resource_type" EQ "$2 AND m.generation OPERATOR(pg_catalog.>=) $3",
+								{"pg_catalog.text", "pg_catalog.text", "pg_catalog.int4", NULL}};
+
 static TypeEntry *
 find_entry(const char *name)
 {
@@ -199,4 +203,27 @@ const LsType *
 ls_store_hold_type(LsText name)
 {
 	return find_type(name, true);
+}
+
+/* Whether the learner's documents are still by the rule before; as the snapshot shows it, by which they are read. */
+bool
+ls_store_is_due(LsText learner, const LsType *type, LsSnapshot snapshot)
+{
+	SPITupleTable *result = SPI_tuptable;
+	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(type->name), Int32GetDatum(type->generation)};
+	bool is_due = type->before != NULL && ls_store_see(&find_mark, values, NULL, snapshot) == 0;
+
+	SPI_tuptable = result;
+	return is_due;
+}
+
+/* The type of that name as a reader of this learner's documents needs it, NULL where there is none. */
+const LsType *
+ls_store_type_of(LsText learner, LsText name)
+{
+	const LsType *type = ls_store_type(name);
+
+	if (type == NULL || type->before == NULL)
+		return type;
+	return ls_store_is_due(learner, type, LS_SEES_CALLERS) ? type->before : type;
 }
