@@ -148,6 +148,10 @@ BEGIN
     FOREACH name IN ARRAY ARRAY['content', 'placement', 'replacement'] LOOP
         PERFORM learnsync_internal.see_to_policy_as_owner('all_rows', name, 'true');
     END LOOP;
+    -- Of those only who may call what services may: a right to read all tables of a schema is soon given.
+    PERFORM learnsync_internal.see_to_policy_as_owner('rows_of_services', 'audit',
+        '( SELECT has_function_privilege(''learnsync.failed_items(text, timestamp with time zone)''::text, '
+        '''EXECUTE''::text) AS has_function_privilege)');
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.see_to_policies_as_owner() IS
@@ -181,22 +185,25 @@ COMMENT ON FUNCTION learnsync_internal.access_owner(text) IS
     'The owner of the tables, if access can be granted to this role.';
 
 -- What a learner may read: the views of learnsync_api that row security cuts down to one learner, which excludes those
--- that a team puts there for others, and the tables below them, since whoever reads such a view reads its tables.
-CREATE OR REPLACE FUNCTION learnsync_internal.access_relations() RETURNS SETOF regclass
+-- that a team puts there for others, and the tables below them, since whoever reads such a view reads its tables. And
+-- what services may read.
+CREATE OR REPLACE FUNCTION learnsync_internal.access_relations() RETURNS TABLE (kind text, relation regclass)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 WITH views AS (
     SELECT v.oid FROM pg_class v JOIN pg_attribute a ON a.attrelid = v.oid AND a.attname = 'learner_id'
     WHERE v.relkind = 'v' AND v.relnamespace = to_regnamespace('learnsync_api')
         AND 'security_invoker=true' = ANY (v.reloptions))
-SELECT v.oid::regclass FROM views v
+SELECT 'learner', v.oid::regclass FROM views v
 UNION
-SELECT t.oid::regclass FROM views v
+SELECT 'learner', t.oid::regclass FROM views v
     JOIN pg_rewrite r ON r.ev_class = v.oid
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
     JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data') AND t.relrowsecurity
+UNION
+SELECT 'service', r::regclass FROM unnest('{learnsync_api.audit,learnsync_data.audit}'::text[]) r
 $$;
 COMMENT ON FUNCTION learnsync_internal.access_relations() IS
-    'What a learner may read: the views of learnsync_api and the tables below them.';
+    'What a learner may read, the views of learnsync_api and the tables below them, and what a service may.';
 
 -- Readers filter with conditions of their own, over HTTP with regular expressions, which can be made to run for ever.
 -- The limit goes to the role and not to one database of it, as PostgREST looks there. One that the role has, or that
@@ -250,7 +257,8 @@ BEGIN
         SELECT 'EXECUTE ON ROUTINE ' || l.routine AS what FROM learnsync_internal.access_list() l
         WHERE l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service')
         UNION ALL
-        SELECT 'SELECT ON ' || r FROM learnsync_internal.access_relations() r WHERE grant_access.kind = 'learner'
+        SELECT 'SELECT ON ' || r.relation FROM learnsync_internal.access_relations() r
+        WHERE r.kind = grant_access.kind OR (grant_access.kind = 'admin' AND r.kind = 'service')
         UNION ALL
         SELECT 'USAGE ON TYPE learnsync.progress' WHERE grant_access.kind <> 'learner'
         UNION
@@ -268,7 +276,7 @@ END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
     'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself), service (the '
-    'functions of learnsync, for any learner, and the type progress), admin (as service, and resource types, '
+    'functions of learnsync, for any learner, the type progress and the audit), admin (as service, and resource types, '
     'cleanup, retries, devices of all, erasure, epochs). Answers what it did. As learner a role for which no '
     'statement_timeout is set gets one of 5 seconds. Repeat it after an update. Errors: 42704 no such role, 22023 '
     'another kind, or a role for whom row security does not hold as learner, 55000 before setup().';
@@ -282,7 +290,7 @@ BEGIN
     EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA learnsync, learnsync_api, learnsync_internal FROM %I', role);
     EXECUTE format('REVOKE ALL ON TYPE learnsync.progress FROM %I', role);
     EXECUTE format('REVOKE ALL ON SCHEMA learnsync, learnsync_api, learnsync_internal FROM %I', role);
-    FOR relation IN SELECT learnsync_internal.access_relations() LOOP
+    FOR relation IN SELECT r.relation FROM learnsync_internal.access_relations() r LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %I', relation, role);
     END LOOP;
     RETURN format('role %I has no access of its own', role);

@@ -367,10 +367,12 @@ BEGIN
         created_at timestamptz NOT NULL,
         closed_at timestamptz,
         closed_by text,
+        decided_by text,
+        reason text,
         PRIMARY KEY (learner_id, conflict_id));
     PERFORM learnsync_internal.see_to_comment_as_owner('conflict',
         'Items whose content did not become part of the state; open while closed_at is NULL. resource_version is the '
-        'resource''s version that the item met.');
+        'resource''s version that the item met. decided_by and reason: who closed it and why, as far as was said.');
     PERFORM learnsync_internal.see_to_index_as_owner('conflict_open',
         'conflict (learner_id, created_at, conflict_id) WHERE closed_at IS NULL');
 
@@ -423,6 +425,26 @@ BEGIN
     PERFORM learnsync_internal.see_to_comment_as_owner('forgotten',
         'Learners who were erased, as hashes keyed with the secret of instance, so that a late device cannot bring '
         'them back.');
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.audit (
+        learner_id text COLLATE "C" NOT NULL,
+        at timestamptz NOT NULL,
+        audit_id uuid NOT NULL DEFAULT gen_random_uuid(),
+        action text NOT NULL,
+        role text NOT NULL,
+        by text COLLATE "C",
+        reason text,
+        resource_type text COLLATE "C",
+        resource_id text COLLATE "C",
+        details jsonb,
+        PRIMARY KEY (learner_id, at, audit_id));
+    PERFORM learnsync_internal.see_to_comment_as_owner('audit',
+        'What people decided about learners and administrators changed. Only added to, for ever. learner_id: whom it '
+        'concerns, empty where that is nobody in particular, a hash once the learner is erased; role: that called, '
+        'by: the person, as far as the call said.');
+    PERFORM learnsync_internal.see_to_index_as_owner('audit_at', 'audit (at)');
+    PERFORM learnsync_internal.see_to_index_as_owner('audit_by', 'audit (by)');
+    PERFORM learnsync_internal.see_to_audit_as_owner();
 
     CREATE TABLE IF NOT EXISTS learnsync_data.event (
         learner_id text COLLATE "C" NOT NULL,

@@ -248,11 +248,12 @@ BEGIN
     SELECT c.learner_id || '' AS learner_id, c.conflict_id, c.device_id, c.item_id, c.resource_type, c.resource_id,
         c.operation,
         c.client_data, c.at, c.resource_version, c.resolution, c.closed_at IS NULL AS is_open, c.created_at,
-        c.closed_at, c.closed_by
+        c.closed_at, c.closed_by, c.decided_by, c.reason
     FROM learnsync_data.conflict c;
     COMMENT ON VIEW learnsync_api.conflict IS
         'My items whose content did not become part of the state; is_open where a person must decide. '
-        'resource_version is the version that the item met, at its client time.';
+        'resource_version is the version that the item met, at its client time. decided_by and reason: who decided, '
+        'and why.';
     CREATE OR REPLACE VIEW learnsync_api.failed WITH (security_invoker = true) AS
     SELECT f.learner_id || '' AS learner_id, f.channel, f.device_id, f.item_id, f.code, f.path, f.message,
         f.retryable, f.waits_for IS NOT NULL AS waiting, f.waits_for, f.retry_count, f.first_failed_at, f.failed_at,
@@ -268,6 +269,15 @@ BEGIN
     COMMENT ON VIEW learnsync_api.item IS
         'My items that were accepted, as they were sent, as long as maintain() keeps them; device_id is empty where '
         'none sent them. Events of the event log are not among them.';
+
+    -- Without a column learner_id: it is no learner's.
+    CREATE OR REPLACE VIEW learnsync_api.audit WITH (security_invoker = true) AS
+    SELECT a.at, a.action, a.role, NULLIF(a.learner_id, '') AS learner, a.by, a.reason,
+        a.resource_type, a.resource_id, a.details
+    FROM learnsync_data.audit a;
+    COMMENT ON VIEW learnsync_api.audit IS
+        'What people decided about learners and administrators changed: for services and administrators. Nobody '
+        'changes it; of an erased learner it keeps what was done and a hash.';
     PERFORM learnsync_internal.setup_column_comments();
     PERFORM pg_notify('pgrst', 'reload schema');
 END

@@ -112,6 +112,17 @@ BEGIN
             ('conflict', 'closed_by', 'rule where a rule decided at once; how a person decided: use_server, '
                 'use_client, use_merged or keep_both; '
                 'rule: use_server where autoResolve of the rule did, for its age.'),
+            ('conflict', 'decided_by', 'Who decided, as far as is known; NULL where a rule did.'),
+            ('conflict', 'reason', 'Why, in the words of whoever decided; NULL where none were given.'),
+            ('audit', 'at', 'When it was done.'),
+            ('audit', 'action', 'What: the function that did it, but for its prefix sync_.'),
+            ('audit', 'role', 'The database role that called.'),
+            ('audit', 'learner', 'Whom it concerns: a learner_id, a hash once erased; NULL for nobody in particular.'),
+            ('audit', 'by', 'The person: who was signed in, or whom the backend named; NULL where it named nobody.'),
+            ('audit', 'reason', 'Why, as the call said.'),
+            ('audit', 'resource_type', 'The resource type that it is about; NULL where it is about none.'),
+            ('audit', 'resource_id', 'The resource; NULL where it is about none.'),
+            ('audit', 'details', 'What else there is to know of it, as JSON.'),
             ('failed', 'channel', 'The function that it came through.'),
             ('failed', 'device_id', 'The device that sent it; empty where none did.'),
             ('failed', 'item_id', 'Its id, or the one that the server gave it; NULL where it had none that is one.'),

@@ -6,6 +6,7 @@
 
 #include "batch/batch.h"
 #include "catalog/namespace.h"
+#include "miscadmin.h"
 #include "store/statement.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
@@ -68,6 +69,19 @@ static LsStatement remove_profile = {"SELECT learnsync_internal.remove_profile_a
 									 {"pg_catalog.text", NULL}};
 static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()", {NULL}};
 
+/* Notes what an administrator did, whatever was answered; details are an object that is being built, or nothing. */
+static void
+note(LsAudit done)
+{
+	LsStoreCall call;
+
+	ls_store_open(&call);
+	done.at = GetCurrentTimestamp();
+	done.role = call.caller;
+	ls_store_audit(&done);
+	ls_store_close(&call);
+}
+
 PG_FUNCTION_INFO_V1(learnsync_maintain_step);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_cleanup);
 PG_FUNCTION_INFO_V1(learnsync_rebase_list);
@@ -103,27 +117,60 @@ learnsync_unseen_devices(PG_FUNCTION_ARGS)
 Datum
 learnsync_drop_devices(PG_FUNCTION_ARGS)
 {
-	return answer_call(fcinfo, &drop_devices);
+	Datum dropped = answer_call(fcinfo, &drop_devices);
+	JsonbValue details = ls_json_object();
+
+	ls_json_put(&details, "days", ls_json_int(PG_GETARG_INT32(0)));
+	ls_json_put(&details, "count", ls_json_int(DatumGetInt64(dropped)));
+	note((LsAudit){.action = "drop_devices", .details = details});
+	return dropped;
 }
 
+/* A row for each learner who used it: what is noted of one goes with that one. */
 Datum
 learnsync_deactivate_device(PG_FUNCTION_ARGS)
 {
-	return answer_call(fcinfo, &deactivate_device);
+	Datum answer = answer_call(fcinfo, &deactivate_device);
+	JsonbValue details = ls_json_object();
+	JsonbValue whole;
+	JsonbValue learners;
+	JsonbValue learner;
+	LsJsonWalk walk;
+
+	ls_json_put(&details, "deviceId", ls_json_text(ls_text_datum(PG_GETARG_DATUM(0))));
+	if (PG_GETARG_BOOL(1))
+		ls_json_put(&details, "wipe", ls_json_bool(true));
+	ls_json_root(DatumGetJsonbP(answer), &whole);
+	(void) ls_json_get(&whole, "learners", &learners);
+	ls_json_walk(&walk, &learners);
+	while (ls_json_walk_next(&walk, NULL, &learner))
+	{
+		CHECK_FOR_INTERRUPTS();
+		note((LsAudit){.action = "deactivate_device", .learner = ls_text_of(&learner), .details = details});
+	}
+	return answer;
 }
 
 Datum
 learnsync_forget_learner(PG_FUNCTION_ARGS)
 {
-	(void) ls_learner_argument(fcinfo, 0);
-	return answer_call(fcinfo, &forget_learner);
+	LsText learner = ls_learner_argument(fcinfo, 0);
+	Datum removed = answer_call(fcinfo, &forget_learner);
+
+	note((LsAudit){.action = "forget_learner", .learner = learner, .erased = true});
+	return removed;
 }
 
+/* Nothing is noted where there was nobody to remember. */
 Datum
 learnsync_remember_learner(PG_FUNCTION_ARGS)
 {
-	(void) ls_learner_argument(fcinfo, 0);
-	return answer_call(fcinfo, &remember_learner);
+	LsText learner = ls_learner_argument(fcinfo, 0);
+	Datum remembered = answer_call(fcinfo, &remember_learner);
+
+	if (DatumGetBool(remembered))
+		note((LsAudit){.action = "remember_learner", .learner = learner});
+	return remembered;
 }
 
 Datum
@@ -164,6 +211,7 @@ learnsync_new_epoch(PG_FUNCTION_ARGS)
 {
 	Datum epoch = answer_call(fcinfo, &new_epoch);
 
+	note((LsAudit){.action = "new_epoch"});
 	CacheInvalidateRelcacheByRelid(get_relname_relid("instance", get_namespace_oid("learnsync_data", false)));
 	return epoch;
 }

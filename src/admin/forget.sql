@@ -23,10 +23,11 @@ BEGIN
     INSERT INTO learnsync_data.forgotten (learner_hash, forgotten_at)
     VALUES (learnsync_internal.forgotten_hash_as_owner(learner_id), clock_timestamp()) ON CONFLICT DO NOTHING;
     UPDATE learnsync_data.profile p SET owner = NULL WHERE p.owner = forget_as_owner.learner_id;
+    PERFORM learnsync_internal.erase_audit_as_owner(learner_id);
     FOR name IN
         SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-            AND a.attname = 'learner_id' AND NOT a.attisdropped
+            AND a.attname = 'learner_id' AND NOT a.attisdropped AND c.relname <> 'audit'
         ORDER BY c.relname = 'learner', c.relname
     LOOP
         EXECUTE format('DELETE FROM learnsync_data.%I WHERE learner_id = $1', name) USING learner_id;

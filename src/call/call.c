@@ -313,3 +313,40 @@ ls_call_api(FunctionCallInfo fcinfo, const LsService *service)
 	call.request = ls_request_argument(fcinfo, 0);
 	return ls_call(call);
 }
+
+/* Why something is done, in words; without data where the request does not say. */
+static LsText
+read_reason(const JsonbValue *request)
+{
+	JsonbValue value;
+	LsText reason;
+
+	if (!ls_json_get(request, "reason", &value) || value.type == jbvNull)
+		return (LsText){NULL, 0};
+	reason = value.type == jbvString ? ls_text_of(&value) : ls_text("");
+	if (reason.length == 0 || ls_text_chars(reason) > LS_MAX_REASON_CHARS)
+		ls_request_refuse("reason", "must be a string of 1 to %d characters", LS_MAX_REASON_CHARS);
+	return reason;
+}
+
+/*
+ * What a call does, for the audit: by whoever is signed in or, where a backend calls, whom its request names. The request
+ * is NULL where it says neither that nor why.
+ */
+LsAudit
+ls_call_audit(const LsCall *call, const char *action, const JsonbValue *request)
+{
+	LsAudit done = {.action = action,
+					.at = GetCurrentTimestamp(),
+					.role = call->store.caller,
+					.learner = call->learner,
+					.by = call->signed_in,
+					.details = ls_json_null()};
+
+	if (request == NULL)
+		return done;
+	if (!call->of_app)
+		done.by = ls_request_text(request, "by", false);
+	done.reason = read_reason(request);
+	return done;
+}

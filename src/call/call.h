@@ -5,6 +5,7 @@
 #ifndef LEARNSYNC_CALL_H
 #define LEARNSYNC_CALL_H
 
+#include "audit/audit.h"
 #include "storage/itemptr.h"
 #include "store/store.h"
 
@@ -24,6 +25,7 @@ typedef struct LsCall
 {
 	LsStoreCall store;
 	LsText learner;
+	LsText signed_in; /* who called learnsync_api; without data where a backend calls */
 	LsText device; /* that makes it, as its token or else its envelope says; without data where neither does */
 	Jsonb *request;
 	bool of_app; /* it came through learnsync_api: its connection is not to be held for long */
@@ -48,6 +50,8 @@ typedef struct LsService
 	bool admits_all; /* whether the caller's device is let in is for the work to see */
 } LsService;
 
+#define LS_MAX_REASON_CHARS 2000 /* of the words with which a person says why */
+
 #define LS_MEMBERS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* What a client's cursor says. */
@@ -66,6 +70,7 @@ typedef struct LsCursor
 extern Datum ls_call(LsCall call);
 extern Datum ls_call_for(FunctionCallInfo fcinfo, const LsService *service);
 extern Datum ls_call_api(FunctionCallInfo fcinfo, const LsService *service);
+extern LsAudit ls_call_audit(const LsCall *call, const char *action, const JsonbValue *request);
 
 /* admit_store.c */
 extern void ls_store_read_device(LsText learner, LsDevice *device);

@@ -143,7 +143,7 @@ signed_in(void)
 void
 ls_call_sign_in(LsCall *call)
 {
-	call->learner = signed_in();
+	call->learner = call->signed_in = signed_in();
 	call->device = claimed_device();
 }
 

@@ -25,19 +25,21 @@ typedef struct Resolve
 	Resolution resolution;
 	JsonbValue merged; /* jbvNull where absent */
 	bool force;
+	LsAudit done; /* by whom and why, too */
 	LsConflict conflict;
 	LsPush push; /* of one item, which is the decision and gets no receipt */
 	LsItem *item;
 } Resolve;
 
 static void
-read_request(Resolve *resolve, Jsonb *json)
+read_request(Resolve *resolve, const LsCall *call)
 {
 	JsonbValue request;
 	LsText resolution;
 	int i = 0;
 
-	ls_request_open(json, &request);
+	ls_request_open(call->request, &request);
+	resolve->done = ls_call_audit(call, "resolve", &request);
 	resolve->conflict_id = ls_header_or_body_id(&request, "conflictId");
 	resolution = ls_request_text(&request, "resolution", true);
 	while (i < lengthof(resolutions) && !ls_text_equal(ls_text(resolutions[i]), resolution))
@@ -244,6 +246,10 @@ journal_entry(const Resolve *resolve, const LsResource *resource)
 	ls_json_put(&entry, "resolution", ls_json_string(resolutions[resolve->resolution]));
 	ls_json_put(&entry, "resourceId", ls_json_text(resource->id));
 	ls_json_put(&entry, "resourceType", ls_json_text(resource->type->name));
+	if (resolve->done.by.data != NULL)
+		ls_json_put(&entry, "by", ls_json_text(resolve->done.by));
+	if (resolve->done.reason.data != NULL)
+		ls_json_put(&entry, "reason", ls_json_text(resolve->done.reason));
 	return entry;
 }
 
@@ -258,6 +264,22 @@ write_decision(Resolve *resolve, LsResource *resource)
 	resource->new_version = push->batch.version;
 	ls_store_write_accepted(push);
 	ls_store_update_learner(&push->batch, true, false);
+}
+
+/* Closes the conflict, and notes who did. */
+static void
+close_conflict(Resolve *resolve, const LsResource *resource)
+{
+	LsAudit *done = &resolve->done;
+
+	done->at = resolve->push.batch.now;
+	ls_store_close_conflict(resolve->conflict_id, resolutions[resolve->resolution], done);
+	done->type = resource->type->name;
+	done->resource_id = resource->id;
+	done->details = ls_json_object();
+	ls_json_put(&done->details, "conflictId", ls_json_text(resolve->conflict_id));
+	ls_json_put(&done->details, "resolution", ls_json_string(resolutions[resolve->resolution]));
+	ls_store_audit(done);
 }
 
 static Jsonb *
@@ -296,8 +318,7 @@ do_resolve(Resolve *resolve)
 	}
 	else
 		ls_batch_note_charge(&push->batch);
-	ls_store_close_conflict(push->batch.learner.id, resolve->conflict_id, resolutions[resolve->resolution],
-							push->batch.now);
+	close_conflict(resolve, resource);
 	return answer_resolve(resolve, resource);
 }
 
@@ -309,12 +330,16 @@ resolve_work(LsCall *call)
 	Resolve resolve = {.force = false};
 
 	ls_push_open(&resolve.push, call, &channel);
-	read_request(&resolve, call->request);
+	read_request(&resolve, call);
 	return JsonbPGetDatum(do_resolve(&resolve));
 }
 
-static const LsService service = {
-	.work = resolve_work, .members = LS_MEMBERS("conflictId", "resolution", "mergedData", "force"), .writes = true};
+#define MEMBERS "conflictId", "resolution", "mergedData", "force", "reason"
+
+static const LsService service = {.work = resolve_work, .members = LS_MEMBERS(MEMBERS, "by"), .writes = true};
+
+/* Who decides is who is signed in. */
+static const LsService api_service = {.work = resolve_work, .members = LS_MEMBERS(MEMBERS), .writes = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_resolve);
 PG_FUNCTION_INFO_V1(learnsync_api_sync_resolve);
@@ -328,5 +353,5 @@ learnsync_sync_resolve(PG_FUNCTION_ARGS)
 Datum
 learnsync_api_sync_resolve(PG_FUNCTION_ARGS)
 {
-	return ls_call_api(fcinfo, &service);
+	return ls_call_api(fcinfo, &api_service);
 }

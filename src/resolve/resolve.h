@@ -24,7 +24,7 @@ typedef struct LsConflict
 } LsConflict;
 
 extern bool ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict);
-extern void ls_store_close_conflict(LsText learner, LsText id, const char *by, TimestampTz now);
+extern void ls_store_close_conflict(LsText id, const char *how, const LsAudit *done);
 extern int ls_store_read_numbers(LsText learner, LsText type, const LsRule *rule, const LsChange *change,
 								 int64 **numbers);
 

@@ -16,9 +16,10 @@ static LsStatement read_conflict = {"SELECT c.resource_type, c.resource_id, c.de
 									{"pg_catalog.text", "pg_catalog.uuid", NULL}};
 
 static LsStatement close_conflict = {
-	"UPDATE learnsync_data.conflict c SET closed_at = $3, closed_by = $4"
+	"UPDATE learnsync_data.conflict c SET closed_at = $3, closed_by = $4, decided_by = $5, reason = $6"
 	" WHERE c.learner_id" EQ "$1 AND c.conflict_id" EQ "$2",
-	{"pg_catalog.text", "pg_catalog.uuid", "pg_catalog.timestamptz", "pg_catalog.text", NULL}};
+	{"pg_catalog.text", "pg_catalog.uuid", "pg_catalog.timestamptz", "pg_catalog.text", "pg_catalog.text",
+	 "pg_catalog.text", NULL}};
 
 /* The ids between two, in the order of bytes, which is the key's. */
 static LsStatement read_ids = {"SELECT r.resource_id FROM learnsync_data.resource r WHERE r.learner_id" EQ "$1"
@@ -51,16 +52,21 @@ ls_store_read_conflict(LsText learner, LsText id, LsConflict *conflict)
 	return true;
 }
 
-/* Closes a conflict; what it was stays on record. */
+/* Closes a conflict of the learner; what it was stays on record. */
 void
-ls_store_close_conflict(LsText learner, LsText id, const char *by, TimestampTz now)
+ls_store_close_conflict(LsText id, const char *how, const LsAudit *done)
 {
 	pg_uuid_t uuid;
-	Datum values[] = {ls_text_to_datum(learner), UUIDPGetDatum(&uuid), TimestampTzGetDatum(now),
-					  CStringGetTextDatum(by)};
+	Datum values[6] = {ls_text_to_datum(done->learner), UUIDPGetDatum(&uuid), TimestampTzGetDatum(done->at),
+					   CStringGetTextDatum(how)};
+	bool isnull[6] = {false};
+	char nulls[7] = "";
 
 	(void) ls_digest_read_uuid(id, &uuid);
-	ls_store_run(&close_conflict, values, NULL);
+	ls_store_put_text(values, isnull, 4, done->by);
+	ls_store_put_text(values, isnull, 5, done->reason);
+	ls_store_mark_nulls(nulls, isnull, 6);
+	ls_store_run(&close_conflict, values, nulls);
 }
 
 /*

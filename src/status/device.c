@@ -129,6 +129,22 @@ admit(const LsCall *call, const Switch *device)
 		ls_device_admit(call->learner, call->device);
 }
 
+/* That a device has wiped itself is nobody's decision. */
+static void
+note_switch(const LsCall *call, const Switch *device)
+{
+	const LsActivation *activation = &device->activation;
+	LsAudit done = ls_call_audit(call, activation->active ? "activate_device" : "deactivate_device", NULL);
+
+	if (activation->wiped)
+		return;
+	done.details = ls_json_object();
+	ls_json_put(&done.details, "deviceId", ls_json_text(device->device));
+	if (activation->wipe)
+		ls_json_put(&done.details, "wipe", ls_json_bool(true));
+	ls_store_audit(&done);
+}
+
 /* Does to the device that a request names what it asks for; every later statement of whatever session goes by it. */
 static Jsonb *
 switch_device(const LsCall *call, const JsonbValue *request, LsActivation activation)
@@ -148,6 +164,7 @@ switch_device(const LsCall *call, const JsonbValue *request, LsActivation activa
 		ereport(ERROR, (errcode(LS_NOT_FOUND), errmsg("device not found"),
 						errdetail("There is no device \"%s\".", ls_text_string(device.device))));
 	ls_batch_note_charge(&charged);
+	note_switch(call, &device);
 	ls_json_put(&answer, "message", ls_json_string(message_of(&activation)));
 	return ls_json_encode(&answer);
 }

@@ -100,12 +100,13 @@ find_owner(void)
 
 /*
  * Policies that are missing went with an earlier copy of the extension. Tables are guarded where a team's triggers or
- * constraints may refuse what we write. The constraint of instance is ours.
+ * constraints may refuse what we write. The constraint of instance and the triggers of audit are ours.
  */
 static LsStatement read_instance = {
 	"SELECT i.schema_version, i.epoch::pg_catalog.text,"
 	" EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid" EQ "ANY (o.tables) AND p.polname" EQ "'own_rows'),"
-	" EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid" EQ "ANY (o.tables) AND NOT t.tgisinternal)"
+	" EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid" EQ "ANY (o.tables) AND NOT t.tgisinternal"
+	" AND t.tgname" NE "ALL (ARRAY['learnsync_keep_rows'::pg_catalog.name, 'learnsync_keep_table']))"
 	" OR EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid" EQ "ANY (o.tables)"
 	" AND c.contype" NE "'p' AND c.contype" NE "'n')"
 	" OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid" EQ "ANY (o.tables)"

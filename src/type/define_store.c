@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "audit/audit.h"
 #include "miscadmin.h"
 #include "store/statement.h"
 #include "type/type.h"
@@ -122,6 +123,27 @@ answer(LsText name, const char *what)
 	return CStringGetTextDatum(psprintf("resource type \"%s\" %s", ls_text_string(name), what));
 }
 
+/* Notes who gave a type its rule, or took the type away; rules are NULL where there is none. */
+static void
+note_change(const char *action, Oid role, LsText name, Jsonb *old_rule, Jsonb *rule)
+{
+	LsAudit done = {.action = action, .at = GetCurrentTimestamp(), .role = role, .type = name};
+	JsonbValue json;
+
+	done.details = ls_json_object();
+	if (rule != NULL)
+	{
+		ls_json_root(rule, &json);
+		ls_json_put(&done.details, "rule", json);
+	}
+	if (old_rule != NULL)
+	{
+		ls_json_root(old_rule, &json);
+		ls_json_put(&done.details, "before", json);
+	}
+	ls_store_audit(&done);
+}
+
 /* A definition, and how far it is to go. */
 typedef struct Definition
 {
@@ -131,9 +153,16 @@ typedef struct Definition
 	LsText definer;
 	bool rebase;
 	bool dry_run;
+	Oid role; /* that defines */
 	LsTypeRow old;
 	Datum values[4]; /* what the statements take: name, rule, definer, learners */
 } Definition;
+
+static void
+note_definition(const Definition *definition)
+{
+	note_change("define_resource_type", definition->role, definition->name, definition->old.rule, definition->rule);
+}
 
 /* Why a change cannot be carried out at all. */
 static void
@@ -270,6 +299,7 @@ begin_change(Definition *definition)
 	misfits = find_misfits(definition->name, old, definition->compiled, since);
 	refuse_misfits(definition->name, &misfits);
 	write_change(&begin_rebase, definition->values);
+	note_definition(definition);
 	return "is changed; CALL learnsync.rebase() carries its documents over";
 }
 
@@ -290,6 +320,7 @@ make_change(const Definition *definition, const char *problem)
 	else
 		ls_type_lock(definition->name, LS_LOCK_TO_LOOSEN);
 	write_change(&save_type, definition->values);
+	note_definition(definition);
 	return is_new ? "is defined" : "is changed";
 }
 
@@ -328,6 +359,7 @@ learnsync_define_resource_type(PG_FUNCTION_ARGS)
 
 	check_name(definition.name);
 	ls_store_open(&call);
+	definition.role = call.caller;
 	if (definition.compiled->policy == LS_POLICY_CUSTOM)
 		ls_custom_check(definition.compiled, call.caller);
 	ls_type_lock(definition.name, LS_LOCK_TO_CHANGE);
@@ -361,13 +393,16 @@ learnsync_drop_resource_type(PG_FUNCTION_ARGS)
 	LsStoreCall call;
 	LsText name = ls_text_datum(PG_GETARG_DATUM(0));
 	Datum values[] = {PG_GETARG_DATUM(0)};
+	LsTypeRow old;
 
 	ls_store_open(&call);
 	ls_type_lock(name, LS_LOCK_TO_CHANGE);
+	old = ls_store_read_type(name);
 	refuse_used_for_good(name, values, NULL);
 	if (write_change(&remove_type, values) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("resource type \"%s\" does not exist", ls_text_string(name))));
+	note_change("drop_resource_type", call.caller, name, old.rule, NULL);
 	ls_store_close(&call);
 	PG_RETURN_DATUM(answer(name, "is dropped"));
 }

@@ -134,7 +134,7 @@ async function description(port) {
   const { body } = await request(port, { path: '/', as: ANN });
   const columns = row => [row.slice(0, row.indexOf('|')), row.slice(row.indexOf('|') + 1)];
   const routines = psql(`SELECT proname, obj_description(oid) FROM pg_proc WHERE pronamespace = 'learnsync_api'::regnamespace AND has_function_privilege('authenticated', oid, 'EXECUTE')`).split('\n').map(columns);
-  const views = psql(`SELECT relname, obj_description(oid) FROM pg_class WHERE relnamespace = 'learnsync_api'::regnamespace AND relkind = 'v'`).split('\n').map(columns);
+  const views = psql(`SELECT relname, obj_description(oid) FROM pg_class WHERE relnamespace = 'learnsync_api'::regnamespace AND relkind = 'v' AND has_table_privilege('authenticated', oid, 'SELECT')`).split('\n').map(columns);
   is(body.info.title, /^Offline sync/, 'the description has a title');
   for (const [name, comment] of routines) {
     const post = body.paths[`/rpc/${name}`]?.post;

@@ -39,6 +39,7 @@ INSERT INTO reader VALUES
     ('learner', NULL, 'learnsync.sync_status(text,text,text,int)', 'learnsync.sync_status(text,text,text,int)'),
     ('instant', NULL, NULL, NULL), -- digests and times, for the next copy of what was aborted
     ('ledger', NULL, NULL, NULL), -- digests, which answer a retry and nothing else
+    ('audit', NULL, 'learnsync_api.audit', 'learnsync_api.audit'),
     ('forgotten', NULL, NULL, NULL), -- of erased learners
     ('instance', NULL, NULL, NULL); -- holds the secret that erasure stands on
 
@@ -73,7 +74,7 @@ SELECT is(
 FROM (VALUES
     ('learner', 'conflict, content, device, failed, member, placement, profile, progress_content, push, replacement, '
         'resource, xapi_statement'),
-    ('service', NULL), ('admin', NULL)) k (kind, seen);
+    ('service', 'audit'), ('admin', 'audit')) k (kind, seen);
 
 -- Whose rows they are.
 SELECT learnsync.sync_push(who, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
