@@ -106,6 +106,15 @@ pad_to_int(StringInfo out)
 		appendStringInfoCharMacro(out, '\0');
 }
 
+/* Appends what may be as large as all that a client sends. */
+static void
+append(StringInfo out, const void *from, int bytes)
+{
+	enlargeStringInfo(out, bytes);
+	ls_memory_copy(out->data + out->len, from, bytes);
+	out->len += bytes;
+}
+
 /* Room for n entries of a container; answers where it starts. */
 static int
 reserve_entries(StringInfo out, int n)
@@ -199,7 +208,7 @@ write_value(StringInfo out, const JsonbValue *value)
 		case jbvBool:
 			return value->val.boolean ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE;
 		case jbvString:
-			appendBinaryStringInfo(out, value->val.string.val, value->val.string.len);
+			append(out, value->val.string.val, value->val.string.len);
 			return JENTRY_ISSTRING | (out->len - start);
 		case jbvNumeric:
 			pad_to_int(out);
@@ -207,7 +216,7 @@ write_value(StringInfo out, const JsonbValue *value)
 			return JENTRY_ISNUMERIC | (out->len - start);
 		case jbvBinary:
 			pad_to_int(out);
-			appendBinaryStringInfo(out, (char *) value->val.binary.data, value->val.binary.len);
+			append(out, value->val.binary.data, value->val.binary.len);
 			break;
 		case jbvArray:
 			pad_to_int(out);

@@ -61,7 +61,7 @@ ls_set_of(const JsonbValue *array)
 	JsonbValue value;
 
 	set->mask = size - 1;
-	set->slots = palloc_extended(sizeof(Slot) * size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	set->slots = ls_memory_zeroed(size, sizeof(Slot));
 	ls_json_walk(&walk, array);
 	while (ls_json_walk_next(&walk, &no_key, &value))
 	{

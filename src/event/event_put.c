@@ -164,9 +164,8 @@ take_state(LsPut *put, const LsEvent *event, LsFailure *failure)
 					   "the interaction states of this learner would be larger than %d bytes",
 					   learnsync_max_document_bytes);
 	put->state_bytes += more;
-	if (!ls_progress_is_wiped(put->states, &event->point))
-		ls_progress_interaction(put->states, ls_progress_content(put->states, event->content_id),
-								event->interaction_id, &bare, ls_progress_container(&event->state));
+	ls_progress_interaction(put->states, ls_progress_content(put->states, event->content_id), event->interaction_id,
+							&bare, ls_progress_container(&event->state));
 	return true;
 }
 
@@ -176,7 +175,7 @@ has_room(LsPut *put, const LsEvent *event, LsFailure *failure)
 {
 	if (event->type == LS_EVENT_CONTENT && event->interaction_id.data != NULL)
 		return take_state(put, event, failure);
-	if (event->type == LS_EVENT_RESET && !ls_progress_is_wiped(put->states, &event->point))
+	if (event->type == LS_EVENT_RESET)
 	{
 		ls_progress_reset(put->states, &event->point);
 		put->has_reset = true;

@@ -35,12 +35,19 @@ key_of(LsText type, LsText id)
 	return ls_digest_end(&digest);
 }
 
+/* The server's own hash has no key: whoever chooses ids could choose them to collide. */
+static uint32
+hash_of(const void *key, Size bytes)
+{
+	return ls_digest_hash((LsText){key, (int) bytes});
+}
+
 static HTAB *
 make_table(const char *name, Size key, Size entry)
 {
-	HASHCTL control = {.keysize = key, .entrysize = entry, .hcxt = CurrentMemoryContext};
+	HASHCTL control = {.keysize = key, .entrysize = entry, .hash = hash_of, .hcxt = CurrentMemoryContext};
 
-	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return hash_create(name, 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
 }
 
 static TimestampTz

@@ -51,7 +51,7 @@ from_portable(const char *data, int length)
 	bytea *portable = palloc(VARHDRSZ + length);
 
 	SET_VARSIZE(portable, VARHDRSZ + length);
-	memcpy(VARDATA(portable), data, length);
+	ls_memory_copy(VARDATA(portable), data, length);
 	ls_progress_unpack(progress, portable, true);
 	return ls_progress_pack(progress, false);
 }

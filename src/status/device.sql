@@ -112,7 +112,7 @@ BEGIN
     END IF;
     UPDATE learnsync_data.device d SET is_active = false, wipe_at = COALESCE(d.wipe_at, asked_at)
     WHERE d.device_id = id AND d.learner_id = ANY (learners);
-    RETURN jsonb_build_object('count', cardinality(learners), 'learners', learners);
+    RETURN (SELECT jsonb_build_object('count', count(*), 'learners', jsonb_agg(l)) FROM unnest(learners) l);
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.deactivate_device_as_owner(text, boolean) IS

@@ -15,16 +15,16 @@ class Case:
     covers: names of functions; call: a query, in which {n} is the size, {g} what is given and {p} the state
     of the events that are given; given: an expression;
     worlds: what is stored before; learner: who asks; commits: the call ends transactions of its own;
-    cancels: it can be cancelled.
+    cancels: it can be cancelled; limits: the settings that are raised. Where none is, a cancel may nowhere wait.
     """
 
     def __init__(self, covers, what, call, given="NULL", sizes=SIZES, worlds=(), settings=(), learner="",
-                 commits=False, alone=False, cancels=True):
+                 commits=False, alone=False, cancels=True, limits=LARGE):
         self.covers = covers.split()
         self.name = f"{self.covers[0]}: {what}"
         self.call, self.given, self.sizes = call, given, sizes
         self.worlds, self.settings, self.learner = worlds, settings, learner
-        self.commits, self.alone, self.cancels = commits, alone, cancels
+        self.commits, self.alone, self.cancels, self.limits = commits, alone, cancels, limits
 
 
 SETUP = """
@@ -36,7 +36,7 @@ DO $$ DECLARE kind text@ BEGIN
         PERFORM learnsync.grant_access('budget_' || kind, kind)@
     END LOOP@ END $$;
 CREATE SCHEMA fz;
-CREATE FUNCTION fz.late_start() RETURNS void LANGUAGE c AS '{late}', 'late_start';
+CREATE FUNCTION fz.late_start(all_counts bool) RETURNS void LANGUAGE c AS '{late}', 'late_start';
 CREATE FUNCTION fz.late_longest() RETURNS text LANGUAGE c AS '{late}', 'late_longest';
 CREATE TABLE given (id int PRIMARY KEY, g jsonb, p learnsync.progress);
 ALTER TABLE given ALTER g SET STORAGE EXTERNAL, ALTER p SET STORAGE EXTERNAL;
@@ -106,6 +106,10 @@ def devices(learner, device):
             f"SELECT {learner}, {device}, now(), now() FROM generate_series(1, {{n}}) i")
 
 
+# Of so many bytes that a thousand are as much as a client can send.
+TEXT = '"' + "page # of # " * 500 + '"'
+FULL_LESSON = item("lesson_progress", f'{{"lessonId": "l#", "courseId": "c", "note": {TEXT}}}')
+
 # What is stored, under the names of learners that say how much of it.
 WORLDS = {
     "jogs": [f"SELECT learnsync.define_resource_type('jog{{n}}', '{JOG_RULE % 'latest'}')",
@@ -121,12 +125,17 @@ WORLDS = {
                 jsonb_build_object('id', 'w', 'operation', 'update', 'resourceType', 'lists',
                     'clientTimestamp', '2026-01-08T09:00:00Z',
                     'data', fz.object('f#', '0', {n}) || '{"k": "a"}')))) IS NULL"""],
+    "full": [f"""SELECT fz.push('full{{n}}', '{FULL_LESSON}', {{n}})"""],
     "failing": [f"""SELECT count(fz.push('failing{{n}}-' || i, '{item("note", "{}")}', 10))
                     FROM generate_series(1, {{n}} / 10) i"""],
     "failed": [f"""SELECT fz.push('failed{{n}}', '{item("note", "{}")}', {{n}})"""],
     "conflicts": [f"""SELECT fz.push('conflicts{{n}}', '{item("note", '{"k": "a", "v": #}')}', {{n}})"""],
     "devices": ["""SELECT learnsync.sync_push('devices{n}', '{"deviceId": "d", "items": []}') IS NULL""",
                 devices("'devices{n}'", "'d' || i")],
+    "gadgets": ["""SELECT learnsync.sync_push('gadgets{n}', '{"deviceId": "d", "items": []}') IS NULL""",
+                devices("'gadgets{n}'", "'d' || i"),
+                """UPDATE learnsync_data.device SET metadata = jsonb_build_object('log', repeat('x', 8000))
+                WHERE learner_id = 'gadgets{n}'"""],
     "shared": [devices("'sharer{n}-' || i", "'tablet{n}'")],
     "erased": ["SELECT count(learnsync.forget_learner('erased{n}-' || i)) FROM generate_series(1, {n}) i"],
     "logs": [f"SELECT count(fz.put('log{{n}}-' || i, '{PROGRESSED}', 10)) FROM generate_series(1, {{n}} / 10) i"],
@@ -183,7 +192,51 @@ MODULE = '{"idempotencyKey": "k#", "deviceId": "d", "moduleId": "m#", "clientTim
 ACTIVITY = ('{"idempotency_key": "k#", "activity_type": "quiz", "content_id": "c#", "score": 90, '
             '"timestamp": "2026-01-08T10:00:00Z"}')
 
+# As much as clients can send and get while all limits are as they come: a body has 8 MB, as nginx is set up.
+BODY = (100, 1000)
+FULL = [
+    Case("learnsync.sync_push", "a full body of lessons", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(FULL_LESSON)),
+    Case("learnsync.sync_push", "a full body for one lesson", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("lesson_progress", f'{{"lessonId": "l", "n#": {TEXT}}}'))),
+    Case("learnsync.sync_push", "a full body of conflicts", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("note", f'{{"k": "a", "note": {TEXT}}}'))),
+    Case("learnsync.sync_push", "a full body of bad items", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("note", f'{{"note": {TEXT}}}'))),
+    Case("learnsync.sync_push", "a full body of xAPI statements", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("xapi_statement", STATEMENT[:-1] + f', "result": {{"response": {TEXT}}}}}'))),
+    Case("learnsync.sync_push", "a full body of messages", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         push(item("lists", f'{{"k": "a", "chat": [{{"id": "#", "text": {TEXT}}}]}}'))),
+    Case("learnsync.sync_push", "an item as large as may be, of many fields",
+         "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         one_item("lists", "fz.object('f#', '#', {n} * 10) || '{\"k\": \"a\"}'")),
+    Case("learnsync.sync_push", "an item as large as may be, of long lists",
+         "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
+         one_item("lists", "jsonb_build_object('k', 'a', 'tags', fz.list('#', {n} * 5), "
+                  "'prefs', fz.object('k#', '#', {n} * 4))")),
+    Case("learnsync.progress_put", "a full body of events", "SELECT learnsync.progress_put('new{n}', {g}) IS NULL",
+         request("events", event(f'{{"contentId": "c#", "status": "completed", "note": {TEXT}}}'))),
+    Case("learnsync.sync_completions", "a full body of events",
+         "SELECT learnsync.sync_completions('new{n}', {g}) IS NULL",
+         request("events", MODULE + f'"score": 5, "note": {TEXT}}}')),
+    Case("learnsync.progress_batch", "a full body of activities",
+         "SELECT learnsync.progress_batch('new{n}', {g}) IS NULL",
+         request("items", ACTIVITY[:-1] + f', "meta_data": {{"note": {TEXT}}}}}')),
+    Case("learnsync.sync_resolve", "merged data as large as may be",
+         "SELECT learnsync.sync_resolve('conflicts10', {g} || jsonb_build_object('conflictId', "
+         "fz.conflict('conflicts10'))) IS NULL",
+         "jsonb_build_object('resolution', 'use_merged', 'force', true, "
+         "'mergedData', fz.object('f#', '#', {n} * 10) || '{\"k\": \"a\"}')", worlds=["conflicts"]),
+    Case("learnsync.sync_pull", "pages of large documents",
+         "SELECT learnsync.sync_pull('full{n}', '{\"deviceId\": \"d\"}') IS NULL", worlds=["full"])]
+for case in FULL:
+    case.sizes, case.limits = BODY, ()
+FULL.append(
+    Case("learnsync.sync_devices", "as many devices as may be, with metadata as large as may be",
+         "SELECT learnsync.sync_devices('gadgets{n}') IS NULL", worlds=["gadgets"], sizes=(10, 100), limits=()))
+
 CASES = [
+    *FULL,
     Case("learnsync.digest", "a list", "SELECT learnsync.digest({g})", "fz.list('#.50', {n})"),
     Case("learnsync.digest", "an object", "SELECT learnsync.digest({g})", "fz.object('key #', '{\"a\": #}', {n})"),
 
@@ -354,10 +407,11 @@ CASES = [
     Case("learnsync.sync_pull", "resource types", "SELECT learnsync.sync_pull('lessons1000', {g}) IS NULL",
          """jsonb_build_object('deviceId', 'd', 'lastSyncVersion', 1, 'resourceTypes', fz.list('"t#"', {n}))""",
          worlds=["lessons"]),
+    # The server makes their JSON in one go; of the hundred that a learner can have that is told above.
     Case("learnsync.sync_devices", "devices", "SELECT learnsync.sync_devices('devices{n}') IS NULL",
-         worlds=["devices"]),
+         worlds=["devices"], cancels=False),
     Case("learnsync_api.sync_devices", "devices", "SELECT learnsync_api.sync_devices() IS NULL", worlds=["devices"],
-         learner="devices{n}"),
+         learner="devices{n}", cancels=False),
     Case("learnsync.sync_status", "failed items", "SELECT learnsync.sync_status('failed{n}') IS NULL",
          worlds=["failed"], sizes=FAILED),
     Case("learnsync.sync_status", "open conflicts", "SELECT learnsync.sync_status('conflicts{n}') IS NULL",

@@ -3,8 +3,9 @@
  *		Measures how long a call of ours goes without asking for interrupts, which is how long whoever cancels it would wait.
  *
  * A timer raises the flag that the server's macro looks at, as a cancel does, and sees how long it stays up. Only what is
- * spent in the library, or in what the library called, counts: what the server does between two calls is not ours. Nor
- * is what it does in one go for anybody: to read a stored value, and to give memory back.
+ * spent in the library, or in what the library called, counts: what the server does between two calls is not ours. Where
+ * limits are raised, nor is what it does in one go with one value or context: to read a stored value, to compress one
+ * that is to be stored, and to give memory back.
  */
 #include "postgres.h"
 
@@ -27,6 +28,7 @@ PG_MODULE_MAGIC;
 
 static timer_t timer;
 static bool ticks;
+static bool all_counts; /* also what the server does in one go */
 static bool raised; /* by the timer, and not taken down yet */
 static int64 raised_at;
 static int64 longest;
@@ -67,14 +69,14 @@ note_library(struct dl_phdr_info *info, size_t size, void *argument)
 	return 1;
 }
 
-/* Whether a place is in a function of the server that cannot be cut short. */
+/* Whether a place is in a function of the server that cannot be cut short: no interrupt is looked for in it. */
 static bool
 is_in_one_go(void *place)
 {
-	static const char *const names[] = {"detoast_attr", "MemoryContextReset", "MemoryContextDelete"};
+	static const char *const names[] = {"detoast_attr", "toast_compress_datum", "MemoryContextReset", "MemoryContextDelete"};
 	Dl_info info;
 
-	if (dladdr(place, &info) == 0 || info.dli_sname == NULL)
+	if (all_counts || dladdr(place, &info) == 0 || info.dli_sname == NULL)
 		return false;
 	for (int i = 0; i < lengthof(names); i++)
 	{
@@ -137,26 +139,29 @@ late_start(PG_FUNCTION_ARGS)
 				   timer_settime(timer, 0, &each, NULL) != 0))
 		ereport(ERROR, (errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not start a timer: %m")));
 	ticks = true;
+	all_counts = PG_GETARG_BOOL(0);
 	longest = 0;
 	nframes = 0;
 	PG_RETURN_VOID();
 }
 
-/* Milliseconds, and where they were spent: from the innermost function on ours only. */
+/* Milliseconds, and where they were spent: from the innermost function on that has a name. */
 Datum
 late_longest(PG_FUNCTION_ARGS)
 {
 	StringInfoData text;
-	char **names = backtrace_symbols(frames, nframes);
+	Dl_info info;
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "%.1f", (double) longest / 1000000);
-	for (int i = 2; names != NULL && i < nframes; i++) /* the handler, and who called it */
+	for (int i = 2; i < nframes; i++) /* the handler, and who called it */
 	{
-		char *place = strrchr(names[i], '/');
-
-		if (place != NULL && (i == 3 || is_ours(&frames[i], 1)))
-			appendStringInfo(&text, " %.*s", (int) strcspn(place + 1, " "), place + 1);
+		if (dladdr(frames[i], &info) == 0)
+			continue;
+		if (info.dli_sname != NULL)
+			appendStringInfo(&text, " %s", info.dli_sname);
+		else if (is_ours(&frames[i], 1))
+			appendStringInfo(&text, " %s+0x%zx", LIBRARY + 1, (uintptr_t) frames[i] - (uintptr_t) info.dli_fbase);
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(text.data));
 }

@@ -91,6 +91,46 @@ SELECT is(
 SELECT is(pg_temp.put('ada', pg_temp.reset('22', '16:00:00Z')), 'all taken', 'a reset alone');
 SELECT is(pg_temp.bytes('ada'), 0::bigint, 'leaves nothing');
 
+-- What was taken away takes no room.
+SELECT is(
+    pg_temp.put('nulls', pg_temp.event('1', 'a', 'i', '{"t": 1}'), pg_temp.event('2', 'a', 'i', 'null', '11:00:00Z'),
+        pg_temp.event('3', 'a', 'j', 'null')) || pg_temp.bytes('nulls'),
+    'all taken0',
+    'states that were taken away count nothing');
+
+-- A full snapshot, and a put of resets that leave all of it, each with a state for which there is no room after it.
+SELECT pg_temp.put('often', VARIADIC array_agg(pg_temp.event(n::text, 'c', 'i' || n, pg_temp.big(50), '20:00:00Z')))
+FROM generate_series(1, 100) n;
+CREATE FUNCTION pg_temp.read() RETURNS bigint LANGUAGE sql AS $$
+    SELECT (COALESCE(idx_tup_fetch, 0) + seq_tup_read)::bigint FROM pg_stat_xact_user_tables
+    WHERE relid = 'learnsync_data.progress_interaction'::regclass $$;
+CREATE TEMP TABLE read AS SELECT pg_temp.read() AS before;
+SELECT is(
+    pg_temp.put('often', VARIADIC array_agg(e ORDER BY n)),
+    (SELECT string_agg('big' || n || ' too_large', ', ' ORDER BY 'big' || n) FROM generate_series(1, 20) n),
+    'resets that leave all make no room')
+FROM (SELECT n, pg_temp.reset('reset' || n, '10:00:' || (10 + n) || 'Z') AS e FROM generate_series(1, 20) n
+      UNION ALL SELECT n + 0.5, pg_temp.event('big' || n, 'd', 'i' || n, pg_temp.big(9000), '21:00:00Z')
+      FROM generate_series(1, 20) n) x;
+SELECT cmp_ok(pg_temp.read() - before, '<=', 200::bigint, 'and what is stored is read once to count it, and once to '
+    'write it')
+FROM read;
+
+-- A put that is decided again, as a trigger of a team refuses one of its events, counts anew.
+CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+CREATE TRIGGER refuse AFTER INSERT ON learnsync_data.event FOR EACH ROW WHEN (NEW.event_id = 'bad')
+    EXECUTE FUNCTION pg_temp.refuse();
+SELECT pg_temp.put('again', pg_temp.event('1', 'a', 'i', pg_temp.big(3000), '15:00:00Z'),
+    pg_temp.event('2', 'a', 'j', pg_temp.big(3000), '15:00:00Z'), pg_temp.event('3', 'a', 'k', pg_temp.big(3000)));
+SELECT is(
+    pg_temp.put('again', pg_temp.event('bad', 'b', 'i', '{}'), pg_temp.reset('4', '14:00:00Z'),
+        pg_temp.event('5', 'b', 'j', pg_temp.big(3000), '16:00:00Z'),
+        pg_temp.event('6', 'b', 'k', pg_temp.big(3000), '16:00:00Z')),
+    '6 too_large, bad error',
+    'where one event is refused by a trigger the others find the room that there is');
+SELECT is_empty('SELECT * FROM learnsync.progress_verify()', 'which is counted as it is');
+DROP TRIGGER refuse ON learnsync_data.event;
+
 -- At once or one by one: the same are taken. Whatever was taken, the states fit, and the snapshot is that of the set.
 CREATE TEMP TABLE story AS
 SELECT seed, array_agg(CASE
