@@ -69,73 +69,77 @@ assign_min_client_time(const char *value, void *extra)
 }
 
 /* A limit: a superuser's to set, for a database, a role or a session. */
-static void
-define_limit(const char *name, const char *description, int *variable, int value, int min, int max, int unit)
+typedef struct Limit
 {
-	DefineCustomIntVariable(name, description, NULL, variable, value, min, max, PGC_SUSET, unit, NULL, NULL, NULL);
-}
+	const char *name;
+	const char *description;
+	int *variable;
+	int value;
+	int min;
+	int max;
+	int unit; /* 0: a number of things */
+} Limit;
+
+static const Limit limits[] = {
+	{"learnsync.max_batch_items", "Items or events that one request may carry.", &learnsync_max_batch_items, 1000, 1,
+	 1000000, 0},
+	{"learnsync.max_item_bytes",
+	 "Size of one item or event as jsonb, and of mergedData; larger ones fail with too_large.",
+	 &learnsync_max_item_bytes, 256 * 1024, 1024, 64 * 1024 * 1024, GUC_UNIT_BYTE},
+	{"learnsync.max_depth",
+	 "Nesting of one item or event, of mergedData and metadata; deeper ones fail with too_large.",
+	 &learnsync_max_depth, 64, 4, 1000, 0},
+	{"learnsync.max_clock_skew",
+	 "How far ahead of the server a client time may be before the server's time counts instead.",
+	 &learnsync_max_clock_skew, 300, 0, INT_MAX, GUC_UNIT_S},
+	{"learnsync.max_pull_limit", "Changes that a page of a pull may be asked for, and events of progress_get.",
+	 &learnsync_max_pull_limit, 10000, 1, 100000, 0},
+	{"learnsync.max_learner_events",
+	 "Events that the log of one learner may hold; more fail with too_many, but for resets.",
+	 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0},
+	{"learnsync.max_document_bytes",
+	 "Size of a document as jsonb, without the members of its lists and devices' totals of counters; what would make one "
+	 "larger fails with too_large, larger ones that exist may shrink.",
+	 &learnsync_max_document_bytes, 1024 * 1024, 1024, 64 * 1024 * 1024, GUC_UNIT_BYTE},
+	{"learnsync.max_metadata_bytes", "Size of a device's metadata as jsonb; a request with more is refused.",
+	 &learnsync_max_metadata_bytes, 8 * 1024, 64, 16 * 1024 * 1024, GUC_UNIT_BYTE},
+	{"learnsync.max_answer_bytes",
+	 "Size of one answer, by the documents in it: a page of a pull or of open conflicts, the conflicts of a push.",
+	 &learnsync_max_answer_bytes, 4 * 1024 * 1024, 1024, 128 * 1024 * 1024, GUC_UNIT_BYTE},
+	{"learnsync.max_list", "Elements of a list in a request other than its items: types, values of a scope.",
+	 &learnsync_max_list, 1000, 1, 1000000, 0},
+	{"learnsync.max_devices",
+	 "Devices that are known of one learner; beyond, the longest unseen active one is forgotten.",
+	 &learnsync_max_devices, 100, 1, 100000, 0},
+	{"learnsync.rate_limit", "Calls per minute that write, of one learner; 0 means no limit.", &learnsync_rate_limit,
+	 0, 0, 60000, 0},
+	{"learnsync.device_rate_limit", "Calls per minute that write, of one device of a learner; 0 means no limit.",
+	 &learnsync_device_rate_limit, 0, 0, 60000, 0},
+	{"learnsync.max_wait",
+	 "How long a call through learnsync_api waits for other calls for its learner, before it is refused "
+	 "for now; 0 means no limit.",
+	 &learnsync_max_wait, 1000, 0, INT_MAX, GUC_UNIT_MS},
+	{"learnsync.receipt_days",
+	 "Days after which receipts may go; items that old without one are refused then. 0 keeps them for ever.",
+	 &learnsync_receipt_days, 0, 0, 36500, 0},
+	{"learnsync.tombstone_days",
+	 "Days after which it is forgotten what was deleted; devices that were away for longer start anew.",
+	 &learnsync_tombstone_days, 180, 1, 36500, 0},
+};
 
 void
 _PG_init(void)
 {
-	define_limit("learnsync.max_batch_items", "Items or events that one request may carry.",
-				 &learnsync_max_batch_items, 1000, 1, 1000000, 0);
-	define_limit("learnsync.max_item_bytes",
-				 "Size of one item or event as jsonb, and of mergedData; larger ones fail with too_large.",
-				 &learnsync_max_item_bytes, 256 * 1024, 1024, 64 * 1024 * 1024, GUC_UNIT_BYTE);
-	define_limit("learnsync.max_depth",
-				 "Nesting of one item or event, of mergedData and metadata; deeper ones fail with too_large.",
-				 &learnsync_max_depth, 64, 4, 1000, 0);
-	define_limit("learnsync.max_clock_skew",
-				 "How far ahead of the server a client time may be before the server's time counts instead.",
-				 &learnsync_max_clock_skew, 300, 0, INT_MAX, GUC_UNIT_S);
+	for (int i = 0; i < lengthof(limits); i++)
+		DefineCustomIntVariable(limits[i].name, limits[i].description, NULL, limits[i].variable, limits[i].value,
+								limits[i].min, limits[i].max, PGC_SUSET, limits[i].unit, NULL, NULL, NULL);
 	DefineCustomStringVariable(
 		"learnsync.min_client_time",
 		"The day, in UTC, of the earliest client time that is believed; of an item from before "
 		"only its arrival is known.",
 		NULL, &min_client_time, "2000-01-01", PGC_SUSET, 0, check_min_client_time, assign_min_client_time, NULL);
-	define_limit("learnsync.max_pull_limit",
-				 "Changes that a page of a pull may be asked for, and events of progress_get.",
-				 &learnsync_max_pull_limit, 10000, 1, 100000, 0);
-	define_limit("learnsync.max_learner_events",
-				 "Events that the log of one learner may hold; more fail with too_many, but for resets.",
-				 &learnsync_max_learner_events, 100000, 1, INT_MAX, 0);
-	define_limit(
-		"learnsync.max_document_bytes",
-		"Size of a document as jsonb, without the members of its lists and devices' totals of counters; what would make "
-		"one larger fails with too_large, larger ones that exist may shrink.",
-		&learnsync_max_document_bytes, 1024 * 1024, 1024, 64 * 1024 * 1024, GUC_UNIT_BYTE);
-	define_limit("learnsync.max_metadata_bytes",
-				 "Size of a device's metadata as jsonb; a request with more is refused.",
-				 &learnsync_max_metadata_bytes, 8 * 1024, 64, 16 * 1024 * 1024, GUC_UNIT_BYTE);
-	define_limit(
-		"learnsync.max_answer_bytes",
-		"Size of one answer, by the documents in it: a page of a pull or of open conflicts, the conflicts of a push.",
-		&learnsync_max_answer_bytes, 4 * 1024 * 1024, 1024, 128 * 1024 * 1024, GUC_UNIT_BYTE);
-	define_limit("learnsync.max_list",
-				 "Elements of a list in a request other than its items: types, values of a scope.",
-				 &learnsync_max_list, 1000, 1, 1000000, 0);
-	define_limit("learnsync.max_devices",
-				 "Devices that are known of one learner; beyond, the longest unseen active one is forgotten.",
-				 &learnsync_max_devices, 100, 1, 100000, 0);
-	define_limit("learnsync.rate_limit", "Calls per minute that write, of one learner; 0 means no limit.",
-				 &learnsync_rate_limit, 0, 0, 60000, 0);
-	define_limit("learnsync.device_rate_limit",
-				 "Calls per minute that write, of one device of a learner; 0 means no limit.",
-				 &learnsync_device_rate_limit, 0, 0, 60000, 0);
-	define_limit("learnsync.max_wait",
-				 "How long a call through learnsync_api waits for other calls for its learner, before it is refused "
-				 "for now; 0 means no limit.",
-				 &learnsync_max_wait, 1000, 0, INT_MAX, GUC_UNIT_MS);
 	DefineCustomBoolVariable("learnsync.enabled", "Whether calls of apps are answered; while off they are PT503.",
 							 NULL, &learnsync_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
-	define_limit(
-		"learnsync.receipt_days",
-		"Days after which receipts may go; items that old without one are refused then. 0 keeps them for ever.",
-		&learnsync_receipt_days, 0, 0, 36500, 0);
-	define_limit("learnsync.tombstone_days",
-				 "Days after which it is forgotten what was deleted; devices that were away for longer start anew.",
-				 &learnsync_tombstone_days, 180, 1, 36500, 0);
 	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
 							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.device_claim",

@@ -127,6 +127,7 @@ typedef struct LsBatch
 	TimestampTz now;
 	LsSending sending;
 	Jsonb *clocks; /* of devices, as the learner's row is to keep them; NULL where they are as they were */
+	bool corrected; /* order instants may differ from what items say of their time */
 	int64 found_version; /* the learner's, as it was before anything of this call */
 	int64 version; /* as this batch leaves it */
 	int64 safe_version; /* what the device may store as its cursor */

@@ -327,7 +327,10 @@ date_plainly(LsBatch *batch)
 		CHECK_FOR_INTERRUPTS();
 		CHECK_FOR_INTERRUPTS();
 		if (item->client_at == LS_NO_TIME)
+		{
 			item->at = item->dated = batch->now;
+			batch->corrected = true;
+		}
 		else
 		{
 			item->at = item->dated = item->client_at;
@@ -391,6 +394,7 @@ ls_batch_date(LsBatch *batch)
 	batch->sending.now = batch->now;
 	if (date_plainly(batch))
 		return;
+	batch->corrected = true;
 	clocks = read_clocks(&batch->learner.clocks);
 	sent = palloc(sizeof(Sent) * Max(batch->nitems, 1));
 	for (int i = 0; i < batch->nitems; i++)

@@ -316,12 +316,13 @@ skew(const LsBatch *batch)
 	return (newest - batch->now) / 1000;
 }
 
-/* Whether what an item says of its time is its order instant. */
+/* Whether what each accepted item says of its time is its order instant. */
 static bool
 is_dated_plainly(const LsBatch *batch)
 {
-	for (int i = 0; i < batch->nitems; i++)
+	for (int i = 0; batch->corrected && i < batch->nitems; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (batch->items[i].accepted && batch->items[i].at != batch->items[i].client_at)
 			return false;
 	}

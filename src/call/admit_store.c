@@ -12,24 +12,12 @@ static LsStatement read_device = {
 	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "$2",
 	{"pg_catalog.text", "pg_catalog.text", NULL}};
 
-static bool
-find_device(LsText learner, LsText device)
-{
-	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(device)};
-
-	return ls_store_latest(&read_device, values) > 0;
-}
-
 void
 ls_store_read_device(LsText learner, LsDevice *device)
 {
-	device->exists = find_device(learner, device->id);
-	device->active = device->exists && ls_store_int(0, 1) != 0;
-}
+	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(device->id)};
 
-/* Whether a device is to wipe what it holds. */
-bool
-ls_store_must_wipe(LsText learner, LsText device)
-{
-	return find_device(learner, device) && ls_store_int(0, 2) != 0;
+	device->exists = ls_store_latest(&read_device, values) > 0;
+	device->active = device->exists && ls_store_int(0, 1) != 0;
+	device->wipes = device->exists && ls_store_int(0, 2) != 0;
 }

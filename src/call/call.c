@@ -295,25 +295,6 @@ ls_call(LsCall call)
 	return answer;
 }
 
-/* The same for a function of schema learnsync: (learner_id, request). */
-Datum
-ls_call_for(FunctionCallInfo fcinfo, const LsService *service)
-{
-	return ls_call((LsCall){
-		.learner = ls_learner_served(fcinfo, 0), .request = ls_request_argument(fcinfo, 1), .service = service});
-}
-
-/* The same for a function of schema learnsync_api: (request), by whoever is signed in. */
-Datum
-ls_call_api(FunctionCallInfo fcinfo, const LsService *service)
-{
-	LsCall call = {.of_app = true, .service = service};
-
-	ls_call_sign_in(&call);
-	call.request = ls_request_argument(fcinfo, 0);
-	return ls_call(call);
-}
-
 /* Why something is done, in words; without data where the request does not say. */
 static LsText
 read_reason(const JsonbValue *request)

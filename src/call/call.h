@@ -15,6 +15,7 @@ typedef struct LsDevice
 	LsText id; /* empty where no device is involved */
 	bool exists;
 	bool active;
+	bool wipes; /* it is to do away with what it holds; known where it was read for itself */
 	ItemPointerData place; /* where its row was when it was read */
 	bool charged; /* a rate limit counts this call */
 	TimestampTz rate_at; /* until when its calls, this one included, use up that limit, where charged */
@@ -68,13 +69,10 @@ typedef struct LsCursor
 
 /* call.c */
 extern Datum ls_call(LsCall call);
-extern Datum ls_call_for(FunctionCallInfo fcinfo, const LsService *service);
-extern Datum ls_call_api(FunctionCallInfo fcinfo, const LsService *service);
 extern LsAudit ls_call_audit(const LsCall *call, const char *action, const JsonbValue *request);
 
 /* admit_store.c */
 extern void ls_store_read_device(LsText learner, LsDevice *device);
-extern bool ls_store_must_wipe(LsText learner, LsText device);
 
 /* cursor.c */
 extern LsCursor ls_cursor_read(const JsonbValue *request);
@@ -89,7 +87,6 @@ extern bool ls_store_owns_profile(LsText profile, LsText owner);
 /* learner.c */
 extern bool ls_learner_admitted(char **name);
 extern TimestampTz ls_call_issued_at(void);
-extern void ls_call_sign_in(LsCall *call);
 extern LsText ls_learner_current(void);
 extern LsText ls_learner_argument(FunctionCallInfo fcinfo, int argument);
 extern Datum ls_learner_answer(FunctionCallInfo fcinfo, LsStoreCall *call, LsText id);
@@ -97,6 +94,8 @@ extern LsText ls_learner_served(FunctionCallInfo fcinfo, int argument);
 extern void ls_device_check(LsText learner, const LsDevice *device);
 extern void ls_device_admit(LsText learner, LsText id);
 extern LsText ls_call_device(const LsCall *call);
+extern Datum ls_call_for(FunctionCallInfo fcinfo, const LsService *service);
+extern Datum ls_call_api(FunctionCallInfo fcinfo, const LsService *service);
 
 /* header.c */
 extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);

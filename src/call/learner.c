@@ -53,13 +53,13 @@ ls_call_issued_at(void)
 void
 ls_device_check(LsText learner, const LsDevice *device)
 {
-	bool wipes;
+	LsDevice now = {.id = device->id};
 
 	if (!device->exists || device->active)
 		return;
-	wipes = ls_store_must_wipe(learner, device->id);
+	ls_store_read_device(learner, &now);
 	ereport(ERROR, (errcode(LS_TURNED_AWAY), errmsg("this device is deactivated"),
-					wipes ? errdetail_internal("{\"wipe\": true}") : 0,
+					now.wipes ? errdetail_internal("{\"wipe\": true}") : 0,
 					errhint("A service or an administrator lets it in again with sync_activate_device.")));
 }
 
@@ -139,14 +139,6 @@ signed_in(void)
 	return ls_text(pstrdup(name));
 }
 
-/* Finds the learner and the device of a call of learnsync_api; whether the device is let in is seen to later. */
-void
-ls_call_sign_in(LsCall *call)
-{
-	call->learner = call->signed_in = signed_in();
-	call->device = claimed_device();
-}
-
 /* The learner who reads by learnsync_api, with a device that is let in. */
 LsText
 ls_learner_current(void)
@@ -175,6 +167,29 @@ ls_learner_served(FunctionCallInfo fcinfo, int argument)
 {
 	check_enabled();
 	return ls_learner_argument(fcinfo, argument);
+}
+
+/* Works on the request of a function of schema learnsync: (learner_id, request). */
+Datum
+ls_call_for(FunctionCallInfo fcinfo, const LsService *service)
+{
+	return ls_call((LsCall){
+		.learner = ls_learner_served(fcinfo, 0), .request = ls_request_argument(fcinfo, 1), .service = service});
+}
+
+/* The same of schema learnsync_api: (request), by whoever is signed in; whether the device is let in is seen to later. */
+Datum
+ls_call_api(FunctionCallInfo fcinfo, const LsService *service)
+{
+	LsText learner = signed_in();
+	LsText device = claimed_device();
+
+	return ls_call((LsCall){.learner = learner,
+							.signed_in = learner,
+							.device = device,
+							.request = ls_request_argument(fcinfo, 0),
+							.of_app = true,
+							.service = service});
 }
 
 /* Closes the store and answers a learner who was read from it, NULL where there is none. */

@@ -308,6 +308,15 @@ ls_check_is(LsValueType type, const JsonbValue *value)
 	return wrong_type(type, value) == NULL;
 }
 
+/* Whether a value is a time as documents show times. */
+bool
+ls_check_is_time(const JsonbValue *value)
+{
+	TimestampTz at;
+
+	return value->type == jbvString && ls_stamp_parse(ls_text_of(value), &at);
+}
+
 /* Whether the rule reads this field from an item at all. */
 bool
 ls_check_is_read(const LsRuleField *field)

@@ -46,7 +46,19 @@ ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFai
 										   : ls_policy_join(rule, state, &lifted, &change->ancestor, failure);
 }
 
-/* The document as decided: what the server computes goes on from what it was. */
+/* Whether a field is a time that the server takes from items. */
+static bool
+is_dated(const LsField *field)
+{
+	const LsStrategy *strategy = field->rule->strategy;
+
+	return strategy != NULL && strategy->ignores_value && ls_check_is_time(&field->value.json);
+}
+
+/*
+ * The document as decided: times that the server takes from items stay. Devices go on counting from the totals they have
+ * told, which are stored beside the document.
+ */
 static LsState
 replacement(const LsRule *rule, const LsState *stored, const LsChange *change)
 {
@@ -56,8 +68,8 @@ replacement(const LsRule *rule, const LsState *stored, const LsChange *change)
 	{
 		const LsField *old = ls_state_field(stored, state.fields[i].name);
 
-		if (old != NULL)
-			ls_field_rebase(&state.fields[i], old);
+		if (old != NULL && is_dated(old))
+			state.fields[i].value = old->value;
 	}
 	state.deleted_at = stored->deleted_at;
 	state.at = Max(state.at, stored->at);

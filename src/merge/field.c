@@ -153,14 +153,13 @@ is_usable(const LsField *field)
 	const LsRuleField *rule = field->rule;
 	const JsonbValue *json = &field->value.json;
 	LsValueType type = rule->type == LS_TYPE_INTEGER ? LS_TYPE_NUMBER : rule->type;
-	TimestampTz at;
 
 	if (rule->shape >= LS_SHAPE_LIST)
 		return field->members != NULL;
 	if (rule->strategy == NULL)
 		return true;
 	if (rule->strategy->ignores_value)
-		return json->type == jbvString && ls_stamp_parse(ls_text_of(json), &at);
+		return ls_check_is_time(json);
 	return json->type == jbvNull ? rule->strategy->takes_null : ls_check_is(type, json);
 }
 
@@ -198,19 +197,6 @@ ls_field_is_bounded(const LsField *field)
 		return field->members == NULL || is_in_range(sum_of_totals(field).val.numeric);
 	return field->rule->strategy == NULL || !field->rule->strategy->adds || !is_usable(field) ||
 		   is_in_range(field->value.json.val.numeric);
-}
-
-/*
- * Where a person set the document: times that the server takes from items stay. Devices go on counting from the totals
- * they have told, which are stored beside the document.
- */
-void
-ls_field_rebase(LsField *field, const LsField *old)
-{
-	const LsStrategy *strategy = field->rule->strategy;
-
-	if (strategy != NULL && strategy->ignores_value && is_usable(old))
-		field->value = old->value;
 }
 
 /*

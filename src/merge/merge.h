@@ -265,6 +265,7 @@ extern const char *ls_check_type_name(LsValueType type);
 extern int ls_check_decimals(Numeric number);
 extern bool ls_check_bounds(const LsBounds *bounds, Numeric number);
 extern bool ls_check_is(LsValueType type, const JsonbValue *value);
+extern bool ls_check_is_time(const JsonbValue *value);
 extern bool ls_check_is_read(const LsRuleField *field);
 extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText resource_id, bool may_miss,
 						  LsChange *change, LsFailure *failure) pg_attribute_nonnull(6);
@@ -285,7 +286,6 @@ extern bool ls_member_gather(LsField *field, const LsField *other);
 extern bool ls_field_lift(LsField *field, const LsRuleField *rule, LsText name, const JsonbValue *value,
 						  const LsChange *change);
 extern bool ls_field_join(LsField *field, const LsField *other);
-extern void ls_field_rebase(LsField *field, const LsField *old);
 extern bool ls_field_is_bounded(const LsField *field);
 extern JsonbValue ls_field_show(const LsField *field, bool with_removed);
 extern void ls_field_load(LsField *field, const JsonbValue *note, TimestampTz at);

@@ -117,11 +117,10 @@ check_times(const LsState *state, LsFailure *failure)
 	{
 		const LsField *field = &state->fields[i];
 		const JsonbValue *json = &field->value.json;
-		TimestampTz at;
 
 		if (field->rule->strategy == NULL || !field->rule->strategy->ignores_value)
 			continue;
-		if (json->type != jbvString || !ls_stamp_parse(ls_text_of(json), &at))
+		if (!ls_check_is_time(json))
 			return ls_fail(failure, "invalid", psprintf("data.%s", ls_text_string(field->name)), "%s must be a time",
 						   ls_text_string(field->name));
 	}

@@ -76,19 +76,3 @@ ls_point_text(const LsPoint *point)
 {
 	return point->time.data != NULL ? point->time : ls_stamp_text(point->at, point->at % 1000 == 0 ? 3 : 6);
 }
-
-/* Whether a value at this point, of those an event told, is the one to keep. */
-bool
-ls_kept_is_later(const LsKept *kept, const LsPoint *point, LsText value)
-{
-	LsPoint known;
-	int order;
-
-	if (!ls_kept_exists(kept))
-		return true;
-	if (point->at != kept->at)
-		return point->at > kept->at;
-	known = ls_kept_point(kept);
-	order = ls_point_compare(point, &known);
-	return order > 0 || (order == 0 && ls_text_compare(value, ls_kept_value(kept)) > 0);
-}

@@ -17,6 +17,7 @@
 
 #define FIRST_CHUNK 256
 #define LAST_CHUNK (8 * 1024) /* larger ones would be blocks of their own */
+#define PADDING 3 /* what a value is moved by to be aligned, at most */
 
 LsProgress *
 ls_progress_new(MemoryContext context)
@@ -94,11 +95,27 @@ keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 	(void) append(append(append(kept->block, value), point->id), point->time);
 }
 
+/* Whether a value at this point, of those an event told, is the one to keep. */
+static bool
+is_later(const LsKept *kept, const LsPoint *point, LsText value)
+{
+	LsPoint known;
+	int order;
+
+	if (!ls_kept_exists(kept))
+		return true;
+	if (point->at != kept->at)
+		return point->at > kept->at;
+	known = ls_kept_point(kept);
+	order = ls_point_compare(point, &known);
+	return order > 0 || (order == 0 && ls_text_compare(value, ls_kept_value(kept)) > 0);
+}
+
 /* Takes a value over unless a later event has spoken; at the same point the greater bytes stand, whoever comes first. */
 bool
 ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
 {
-	if (!ls_kept_is_later(kept, point, value))
+	if (!is_later(kept, point, value))
 		return false;
 	keep(progress, kept, point, value);
 	return true;
@@ -234,8 +251,8 @@ ls_progress_find_interaction(const LsProgress *progress, const LsContent *conten
 }
 
 /* All contents, in no order. */
-LsContent **
-ls_progress_contents(LsProgress *progress, int *count)
+static LsContent **
+all_contents(LsProgress *progress, int *count)
 {
 	LsContent **contents;
 	content_iterator walk;
@@ -553,7 +570,7 @@ ls_progress_is_empty(const LsContent *content)
 LsContent **
 ls_progress_settle(LsProgress *progress, int *count)
 {
-	LsContent **contents = ls_progress_contents(progress, count);
+	LsContent **contents = all_contents(progress, count);
 	int kept = 0;
 
 	for (int i = 0; i < *count; i++)
@@ -594,4 +611,59 @@ ls_progress_interactions(const LsContent *content)
 		ls_sort(list, count, sizeof(LsInteraction *), compare_interactions);
 	list[count] = NULL;
 	return list;
+}
+
+/* What the state of an interaction takes in the snapshot, as in a document. */
+static int64
+bytes_of(LsText id, LsText state)
+{
+	return state.data == NULL ? 0 : 2 * (int64) sizeof(JEntry) + id.length + state.length + PADDING;
+}
+
+static int64
+shown_bytes(const LsProgress *progress, const LsInteraction *interaction)
+{
+	LsPoint point = ls_kept_point(&interaction->state);
+
+	if (!ls_kept_exists(&interaction->state) || ls_progress_is_wiped(progress, &point))
+		return 0;
+	return bytes_of(interaction->id, ls_kept_value(&interaction->state));
+}
+
+/* What the states of interactions in the snapshot take together. */
+int64
+ls_progress_state_bytes(LsProgress *progress)
+{
+	int count;
+	int64 bytes = 0;
+	LsContent **contents = all_contents(progress, &count);
+
+	for (int i = 0; i < count; i++)
+	{
+		for (const LsInteraction *each = contents[i]->interactions; each != NULL; each = each->next)
+		{
+			CHECK_FOR_INTERRUPTS();
+			bytes += shown_bytes(progress, each);
+		}
+	}
+	return bytes;
+}
+
+/* By how much they would take more with this event; less than nothing where it makes room. */
+int64
+ls_progress_growth(const LsProgress *progress, const LsEvent *event)
+{
+	const LsContent *content = ls_progress_find(progress, event->content_id);
+	const LsInteraction *known =
+		content == NULL ? NULL : ls_progress_find_interaction(progress, content, event->interaction_id);
+	LsPoint bare = ls_point_bare(&event->point);
+	LsText state = ls_progress_container(&event->state);
+
+	if (ls_progress_is_wiped(progress, &event->point))
+		return 0;
+	if (known == NULL)
+		return bytes_of(event->interaction_id, state);
+	if (!is_later(&known->state, &bare, state))
+		return 0;
+	return bytes_of(event->interaction_id, state) - shown_bytes(progress, known);
 }

@@ -178,7 +178,6 @@ extern LsText ls_point_text(const LsPoint *point);
 extern bool ls_kept_exists(const LsKept *kept);
 extern LsPoint ls_kept_point(const LsKept *kept);
 extern LsText ls_kept_value(const LsKept *kept);
-extern bool ls_kept_is_later(const LsKept *kept, const LsPoint *point, LsText value);
 extern LsPoint ls_mark_point(const LsMark *mark);
 
 /* progress.c */
@@ -189,7 +188,6 @@ extern LsText ls_progress_container(const JsonbValue *value);
 extern JsonbValue ls_progress_json(LsText container);
 extern void ls_progress_add(LsProgress *progress, const LsEvent *event);
 extern LsContent *ls_progress_content(LsProgress *progress, LsText id);
-extern LsContent **ls_progress_contents(LsProgress *progress, int *count);
 extern LsContent *ls_progress_find(const LsProgress *progress, LsText id);
 extern LsInteraction *ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id);
 extern void ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, const LsPoint *point);
@@ -202,15 +200,20 @@ extern bool ls_progress_is_empty(const LsContent *content);
 extern int ls_progress_compare_scores(Numeric a, Numeric b);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
-
-/* reset.c */
-extern bool ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point);
-extern void ls_progress_reset(LsProgress *progress, const LsPoint *point);
-extern void ls_progress_wipe(LsProgress *progress, LsContent **contents, int count);
-
-/* progress_size.c */
 extern int64 ls_progress_state_bytes(LsProgress *progress);
 extern int64 ls_progress_growth(const LsProgress *progress, const LsEvent *event);
+
+/* reset.c */
+
+/* Whether an event comes too early to count. */
+static inline bool
+ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point)
+{
+	return ls_point_exists(&progress->reset) && ls_point_compare(point, &progress->reset) < 0;
+}
+
+extern void ls_progress_reset(LsProgress *progress, const LsPoint *point);
+extern void ls_progress_wipe(LsProgress *progress, LsContent **contents, int count);
 
 /* progress_row.c */
 extern LsContentRow ls_progress_row(const LsContent *content);

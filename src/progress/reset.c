@@ -7,13 +7,6 @@
 #include "miscadmin.h"
 #include "progress/progress.h"
 
-/* Whether an event comes too early to count. */
-bool
-ls_progress_is_wiped(const LsProgress *progress, const LsPoint *point)
-{
-	return ls_point_exists(&progress->reset) && ls_point_compare(point, &progress->reset) < 0;
-}
-
 /* A later reset wipes more; what it wiped is dropped when the state is settled. */
 void
 ls_progress_reset(LsProgress *progress, const LsPoint *point)

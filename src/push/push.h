@@ -46,7 +46,6 @@ typedef struct LsPush
 extern void ls_push_open(LsPush *push, const LsCall *call, const LsChannel *channel);
 extern void ls_push_make_room(LsPush *push);
 extern void ls_push_read_items(LsPush *push);
-extern void ls_push_run(LsPush *push);
 extern const LsService ls_push_items;
 extern const LsChannel ls_push_channel;
 extern bool ls_item_read_time(LsItem *item, const char *key, LsFailure *failure) pg_attribute_nonnull(3);
@@ -58,7 +57,7 @@ extern const LsChannel ls_activity_channel;
 
 /* push_decide.c */
 extern void ls_push_find_resources(LsPush *push);
-extern void ls_push_apply(LsPush *push);
+extern void ls_push_run(LsPush *push);
 extern int64 ls_resource_version(const LsResource *resource);
 extern bool ls_resource_was_emptied(const LsResource *resource);
 

@@ -1,6 +1,7 @@
 /*
  * push_decide.c
- *		Decides the items of a push in input order, as many as the answer has room for, and has what they did written.
+ *		Runs a push: has what is known read, decides the items in input order, as many as the answer has room for, and has
+ *		what they did written.
  *
  * A small item can be answered by a whole document, and so can each of a thousand. Those that no room is left for are
  * not taken: the device sends them again.
@@ -430,12 +431,79 @@ write_push(LsPush *push)
 }
 
 /* Decides the items and, but in a dry run, writes what they did. */
-void
-ls_push_apply(LsPush *push)
+static void
+apply(LsPush *push)
 {
 	decide_items(push);
 	if (push->batch.dry_run)
 		ls_batch_settle_waiting(&push->batch);
 	else
 		write_push(push);
+}
+
+/*
+ * Whether an item is new cannot be told once receipts that old are gone; but for one that waits, which was new when it came.
+ */
+static void
+refuse_expired(const LsPush *push, LsItem *item)
+{
+	bool could_be_taken = item->refused.code == NULL || item->refused.waits_for.data != NULL;
+
+	if (could_be_taken && !item->waited && item->dated < push->batch.learner.receipt_horizon)
+		ls_fail(&item->refused, "expired", push->batch.channel->time,
+				"items this old are not taken any more, as it is not known whether they were taken before");
+}
+
+/* Fixes each item's order instant, and tells the items that were accepted before from the new ones. */
+static void
+judge_items(LsPush *push)
+{
+	LsBatch *batch = &push->batch;
+
+	ls_batch_link(batch);
+	ls_batch_judge(batch);
+	ls_batch_date(batch);
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		LsItem *item = &batch->items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		item->change.at = item->at;
+		item->change.received = batch->now;
+		item->change.device = batch->device.id;
+		if (!item->receipt.found)
+			refuse_expired(push, item);
+	}
+}
+
+/* Whether the device's cursor is one of another history, which says nothing of what it holds. */
+static bool
+is_foreign(const LsPush *push)
+{
+	if (push->bookmark.given)
+		return push->bookmark.life != ls_cursor_life(push->batch.learner.id, push->batch.learner.epoch) ||
+			   ls_cursor_is_ahead(&push->bookmark, push->batch.found_version);
+	return push->cursor > push->batch.found_version ||
+		   (push->epoch.data != NULL && !ls_text_equal(push->epoch, push->batch.learner.epoch));
+}
+
+/*
+ * From the items as they came to what they did. They are read under the learner's lock: only there is it certain that no
+ * push of the learner has gone by a newer rule.
+ */
+void
+ls_push_run(LsPush *push)
+{
+	ls_batch_begin(&push->batch);
+	push->is_foreign = is_foreign(push);
+	ls_push_read_items(push);
+	ls_store_carry_over(push);
+	ls_push_find_resources(push);
+	ls_store_read_known(push);
+	ls_store_mark_failed(&push->batch);
+	ls_batch_admit_device(&push->batch);
+	ls_store_check_content(push);
+	judge_items(push);
+	ls_store_find_members(push);
+	apply(push);
 }

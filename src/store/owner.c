@@ -26,7 +26,6 @@ static struct
 {
 	bool valid;
 	Oid owner;
-	Oid row_type; /* one of our types: another one means that the extension was created anew */
 	bool guarded;
 	char *at_once; /* the statement that ends the deferral of a team's triggers; NULL where there are none */
 	char epoch[37];
@@ -155,19 +154,6 @@ read_tables(void)
 	SPI_tuptable = result;
 }
 
-/* Looks whether the extension is still the one that plans and row types were made for. */
-static void
-check_extension(void)
-{
-	Oid schema = get_namespace_oid("learnsync_internal", false);
-	Oid row_type =
-		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"), ObjectIdGetDatum(schema));
-
-	if (instance.row_type != row_type)
-		ls_store_forget_plans();
-	instance.row_type = row_type;
-}
-
 /*
  * Our statements do not depend on the search_path, but triggers and constraints of a team may, and they run with rights
  * that the caller does not have: no path of the caller's decides what they mean. Plans are kept under one path, too.
@@ -217,10 +203,7 @@ ls_store_open(LsStoreCall *call)
 	SPI_connect();
 	SetUserIdAndSecContext(instance.owner, call->context | SECURITY_LOCAL_USERID_CHANGE);
 	if (!instance.valid)
-	{
-		check_extension();
 		read_tables();
-	}
 	fire_at_once();
 	MemoryContextSwitchTo(caller);
 }

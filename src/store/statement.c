@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "store/statement.h"
 #include "utils/array.h"
@@ -13,14 +14,15 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 static LsStatement *prepared;
 static LsRowType *row_types;
 
 /* Plans and row types name types by oid, so they die with the extension that made these. */
-void
-ls_store_forget_plans(void)
+static void
+forget_plans(void)
 {
 	for (; prepared != NULL; prepared = prepared->next)
 	{
@@ -30,6 +32,25 @@ ls_store_forget_plans(void)
 	}
 	for (; row_types != NULL; row_types = row_types->next)
 		row_types->desc = NULL;
+}
+
+/* Looks, after any change, whether the extension is still the one that plans and row types were made for. */
+static void
+check_extension(void)
+{
+	static uint64 changes;
+	static Oid known; /* one of our types: another one means that the extension was created anew */
+	Oid schema;
+	Oid type;
+
+	if (OidIsValid(known) && changes == ls_store_changes())
+		return;
+	schema = get_namespace_oid("learnsync_internal", false);
+	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ledger_row"), ObjectIdGetDatum(schema));
+	if (known != type)
+		forget_plans();
+	known = type;
+	changes = ls_store_changes();
 }
 
 static Oid
@@ -45,6 +66,7 @@ plan_of(LsStatement *statement)
 	Oid types[LS_MAX_ARGUMENTS];
 	int count = 0;
 
+	check_extension();
 	if (statement->plan != NULL)
 		return statement->plan;
 	for (; statement->arguments[count] != NULL; count++)

@@ -37,7 +37,6 @@ typedef struct LsRowType
 } LsRowType;
 
 /* statement.c */
-extern void ls_store_forget_plans(void);
 extern uint64 ls_store_see(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot);
 extern Portal ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot);
 extern Datum ls_store_value(uint64 row, int column, bool *isnull);

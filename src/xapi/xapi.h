@@ -10,6 +10,8 @@
 /* xapi_statement.c */
 extern bool ls_xapi_check(const JsonbValue *statement, LsFailure *failure) pg_attribute_nonnull(2);
 
+#define LS_XAPI_VOIDED "http://adlnet.gov/expapi/verbs/voided" /* the verb of a statement that voids another */
+
 /* xapi_index.c */
 
 /* What an LRS finds a statement by; texts without data, and LS_NO_TIME, where it has none. */
@@ -23,7 +25,6 @@ typedef struct LsXapiIndex
 	TimestampTz at; /* its timestamp */
 } LsXapiIndex;
 
-extern bool ls_xapi_is_voiding(const JsonbValue *statement);
 extern LsXapiIndex ls_xapi_index(const JsonbValue *statement);
 extern LsText ls_xapi_statement_id(LsText id);
 

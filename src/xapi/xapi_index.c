@@ -78,17 +78,6 @@ time_of(const JsonbValue *statement)
 	return (milliseconds - POSTGRES_EPOCH_JDATE * (SECS_PER_DAY * INT64CONST(1000))) * 1000;
 }
 
-/* Whether a statement voids the one that its object refers to. */
-bool
-ls_xapi_is_voiding(const JsonbValue *statement)
-{
-	JsonbValue verb;
-	JsonbValue id;
-
-	return ls_json_get(statement, "verb", &verb) && ls_json_is_object(&verb) && ls_json_get(&verb, "id", &id) &&
-		   id.type == jbvString && ls_text_equal(ls_text_of(&id), ls_text("http://adlnet.gov/expapi/verbs/voided"));
-}
-
 /* What a valid statement is found by. */
 LsXapiIndex
 ls_xapi_index(const JsonbValue *statement)
@@ -105,7 +94,7 @@ ls_xapi_index(const JsonbValue *statement)
 	if (is_activity)
 		index.activity = bounded(text_of(&object, "id"));
 	index.registration = ls_xapi_lower_case(text_of(&context, "registration"));
-	if (ls_xapi_is_voiding(statement))
+	if (ls_text_equal(text_of(&verb, "id"), ls_text(LS_XAPI_VOIDED)))
 		index.voids = ls_xapi_lower_case(text_of(&object, "id"));
 	return index;
 }

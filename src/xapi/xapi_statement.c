@@ -427,9 +427,11 @@ static void
 check_voiding(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *whole)
 {
 	LsXapiPlace here = {place, LS_XAPI_NAME("object"), 0};
+	JsonbValue verb, id;
 	int type;
 
-	if (!ls_xapi_is_voiding(whole))
+	if (!ls_json_get(whole, "verb", &verb) || !ls_json_is_object(&verb) || !ls_json_get(&verb, "id", &id) ||
+		id.type != jbvString || !ls_text_equal(ls_text_of(&id), ls_text(LS_XAPI_VOIDED)))
 		return;
 	type = type_of_object(whole);
 	if (type >= 0 && type != REFERENCE)
