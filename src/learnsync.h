@@ -2,18 +2,8 @@
  * learnsync.h
  *		What every room knows: limits, settings, the SQLSTATEs of HTTP statuses.
  *
- * Each room has a header of its own, named after it; a room includes those of rooms below it only:
- *		base		text, JSON, digests, times, failures
- *		store		SQL as the tables' owner; statement.h is for the store files, which hold the statements of their room
- *		xapi		checks and compares xAPI statements
- *		progress	reduces the event log to a state
- *		merge		rules, and documents merged by them
- *		type		resource types: rules as they are stored
- *		call		who asks what: learner, request, headers, cursor
- *		batch		what a push and a put share: the learner's lock, devices, receipts, failed items
- *		push		items into resources
- *		event		events into the log
- *		pull, resolve, status, admin
+ * Each room has a header of its own, named after it, and includes those of rooms below it only; ARCHITECTURE.md draws them.
+ * Store files include statement.h of the room store as well: they hold the statements of their room.
  */
 #ifndef LEARNSYNC_LEARNSYNC_H
 #define LEARNSYNC_LEARNSYNC_H

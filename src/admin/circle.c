@@ -8,7 +8,6 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 
 /* One end of an edge, while nodes are numbered. */
 typedef struct End

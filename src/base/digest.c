@@ -10,7 +10,6 @@
 #include "base/base.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
-#include "utils/builtins.h"
 
 /* What the algorithm starts from, before the key. */
 #define FIRST_V0 UINT64CONST(0x736f6d6570736575)

@@ -14,6 +14,20 @@
 	"SELECT l.version, l.log_version, l.push_no, l.has_failed, l.receipt_horizon, l.rate_at, l.ctid,"                \
 	" l.epoch::pg_catalog.text, l.clocks FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
+/* Its columns, counted from 1. */
+enum
+{
+	VERSION = 1,
+	LOG_VERSION,
+	PUSH_NO,
+	HAS_FAILED,
+	RECEIPT_HORIZON,
+	RATE_AT,
+	PLACE,
+	EPOCH,
+	CLOCKS
+};
+
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
 
 static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id" GT
@@ -50,15 +64,15 @@ take_learner(LsLearner *learner, LsStatement *statement)
 
 	if (ls_store_run(statement, values, NULL) == 0)
 		return false;
-	learner->version = ls_store_int(0, 1);
-	learner->log_version = ls_store_int(0, 2);
-	learner->push_no = ls_store_int(0, 3);
-	learner->has_failed = DatumGetBool(ls_store_value(0, 4, &isnull));
-	learner->receipt_horizon = ls_store_time(0, 5);
-	learner->rate_at = ls_store_time(0, 6);
-	learner->place = *(ItemPointer) DatumGetPointer(ls_store_value(0, 7, &isnull));
-	learner->epoch = ls_learner_epoch(ls_store_text(0, 8));
-	clocks = ls_store_value(0, 9, &isnull);
+	learner->version = ls_store_int(0, VERSION);
+	learner->log_version = ls_store_int(0, LOG_VERSION);
+	learner->push_no = ls_store_int(0, PUSH_NO);
+	learner->has_failed = DatumGetBool(ls_store_value(0, HAS_FAILED, &isnull));
+	learner->receipt_horizon = ls_store_time(0, RECEIPT_HORIZON);
+	learner->rate_at = ls_store_time(0, RATE_AT);
+	learner->place = *(ItemPointer) DatumGetPointer(ls_store_value(0, PLACE, &isnull));
+	learner->epoch = ls_learner_epoch(ls_store_text(0, EPOCH));
+	clocks = ls_store_value(0, CLOCKS, &isnull);
 	if (!isnull)
 		ls_json_root(DatumGetJsonbP(clocks), &learner->clocks);
 	return true;

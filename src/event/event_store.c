@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "event/event.h"
 #include "miscadmin.h"
 #include "store/statement.h"

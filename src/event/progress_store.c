@@ -5,12 +5,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "event/event.h"
 #include "miscadmin.h"
 #include "store/statement.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 

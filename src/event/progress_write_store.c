@@ -16,6 +16,43 @@ static LsRowType progress_row = {"learnsync_internal.progress_row"};
 static LsRowType content_row = {"learnsync_internal.content_row"};
 static LsRowType interaction_row = {"learnsync_internal.interaction_row"};
 
+/* Columns of rows, counted from 0. A point takes two of them, and a third where its time is shown. */
+enum
+{
+	EVENTS,
+	VERSION,
+	RESET,
+	LAST_AT = RESET + 2,
+	LAST_SENT,
+	ONBOARDING_POINT,
+	ONBOARDING = ONBOARDING_POINT + 3,
+	ACTIVE_POINT,
+	ACTIVE_PATH = ACTIVE_POINT + 2,
+	STATE_BYTES,
+	NHEAD
+};
+
+enum
+{
+	CONTENT_ID,
+	STATUS,
+	SCORE,
+	LAST,
+	COMPLETED = LAST + 3,
+	CONTENT_VERSION = COMPLETED + 3,
+	VERSION_POINT,
+	NCONTENT = VERSION_POINT + 2
+};
+
+enum
+{
+	OF_CONTENT,
+	INTERACTION_ID,
+	STATE_POINT,
+	STATE = STATE_POINT + 2,
+	NINTERACTION
+};
+
 static LsStatement write_head = {
 	"INSERT INTO learnsync_data.progress (learner_id, events, version, reset_at, reset_id, last_at, last_sent,"
 	" onboarding_at, onboarding_id, onboarding_sent, onboarding, active_at, active_id, active_path, state_bytes) SELECT $1, p.* FROM pg_catalog.unnest($2) p"
@@ -72,20 +109,20 @@ put_place(Datum *values, bool *nulls, int column, bool with_time, const LsKept *
 static Datum
 head_datum(const LsProgress *progress, const LsEventLog *log)
 {
-	Datum values[14];
-	bool nulls[14];
+	Datum values[NHEAD];
+	bool nulls[NHEAD];
 	JsonbValue onboarding = ls_progress_json(ls_kept_value(&progress->onboarding));
 
-	ls_store_put(values, nulls, 0, true, Int64GetDatum(log->events));
-	ls_store_put(values, nulls, 1, true, Int64GetDatum(log->version));
-	put_point(values, nulls, 2, false, &progress->reset);
-	ls_store_put(values, nulls, 4, progress->last_at != LS_NO_TIME, TimestampTzGetDatum(progress->last_at));
-	ls_store_put_text(values, nulls, 5, progress->last_time);
-	put_place(values, nulls, 6, true, &progress->onboarding);
-	ls_store_put_json(values, nulls, 9, &onboarding);
-	put_place(values, nulls, 10, false, &progress->active);
-	ls_store_put_text(values, nulls, 12, ls_kept_value(&progress->active));
-	ls_store_put(values, nulls, 13, true, Int64GetDatum(log->state_bytes));
+	ls_store_put(values, nulls, EVENTS, true, Int64GetDatum(log->events));
+	ls_store_put(values, nulls, VERSION, true, Int64GetDatum(log->version));
+	put_point(values, nulls, RESET, false, &progress->reset);
+	ls_store_put(values, nulls, LAST_AT, progress->last_at != LS_NO_TIME, TimestampTzGetDatum(progress->last_at));
+	ls_store_put_text(values, nulls, LAST_SENT, progress->last_time);
+	put_place(values, nulls, ONBOARDING_POINT, true, &progress->onboarding);
+	ls_store_put_json(values, nulls, ONBOARDING, &onboarding);
+	put_place(values, nulls, ACTIVE_POINT, false, &progress->active);
+	ls_store_put_text(values, nulls, ACTIVE_PATH, ls_kept_value(&progress->active));
+	ls_store_put(values, nulls, STATE_BYTES, true, Int64GetDatum(log->state_bytes));
 	return ls_store_row(&progress_row, values, nulls);
 }
 
@@ -93,16 +130,16 @@ static Datum
 content_datum(const LsContent *content)
 {
 	LsContentRow row = ls_progress_row(content);
-	Datum values[12];
-	bool nulls[12];
+	Datum values[NCONTENT];
+	bool nulls[NCONTENT];
 
-	ls_store_put_text(values, nulls, 0, row.id);
-	ls_store_put_text(values, nulls, 1, ls_text(ls_event_status_name(row.status)));
-	ls_store_put(values, nulls, 2, row.score != NULL, NumericGetDatum(row.score));
-	put_point(values, nulls, 3, true, &row.last);
-	put_point(values, nulls, 6, true, &row.completed);
-	ls_store_put_text(values, nulls, 9, row.version);
-	put_point(values, nulls, 10, false, &row.version_point);
+	ls_store_put_text(values, nulls, CONTENT_ID, row.id);
+	ls_store_put_text(values, nulls, STATUS, ls_text(ls_event_status_name(row.status)));
+	ls_store_put(values, nulls, SCORE, row.score != NULL, NumericGetDatum(row.score));
+	put_point(values, nulls, LAST, true, &row.last);
+	put_point(values, nulls, COMPLETED, true, &row.completed);
+	ls_store_put_text(values, nulls, CONTENT_VERSION, row.version);
+	put_point(values, nulls, VERSION_POINT, false, &row.version_point);
 	return ls_store_row(&content_row, values, nulls);
 }
 
@@ -110,13 +147,13 @@ static Datum
 interaction_datum(const LsContent *content, const LsInteraction *interaction)
 {
 	JsonbValue state = ls_progress_json(ls_kept_value(&interaction->state));
-	Datum values[5];
-	bool nulls[5];
+	Datum values[NINTERACTION];
+	bool nulls[NINTERACTION];
 
-	ls_store_put_text(values, nulls, 0, content->id);
-	ls_store_put_text(values, nulls, 1, interaction->id);
-	put_place(values, nulls, 2, false, &interaction->state);
-	ls_store_put_json(values, nulls, 4, &state);
+	ls_store_put_text(values, nulls, OF_CONTENT, content->id);
+	ls_store_put_text(values, nulls, INTERACTION_ID, interaction->id);
+	put_place(values, nulls, STATE_POINT, false, &interaction->state);
+	ls_store_put_json(values, nulls, STATE, &state);
 	return ls_store_row(&interaction_row, values, nulls);
 }
 

@@ -7,7 +7,6 @@
 #include "merge/merge.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
-#include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/varlena.h"
 

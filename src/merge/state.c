@@ -11,7 +11,6 @@
 
 #include "merge/merge.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 #define PACKED_DIGITS 6
 

@@ -6,7 +6,6 @@
 
 #include "merge/merge.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 static bool
 same_ids(const LsRuleField *a, const LsRuleField *b)

@@ -48,6 +48,23 @@ static LsStatement read_log = {
 	"  AND s.resource_type" EQ "e.resource_type AND s.resource_id" EQ "e.resource_id LIMIT 1) r ON true LIMIT $4",
 	ARGUMENTS};
 
+/* The columns of all these, counted from 1. */
+enum
+{
+	PREV_VERSION = 1,
+	LOG_VERSION,
+	CHANGE_VERSION,
+	RESOURCE_TYPE,
+	RESOURCE_ID,
+	VERSION,
+	CREATED_VERSION,
+	UPDATED_AT,
+	AT,
+	DELETED_AT,
+	DATA,
+	BOOK
+};
+
 /* What the resources themselves say: of all types, or of the wanted ones. */
 #define ALL_CHANGES(columns)                                                                                         \
 	"SELECT " columns " FROM learnsync_data.resource y WHERE y.learner_id" EQ "$1 AND y.version" GT "$2"             \
@@ -137,8 +154,8 @@ take_document(const LsPullSource *source, uint64 row, LsPulled *change)
 	LsRowKey key = {"resource", {source->learner, change->type, change->id}};
 	bool no_data;
 	bool no_book;
-	Datum data = ls_store_value(row, 11, &no_data);
-	Datum book = ls_store_value(row, 12, &no_book);
+	Datum data = ls_store_value(row, DATA, &no_data);
+	Datum book = ls_store_value(row, BOOK, &no_book);
 
 	change->data = no_data ? NULL : ls_store_document(&key, data);
 	change->book = no_book ? NULL : ls_store_object(&key, "book", book);
@@ -149,18 +166,18 @@ take_change(const LsPullSource *source, uint64 row, LsPulled *change)
 {
 	bool isnull;
 
-	*change = (LsPulled){.prev_version = ls_store_int(row, 1),
-						 .log_version = ls_store_int(row, 2),
-						 .version = ls_store_int(row, 3),
-						 .type = ls_store_text(row, 4),
-						 .id = ls_store_text(row, 5)};
-	change->current = change->type.data != NULL && ls_store_int(row, 6) == change->version;
+	*change = (LsPulled){.prev_version = ls_store_int(row, PREV_VERSION),
+						 .log_version = ls_store_int(row, LOG_VERSION),
+						 .version = ls_store_int(row, CHANGE_VERSION),
+						 .type = ls_store_text(row, RESOURCE_TYPE),
+						 .id = ls_store_text(row, RESOURCE_ID)};
+	change->current = change->type.data != NULL && ls_store_int(row, VERSION) == change->version;
 	if (!change->current)
 		return;
-	change->created_version = ls_store_int(row, 7);
-	change->updated_at = ls_store_time(row, 8);
-	change->at = ls_store_time(row, 9);
-	(void) ls_store_value(row, 10, &isnull);
+	change->created_version = ls_store_int(row, CREATED_VERSION);
+	change->updated_at = ls_store_time(row, UPDATED_AT);
+	change->at = ls_store_time(row, AT);
+	(void) ls_store_value(row, DELETED_AT, &isnull);
 	change->was_deleted = !isnull;
 	take_document(source, row, change);
 }

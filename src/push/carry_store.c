@@ -19,6 +19,19 @@ static LsStatement read_portion = {
 	"$3 AND r.data IS NOT NULL ORDER BY r.resource_id LIMIT $4",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.int8", NULL}};
 
+/* Its columns, counted from 1. */
+enum
+{
+	RESOURCE_ID = 1,
+	VERSION,
+	CREATED_VERSION,
+	AT,
+	DELETED_AT,
+	DATA,
+	BOOK,
+	PLACE
+};
+
 static LsStatement drop_members = {
 	"DELETE FROM learnsync_data.member m USING pg_catalog.unnest($3) i (id), pg_catalog.unnest($4) f (name)"
 	" WHERE m.learner_id" EQ "$1 AND m.resource_type" EQ "$2 AND m.resource_id" EQ "i.id AND m.field" EQ "f.name",
@@ -63,19 +76,19 @@ moved_lists(const LsType *type, Datum *names)
 static void
 load(LsText learner, LsResource *resource, const LsType *type, uint64 row)
 {
-	LsRowKey key = {"resource", {learner, type->name, ls_store_text(row, 1)}};
+	LsRowKey key = {"resource", {learner, type->name, ls_store_text(row, RESOURCE_ID)}};
 	LsState *state = &resource->stored;
 	bool isnull;
 	bool no_book;
-	Datum book = ls_store_value(row, 7, &no_book);
+	Datum book = ls_store_value(row, BOOK, &no_book);
 
 	resource->type = type;
-	resource->id = ls_store_text(row, 1);
-	resource->version = ls_store_int(row, 2);
-	resource->created_version = ls_store_int(row, 3);
-	resource->place = *(ItemPointer) DatumGetPointer(ls_store_value(row, 8, &isnull));
-	*state = (LsState){.exists = true, .at = ls_store_time(row, 4), .deleted_at = ls_store_time(row, 5)};
-	ls_state_load(type->before->rule, state, ls_store_document(&key, ls_store_value(row, 6, &isnull)),
+	resource->id = ls_store_text(row, RESOURCE_ID);
+	resource->version = ls_store_int(row, VERSION);
+	resource->created_version = ls_store_int(row, CREATED_VERSION);
+	resource->place = *(ItemPointer) DatumGetPointer(ls_store_value(row, PLACE, &isnull));
+	*state = (LsState){.exists = true, .at = ls_store_time(row, AT), .deleted_at = ls_store_time(row, DELETED_AT)};
+	ls_state_load(type->before->rule, state, ls_store_document(&key, ls_store_value(row, DATA, &isnull)),
 				  no_book ? NULL : ls_store_object(&key, "book", book));
 }
 

@@ -4,12 +4,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 
 static LsStatement find_unknown = {"SELECT k.n FROM pg_catalog.unnest($1) WITH ORDINALITY AS k (content_id, n)"
 								   " WHERE NOT EXISTS (SELECT FROM learnsync_data.content c"

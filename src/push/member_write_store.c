@@ -9,6 +9,20 @@
 #include "store/statement.h"
 #include "utils/memutils.h"
 
+/* The columns of a member, counted from 0. */
+enum
+{
+	RESOURCE_TYPE,
+	RESOURCE_ID,
+	FIELD,
+	MEMBER_ID,
+	VERSION,
+	AT,
+	VALUE,
+	PLACE,
+	NMEMBER
+};
+
 static LsRowType member_row = {"learnsync_internal.member_row"};
 
 static LsStatement add_members = {
@@ -32,19 +46,19 @@ static LsStatement delete_members = {
 static Datum
 member_datum(const LsResource *resource, const LsField *field, const LsMember *member, const LsMember *stored)
 {
-	Datum values[8];
-	bool nulls[8];
+	Datum values[NMEMBER];
+	bool nulls[NMEMBER];
 	bool in_place = stored != NULL && ItemPointerIsValid(&stored->place);
 
-	ls_store_put_text(values, nulls, 0, resource->type->name);
-	ls_store_put_text(values, nulls, 1, resource->id);
-	ls_store_put_text(values, nulls, 2, field->name);
-	ls_store_put_text(values, nulls, 3, member->id);
-	ls_store_put(values, nulls, 4, true,
+	ls_store_put_text(values, nulls, RESOURCE_TYPE, resource->type->name);
+	ls_store_put_text(values, nulls, RESOURCE_ID, resource->id);
+	ls_store_put_text(values, nulls, FIELD, field->name);
+	ls_store_put_text(values, nulls, MEMBER_ID, member->id);
+	ls_store_put(values, nulls, VERSION, true,
 				 Int64GetDatum(field->rule->shape == LS_SHAPE_TOTALS ? 0 : resource->new_version));
-	ls_store_put(values, nulls, 5, true, TimestampTzGetDatum(member->value.at));
-	ls_store_put(values, nulls, 6, true, JsonbPGetDatum(ls_json_encode(&member->value.json)));
-	ls_store_put(values, nulls, 7, in_place, PointerGetDatum(in_place ? &stored->place : NULL));
+	ls_store_put(values, nulls, AT, true, TimestampTzGetDatum(member->value.at));
+	ls_store_put(values, nulls, VALUE, true, JsonbPGetDatum(ls_json_encode(&member->value.json)));
+	ls_store_put(values, nulls, PLACE, in_place, PointerGetDatum(in_place ? &stored->place : NULL));
 	return ls_store_row(&member_row, values, nulls);
 }
 

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
@@ -14,6 +13,36 @@
 
 #define CONFLICTS_AT_A_TIME 100
 
+/* The columns of a resource and of a conflict, counted from 0. */
+enum
+{
+	RESOURCE_TYPE,
+	RESOURCE_ID,
+	VERSION,
+	CREATED_VERSION,
+	AT,
+	DELETED_AT,
+	DATA,
+	BOOK,
+	PLACE,
+	NRESOURCE
+};
+
+enum
+{
+	CONFLICT_ID,
+	ITEM_ID,
+	CONFLICT_TYPE,
+	CONFLICT_RESOURCE,
+	OPERATION,
+	CLIENT_DATA,
+	CLIENT_AT,
+	RESOURCE_VERSION,
+	RESOLUTION,
+	IS_OPEN,
+	NCONFLICT
+};
+
 static LsRowType resource_row = {"learnsync_internal.resource_row"};
 static LsRowType conflict_row = {"learnsync_internal.conflict_row"};
 
@@ -21,7 +50,6 @@ static LsRowType conflict_row = {"learnsync_internal.conflict_row"};
 	"INSERT INTO learnsync_data.resource (learner_id, resource_type, resource_id, version, created_version,"         \
 	" at, deleted_at, updated_at, data, book)"
 #define ROWS "pg_catalog.text", "pg_catalog.timestamptz", "learnsync_internal.resource_row[]"
-#define NRESOURCE 9
 #define ONE_ROW                                                                                                      \
 	"pg_catalog.text", "pg_catalog.timestamptz", "pg_catalog.text", "pg_catalog.text", "pg_catalog.int8",            \
 		"pg_catalog.int8", "pg_catalog.timestamptz", "pg_catalog.timestamptz", "pg_catalog.jsonb",                   \
@@ -77,36 +105,36 @@ resource_values(const LsResource *resource, Datum *values, bool *nulls)
 	const LsState *state = &resource->state;
 	Jsonb *book = state->exists ? ls_state_book(state) : NULL;
 
-	ls_store_put_text(values, nulls, 0, resource->type->name);
-	ls_store_put_text(values, nulls, 1, resource->id);
-	ls_store_put(values, nulls, 2, true, Int64GetDatum(resource->new_version));
-	ls_store_put(values, nulls, 3, true, Int64GetDatum(created_version(resource)));
-	ls_store_put(values, nulls, 4, true, TimestampTzGetDatum(state->at));
-	ls_store_put(values, nulls, 5, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
-	ls_store_put(values, nulls, 6, state->exists,
+	ls_store_put_text(values, nulls, RESOURCE_TYPE, resource->type->name);
+	ls_store_put_text(values, nulls, RESOURCE_ID, resource->id);
+	ls_store_put(values, nulls, VERSION, true, Int64GetDatum(resource->new_version));
+	ls_store_put(values, nulls, CREATED_VERSION, true, Int64GetDatum(created_version(resource)));
+	ls_store_put(values, nulls, AT, true, TimestampTzGetDatum(state->at));
+	ls_store_put(values, nulls, DELETED_AT, state->deleted_at != LS_NO_TIME, TimestampTzGetDatum(state->deleted_at));
+	ls_store_put(values, nulls, DATA, state->exists,
 				 state->exists ? JsonbPGetDatum(ls_state_document(state)) : (Datum) 0);
-	ls_store_put(values, nulls, 7, book != NULL, JsonbPGetDatum(book));
-	ls_store_put(values, nulls, 8, resource->version != 0, PointerGetDatum(&resource->place));
+	ls_store_put(values, nulls, BOOK, book != NULL, JsonbPGetDatum(book));
+	ls_store_put(values, nulls, PLACE, resource->version != 0, PointerGetDatum(&resource->place));
 }
 
 static Datum
 conflict_datum(const LsItem *item)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	Datum values[10];
-	bool nulls[10];
+	Datum values[NCONFLICT];
+	bool nulls[NCONFLICT];
 
 	*id = ls_digest_derive(&item->key, "conflict");
-	ls_store_put(values, nulls, 0, true, UUIDPGetDatum(id));
-	ls_store_put_text(values, nulls, 1, item->id);
-	ls_store_put_text(values, nulls, 2, item->type->name);
-	ls_store_put_text(values, nulls, 3, item->resource->id);
-	ls_store_put_text(values, nulls, 4, item->operation);
-	ls_store_put_json(values, nulls, 5, &item->data);
-	ls_store_put(values, nulls, 6, true, TimestampTzGetDatum(item->change.at));
-	ls_store_put(values, nulls, 7, true, Int64GetDatum(item->version));
-	ls_store_put_text(values, nulls, 8, ls_text(ls_verdict_resolution(item->verdict)));
-	ls_store_put(values, nulls, 9, true, BoolGetDatum(item->verdict == LS_MANUAL_REQUIRED));
+	ls_store_put(values, nulls, CONFLICT_ID, true, UUIDPGetDatum(id));
+	ls_store_put_text(values, nulls, ITEM_ID, item->id);
+	ls_store_put_text(values, nulls, CONFLICT_TYPE, item->type->name);
+	ls_store_put_text(values, nulls, CONFLICT_RESOURCE, item->resource->id);
+	ls_store_put_text(values, nulls, OPERATION, item->operation);
+	ls_store_put_json(values, nulls, CLIENT_DATA, &item->data);
+	ls_store_put(values, nulls, CLIENT_AT, true, TimestampTzGetDatum(item->change.at));
+	ls_store_put(values, nulls, RESOURCE_VERSION, true, Int64GetDatum(item->version));
+	ls_store_put_text(values, nulls, RESOLUTION, ls_text(ls_verdict_resolution(item->verdict)));
+	ls_store_put(values, nulls, IS_OPEN, true, BoolGetDatum(item->verdict == LS_MANUAL_REQUIRED));
 	return ls_store_row(&conflict_row, values, nulls);
 }
 

@@ -11,11 +11,24 @@
 #include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "xapi/xapi.h"
 
 #define FETCH_ROWS 1000
+
+/* The columns of a statement, counted from 0. */
+enum
+{
+	RESOURCE_TYPE,
+	RESOURCE_ID,
+	AT,
+	AGENT,
+	VERB,
+	ACTIVITY,
+	REGISTRATION,
+	VOIDS,
+	NSTATEMENT
+};
 
 static LsRowType xapi_row = {"learnsync_internal.xapi_row"};
 
@@ -42,19 +55,19 @@ statement_datum(const LsResource *resource)
 {
 	JsonbValue statement;
 	LsXapiIndex index;
-	Datum values[8];
-	bool nulls[8];
+	Datum values[NSTATEMENT];
+	bool nulls[NSTATEMENT];
 
 	ls_json_root(ls_state_document(&resource->state), &statement);
 	index = ls_xapi_index(&statement);
-	ls_store_put_text(values, nulls, 0, resource->type->name);
-	ls_store_put_text(values, nulls, 1, resource->id);
-	ls_store_put(values, nulls, 2, index.at != LS_NO_TIME, TimestampTzGetDatum(index.at));
-	ls_store_put_text(values, nulls, 3, index.agent);
-	ls_store_put_text(values, nulls, 4, index.verb);
-	ls_store_put_text(values, nulls, 5, index.activity);
-	ls_store_put_text(values, nulls, 6, index.registration);
-	ls_store_put_text(values, nulls, 7, index.voids);
+	ls_store_put_text(values, nulls, RESOURCE_TYPE, resource->type->name);
+	ls_store_put_text(values, nulls, RESOURCE_ID, resource->id);
+	ls_store_put(values, nulls, AT, index.at != LS_NO_TIME, TimestampTzGetDatum(index.at));
+	ls_store_put_text(values, nulls, AGENT, index.agent);
+	ls_store_put_text(values, nulls, VERB, index.verb);
+	ls_store_put_text(values, nulls, ACTIVITY, index.activity);
+	ls_store_put_text(values, nulls, REGISTRATION, index.registration);
+	ls_store_put_text(values, nulls, VOIDS, index.voids);
 	return ls_store_row(&xapi_row, values, nulls);
 }
 

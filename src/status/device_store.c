@@ -7,7 +7,6 @@
 #include "miscadmin.h"
 #include "status/status.h"
 #include "store/statement.h"
-#include "utils/builtins.h"
 
 /* A time as answers show it. */
 #define STAMP(expression)                                                                                            \
@@ -44,6 +43,22 @@ static LsStatement read_conflicts = {
 	"  FROM learnsync_data.conflict x WHERE x.learner_id" EQ "$1 AND x.conflict_id" EQ "$3))"
 	" ORDER BY c.created_at, c.conflict_id LIMIT $4",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid", "pg_catalog.int8", NULL}};
+
+/* Its columns, counted from 1. */
+enum
+{
+	CONFLICT_ID = 1,
+	DEVICE_ID,
+	RESOURCE_TYPE,
+	RESOURCE_ID,
+	OPERATION,
+	CLIENT_DATA,
+	CREATED_AT,
+	VERSION,
+	AT,
+	DATA,
+	BOOK
+};
 
 static LsStatement find_conflict = {"SELECT FROM learnsync_data.conflict c WHERE c.learner_id" EQ
 									"$1 AND c.conflict_id" EQ "$2",
@@ -100,18 +115,18 @@ ls_store_devices(LsText learner, LsText device)
 static int64
 load_state(LsText learner, uint64 row, const LsType *type, LsState *state)
 {
-	LsRowKey key = {"resource", {learner, ls_store_text(row, 3), ls_store_text(row, 4)}};
+	LsRowKey key = {"resource", {learner, ls_store_text(row, RESOURCE_TYPE), ls_store_text(row, RESOURCE_ID)}};
 	Jsonb *document;
 	bool no_data;
 	bool no_book;
 	bool no_at;
-	Datum data = ls_store_value(row, 10, &no_data);
-	Datum book = ls_store_value(row, 11, &no_book);
+	Datum data = ls_store_value(row, DATA, &no_data);
+	Datum book = ls_store_value(row, BOOK, &no_book);
 
 	*state = (LsState){.exists = !no_data && type != NULL, .deleted_at = LS_NO_TIME};
 	if (!state->exists)
 		return 0;
-	state->at = DatumGetTimestampTz(ls_store_value(row, 9, &no_at));
+	state->at = DatumGetTimestampTz(ls_store_value(row, AT, &no_at));
 	document = ls_store_document(&key, data);
 	ls_state_load(type->rule, state, document, no_book ? NULL : ls_store_object(&key, "book", book));
 	return VARSIZE(document);
@@ -129,12 +144,12 @@ load_states(LsText learner, int count, LsState *states)
 
 	for (loaded = 0; loaded < count && bytes <= learnsync_max_answer_bytes; loaded++)
 	{
-		const LsType *type = ls_store_type_of(learner, ls_store_text(loaded, 3));
+		const LsType *type = ls_store_type_of(learner, ls_store_text(loaded, RESOURCE_TYPE));
 
 		CHECK_FOR_INTERRUPTS();
 		bytes += load_state(learner, loaded, type, &states[loaded]);
 		if (states[loaded].exists && type->rule->has_lists)
-			listed[loaded] = (LsListed){type->name, ls_store_text(loaded, 4), 0, &states[loaded]};
+			listed[loaded] = (LsListed){type->name, ls_store_text(loaded, RESOURCE_ID), 0, &states[loaded]};
 	}
 	loaded = ls_store_complete_lists(learner, listed, loaded, room, LS_SEES_CALLERS);
 	SPI_tuptable = conflicts;
@@ -147,14 +162,14 @@ show_conflict(uint64 row, const JsonbValue *client, const JsonbValue *server)
 	JsonbValue conflict = ls_json_object();
 	bool isnull;
 
-	ls_json_put(&conflict, "id", ls_json_text(ls_store_text(row, 1)));
-	ls_json_put(&conflict, "deviceId", ls_json_text(ls_store_text(row, 2)));
-	ls_json_put(&conflict, "resourceType", ls_json_text(ls_store_text(row, 3)));
-	ls_json_put(&conflict, "resourceId", ls_json_text(ls_store_text(row, 4)));
-	ls_json_put(&conflict, "operation", ls_json_text(ls_store_text(row, 5)));
+	ls_json_put(&conflict, "id", ls_json_text(ls_store_text(row, CONFLICT_ID)));
+	ls_json_put(&conflict, "deviceId", ls_json_text(ls_store_text(row, DEVICE_ID)));
+	ls_json_put(&conflict, "resourceType", ls_json_text(ls_store_text(row, RESOURCE_TYPE)));
+	ls_json_put(&conflict, "resourceId", ls_json_text(ls_store_text(row, RESOURCE_ID)));
+	ls_json_put(&conflict, "operation", ls_json_text(ls_store_text(row, OPERATION)));
 	ls_json_put(&conflict, "clientData", *client);
-	ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(row, 7, &isnull))));
-	ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(row, 8)));
+	ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(row, CREATED_AT, &isnull))));
+	ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(row, VERSION)));
 	ls_json_put(&conflict, "serverData", *server);
 	return conflict;
 }
@@ -170,9 +185,9 @@ show_conflicts(LsText learner, int count)
 
 	for (int i = 0; i < whole; i++)
 	{
-		const LsType *type = ls_store_type_of(learner, ls_store_text(i, 3));
+		const LsType *type = ls_store_type_of(learner, ls_store_text(i, RESOURCE_TYPE));
 		JsonbValue server = states[i].exists ? ls_state_show(type->rule, &states[i]) : ls_json_null();
-		JsonbValue client = json_value(i, 6);
+		JsonbValue client = json_value(i, CLIENT_DATA);
 
 		CHECK_FOR_INTERRUPTS();
 		if (client.type == jbvNull)

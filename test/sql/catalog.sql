@@ -2,8 +2,7 @@
 BEGIN;
 SELECT no_plan();
 
-CREATE ROLE test_learner;
-SELECT learnsync.grant_access('test_learner', 'learner');
+\ir ask.psql
 CREATE FUNCTION pg_temp.catalog(VARIADIC contents jsonb[])
     RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('contents', to_jsonb(contents)) $$;
 CREATE FUNCTION pg_temp.register(VARIADIC contents jsonb[]) RETURNS text LANGUAGE sql AS $$
@@ -21,18 +20,6 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
     RETURN concat_ws(' | ', SQLSTATE, SQLERRM, nullif(detail, ''));
-END $$;
-CREATE FUNCTION pg_temp.ask(learner text, statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    result text;
-BEGIN
-    PERFORM set_config('request.jwt.claims', jsonb_build_object('sub', learner)::text, true);
-    SET LOCAL ROLE test_learner;
-    EXECUTE statement INTO result;
-    RESET ROLE;
-    RETURN result;
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
 CREATE FUNCTION pg_temp.stored() RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', content_id, NULLIF(course_id, ''), parent_id, kind,

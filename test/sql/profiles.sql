@@ -2,9 +2,9 @@
 BEGIN;
 SELECT no_plan();
 
-CREATE ROLE test_learner;
+\ir ask.psql
 CREATE ROLE test_service;
-SELECT learnsync.grant_access('test_learner', 'learner'), learnsync.grant_access('test_service', 'service');
+SELECT learnsync.grant_access('test_service', 'service');
 CREATE FUNCTION pg_temp.item(key text, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('idempotency_key', key, 'activity_type', 'letters', 'content_id', 'A',
         'timestamp', '2026-01-29T10:00:00Z') || more $$;
@@ -15,19 +15,6 @@ CREATE FUNCTION pg_temp.shown(answer jsonb) RETURNS text LANGUAGE sql AS $$
 CREATE FUNCTION pg_temp.batch(profile text, VARIADIC items jsonb[]) RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.shown(learnsync.progress_batch(profile, jsonb_build_object('profile_id', profile,
         'items', to_jsonb(items)))) $$;
--- What a statement gives a learner who asks through the API: its first value, or the error.
-CREATE FUNCTION pg_temp.ask(learner text, statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    result text;
-BEGIN
-    PERFORM set_config('request.jwt.claims', jsonb_build_object('sub', learner)::text, true);
-    SET LOCAL ROLE test_learner;
-    EXECUTE statement INTO result;
-    RESET ROLE;
-    RETURN result;
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
 CREATE FUNCTION pg_temp.send(learner text, profile text, VARIADIC items jsonb[]) RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.ask(learner, format('SELECT pg_temp.shown(learnsync_api.progress_batch(%L))',
         jsonb_build_object('profile_id', profile, 'items', to_jsonb(items)))) $$;
