@@ -12,6 +12,7 @@
 #include "utils/numeric.h"
 
 #define FIRST_CAPACITY 8 /* entries, a power of two */
+#define LARGE (1024 * 1024) /* bytes that are copied in pieces */
 
 JsonbValue
 ls_json_null(void)
@@ -106,10 +107,15 @@ pad_to_int(StringInfo out)
 		appendStringInfoCharMacro(out, '\0');
 }
 
-/* Appends what may be as large as all that a client sends. */
-static void
+/* Appends what may be as large as all that a client sends; mostly it is small, which costs no more than it must. */
+static inline void
 append(StringInfo out, const void *from, int bytes)
 {
+	if (bytes < LARGE)
+	{
+		appendBinaryStringInfo(out, from, bytes);
+		return;
+	}
 	enlargeStringInfo(out, bytes);
 	ls_memory_copy(out->data + out->len, from, bytes);
 	out->len += bytes;
