@@ -26,6 +26,8 @@ VALUES
             ('service', 'learnsync.sync_pull(text, jsonb)'),
             ('service', 'learnsync.sync_devices(text)'),
             ('service', 'learnsync.sync_resolve(text, jsonb)'),
+            ('service', 'learnsync.sync_correct(text, jsonb)'),
+            ('service', 'learnsync.sync_uncorrect(text, jsonb)'),
             ('service', 'learnsync.sync_status(text, text, text, integer)'),
             ('service', 'learnsync.sync_deactivate_device(text, jsonb)'),
             ('service', 'learnsync.sync_why(text, jsonb)'),

@@ -331,13 +331,16 @@ BEGIN
         items jsonb,
         channel text COLLATE "C",
         instants timestamptz[],
+        seen bigint[],
         PRIMARY KEY (learner_id, version, push_no, slot)
     ) PARTITION BY LIST (slot);
     PERFORM learnsync_internal.see_to_comment_as_owner('push',
         'One row per push: its accepted items as sent, and the change log. The resources it changed have the '
         'versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull '
-        'sees a gap. channel: the function they came through, NULL for sync_push; sync_resolve holds a decision '
-        'instead of items. instants: the order instants of the items where these are not their own times.');
+        'sees a gap. channel: the function they came through, NULL for sync_push; sync_resolve, sync_correct and '
+        'sync_uncorrect hold a decision instead of items. instants: the order instants of the items where these are '
+        'not their own times. seen: the versions that their devices had seen, less than 0 where the push said so and '
+        'not the item; where they met corrections.');
     FOR slot IN 0..7 LOOP
         -- Without a policy: who reads a partition by its own name would go round the policy of the whole.
         CONTINUE WHEN to_regclass(format('learnsync_data.push_%s', slot)) IS NOT NULL;

@@ -133,6 +133,7 @@ typedef struct LsBatch
 	int64 safe_version; /* what the device may store as its cursor */
 	JsonbValue items_raw; /* the request's array of items */
 	JsonbValue all_raw; /* those of its other parts as well; jbvNull where it has none */
+	bool meets_corrections; /* what items had seen is part of their history */
 	JsonbValue decision; /* what a person decided, of which there is one item; jbvNull where none did */
 	int nitems;
 	LsItem *items;

@@ -41,6 +41,7 @@ enum
 	ITEM_COUNT,
 	CHANNEL,
 	INSTANTS,
+	SEEN,
 	RECEIPTS,
 	NJOURNAL = RECEIPTS
 };
@@ -66,7 +67,7 @@ enum
 #define JOURNAL_TYPES                                                                                                \
 	DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.tid", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",           \
 		"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.int8", "pg_catalog.text",          \
-		"pg_catalog.timestamptz[]"
+		"pg_catalog.timestamptz[]", "pg_catalog.int8[]"
 
 static LsStatement add_device = {
 	"INSERT INTO learnsync_data.device (learner_id, device_id, device_name, metadata, version, created_at,"
@@ -105,17 +106,17 @@ static LsStatement forget_devices = {
 #define JOURNAL(receipts)                                                                                              \
 	"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at) " receipts \
 	"), log AS (INSERT INTO learnsync_data.push_%1$d (learner_id, version, push_no, slot, prev_version, device_id,"    \
-	" pushed_at, resource_types, resource_ids, items, item_count, channel, instants)"                                  \
-	" VALUES ($1, $10, $11, %1$d, $12, $2, $6, $13, $14, $15, $16, $17, $18)) " DEVICE_UPDATE SYNCED DEVICE_KEY        \
+	" pushed_at, resource_types, resource_ids, items, item_count, channel, instants, seen)"                            \
+	" VALUES ($1, $10, $11, %1$d, $12, $2, $6, $13, $14, $15, $16, $17, $18, $19)) " DEVICE_UPDATE SYNCED DEVICE_KEY   \
 	" AND d.ctid" EQ "$9"
 
 /* The journal of a single item does without an array, whose unpacking costs more to set up than the item. */
-static LsStatement write_one = {JOURNAL("VALUES ($1, $19, $20, $21, $22, $23)"),
+static LsStatement write_one = {JOURNAL("VALUES ($1, $20, $21, $22, $23, $24)"),
 								{JOURNAL_TYPES, "pg_catalog.uuid", "pg_catalog.int8", "pg_catalog.\"char\"",
 								 "pg_catalog.int8", "pg_catalog.timestamptz", NULL}};
 
 static LsStatement write_many = {
-	JOURNAL("SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($19) c"),
+	JOURNAL("SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($20) c"),
 	{JOURNAL_TYPES, "learnsync_internal.ledger_row[]", NULL}};
 
 /* Which slot takes what is written now; a clock may be before 2000. */
@@ -345,6 +346,22 @@ instants(const LsBatch *batch)
 		construct_array(values, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
+/* What the devices of the items in the payload had seen. */
+static Datum
+seen(const LsBatch *batch)
+{
+	Datum *values = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	int count = 0;
+
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (batch->items[i].accepted)
+			values[count++] = Int64GetDatum(batch->items[i].change.seen);
+	}
+	return PointerGetDatum(construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
 /* What whoever reads the payload again must know beside it, NULL where it says it all, as nearly always. */
 static void
 history_values(const LsBatch *batch, Datum *values, char *nulls)
@@ -356,6 +373,8 @@ history_values(const LsBatch *batch, Datum *values, char *nulls)
 	nulls[CHANNEL] = is_named ? ' ' : 'n';
 	values[INSTANTS] = is_dated ? instants(batch) : (Datum) 0;
 	nulls[INSTANTS] = is_dated ? ' ' : 'n';
+	values[SEEN] = batch->meets_corrections ? seen(batch) : (Datum) 0;
+	nulls[SEEN] = batch->meets_corrections ? ' ' : 'n';
 }
 
 static void
@@ -382,7 +401,7 @@ ls_store_write_journal(LsBatch *batch, LsChanged changed)
 {
 	bool is_one = batch->naccepted == 1;
 	Datum values[NJOURNAL + NRECEIPT];
-	char nulls[NJOURNAL + NRECEIPT + 1] = "                       ";
+	char nulls[NJOURNAL + NRECEIPT + 1] = "                        ";
 	bool noted;
 
 	journal_values(batch, changed, values, nulls);

@@ -75,6 +75,7 @@ extern LsAudit ls_call_audit(const LsCall *call, const char *action, const Jsonb
 extern void ls_store_read_device(LsText learner, LsDevice *device);
 
 /* cursor.c */
+extern bool ls_cursor_parse(LsText text, LsCursor *cursor);
 extern LsCursor ls_cursor_read(const JsonbValue *request);
 extern LsText ls_cursor_print(const LsCursor *cursor);
 extern uint64 ls_cursor_life(LsText learner, LsText epoch);
@@ -105,6 +106,7 @@ extern void ls_header_tag(LsText answer);
 
 /* request.c */
 pg_noreturn extern void ls_request_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);
+pg_noreturn extern void ls_request_refuse_document(const LsFailure *failure) pg_attribute_nonnull(1);
 extern Jsonb *ls_request_argument(FunctionCallInfo fcinfo, int argument);
 extern void ls_request_open(Jsonb *json, JsonbValue *request);
 extern LsText ls_request_text(const JsonbValue *request, const char *key, bool required);

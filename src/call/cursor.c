@@ -35,8 +35,9 @@ read_part(LsText *text, uint64 *part)
 	return digits > 0;
 }
 
-static bool
-read_cursor(LsText text, LsCursor *cursor)
+/* Reads a cursor as we print them; false for anything else. */
+bool
+ls_cursor_parse(LsText text, LsCursor *cursor)
 {
 	uint64 parts[NPARTS];
 
@@ -62,7 +63,7 @@ ls_cursor_read(const JsonbValue *request)
 
 	if (!ls_json_get(request, "cursor", &value) || value.type == jbvNull)
 		return cursor;
-	if (value.type != jbvString || !read_cursor(ls_text_of(&value), &cursor))
+	if (value.type != jbvString || !ls_cursor_parse(ls_text_of(&value), &cursor))
 		ls_request_refuse("cursor", "must be one that an answer gave");
 	return cursor;
 }

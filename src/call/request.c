@@ -113,3 +113,11 @@ ls_request_limit(const JsonbValue *value, int max_bytes, const char *setting, co
 				 errhint("Limits are %s, learnsync.max_depth, and numbers of %d digits that a double can hold.",
 						 setting, LS_MAX_NUMBER_DIGITS)));
 }
+
+/* Refuses a document that a person has put together, which may be less than its rule wants. */
+void
+ls_request_refuse_document(const LsFailure *failure)
+{
+	ereport(ERROR, (errcode(ls_fail_sqlstate(failure)), errmsg("%s", failure->message),
+					errdetail("The document is wrong at \"%s\".", failure->path)));
+}

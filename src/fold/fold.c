@@ -144,8 +144,28 @@ decide_again(LsFolded *folded, LsEntry *entry)
 	entry->live = !entry->change.is_delete;
 }
 
+/* Corrects again, or takes the newest correction back, as it was done. */
 static void
-take_entry(Folding *folding, const LsKept *kept, const LsType *type, LsText id, LsEntry *entry)
+correct_again(LsFolded *folded, LsEntry *entry, const LsCorrection *correction)
+{
+	LsFailure failure = {NULL};
+
+	entry->verdict = LS_SYNCED;
+	ls_state_settle(&folded->state);
+	if (ls_json_is_object(&entry->change.data) && ls_json_count(&entry->change.data) == 0)
+		return;
+	if (entry->change.data.type != jbvNull)
+		folded->complete &= folded->state.exists && ls_correction_apply(folded->type->rule, &folded->state,
+																		correction, &entry->change.data, &failure);
+	else if (folded->state.overlay != NULL)
+		ls_correction_drop(&folded->state);
+	else
+		folded->complete = false;
+}
+
+static void
+take_entry(Folding *folding, const LsKept *kept, const LsType *type, LsText id, LsEntry *entry,
+		   const LsCorrection *correction)
 {
 	LsFold *fold = folding->fold;
 	LsFolded *folded;
@@ -157,7 +177,9 @@ take_entry(Folding *folding, const LsKept *kept, const LsType *type, LsText id, 
 		(entry->change.is_delete && kept->prev_version < fold->tombstone_version))
 		folded->complete = false;
 	entry->version = kept->version;
-	if (entry->resolution.data != NULL)
+	if (entry->corrects)
+		correct_again(folded, entry, correction);
+	else if (entry->resolution.data != NULL)
 		decide_again(folded, entry);
 	else
 		merge_again(folded, entry);
@@ -180,8 +202,9 @@ take_item(Folding *folding, const LsKept *kept, const LsItem *item)
 	entry.change.at = instant_of(kept, item->index, item->client_at);
 	entry.change.received = kept->at;
 	entry.change.device = kept->device;
+	entry.change.seen = item->index < kept->nseen ? kept->seen[item->index] : 0;
 	if (item->refused.code == NULL && ls_stamp_is_valid(entry.change.at))
-		take_entry(folding, kept, item->type, item->resource_id, &entry);
+		take_entry(folding, kept, item->type, item->resource_id, &entry, NULL);
 	else
 		folding->fold->since_version = kept->version;
 }
@@ -237,6 +260,7 @@ take_decision(Folding *folding, const LsKept *kept)
 	LsText id;
 	const LsType *type;
 	LsEntry entry = {.client_at = LS_NO_TIME};
+	LsCorrection correction;
 
 	ls_json_walk(&walk, &kept->items);
 	if (!ls_json_walk_next(&walk, NULL, &whole) || !ls_json_is_object(&whole))
@@ -249,13 +273,27 @@ take_decision(Folding *folding, const LsKept *kept)
 	entry.change.device = member_of(&whole, "deviceId");
 	entry.change.is_delete = ls_text_equal(member_of(&whole, "operation"), ls_text("delete"));
 	entry.change.ancestor = entry.change.capped = ls_json_null();
+	correction = (LsCorrection){.id = member_of(&whole, "correctionId"),
+								.at = entry.change.at,
+								.version = kept->version,
+								.by = member_of(&whole, "by"),
+								.reason = member_of(&whole, "reason")};
+	entry.corrects = correction.id.data != NULL;
 	if (!ls_json_get(&whole, "data", &entry.change.data))
 		entry.change.data = ls_json_null();
 	if (type == NULL || id.data == NULL || entry.resolution.data == NULL ||
 		!ls_check_keys(type->rule, &entry.change.data, id, false, &entry.change, &failure))
 		folding->fold->since_version = kept->version;
 	else
-		take_entry(folding, kept, type, id, &entry);
+		take_entry(folding, kept, type, id, &entry, &correction);
+}
+
+static bool
+is_decision(LsText channel)
+{
+	return ls_text_equal(channel, ls_text(LS_RESOLVE_CHANNEL)) ||
+		   ls_text_equal(channel, ls_text(LS_CORRECT_CHANNEL)) ||
+		   ls_text_equal(channel, ls_text(LS_UNCORRECT_CHANNEL));
 }
 
 /* What came before a gap is not known. */
@@ -277,7 +315,7 @@ take_kept(void *argument, const LsKept *kept)
 		fold->since_version = kept->version;
 	else if (channel != NULL)
 		take_items(folding, kept, channel);
-	else if (ls_text_equal(kept->channel, ls_text(LS_RESOLVE_CHANNEL)))
+	else if (is_decision(kept->channel))
 		take_decision(folding, kept);
 }
 

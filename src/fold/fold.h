@@ -18,6 +18,8 @@ typedef struct LsKept
 	JsonbValue items;
 	int ninstants; /* of the items; 0 where these are their own times */
 	TimestampTz *instants;
+	int nseen; /* of the items; 0 where it did not matter */
+	int64 *seen;
 } LsKept;
 
 /* An item of a resource, or a decision about it, and what became of it. */
@@ -25,6 +27,7 @@ typedef struct LsEntry
 {
 	LsText id;
 	LsText resolution; /* what a person decided; without data for an item */
+	bool corrects; /* it is a correction, or the end of one */
 	TimestampTz client_at;
 	int64 version; /* of the learner, as the call left it */
 	LsVerdict verdict;

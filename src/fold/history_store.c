@@ -15,7 +15,7 @@
 #define RESOURCES_AT_A_TIME 200
 
 static LsStatement read_kept = {
-	"SELECT p.version, p.prev_version, p.device_id, p.pushed_at, p.channel, p.items, p.instants"
+	"SELECT p.version, p.prev_version, p.device_id, p.pushed_at, p.channel, p.items, p.instants, p.seen"
 	" FROM learnsync_data.push p WHERE p.learner_id" EQ "$1 AND p.items IS NOT NULL ORDER BY p.version, p.push_no",
 	{"pg_catalog.text", NULL}};
 
@@ -57,6 +57,22 @@ take_instants(LsKept *kept, uint64 row)
 		kept->instants[i] = DatumGetTimestampTz(values[i]);
 }
 
+static void
+take_seen(LsKept *kept, uint64 row)
+{
+	bool isnull;
+	Datum array = ls_store_value(row, 8, &isnull);
+	Datum *values;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values,
+					  NULL, &kept->nseen);
+	kept->seen = palloc(sizeof(int64) * Max(kept->nseen, 1));
+	for (int i = 0; i < kept->nseen; i++)
+		kept->seen[i] = DatumGetInt64(values[i]);
+}
+
 /* Hands on the calls of a learner of which the items are kept, in order. */
 void
 ls_store_read_kept(LsText learner, LsTakeKept take, void *argument)
@@ -85,6 +101,7 @@ ls_store_read_kept(LsText learner, LsTakeKept take, void *argument)
 
 			ls_json_root(DatumGetJsonbPCopy(ls_store_value(row, 6, &isnull)), &kept.items);
 			take_instants(&kept, row);
+			take_seen(&kept, row);
 			take(argument, &kept);
 			SPI_tuptable = rows;
 		}

@@ -32,6 +32,7 @@ typedef struct Why
 	int64 created_version;
 	MemoryContext context; /* that lasts as long as the call */
 	JsonbValue shown; /* the document; jbvNull where there is none */
+	JsonbValue corrections; /* that stand, the newest first; jbvNull where none does */
 	int nparts;
 	Part *parts;
 } Why;
@@ -67,6 +68,15 @@ take_stored(void *argument, LsStored *stored, int count)
 	document = ls_json_encode(&shown);
 	MemoryContextSwitchTo(caller);
 	ls_json_root(document, &why->shown);
+	if (stored->state.overlay != NULL)
+	{
+		JsonbValue corrections = ls_overlay_tell(stored->state.overlay);
+
+		caller = MemoryContextSwitchTo(why->context);
+		document = ls_json_encode(&corrections);
+		MemoryContextSwitchTo(caller);
+		ls_json_root(document, &why->corrections);
+	}
 }
 
 /* Takes apart what each item says that may have a part in the state. */
@@ -81,7 +91,7 @@ lift_entries(Why *why)
 		Part *part = &why->parts[why->nparts];
 
 		CHECK_FOR_INTERRUPTS();
-		if (folded->entries[i].change.is_delete)
+		if (folded->entries[i].change.is_delete || folded->entries[i].corrects)
 			continue;
 		part->entry = &folded->entries[i];
 		part->said = palloc(sizeof(LsState));
@@ -287,6 +297,8 @@ field_json(Why *why, const LsField *field)
 	if (!ls_json_is_object(&why->shown) || !ls_json_get_text(&why->shown, field->name, &value))
 		value = ls_json_null();
 	ls_json_put(&json, "value", value);
+	if (why->corrections.type != jbvNull)
+		ls_json_put(&json, "underneath", ls_field_show(field, false));
 	if (merges && strategy != NULL && (strategy->adds || field->rule->shape == LS_SHAPE_TOTALS))
 		ls_json_put(&json, "devices", devices_json(why, field));
 	ls_json_put(&json, "strategy",
@@ -350,7 +362,10 @@ since_json(const Why *why)
 static Datum
 why_work(LsCall *call)
 {
-	Why why = {.learner = call->learner, .context = CurrentMemoryContext, .shown = ls_json_null()};
+	Why why = {.learner = call->learner,
+			   .context = CurrentMemoryContext,
+			   .shown = ls_json_null(),
+			   .corrections = ls_json_null()};
 	JsonbValue answer = ls_json_object();
 
 	read_request(&why, call->request);
@@ -365,6 +380,8 @@ why_work(LsCall *call)
 	ls_json_put(&answer, "since", since_json(&why));
 	ls_json_put(&answer, "fields", fields_json(&why));
 	ls_json_put(&answer, "version", ls_json_int(why.version));
+	if (why.corrections.type != jbvNull)
+		ls_json_put(&answer, "corrections", why.corrections);
 	ls_json_put(&answer, "complete",
 				ls_json_bool(why.folded != NULL && why.folded->complete && since_json(&why).type == jbvNull));
 	ls_json_put(&answer, "resourceId", ls_json_text(why.id));

@@ -20,15 +20,61 @@ merge_fields(const LsRule *rule, LsState *state, LsState *other, LsFailure *fail
 	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, changed};
 }
 
-/* Empties the resource, unless something later than the delete is in it. */
+/* Empties the resource, unless something later than the delete is in it, or a correction that it has not seen. */
 static LsMerged
-apply_delete(LsState *state, const LsChange *change)
+apply_delete(const LsRule *rule, LsState *state, const LsChange *change)
 {
-	if (state->exists && change->at < state->at)
+	bool hidden = state->overlay != NULL && !ls_overlay_take(rule, state, NULL, change).seen;
+
+	if (state->exists && (change->at < state->at || hidden))
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
 	ls_state_settle(state);
 	*state = ls_tombstone(state, change->at);
 	return (LsMerged){LS_SYNCED, true};
+}
+
+static LsMerged
+merge_lifted(const LsRule *rule, LsState *state, LsState *lifted, const LsChange *change, LsFailure *failure)
+{
+	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, lifted, failure)
+										   : ls_policy_join(rule, state, lifted, &change->ancestor, failure);
+}
+
+/* Whether an item says just what is shown. */
+static bool
+says_what_is_shown(const LsRule *rule, const LsState *state, const LsChange *change)
+{
+	LsState said = ls_state_lift(rule, change);
+
+	return compareJsonbContainers(&ls_state_document(&said)->root, &ls_state_document(state)->root) == 0;
+}
+
+/*
+ * Merges an item into a document that a person has corrected: underneath, as if nothing were, and into what comes on top of
+ * that. One whose content is not shown is a conflict for the corrected document.
+ */
+static LsMerged
+merge_corrected(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
+{
+	const LsOverlay *before = state->overlay;
+	LsState lifted = ls_state_lift(rule, change);
+	LsOverlaid overlaid;
+	LsMerged merged;
+
+	ls_state_settle(state);
+	overlaid = ls_overlay_take(rule, state, &lifted, change);
+	state->overlay = overlaid.overlay;
+	merged = merge_lifted(rule, state, &lifted, change, failure);
+	if (merged.verdict == LS_FAILED || merged.verdict == LS_MANUAL_REQUIRED)
+		state->overlay = before;
+	else
+		merged.changed |= overlaid.changed;
+	if (merged.verdict == LS_MANUAL_REQUIRED && rule->policy != LS_POLICY_MERGE &&
+		says_what_is_shown(rule, state, change))
+		merged.verdict = rule->policy == LS_POLICY_INSERT_ONLY ? LS_SERVER_WINS : LS_SYNCED;
+	else if (overlaid.hidden && (merged.verdict == LS_SYNCED || merged.verdict == LS_CLIENT_WINS))
+		merged.verdict = LS_SERVER_WINS;
+	return merged;
 }
 
 /* Applies a valid item. A failed one leaves the state as it was and says why. */
@@ -40,10 +86,11 @@ ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFai
 	if (ls_tombstone_hides(state, change->at))
 		return (LsMerged){LS_SERVER_WINS, false};
 	if (change->is_delete)
-		return apply_delete(state, change);
+		return apply_delete(rule, state, change);
+	if (state->overlay != NULL)
+		return merge_corrected(rule, state, change, failure);
 	lifted = ls_state_lift(rule, change);
-	return rule->policy == LS_POLICY_MERGE ? merge_fields(rule, state, &lifted, failure)
-										   : ls_policy_join(rule, state, &lifted, &change->ancestor, failure);
+	return merge_lifted(rule, state, &lifted, change, failure);
 }
 
 /* Whether a field is a time that the server takes from items. */
@@ -78,15 +125,17 @@ replacement(const LsRule *rule, const LsState *stored, const LsChange *change)
 
 /*
  * Applies what a person decided about a state that is settled: a delete; an item that joins it as if it were not stale,
- * where the rule merges fields; else a document that takes its place.
+ * where the rule merges fields; else a document that takes its place, and that of what was corrected.
  */
 bool
 ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool joins, bool *replaced,
 				LsFailure *failure)
 {
 	LsState lifted;
+	LsChange decided = *change;
 	bool changed;
 
+	decided.seen = LS_SEEN_ALL;
 	*replaced = false;
 	if (change->is_delete)
 	{
@@ -96,6 +145,8 @@ ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool
 	if (joins && rule->policy == LS_POLICY_MERGE && state->exists)
 	{
 		lifted = ls_state_lift(rule, change);
+		if (state->overlay != NULL)
+			state->overlay = ls_overlay_take(rule, state, &lifted, &decided).overlay;
 		return ls_state_join(state, &lifted, &changed, failure);
 	}
 	lifted = replacement(rule, state, change);

@@ -174,6 +174,51 @@ typedef struct LsField
 	bool *lost; /* of each item whether a member was not taken as it said; NULL where nobody asks */
 } LsField;
 
+/* How what items say comes on top of what a person corrected. */
+typedef enum LsOnTop
+{
+	LS_TOP_JOINS, /* as it joins any value */
+	LS_TOP_ADDS, /* as a number */
+	LS_TOP_REPLACES, /* in its place */
+	LS_TOP_STAYS /* not at all, unless what was corrected is that there is none */
+} LsOnTop;
+
+/* What a person corrected of a field, or of one key of a map, and what has come on top of that. */
+typedef struct LsPin
+{
+	LsText field;
+	const LsRuleField *rule;
+	LsOnTop on_top;
+	LsText part; /* the map's key; without data where it is the whole field */
+	bool has_value; /* else there is to be none */
+	JsonbValue value;
+	bool has_top;
+	bool top_is_gone; /* the document that counts on top does not have the field */
+	LsValue top; /* what counts on top; of totals what devices have added since */
+	JsonbValue bases; /* of totals: what devices had by the correction, where they have added since; else jbvNull */
+} LsPin;
+
+#define LS_MAX_CORRECTIONS 20 /* that stand on one resource */
+
+/* A person's correction, which stands until it is taken back. */
+typedef struct LsCorrection
+{
+	LsText id;
+	TimestampTz at; /* order instant: nothing that was there before is later */
+	int64 version;
+	LsText by;
+	LsText reason; /* without data where none was given, as of by */
+	int npins;
+	LsPin *pins;
+} LsCorrection;
+
+/* What a person has corrected of a resource. Shared by copies of a state: whoever changes it makes another. */
+typedef struct LsOverlay
+{
+	int count;
+	LsCorrection *corrections; /* the newest last */
+} LsOverlay;
+
 /* The merged state of one resource. Values may point into the jsonb they were read from. */
 struct LsState
 {
@@ -182,6 +227,8 @@ struct LsState
 	bool gathers; /* joins add to lists and maps, and ls_state_settle sorts these once for all */
 	bool limited; /* joins make no document that is larger than learnsync.max_document_bytes */
 	bool measured; /* bytes is what the document takes, else more */
+	const LsOverlay
+		*overlay; /* what is shown instead of the fields, which know nothing of it; NULL where nothing is */
 	int64 bytes; /* lists' members apart; nothing while there is no document */
 	TimestampTz at; /* the greatest order instant merged in */
 	TimestampTz deleted_at; /* items up to here are deleted; LS_NO_TIME if never */
@@ -191,9 +238,12 @@ struct LsState
 	LsField *fields;
 };
 
+#define LS_SEEN_ALL PG_INT64_MAX
+
 /* What one item brings to a merge. */
 typedef struct LsChange
 {
+	int64 seen; /* what its device had seen: the item's own word, less than 0 the push's; 0 where neither says */
 	bool is_delete;
 	TimestampTz at; /* order instant */
 	TimestampTz received; /* the server's time, where documents show when they were stored */
@@ -250,6 +300,7 @@ struct LsStrategy
 	bool takes_null; /* null is a value; elsewhere it says nothing */
 	bool has_values; /* the rule lists the values there are */
 	bool adds; /* values are added; the only thing that is not idempotent */
+	LsOnTop on_top; /* of a person's correction */
 };
 
 extern const LsStrategy *ls_strategy_find(LsText name);
@@ -315,6 +366,34 @@ extern const char *ls_rebase_refused(const LsRule *old, const LsRule *changed);
 extern bool ls_rebase_keeps_rows(const LsRuleField *old, const LsRuleField *changed);
 extern LsState ls_state_rebase(const LsRule *old, const LsRule *rule, const LsState *state);
 extern bool ls_rebase_fits(const LsRule *rule, const LsState *rebased, LsFailure *failure) pg_attribute_nonnull(3);
+
+/* overlay.c */
+extern Jsonb *ls_overlay_load(const LsRule *rule, LsState *state, const JsonbValue *noted, Jsonb *document);
+extern void ls_overlay_note(const LsState *state, JsonbValue *notes);
+extern JsonbValue ls_overlay_show(const LsState *state, const JsonbValue *document);
+extern LsPin ls_overlay_pin(const LsRule *rule, LsText field, LsText part);
+
+/* What an item does to corrections. */
+typedef struct LsOverlaid
+{
+	const LsOverlay *overlay; /* as it is afterwards */
+	bool changed;
+	bool seen; /* the newest of them was seen by the item */
+	bool hidden; /* the item says of a field what is not shown, as it has not seen the correction */
+} LsOverlaid;
+
+extern LsOverlaid ls_overlay_take(const LsRule *rule, const LsState *state, const LsState *said,
+								  const LsChange *change);
+extern JsonbValue ls_overlay_tell(const LsOverlay *overlay);
+
+/* correction.c */
+extern LsCorrection ls_correction_of(const LsState *state, LsText epoch, LsText learner, TimestampTz now,
+									 int64 version);
+extern void ls_correction_check(const LsRule *rule, const JsonbValue *data);
+extern bool ls_correction_apply(const LsRule *rule, LsState *state, const LsCorrection *correction,
+								const JsonbValue *data, LsFailure *failure) pg_attribute_nonnull(5);
+extern void ls_correction_drop(LsState *state);
+extern JsonbValue ls_correction_difference(const LsRule *rule, const JsonbValue *shown, const JsonbValue *data);
 
 /* policy.c */
 extern LsMerged ls_policy_join(const LsRule *rule, LsState *state, LsState *document, const JsonbValue *ancestor,

@@ -74,6 +74,7 @@ replace(LsState *state, const LsState *document)
 	*state = *document;
 	state->deleted_at = old.deleted_at;
 	state->at = Max(old.at, document->at);
+	state->overlay = old.overlay;
 	state->gathers = old.gathers;
 	state->limited = old.limited;
 	state->measured = false;

@@ -5,7 +5,7 @@
  * Notes ("book") hold what the document alone does not say, by field: {field: note}, as field.c writes them. A stored
  * state has its lists in rows of their own and an empty array in the document, and the totals of devices in rows and
  * their sum in the document. A packed state is one object that holds everything: the document, lists included, and under
- * "_learnsync" {"at": instant, "fields": notes}.
+ * "_learnsync" {"at": instant, "fields": notes}. What a person has corrected is part of stored states only, see overlay.c.
  */
 #include "postgres.h"
 
@@ -61,11 +61,14 @@ ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book)
 {
 	JsonbValue json;
 	JsonbValue notes;
+	JsonbValue own;
 
 	ls_json_root(document, &json);
 	if (book != NULL)
 		ls_json_root(book, &notes);
 	state->bytes = ((int64) VARSIZE(document) + (book != NULL ? VARSIZE(book) : 0)) * LS_STATE_ROOM;
+	if (book != NULL && ls_json_get(&notes, LS_PACKED_MEMBER, &own))
+		ls_json_root(ls_overlay_load(rule, state, &own, document), &json);
 	load_fields(rule, state, &json, book != NULL ? &notes : NULL, false);
 }
 
@@ -83,6 +86,8 @@ ls_state_document(const LsState *state)
 		CHECK_FOR_INTERRUPTS();
 		ls_json_put_text(&document, field->name, apart ? ls_json_array() : ls_field_show(field, false));
 	}
+	if (state->overlay != NULL)
+		document = ls_overlay_show(state, &document);
 	return ls_json_encode(&document);
 }
 
@@ -113,6 +118,8 @@ ls_state_book(const LsState *state)
 {
 	JsonbValue notes = notes_of(state, false);
 
+	if (state->overlay != NULL)
+		ls_overlay_note(state, &notes);
 	return notes.type == jbvNull ? NULL : ls_json_encode(&notes);
 }
 
@@ -126,7 +133,7 @@ whole_document(const LsState *state, bool with_removed)
 		CHECK_FOR_INTERRUPTS();
 		ls_json_put_text(&document, state->fields[i].name, ls_field_show(&state->fields[i], with_removed));
 	}
-	return document;
+	return state->overlay == NULL ? document : ls_overlay_show(state, &document);
 }
 
 /* A state from one object. A bare document is a state too, older than anything. */

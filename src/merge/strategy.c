@@ -63,19 +63,19 @@ is_further_up(const LsRuleField *rule, const LsValue *stored, const LsValue *inc
 }
 
 static const LsStrategy strategies[] = {
-	{"latest", is_later, LS_SHAPE_STAMPED, LS_TYPE_ANY, .takes_null = true},
-	{"first", is_earlier, LS_SHAPE_STAMPED, LS_TYPE_ANY},
+	{"latest", is_later, LS_SHAPE_STAMPED, LS_TYPE_ANY, .takes_null = true, .on_top = LS_TOP_REPLACES},
+	{"first", is_earlier, LS_SHAPE_STAMPED, LS_TYPE_ANY, .on_top = LS_TOP_STAYS},
 	{"max", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ORDERED},
 	{"min", is_less, LS_SHAPE_PLAIN, LS_TYPE_ORDERED},
-	{"sum", NULL, LS_SHAPE_PLAIN, LS_TYPE_NUMBER, .adds = true},
-	{"counter", is_greater, LS_SHAPE_TOTALS, LS_TYPE_NUMBER},
+	{"sum", NULL, LS_SHAPE_PLAIN, LS_TYPE_NUMBER, .adds = true, .on_top = LS_TOP_ADDS},
+	{"counter", is_greater, LS_SHAPE_TOTALS, LS_TYPE_NUMBER, .on_top = LS_TOP_ADDS},
 	{"rank", is_further_up, LS_SHAPE_PLAIN, LS_TYPE_ANY, .has_values = true},
 	{"any", is_greater, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN},
 	{"all", is_less, LS_SHAPE_PLAIN, LS_TYPE_BOOLEAN},
 	{"union", is_better_member, LS_SHAPE_LIST, LS_TYPE_ARRAY},
-	{"map_latest", is_later, LS_SHAPE_MAP, LS_TYPE_OBJECT},
-	{"first_time", is_less, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true},
-	{"last_time", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true},
+	{"map_latest", is_later, LS_SHAPE_MAP, LS_TYPE_OBJECT, .on_top = LS_TOP_REPLACES},
+	{"first_time", is_less, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true, .on_top = LS_TOP_STAYS},
+	{"last_time", is_greater, LS_SHAPE_PLAIN, LS_TYPE_ANY, .ignores_value = true, .on_top = LS_TOP_REPLACES},
 	{"derive", NULL, LS_SHAPE_PLAIN, LS_TYPE_ANY},
 };
 

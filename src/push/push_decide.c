@@ -69,6 +69,41 @@ ask_for_lost(LsPush *push, LsItem *item)
 	item->change.lost = push->lost;
 }
 
+/* Up to which version the holder of a cursor has seen everything; in the midst of a run newer versions hide older ones. */
+static int64
+seen_with(const LsCursor *cursor)
+{
+	return cursor->newest > 0 ? cursor->from : cursor->position;
+}
+
+/* What an item says that its device had seen; 0 where that is of another life, or nothing that we know of. */
+static int64
+seen_by_item(const LsPush *push, const JsonbValue *seen)
+{
+	const LsLearner *learner = &push->batch.learner;
+	int64 version = 0;
+	LsCursor cursor;
+
+	if (seen->type == jbvString && ls_cursor_parse(ls_text_of(seen), &cursor))
+		version = cursor.life == ls_cursor_life(learner->id, learner->epoch) ? seen_with(&cursor) : 0;
+	else if (!ls_json_integer(seen, &version))
+		return 0;
+	return version > 0 && version <= push->batch.found_version ? version : 0;
+}
+
+/* Notes what an item's device had seen, which counts where a person has corrected its resource. */
+static void
+note_seen(LsPush *push, LsItem *item)
+{
+	JsonbValue seen;
+
+	push->batch.meets_corrections = true;
+	if (ls_json_get(&item->raw, "seen", &seen) && seen.type != jbvNull)
+		item->change.seen = seen_by_item(push, &seen);
+	else if (push->cursor > 0 && !push->is_foreign)
+		item->change.seen = -(push->bookmark.given ? seen_with(&push->bookmark) : push->cursor);
+}
+
 static void
 merge_item(LsPush *push, LsItem *item)
 {
@@ -77,6 +112,8 @@ merge_item(LsPush *push, LsItem *item)
 
 	if (item->type->rule->has_lists)
 		ask_for_lost(push, item);
+	if (resource->state.overlay != NULL)
+		note_seen(push, item);
 	merged = ls_merge_apply(item->type->rule, &resource->state, &item->change, &item->failure);
 	item->verdict = merged.verdict;
 	if (merged.verdict == LS_FAILED)

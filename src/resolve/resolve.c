@@ -26,6 +26,7 @@ typedef struct Resolve
 	JsonbValue merged; /* jbvNull where absent */
 	bool force;
 	LsAudit done; /* by whom and why, too */
+	LsText correction_id; /* that the decision is; without data where it is none */
 	LsConflict conflict;
 	LsPush push; /* of one item, which is the decision and gets no receipt */
 	LsItem *item;
@@ -63,14 +64,6 @@ find_conflict(Resolve *resolve)
 						errhint("It may be closed already; sync_status lists the open ones.")));
 }
 
-/* What a resource is to become may be less than its rule wants today, and merged data anything. */
-static void
-refuse_data(const LsFailure *failure)
-{
-	ereport(ERROR, (errcode(ls_fail_sqlstate(failure)), errmsg("%s", failure->message),
-					errdetail("The document is wrong at \"%s\".", failure->path)));
-}
-
 static void
 check_data(Resolve *resolve)
 {
@@ -79,12 +72,12 @@ check_data(Resolve *resolve)
 	LsFailure failure = {NULL};
 
 	if (!ls_check_keys(rule, &item->change.data, resolve->conflict.resource_id, false, &item->change, &failure))
-		refuse_data(&failure);
+		ls_request_refuse_document(&failure);
 	if (item->change.is_delete)
 		return;
 	(resolve->resolution == USE_MERGED ? ls_adjust_document : ls_adjust_item)(rule, &item->change);
 	if (!ls_check_document(rule, &item->change.data, &failure))
-		refuse_data(&failure);
+		ls_request_refuse_document(&failure);
 }
 
 /* Numbers in use, sorted, and the bounds that the rule sets. */
@@ -214,6 +207,39 @@ check_version(const Resolve *resolve, const LsResource *resource)
 						errhint("Look at the document again, then send \"force\": true.")));
 }
 
+/* Whether what a person has put together is to stand as a correction of the fields that differ. */
+static bool
+corrects(const Resolve *resolve, const LsResource *resource)
+{
+	const LsRule *rule = resource->type->rule;
+
+	return resolve->resolution == USE_MERGED && rule->policy == LS_POLICY_MERGE && !rule->has_lists &&
+		   resource->stored.exists;
+}
+
+static void
+correct(Resolve *resolve, LsResource *resource)
+{
+	const LsRule *rule = resource->type->rule;
+	const LsLearner *learner = &resolve->push.batch.learner;
+	LsCorrection correction = ls_correction_of(&resource->stored, learner->epoch, learner->id,
+											   resolve->push.batch.now, learner->version + 1);
+	LsChange *change = &resolve->item->change;
+	LsFailure failure = {NULL};
+	JsonbValue shown;
+
+	ls_json_root(ls_state_document(&resource->stored), &shown);
+	correction.by = resolve->done.by;
+	correction.reason = resolve->done.reason;
+	change->at = correction.at;
+	change->data = ls_correction_difference(rule, &shown, &change->data);
+	resource->state = resource->stored;
+	resolve->correction_id = correction.id;
+	if (ls_json_count(&change->data) > 0 &&
+		!ls_correction_apply(rule, &resource->state, &correction, &change->data, &failure))
+		ls_request_refuse_document(&failure);
+}
+
 /* Decides the resource's new state. */
 static void
 decide(Resolve *resolve, LsResource *resource)
@@ -228,7 +254,7 @@ decide(Resolve *resolve, LsResource *resource)
 		change->at = Max(change->at, state->at);
 	if (!ls_merge_decide(resource->type->rule, state, change, resolve->resolution == USE_CLIENT, &resource->replaced,
 						 &failure))
-		refuse_data(&failure);
+		ls_request_refuse_document(&failure);
 }
 
 /* What the journal keeps of the decision, for whoever folds the items again. */
@@ -246,6 +272,8 @@ journal_entry(const Resolve *resolve, const LsResource *resource)
 	ls_json_put(&entry, "resolution", ls_json_string(resolutions[resolve->resolution]));
 	ls_json_put(&entry, "resourceId", ls_json_text(resource->id));
 	ls_json_put(&entry, "resourceType", ls_json_text(resource->type->name));
+	if (resolve->correction_id.data != NULL)
+		ls_json_put(&entry, "correctionId", ls_json_text(resolve->correction_id));
 	if (resolve->done.by.data != NULL)
 		ls_json_put(&entry, "by", ls_json_text(resolve->done.by));
 	if (resolve->done.reason.data != NULL)
@@ -313,7 +341,10 @@ do_resolve(Resolve *resolve)
 		if (resolve->resolution != KEEP_BOTH)
 			check_version(resolve, resource);
 		ls_store_find_members(push);
-		decide(resolve, resource);
+		if (corrects(resolve, resource))
+			correct(resolve, resource);
+		else
+			decide(resolve, resource);
 		write_decision(resolve, resource);
 	}
 	else

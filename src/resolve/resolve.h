@@ -8,6 +8,8 @@
 #include "push/push.h"
 
 #define LS_RESOLVE_CHANNEL "sync_resolve"
+#define LS_CORRECT_CHANNEL "sync_correct"
+#define LS_UNCORRECT_CHANNEL "sync_uncorrect"
 
 /* resolve_store.c */
 

@@ -223,7 +223,9 @@ check_row(Misfits *misfits, uint64 row, LsText name, const LsRule *old, const Ls
 	ls_state_load(old, &state, ls_store_document(&key, ls_store_value(row, 4, &no_data)),
 				  no_book ? NULL : ls_store_object(&key, "book", book));
 	rebased = ls_state_rebase(old, changed, &state);
-	if (!ls_rebase_fits(changed, &rebased, &failure))
+	if (state.overlay != NULL)
+		ls_fail(&failure, "invalid", "", "a correction stands");
+	if (state.overlay != NULL || !ls_rebase_fits(changed, &rebased, &failure))
 		note_misfit(misfits, learner, id, &failure);
 }
 

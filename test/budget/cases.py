@@ -71,6 +71,7 @@ CREATE FUNCTION fz.through_binary(value anyelement) RETURNS void LANGUAGE plpgsq
 CREATE TABLE number AS SELECT n FROM generate_series(1, 100000) n;
 ANALYZE number;
 SELECT learnsync.define_resource_type('note', '{"key": ["k"], "policy": "manual"}');
+SELECT learnsync.define_resource_type('page', '{"key": ["k"]}');
 SELECT learnsync.define_resource_type('lists', '{"key": ["k"], "stale": "ignore", "fields": {"tags": {"merge": "union"},
     "chat": {"merge": "union", "id": "id"}, "prefs": {"merge": "map_latest"}, "taps": {"merge": "counter"}}}')
 """
@@ -130,6 +131,9 @@ WORLDS = {
                     FROM generate_series(1, {{n}} / 10) i"""],
     "failed": [f"""SELECT fz.push('failed{{n}}', '{item("note", "{}")}', {{n}})"""],
     "conflicts": [f"""SELECT fz.push('conflicts{{n}}', '{item("note", '{"k": "a", "v": #}')}', {{n}})"""],
+    "corrected": [f"""SELECT fz.push('corrected{{n}}', '{item("page", '{"k": "a"}')}', 1)""",
+                  """SELECT learnsync.sync_correct('corrected{n}', '{"resourceType": "page", "resourceId": "a", "by": "b",
+                  "reason": "r"}' || jsonb_build_object('data', fz.object('f#', '#', {n}))) IS NULL"""],
     "devices": ["""SELECT learnsync.sync_push('devices{n}', '{"deviceId": "d", "items": []}') IS NULL""",
                 devices("'devices{n}'", "'d' || i")],
     "gadgets": ["""SELECT learnsync.sync_push('gadgets{n}', '{"deviceId": "d", "items": []}') IS NULL""",
@@ -433,6 +437,16 @@ CASES = [
          "SELECT learnsync_api.sync_resolve(jsonb_build_object('resolution', 'use_server', 'conflictId', "
          "fz.conflict(current_setting('learnsync.learner_id')))) IS NULL",
          worlds=["conflicts"], learner="conflicts{n}"),
+    Case("learnsync.sync_correct", "fields", "SELECT learnsync.sync_correct('corrected10', {g}) IS NULL",
+         f"""jsonb_build_object('resourceType', 'page', 'resourceId', 'a', 'by', 'b', 'reason', 'r', 'data', {DATA})""",
+         worlds=["corrected"]),
+    Case("learnsync.sync_uncorrect", "corrected fields", "SELECT learnsync.sync_uncorrect('corrected{n}', "
+         "'{\"resourceType\": \"page\", \"resourceId\": \"a\", \"by\": \"b\", \"reason\": \"r\"}') IS NULL",
+         worlds=["corrected"]),
+    Case("learnsync.sync_push", "an item about corrected fields",
+         "SELECT learnsync.sync_push('corrected{n}', jsonb_build_object('deviceId', 'e', 'items', {g})) IS NULL",
+         f"""jsonb_build_array('{item("page", '{"k": "a", "f1": 0}', "new")}'::jsonb || jsonb_build_object('seen', 3))""",
+         worlds=["corrected"]),
     *(Case(f"{schema}.sync_{verb}_device", "devices",
            f"SELECT {schema}.sync_{verb}_device({learner}'{{\"deviceId\": \"d1\"}}') IS NULL",
            worlds=["devices"],

@@ -107,6 +107,10 @@ CREATE FUNCTION pg_temp.request(channel text, who text, n text) RETURNS jsonb LA
                 SELECT COALESCE(min(conflict_id::text), 'none') FROM learnsync_data.conflict c
                 WHERE c.learner_id = who AND closed_at IS NULL),
             'resolution', CASE n WHEN '2' THEN 'use_client' ELSE 'use_server' END, 'force', true)
+        WHEN 'sync_correct' THEN jsonb_build_object('resourceType', 'quiz_attempt', 'resourceId', '["q",1]',
+            'data', jsonb_build_object('n', n), 'by', 'b', 'reason', 'r')
+        WHEN 'sync_uncorrect' THEN jsonb_build_object('resourceType', 'quiz_attempt', 'resourceId', '["q",1]',
+            'by', 'b', 'reason', 'r')
         WHEN 'sync_activate_device' THEN '{"deviceId": "d"}'
         WHEN 'sync_deactivate_device' THEN '{"deviceId": "d"}'
         WHEN 'set_learner' THEN '{"dayStarts": "04:00"}'
@@ -131,8 +135,8 @@ CREATE TEMPORARY TABLE channel AS SELECT p.proname AS name, n.nspname AS schema,
         AND p.proname !~ '^(sync_(pull|cleanup)|(register|validate)_content|digest|dashboard)$';
 SELECT is(
     array_agg(DISTINCT name::text ORDER BY name::text),
-    '{progress_batch,progress_put,set_learner,sync_activate_device,sync_completions,sync_deactivate_device,'
-    'sync_progress,sync_push,sync_resolve}',
+    '{progress_batch,progress_put,set_learner,sync_activate_device,sync_completions,sync_correct,'
+    'sync_deactivate_device,sync_progress,sync_push,sync_resolve,sync_uncorrect}',
     'the functions that write for a learner')
 FROM channel;
 SELECT pg_temp.ask('learnsync', 'sync_push', who, jsonb_build_object('deviceId', 'd',
@@ -140,6 +144,8 @@ SELECT pg_temp.ask('learnsync', 'sync_push', who, jsonb_build_object('deviceId',
                   'data', jsonb_build_object('quizId', 'q', 'attemptNumber', 1, 'n', n))))
               FROM generate_series(1, 5) n)))
 FROM channel;
+SELECT pg_temp.ask(schema, 'sync_correct', who, pg_temp.request('sync_correct', who, n::text))
+FROM channel, generate_series(1, 6) n WHERE name = 'sync_uncorrect';
 SET learnsync.rate_limit = 3;
 SELECT is(
     (SELECT string_agg(pg_temp.ask(schema, name, who, pg_temp.request(name, who, n::text)), ' ' ORDER BY n)
@@ -173,6 +179,9 @@ FROM channel c
         ('sync_completions', '{}', '22023'),
         ('sync_activate_device', '{"deviceId": "none"}', 'PT404'),
         ('sync_deactivate_device', '{"deviceId": "none"}', 'PT404'),
+        ('sync_correct', '{"resourceType": "mastery", "resourceId": "m", "data": {}, "by": "b", "reason": "r"}',
+            'PT404'),
+        ('sync_uncorrect', '{"resourceType": "mastery", "resourceId": "m", "by": "b", "reason": "r"}', 'PT404'),
         ('sync_resolve', '{"conflictId": "x", "resolution": "use_server"}',
             'PT404')) AS e (name, request, answer) ON e.name = c.name,
     generate_series(1, 5) GROUP BY e.name, e.request, e.answer ORDER BY e.name, e.request;

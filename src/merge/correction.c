@@ -1,0 +1,369 @@
+/*
+ * correction.c
+ *		A person's correction of a document: what can be corrected, made and taken back.
+ */
+#include "postgres.h"
+
+#include "merge/merge.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+pg_noreturn static void
+refuse(const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s cannot be corrected", what), errhint("%s", hint)));
+}
+
+/* Refuses what nobody can correct, whatever its value. */
+void
+ls_correction_check(const LsRule *rule, const JsonbValue *data)
+{
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText name;
+	int place = 0;
+
+	if (rule->xapi)
+		refuse("an xAPI statement", "Send a statement that voids it.");
+	if (rule->clock.data != NULL)
+		refuse("a document with a clock of its own", "Send an item with a later clock.");
+	if (rule->policy == LS_POLICY_CUSTOM)
+		refuse("a document that a function merges", "Send an item that the function takes.");
+	ls_json_walk(&walk, data);
+	while (ls_json_walk_next(&walk, &name, &value))
+	{
+		const LsRuleField *field = ls_rule_walk(rule, &place, name);
+
+		CHECK_FOR_INTERRUPTS();
+		if (field->strategy == ls_strategy_derive)
+			refuse(psprintf("computed field \"%s\"", ls_text_string(name)),
+				   "Correct the field that it is computed from.");
+		if (field->shape == LS_SHAPE_LIST)
+			refuse(psprintf("list \"%s\"", ls_text_string(name)),
+				   "Send an item with the members that it is to have.");
+	}
+}
+
+/*
+ * A correction of a state, which is known by its version: later than all that the resource has, so that nothing of that
+ * counts on top.
+ */
+LsCorrection
+ls_correction_of(const LsState *state, LsText epoch, LsText learner, TimestampTz now, int64 version)
+{
+	LsDigest digest;
+	pg_uuid_t id;
+
+	if (state->overlay != NULL && state->overlay->count >= LS_MAX_CORRECTIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many corrections stand on this resource"),
+				 errdetail("There are %d.", state->overlay->count),
+				 errhint("Take some back with sync_uncorrect first.")));
+	ls_digest_start(&digest);
+	ls_digest_text(&digest, epoch);
+	ls_digest_text(&digest, learner);
+	ls_digest_text(&digest, ls_text(psprintf(INT64_FORMAT, version)));
+	id = ls_digest_end(&digest);
+	return (LsCorrection){.id = ls_digest_uuid_text(&id), .at = Max(now, state->at), .version = version};
+}
+
+/* A correction that is being made. */
+typedef struct Making
+{
+	const LsRule *rule;
+	LsCorrection *correction;
+	int room;
+} Making;
+
+static void
+add_pin(Making *making, LsText field, LsText part, const JsonbValue *value)
+{
+	LsCorrection *correction = making->correction;
+	LsPin pin = ls_overlay_pin(making->rule, field, part);
+
+	pin.has_value = value != NULL;
+	if (value != NULL)
+		pin.value = *value;
+	if (correction->npins == making->room)
+	{
+		making->room = Max(16, making->room * 2);
+		correction->pins = correction->pins == NULL ? palloc(sizeof(LsPin) * making->room)
+													: repalloc_huge(correction->pins, sizeof(LsPin) * making->room);
+	}
+	correction->pins[correction->npins++] = pin;
+}
+
+static bool
+fail(LsFailure *failure, const char *code, LsText name, const char *what)
+{
+	return ls_fail(failure, code, psprintf("data.%s", ls_text_string(name)), "%s %s", ls_text_string(name), what);
+}
+
+/* A map is corrected key by key; null says that there is to be none. */
+static void
+pin_map(Making *making, LsText name, const JsonbValue *map)
+{
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText key;
+
+	ls_json_walk(&walk, map);
+	while (ls_json_walk_next(&walk, &key, &value))
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_pin(making, name, key, value.type == jbvNull ? NULL : &value);
+	}
+}
+
+/* A time that the server takes from items, in the form in which documents have it. */
+static bool
+pin_time(Making *making, LsText name, const JsonbValue *value, LsFailure *failure)
+{
+	JsonbValue stamp;
+	TimestampTz at;
+
+	if (value->type != jbvString || !ls_stamp_parse(ls_text_of(value), &at))
+		return fail(failure, "bad_timestamp", name, "must be an RFC 3339 time with offset, or null");
+	stamp = ls_json_stamp(at);
+	add_pin(making, name, (LsText){NULL, 0}, &stamp);
+	return true;
+}
+
+/* What is added to must leave room for more. */
+static bool
+may_add_to(const LsRuleField *field, const JsonbValue *value)
+{
+	LsBounds bounds = {int64_to_numeric(PG_INT64_MIN), int64_to_numeric(PG_INT64_MAX), false};
+
+	return field->strategy->on_top != LS_TOP_ADDS || value->type != jbvNumeric ||
+		   ls_check_bounds(&bounds, value->val.numeric);
+}
+
+/* Pins one field; null says that there is to be none where it is no value. */
+static bool
+pin_field(Making *making, const LsRuleField *field, LsText name, const JsonbValue *value, LsFailure *failure)
+{
+	bool merges = making->rule->policy == LS_POLICY_MERGE;
+
+	if (field->strategy == NULL)
+		return true;
+	if (field->strategy == ls_strategy_unread ||
+		(field == &making->rule->rest && making->rule->other != LS_OTHER_LATEST))
+		return fail(failure, "invalid", name, "is no field of such documents");
+	if (field->shape == LS_SHAPE_MAP && value->type == jbvNull)
+		return fail(failure, "invalid", name, "must be an object of the keys that are corrected");
+	if (field->shape == LS_SHAPE_MAP)
+		pin_map(making, name, value);
+	else if (value->type == jbvNull && merges && !field->strategy->takes_null)
+		add_pin(making, name, (LsText){NULL, 0}, NULL);
+	else if (field->strategy->ignores_value)
+		return pin_time(making, name, value, failure);
+	else if (!may_add_to(field, value))
+		return fail(failure, "out_of_range", name, "does not fit into 64 bits");
+	else
+		add_pin(making, name, (LsText){NULL, 0}, value);
+	return true;
+}
+
+static bool
+pin_data(Making *making, const JsonbValue *data, LsFailure *failure)
+{
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText name;
+	int place = 0;
+
+	ls_json_walk(&walk, data);
+	while (ls_json_walk_next(&walk, &name, &value))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!pin_field(making, ls_rule_walk(making->rule, &place, name), name, &value, failure))
+			return false;
+	}
+	return true;
+}
+
+/* A document that is corrected whole has nothing that the correction does not have. */
+static void
+pin_others(Making *making, const JsonbValue *shown, const JsonbValue *data)
+{
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText name;
+	int place = 0;
+
+	ls_json_walk(&walk, shown);
+	while (ls_json_walk_next(&walk, &name, &value))
+	{
+		const LsRuleField *field = ls_rule_walk(making->rule, &place, name);
+
+		CHECK_FOR_INTERRUPTS();
+		if (field->strategy != NULL && !ls_json_get_text(data, name, &value))
+			add_pin(making, name, (LsText){NULL, 0}, NULL);
+	}
+}
+
+/* Whether every field that is there is as the rule wants it, whatever is required. */
+static bool
+check_values(const LsRule *rule, const JsonbValue *data, LsFailure *failure)
+{
+	LsRule lenient = *rule;
+
+	lenient.fields = palloc(sizeof(LsRuleField) * Max(rule->nfields, 1));
+	for (int i = 0; i < rule->nfields; i++)
+	{
+		lenient.fields[i] = rule->fields[i];
+		lenient.fields[i].required = false;
+	}
+	return ls_check_document(&lenient, data, failure);
+}
+
+static bool
+has_required(const LsRule *rule, const JsonbValue *document, LsFailure *failure)
+{
+	JsonbValue value;
+
+	for (int i = 0; i < rule->nfields; i++)
+	{
+		const LsRuleField *field = &rule->fields[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (field->required && (!ls_json_get_text(document, field->name, &value) || value.type == jbvNull))
+			return fail(failure, "invalid", field->name, "is missing");
+	}
+	return true;
+}
+
+/* Whether the state with its corrections is small enough to be stored. */
+static bool
+fits(const LsState *state, const Jsonb *document, LsFailure *failure)
+{
+	int64 bytes = (int64) VARSIZE(document) + VARSIZE(ls_state_book(state));
+
+	return bytes <= learnsync_max_document_bytes ||
+		   ls_fail(failure, "too_large", "data", "the document and its corrections would be larger than %d bytes",
+				   learnsync_max_document_bytes);
+}
+
+static LsOverlay *
+with_correction(const LsOverlay *overlay, const LsCorrection *correction)
+{
+	LsOverlay *extended = palloc(sizeof(LsOverlay));
+	int count = overlay == NULL ? 0 : overlay->count;
+
+	extended->count = count + 1;
+	extended->corrections = palloc(sizeof(LsCorrection) * (count + 1));
+	if (count > 0)
+		memcpy(extended->corrections, overlay->corrections, sizeof(LsCorrection) * count);
+	extended->corrections[count] = *correction;
+	return extended;
+}
+
+/*
+ * Puts a correction over an existing document. Data are an object, rounded, of which the keys are checked; under policies
+ * that take the first document only it is the whole document.
+ */
+bool
+ls_correction_apply(const LsRule *rule, LsState *state, const LsCorrection *correction, const JsonbValue *data,
+					LsFailure *failure)
+{
+	bool whole = rule->policy == LS_POLICY_INSERT_ONLY || rule->policy == LS_POLICY_IMMUTABLE;
+	LsCorrection made = *correction;
+	Making making = {rule, &made};
+	JsonbValue shown;
+	Jsonb *document;
+
+	if (!check_values(rule, data, failure) || !pin_data(&making, data, failure))
+		return false;
+	ls_json_root(ls_state_document(state), &shown);
+	if (whole)
+		pin_others(&making, &shown, data);
+	if (made.npins == 0)
+		return ls_fail(failure, "invalid", "data", "data must say what is to be corrected");
+	state->overlay = with_correction(state->overlay, &made);
+	document = ls_state_document(state);
+	ls_json_root(document, &shown);
+	return has_required(rule, &shown, failure) && fits(state, document, failure);
+}
+
+/* Takes the newest correction back. */
+void
+ls_correction_drop(LsState *state)
+{
+	LsOverlay *rest = palloc(sizeof(LsOverlay));
+
+	Assert(state->overlay != NULL && state->overlay->count > 0);
+	*rest = *state->overlay;
+	rest->count--;
+	state->overlay = rest->count > 0 ? rest : NULL;
+}
+
+/* The members of an object that another does not have so, and as null those that only the other has. */
+static JsonbValue
+difference_of(const JsonbValue *shown, const JsonbValue *data)
+{
+	JsonbValue difference = ls_json_object();
+	JsonbValue value;
+	JsonbValue old;
+	LsJsonWalk walk;
+	LsText name;
+
+	ls_json_walk(&walk, data);
+	while (ls_json_walk_next(&walk, &name, &value))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!ls_json_get_text(shown, name, &old) || ls_json_compare(&old, &value) != 0)
+			ls_json_put_text(&difference, name, value);
+	}
+	ls_json_walk(&walk, shown);
+	while (ls_json_walk_next(&walk, &name, &old))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!ls_json_get_text(data, name, &value))
+			ls_json_put_text(&difference, name, ls_json_null());
+	}
+	ls_json_root(ls_json_encode(&difference), &value);
+	return value;
+}
+
+/* What differs of a map, key by key; false where nothing does. */
+static bool
+map_differs(const JsonbValue *shown, LsText name, JsonbValue *value)
+{
+	JsonbValue none = ls_json_object();
+	JsonbValue empty;
+	JsonbValue old;
+
+	ls_json_root(ls_json_encode(&none), &empty);
+	if (!ls_json_get_text(shown, name, &old) || !ls_json_is_object(&old))
+		old = empty;
+	*value = difference_of(&old, ls_json_is_object(value) ? value : &empty);
+	return ls_json_count(value) > 0;
+}
+
+/* Of a document that a person has put together, what differs from the one that is shown, as a correction says it. */
+JsonbValue
+ls_correction_difference(const LsRule *rule, const JsonbValue *shown, const JsonbValue *data)
+{
+	JsonbValue difference = ls_json_object();
+	JsonbValue all = difference_of(shown, data);
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText name;
+	int place = 0;
+
+	ls_json_walk(&walk, &all);
+	while (ls_json_walk_next(&walk, &name, &value))
+	{
+		const LsRuleField *field = ls_rule_walk(rule, &place, name);
+
+		CHECK_FOR_INTERRUPTS();
+		if (ls_check_is_read(field) && (field != &rule->rest || rule->other == LS_OTHER_LATEST) &&
+			(field->shape != LS_SHAPE_MAP || map_differs(shown, name, &value)))
+			ls_json_put_text(&difference, name, value);
+	}
+	ls_json_root(ls_json_encode(&difference), &value);
+	return value;
+}
