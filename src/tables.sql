@@ -227,9 +227,9 @@ BEGIN
     ) WITH (fillfactor = 70);
     PERFORM learnsync_internal.see_to_comment_as_owner('device',
         'Installations of the app; version is the one up to which the device is known to hold everything. '
-        'synced_resources: when items of each type were last accepted; skew_ms: how far the newest of them was ahead '
-        'of the server''s clock. rate_at: until when its pushes so far use up the rate limit of a device. wipe_at: '
-        'when it was told to wipe what it holds, wiped_at: when it said that it had.');
+        'synced_resources: when items of each type were last accepted; skew_ms: how far the clock was ahead then, by '
+        'sentAt, else how far the newest of them was. rate_at: until when its pushes so far use up the rate limit of a '
+        'device. wipe_at: when it was told to wipe what it holds, wiped_at: when it said that it had.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource (
         learner_id text COLLATE "C" NOT NULL,

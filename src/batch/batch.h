@@ -22,6 +22,7 @@ typedef struct LsSending
 	TimestampTz now;
 	TimestampTz sent_at; /* by the device's clock; LS_NO_TIME where it does not say */
 	TimestampTz issued_at; /* its token; LS_NO_TIME where there is none that says */
+	int64 ahead; /* how far its clock is ahead, where it says when it sends, as far as that shows */
 } LsSending;
 
 /* A learner's row, read under its lock. */

@@ -68,19 +68,28 @@ is_worth_keeping(const Clock *clock)
 }
 
 /*
- * Compares the clocks. One that is behind may be right, and the call have waited on its way, unless it says what cannot
- * be. A difference that was found before stands as long as it is about the same, so that equal clocks give equal times.
+ * How far a device's clock is ahead by what it says as it sends. One that is behind may be right, and the call have waited
+ * on its way, unless it says what cannot be.
  */
+static int64
+find_ahead(const LsSending *sending)
+{
+	int64 ahead = sending->sent_at - sending->now;
+	bool absurd = sending->sent_at < learnsync_min_client_time || sending->sent_at < sending->issued_at;
+
+	return ahead > 0 || absurd ? ahead : 0;
+}
+
+/* Compares the clocks. A difference found before stands as long as it is about the same: equal clocks give equal times. */
 static void
 measure(Clock *clock, const LsSending *sending)
 {
-	int64 ahead = sending->sent_at - sending->now;
-	int64 change = ahead - clock->offset;
-	bool absurd = sending->sent_at < learnsync_min_client_time || sending->sent_at < sending->issued_at;
+	int64 ahead = sending->ahead;
+	int64 change = sending->sent_at - sending->now - clock->offset;
 
 	if (change >= -tolerance() && change <= tolerance())
 		return;
-	clock->offset = ahead > tolerance() || (ahead < -tolerance() && absurd) ? ahead : 0;
+	clock->offset = ahead >= -tolerance() && ahead <= tolerance() ? 0 : ahead;
 }
 
 /* Not before what the device has dated earlier. */
@@ -140,7 +149,6 @@ believe(const LsSending *sending, Timed *items, int count, int64 offset)
 		TimestampTz at = items[i].tick.client_at - offset;
 
 		CHECK_FOR_INTERRUPTS();
-		CHECK_FOR_INTERRUPTS();
 		items[i].offset = offset;
 		items[i].believed = at >= learnsync_min_client_time && at <= latest;
 	}
@@ -180,7 +188,6 @@ place_items(Clock *clock, const LsSending *sending, Timed *items, int count)
 		ls_sort(items, count, sizeof(Timed), compare_items);
 	for (int i = 0; i < count; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
 		CHECK_FOR_INTERRUPTS();
 		place(clock, sending, &items[i]);
 	}
@@ -325,7 +332,6 @@ date_plainly(LsBatch *batch)
 		LsItem *item = &batch->items[i];
 
 		CHECK_FOR_INTERRUPTS();
-		CHECK_FOR_INTERRUPTS();
 		if (item->client_at == LS_NO_TIME)
 		{
 			item->at = item->dated = batch->now;
@@ -364,7 +370,6 @@ date_run(LsBatch *batch, Clocks *clocks, const Sent *sent, int count)
 		bool seen = item->first.at != LS_NO_TIME && item->first.client_at == item->client_at;
 
 		CHECK_FOR_INTERRUPTS();
-		CHECK_FOR_INTERRUPTS();
 		timed[i] = (Timed){item->index, {item->client_at, seen ? item->first.at : LS_NO_TIME}};
 	}
 	place_items(&kept->clock, &batch->sending, timed, count);
@@ -372,7 +377,6 @@ date_run(LsBatch *batch, Clocks *clocks, const Sent *sent, int count)
 	{
 		LsItem *item = &batch->items[timed[i].position];
 
-		CHECK_FOR_INTERRUPTS();
 		CHECK_FOR_INTERRUPTS();
 		item->at = timed[i].tick.at;
 		item->dated = timed[i].believed ? timed[i].tick.client_at - timed[i].offset : batch->now;
@@ -392,6 +396,8 @@ ls_batch_date(LsBatch *batch)
 	int count = 0;
 
 	batch->sending.now = batch->now;
+	if (batch->sending.sent_at != LS_NO_TIME)
+		batch->sending.ahead = find_ahead(&batch->sending);
 	if (date_plainly(batch))
 		return;
 	batch->corrected = true;
@@ -416,7 +422,6 @@ ls_batch_date(LsBatch *batch)
 	{
 		LsItem *item = &batch->items[i];
 
-		CHECK_FOR_INTERRUPTS();
 		CHECK_FOR_INTERRUPTS();
 		if (item->twin == NULL || item->client_at == LS_NO_TIME || item->twin->client_at != item->client_at)
 			continue;

@@ -302,12 +302,14 @@ synced_types(const LsBatch *batch)
 	return JsonbPGetDatum(ls_json_encode(&synced));
 }
 
-/* How far the newest of the accepted items is ahead of our clock, in milliseconds. */
+/* How far the device's clock is ahead of ours, in milliseconds; at least so far, where it does not say when it sends. */
 static int64
 skew(const LsBatch *batch)
 {
 	TimestampTz newest = batch->now;
 
+	if (batch->sending.sent_at != LS_NO_TIME)
+		return batch->sending.ahead / 1000;
 	for (int i = 0; i < batch->nitems; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

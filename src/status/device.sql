@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION learnsync.sync_devices(learner_id text) RETURNS jsonb
 COMMENT ON FUNCTION learnsync.sync_devices(text) IS
     'The learner''s devices, last seen first: {devices: [{userId, deviceId, deviceName, lastSyncAt, lastSyncVersion, '
     'pendingCount, failedCount, conflictCount, metadata, isActive, syncedResources: {resourceType: time}, clockSkew '
-    '(ms that the device was last ahead), wipe? ({askedAt, doneAt})}]}.';
+    '(ms that the clock was last ahead by sentAt, behind where negative; without sentAt, that the newest item was), '
+    'wipe? ({askedAt, doneAt})}]}.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_status(learner_id text, "deviceId" text DEFAULT NULL,
     "after" text DEFAULT NULL, "limit" integer DEFAULT 100) RETURNS jsonb
@@ -22,7 +23,8 @@ CREATE OR REPLACE FUNCTION learnsync_api.sync_devices() RETURNS jsonb
 COMMENT ON FUNCTION learnsync_api.sync_devices() IS
     'My devices, last seen first: {devices: [{userId, deviceId, deviceName, lastSyncAt, lastSyncVersion, '
     'pendingCount, failedCount, conflictCount, metadata, isActive, syncedResources: {resourceType: time}, clockSkew '
-    '(ms that the device was last ahead), wipe? ({askedAt, doneAt})}]}.';
+    '(ms that the clock was last ahead by sentAt, behind where negative; without sentAt, that the newest item was), '
+    'wipe? ({askedAt, doneAt})}]}.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_status("deviceId" text DEFAULT NULL, "after" text DEFAULT NULL,
     "limit" integer DEFAULT 100) RETURNS jsonb

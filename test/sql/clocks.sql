@@ -234,6 +234,17 @@ SELECT is(pg_temp.dated_with('issued later', '1 hour') < '3 hours', true, 'what 
 SELECT is(pg_temp.dated_with('issued before', '800 days') > '300 days', true,
     'one that was issued before may have waited on its way');
 SELECT is(pg_temp.dated_with('not issued', NULL) > '300 days', true, 'and so may one of which that is not known');
+-- An event that a full log has no room for happened when it first arrived.
+SET LOCAL learnsync.max_learner_events = 1;
+SELECT pg_temp.put('full', NULL, pg_temp.event('z', '2026-01-08T10:00:00Z'));
+SELECT is(pg_temp.put('full', NULL, pg_temp.event('later', '2099-01-01T00:00:00Z')) #>> '{data,failedEvents,0,code}',
+    'too_many', 'a full log takes no event');
+RESET learnsync.max_learner_events;
+SELECT pg_sleep(0.01);
+SELECT pg_temp.put('full', NULL, pg_temp.event('newest', pg_temp.at('0', '0')));
+SELECT pg_temp.put('full', NULL, pg_temp.event('later', '2099-01-01T00:00:00Z'));
+SELECT is(pg_temp.got('full') #>> '{snapshot,content,l,contentVersion}', 'newest',
+    'an event that the log had no room for stands before what was made after it first came');
 SELECT is((SELECT count(*) FROM learnsync.progress_verify()), 0::bigint, 'what is stored is what the log says');
 SELECT is((SELECT clocks FROM learnsync_data.learner WHERE learner_id = 'plain'), NULL,
     'of a clock that is right nothing is kept');
@@ -261,6 +272,34 @@ SELECT is(pg_temp.reading('sent back') ->> 'page', '77',
     'an aborted item keeps the instant it was given first: what was made after it stands');
 SELECT is((SELECT count(*) FROM learnsync_data.instant t WHERE t.learner_id = 'sent back'), 0::bigint,
     'and its instant is not needed any more');
+
+-- And so do those that an answer had no room for.
+CREATE FUNCTION pg_temp.text(letter text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('text', repeat(letter, 900)) $$;
+SELECT learnsync.define_resource_type('book', '{"key": ["bookId"], "policy": "insert_only"}');
+SELECT pg_temp.push('crowded', pg_temp.item('0', 'book', '2026-01-08T10:00:00Z', '{"bookId": "b"}'));
+SET LOCAL learnsync.max_answer_bytes = '1kB';
+SELECT is(
+    (SELECT array_agg(result ->> 'status' || COALESCE(' ' || (SELECT f ->> 'code'
+            FROM jsonb_array_elements(answer -> 'failedItems') f WHERE f -> 'id' = result -> 'id'), ''))
+     FROM pg_temp.push('crowded',
+            pg_temp.item('1', 'book', '2026-01-08T10:00:00Z', '{"bookId": "b"}' || pg_temp.text('x')),
+            pg_temp.item('2', 'book', '2026-01-08T10:00:00Z', '{"bookId": "b"}' || pg_temp.text('y')),
+            pg_temp.page('3', '2099-06-01T10:00:00Z', 5), pg_temp.page('4', '2026-01-08T10:00:00Z', 6)) answer,
+          jsonb_array_elements(answer -> 'results') result),
+    '{conflict,failed aborted,failed aborted,failed aborted}',
+    'an answer that is full sends back the items after it');
+RESET learnsync.max_answer_bytes;
+SELECT is((SELECT count(*) FROM learnsync_data.instant t WHERE t.learner_id = 'crowded'), 1::bigint,
+    'the instant of the one whose own time says nothing is kept');
+SELECT pg_sleep(0.01);
+SELECT pg_temp.push('crowded', pg_temp.page('9', pg_temp.at('0', '0'), 77));
+SELECT pg_temp.push('crowded', pg_temp.page('3', '2099-06-01T10:00:00Z', 5));
+SELECT is(pg_temp.reading('crowded') ->> 'page', '77',
+    'an item that an answer had no room for happened when it first arrived');
+SELECT is((SELECT count(*) FROM learnsync_data.instant t WHERE t.learner_id = 'crowded'), 0::bigint,
+    'once it is taken its instant is not needed any more');
+
 SELECT pg_temp.all_or_nothing('with another time', pg_temp.page('1', '2099-06-01T10:00:00Z', 5),
     pg_temp.page('2', 'soon', 6));
 SELECT pg_sleep(0.01);

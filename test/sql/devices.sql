@@ -180,6 +180,26 @@ SELECT pg_temp.push('ann', 'e', pg_temp.items(format('{"id": "f", "data": {"quiz
         "clientTimestamp": "%s"}',
     to_char((clock_timestamp() + interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))));
 SELECT ok((pg_temp.device('ann', 'e') -> 'clockSkew')::int BETWEEN 3590000 AND 3600000, 'an hour ahead');
+-- A device that sends at a time that is so far off an item that it made an hour before; the hours it is shown ahead.
+CREATE FUNCTION pg_temp.skew(device text, off interval, min_time text DEFAULT '2000-01-01') RETURNS numeric
+    LANGUAGE plpgsql AS $$
+DECLARE
+    sent CONSTANT timestamp := (clock_timestamp() + off) AT TIME ZONE 'UTC';
+    form CONSTANT text := 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
+BEGIN
+    PERFORM set_config('learnsync.min_client_time', min_time, true);
+    PERFORM pg_temp.push('sky', device, jsonb_build_object('sentAt', to_char(sent, form)) || pg_temp.items(
+        format('{"id": "%s", "data": {"quizId": "%s", "attemptNumber": 1}, "clientTimestamp": "%s"}',
+            off, device, to_char(sent - interval '1 hour', form))));
+    PERFORM set_config('learnsync.min_client_time', '2000-01-01', true);
+    RETURN round((pg_temp.device('sky', device) -> 'clockSkew')::numeric / 3600000, 1);
+END $$;
+SELECT is(pg_temp.skew('a', '3 hours'), 3.0, 'sentAt says how far a clock is ahead, whatever its items are dated');
+SELECT is(pg_temp.skew('b', '0'), 0.0, 'a clock that is right is not ahead, though its item is of an hour ago');
+SELECT is(pg_temp.skew('c', '-3 hours'), 0.0, 'one that is behind may be right, and the request have waited');
+SELECT is(pg_temp.skew('d', '-72 hours', to_char(clock_timestamp() - interval '1 day', 'YYYY-MM-DD')), -72.0,
+    'one that says what cannot be is behind');
+SELECT is(pg_temp.skew('a', '-2 hours'), 0.0, 'a clock that was set shows what it is now');
 
 -- A deactivated device is refused from the next statement on; the others are not.
 CREATE FUNCTION pg_temp.turn(call text, learner text, device text) RETURNS text LANGUAGE plpgsql AS $$

@@ -29,6 +29,12 @@ INSERT INTO id VALUES
     ('another variant', '0f8fad5b-d9cb-469f-c165-70867728950e', '0f8fad5b-d9cb-469f-c165-70867728950e', false),
     ('one without dashes', '0f8fad5bd9cb469fa16570867728950e', '0f8fad5bd9cb469fa16570867728950e', false),
     ('dashes elsewhere', '0f8fad5bd-9cb-469f-a165-70867728950e', '0f8fad5bd-9cb-469f-a165-70867728950e', false),
+    ('one with other signs for dashes', '0f8fad5b_d9cb_469f_a165_70867728950e', '0f8fad5b_d9cb_469f_a165_70867728950e',
+        false),
+    ('one with a letter that is no digit', '0f8fad5b-d9cb-469f-a165-7086772g950e',
+        '0f8fad5b-d9cb-469f-a165-7086772g950e', false),
+    ('one with something after it', '0f8fad5b-d9cb-469f-a165-70867728950e.', '0f8fad5b-d9cb-469f-a165-70867728950e.',
+        false),
     ('a counted id', 'local-1', 'local-1', false);
 SELECT is(
     pg_temp.verdict(pg_temp.push('ann-' || what, 'old phone', pg_temp.minutes(id, 5))) || ', '
@@ -109,6 +115,28 @@ SELECT is(
 SELECT ok(
     NOT pg_temp.push('eve', 'tablet', pg_temp.minutes('y', -1)) #> '{failedItems,0}' ? 'first',
     'what failed for another reason has no first copy');
+
+-- What was accepted is not judged anew; and what is sent back for want of room is not a reused id.
+SELECT learnsync.define_resource_type('book', '{"key": ["bookId"], "policy": "insert_only"}');
+CREATE FUNCTION pg_temp.book(id text, text text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('id', id, 'operation', 'create', 'resourceType', 'book', 'clientTimestamp',
+        '2026-01-08T10:00:00Z', 'data', jsonb_build_object('bookId', 'b', 'text', text)) $$;
+SELECT pg_temp.push('gil', 'd', pg_temp.book('1', repeat('x', 2000)));
+SET LOCAL learnsync.max_item_bytes = '1kB';
+SELECT is(pg_temp.verdict(pg_temp.push('gil', 'd', pg_temp.book('1', repeat('x', 2000)))), 'synced again',
+    'an item that was accepted is a duplicate, though it would be too large by now');
+SELECT is(pg_temp.verdict(pg_temp.push('gil', 'd', pg_temp.book('2', repeat('x', 2000)))), 'failed too_large',
+    'as a new one is');
+RESET learnsync.max_item_bytes;
+SET LOCAL learnsync.max_answer_bytes = '1kB';
+SELECT is(
+    pg_temp.push('gil', 'd', '{}', jsonb_build_object('items', jsonb_build_array(
+        pg_temp.book('3', 'other'), pg_temp.book('4', 'another'), pg_temp.book('1', repeat('x', 2000)))))
+        #> '{failedItems,1}',
+    '{"id": "1", "code": "aborted", "path": "", "error": "the answer has no room for it; send it again",
+      "retryable": true}',
+    'a known item that an answer has no room for is not told what became of it');
+RESET learnsync.max_answer_bytes;
 
 -- Events.
 CREATE FUNCTION pg_temp.put(event jsonb) RETURNS jsonb LANGUAGE sql AS $$
