@@ -93,6 +93,45 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.resolve_pages_as_owner(tid, tid) IS
     'Closes the open conflicts in some pages that are as old as autoResolve of their rule says.';
 
+-- Forgets the members of lists, in a run of pages, that were removed before cutoff, and answers how many. No row says
+-- when that was; but versions grow, so it was before whatever came later and is that old itself.
+CREATE OR REPLACE FUNCTION learnsync_internal.forget_members_as_owner(low tid, high tid, cutoff timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lists CONSTANT jsonb := (
+        SELECT jsonb_object_agg(t.name, jsonb_path_query_array(t.rule,
+            '$.fields.keyvalue() ? (@.value.members == "latest").key'))
+        FROM learnsync_data.resource_type t WHERE t.old_rule IS NULL);
+    learners text[];
+    removed bigint;
+BEGIN
+    learners := learnsync_internal.lock_learners_as_owner(ARRAY(
+        SELECT DISTINCT m.learner_id FROM learnsync_data.member m
+        WHERE m.ctid >= low AND m.ctid < high AND m.at < cutoff AND lists -> m.resource_type ? m.field
+            AND m.value @> '{"deleted": true}'));
+    WITH old AS (
+        SELECT l.learner_id, greatest(
+            (SELECT max(g.version) FROM learnsync_data.ledger g WHERE g.learner_id = l.learner_id AND g.at < cutoff),
+            (SELECT max(r.version) FROM learnsync_data.resource r
+             WHERE r.learner_id = l.learner_id AND r.updated_at < cutoff)) AS version
+        FROM unnest(learners) l (learner_id)),
+    gone AS (
+        DELETE FROM learnsync_data.member m USING old o
+        WHERE m.ctid >= low AND m.ctid < high AND m.at < cutoff AND lists -> m.resource_type ? m.field
+            AND m.value @> '{"deleted": true}' AND m.learner_id = o.learner_id AND m.version <= o.version
+        RETURNING m.learner_id, m.version),
+    horizon AS (
+        UPDATE learnsync_data.learner l SET tombstone_version = greatest(l.tombstone_version, g.version)
+        FROM (SELECT learner_id, max(version) AS version FROM gone GROUP BY 1) g
+        WHERE l.learner_id = g.learner_id)
+    SELECT count(*) INTO removed FROM gone;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.forget_members_as_owner(tid, tid, timestamptz) IS
+    'Forgets, in some pages, members of lists that were removed long ago.';
+
 -- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows. What
 -- is known of a learner moves on with it, under the learner's lock, so that the next push and pull know what is gone.
 CREATE OR REPLACE FUNCTION learnsync_internal.clean_pages_as_owner(task text, from_page bigint, to_page bigint,
@@ -109,6 +148,8 @@ BEGIN
     CASE task
     WHEN 'resolve' THEN
         PERFORM learnsync_internal.resolve_pages_as_owner(low, high);
+    WHEN 'member' THEN
+        removed := learnsync_internal.forget_members_as_owner(low, high, cutoff);
     WHEN 'conflict' THEN
         DELETE FROM learnsync_data.conflict c
         WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.closed_by = 'rule';
@@ -224,7 +265,10 @@ BEGIN
             SELECT FROM learnsync_data.resource_type t WHERE t.rule ? 'autoResolve') THEN clock_timestamp()
         WHEN task IN ('failed', 'instant') THEN learnsync_internal.days_ago_as_owner(90)
         WHEN task = 'learner' THEN clock_timestamp()
-        WHEN task = 'resource'
+        WHEN task = 'member' AND NOT EXISTS (
+            SELECT FROM learnsync_data.resource_type t
+            WHERE jsonb_path_exists(t.rule, '$.fields.*.members ? (@ == "latest")')) THEN NULL
+        WHEN task IN ('resource', 'member')
             THEN learnsync_internal.days_ago_as_owner(current_setting('learnsync.tombstone_days')::integer)
         WHEN task = 'ledger' AND keep > 0 THEN learnsync_internal.days_ago_as_owner(keep)
         WHEN task ~ '^(empty|push_[0-7])$'
@@ -253,7 +297,8 @@ BEGIN
         tasks := tasks || (
             SELECT jsonb_agg(jsonb_build_array(t.task, 0, learnsync_internal.task_limit_as_owner(t.task, days_old))
                 ORDER BY t.n)
-            FROM unnest('{conflict,resolve,failed,instant,learner,resource,ledger}'::text[]) WITH ORDINALITY t (task, n)
+            FROM unnest('{conflict,resolve,failed,instant,learner,resource,member,ledger}'::text[])
+                WITH ORDINALITY t (task, n)
             WHERE learnsync_internal.task_limit_as_owner(t.task, days_old) IS NOT NULL);
     END IF;
     RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'payloadsFrom', cutoff, 'swept', sweep);
@@ -333,10 +378,11 @@ $$;
 COMMENT ON PROCEDURE learnsync.maintain(integer) IS
     'Removes what is past its time, in short transactions; call it from cron, each minute if you like. days_old: '
     'payloads of accepted items and copies of closed conflicts older than that go (default 30; payloads by whole '
-    'weeks). Once a day also failed items after 90 days, tombstones after learnsync.tombstone_days, receipts after '
-    'learnsync.receipt_days; and open conflicts are closed that are as old as autoResolve of their rule says. Changes '
-    'of rules are carried out, as by learnsync.rebase(), and items are taken up that have waited for a type or '
-    'content which is there now. Cannot run inside a transaction block (2D000).';
+    'weeks). Once a day also failed items after 90 days, tombstones of resources and of members of lists after '
+    'learnsync.tombstone_days, receipts after learnsync.receipt_days; and open conflicts are closed that are as old '
+    'as autoResolve of their rule says. Changes of rules are carried out, as by learnsync.rebase(), and items are '
+    'taken up that have waited for a type or content which is there now. Cannot run inside a transaction block '
+    '(2D000).';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_cleanup(jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_cleanup';

@@ -144,6 +144,14 @@ decide_again(LsFolded *folded, LsEntry *entry)
 	entry->live = !entry->change.is_delete;
 }
 
+/* Whether an item deletes what older items, coming later, may have brought back: the delete was forgotten since. */
+static bool
+is_forgotten(const LsFold *fold, const LsKept *kept, const LsRule *rule, const LsChange *change)
+{
+	return kept->prev_version < fold->tombstone_version &&
+		   (change->is_delete || ls_member_removes(rule, &change->data));
+}
+
 /* Corrects again, or takes the newest correction back, as it was done. */
 static void
 correct_again(LsFolded *folded, LsEntry *entry, const LsCorrection *correction)
@@ -174,7 +182,7 @@ take_entry(Folding *folding, const LsKept *kept, const LsType *type, LsText id, 
 		return;
 	folded = find_resource(fold, type, id);
 	if (kept->at < ruled_from(folding, type) || type->rule->policy == LS_POLICY_CUSTOM ||
-		(entry->change.is_delete && kept->prev_version < fold->tombstone_version))
+		is_forgotten(fold, kept, type->rule, &entry->change))
 		folded->complete = false;
 	entry->version = kept->version;
 	if (entry->corrects)

@@ -83,6 +83,30 @@ ls_member_is_removed(const LsRuleField *rule, const JsonbValue *value)
 		   deleted.type == jbvBool && deleted.val.boolean;
 }
 
+/* Whether an item's data removes members of lists. */
+bool
+ls_member_removes(const LsRule *rule, const JsonbValue *data)
+{
+	for (int i = 0; i < rule->nfields && ls_json_is_object(data); i++)
+	{
+		JsonbValue list;
+		JsonbValue member;
+		LsJsonWalk walk;
+
+		if (!rule->fields[i].members_latest || !ls_json_get_text(data, rule->fields[i].name, &list) ||
+			!ls_json_is_array(&list))
+			continue;
+		ls_json_walk(&walk, &list);
+		while (ls_json_walk_next(&walk, NULL, &member))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (ls_member_is_removed(&rule->fields[i], &member))
+				return true;
+		}
+	}
+	return false;
+}
+
 static int
 compare_ids(const void *a, const void *b)
 {

@@ -326,6 +326,7 @@ extern LsText ls_check_resource_id(const LsRule *rule, const LsChange *change);
 /* member.c */
 extern LsText ls_member_id(const LsRuleField *rule, const JsonbValue *value);
 extern bool ls_member_is_removed(const LsRuleField *rule, const JsonbValue *value);
+extern bool ls_member_removes(const LsRule *rule, const JsonbValue *data);
 extern void ls_member_start(LsField *field, int room);
 extern LsMember *ls_member_append(LsField *field, LsText id, const JsonbValue *json, TimestampTz at);
 extern LsMember *ls_member_find(const LsField *field, LsText id);

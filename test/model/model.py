@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import check
 from clocks import Clock
-from merge import BUILT_IN, Refused, State, apply, document
+from merge import BUILT_IN, Refused, State, apply, document, is_removed
 from values import ANY, order, parse_stamp
 
 
@@ -41,6 +41,16 @@ class Resource:
                for id, member in self.state.fields[name].members.items()}
         self.members = {key: self.members[key] if key in was and was[key].bookkeeping() == member.bookkeeping()
                         else self.version for key, member in now.items()}
+
+    def forget_members(self):
+        """Forgets what was removed from lists; the greatest version of that."""
+        gone = [(name, id) for name, id in self.members
+                if is_removed(self.rule["fields"][name], self.state.fields[name].members[id].value)]
+        kept = {name: replace(self.state.fields[name], members={
+            id: member for id, member in self.state.fields[name].members.items() if (name, id) not in gone})
+            for name, _ in gone}
+        self.state = replace(self.state, fields={**self.state.fields, **kept})
+        return max((self.members.pop(key) for key in gone), default=1)
 
 
 @dataclass
@@ -281,6 +291,8 @@ class Server:
             if not resource.state.exists:
                 learner.horizon = max(learner.horizon, resource.version)
                 del learner.resources[key]
+            else:
+                learner.horizon = max(learner.horizon, resource.forget_members())
 
     def pass_a_month(self, learner_id):
         """Open conflicts grow so old that the rules that say so close them; whatever was stored stands."""

@@ -332,6 +332,60 @@ SELECT is(
     'the horizon moves on');
 RESET learnsync.tombstone_days;
 
+-- Members that were removed from lists are forgotten as late.
+SELECT learnsync.define_resource_type('checklist', '{"key": ["listId"], "stale": "ignore", "fields": {
+    "tasks": {"merge": "union", "id": "id", "members": "latest"}, "notes": {"merge": "union", "id": "id"}}}');
+CREATE FUNCTION pg_temp.tasks(id text, at text, tasks jsonb, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'checklist', 'clientTimestamp', at,
+        'data', jsonb_build_object('listId', 'exam', 'tasks', tasks) || more) $$;
+CREATE FUNCTION pg_temp.listed(learner text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(m.field || '.' || m.member_id || CASE WHEN m.value ? 'deleted' THEN '-' ELSE '' END, ' '
+        ORDER BY m.field, m.member_id) FROM learnsync_data.member m WHERE m.learner_id = learner $$;
+SELECT pg_temp.push('una', pg_temp.tasks('1', '2026-01-08T10:00:00Z', '[{"id": "pen"}, {"id": "ruler"}]'));
+SELECT pg_temp.push('una', pg_temp.tasks('2', '2026-01-08T11:00:00Z', '[{"id": "ruler", "deleted": true}]',
+    '{"notes": [{"id": "n", "deleted": true}]}'));
+SELECT pg_temp.push('una', pg_temp.tasks('3', '2026-01-08T12:00:00Z', '[{"id": "ink"}]'));
+SELECT pg_temp.age('una', 179);
+SELECT pg_temp.maintain();
+SELECT is(
+    learnsync.sync_pull('una', '{"deviceId": "e", "lastSyncVersion": 2, "from": 2}')::jsonb
+        #> '{changes,0,data,tasks}',
+    '[{"id": "ruler", "deleted": true}, {"id": "ink"}]',
+    '179 days: what was removed is still told');
+SELECT pg_temp.push('una', pg_temp.tasks('4', '2026-01-09T11:00:00Z', '[{"id": "ink", "deleted": true}]'));
+SELECT pg_temp.push('una', pg_temp.tasks('5', '2025-01-08T11:00:00Z', '[{"id": "late", "deleted": true}]'));
+UPDATE learnsync_data.ledger SET at = at - interval '2 days' WHERE learner_id = 'una' AND version <= 4;
+UPDATE learnsync_data.instance SET swept_at = NULL;
+SELECT pg_temp.maintain();
+SELECT is(pg_temp.listed('una'), 'notes.n- tasks.ink- tasks.late- tasks.pen',
+    '181 days: forgotten; not what was removed since, however it is dated, nor what other lists hold');
+SELECT is(format('%s %s', p -> 'reset', p #> '{changes,0,data,tasks}'), wanted, 'of a list, cursor ' || c)
+FROM (VALUES
+    (1, 'true [{"id": "pen"}]'),
+    (2, 'true [{"id": "pen"}]'),
+    (3, 'false [{"id": "late", "deleted": true}, {"id": "ink", "deleted": true}]'),
+    (6, 'false ')) v (c, wanted),
+    LATERAL (SELECT learnsync.sync_pull('una',
+        jsonb_build_object('deviceId', 'e', 'lastSyncVersion', c, 'from', c))::jsonb) x (p);
+SELECT pg_temp.push('una', pg_temp.tasks('6', '2026-01-08T10:30:00Z', '[{"id": "ruler"}, {"id": "ink"}]'));
+SELECT is(pg_temp.listed('una'), 'notes.n- tasks.ink- tasks.late- tasks.pen tasks.ruler',
+    'what was said before, and arrives only then, brings it back; what is remembered stays removed');
+SELECT pg_temp.push('vic', pg_temp.tasks('1', '2026-01-08T11:00:00Z', '[{"id": "pen", "deleted": true}]'));
+UPDATE learnsync_data.ledger SET at = at - interval '181 days' WHERE learner_id = 'vic';
+UPDATE learnsync_data.instance SET swept_at = NULL;
+SELECT pg_temp.maintain();
+SELECT pg_temp.push('vic', pg_temp.tasks('2', '2026-01-08T10:00:00Z', '[{"id": "pen"}]'));
+SELECT is(pg_temp.listed('vic'), 'tasks.pen', 'a list of which all was forgotten');
+SELECT is((SELECT count(*) FROM learnsync.resource_verify('vic')), 0::bigint,
+    'what came back so is no damage, though the items say otherwise');
+SELECT pg_temp.age('una', 181);
+UPDATE learnsync_data.ledger SET at = now() WHERE learner_id = 'una';
+SELECT learnsync.define_resource_type('checklist', '{"key": ["listId"], "stale": "ignore", "fields": {
+    "tasks": {"merge": "union", "id": "id", "members": "latest"}, "notes": {"merge": "latest"}}}', rebase => true);
+SELECT pg_temp.maintain();
+SELECT is(pg_temp.listed('una'), 'notes.n- tasks.ink- tasks.late- tasks.pen tasks.ruler',
+    'while a rule changes nothing is forgotten');
+
 -- Receipts: for ever, unless a number of days is set; then what is older and unknown is refused.
 CREATE FUNCTION pg_temp.ago(what interval)
     RETURNS text LANGUAGE sql AS $$
@@ -351,7 +405,7 @@ UPDATE learnsync_data.ledger
     SET at = now() - CASE WHEN version = 2 THEN interval '366 days' ELSE interval '364 days' END
 WHERE learner_id = 'rex';
 UPDATE learnsync_data.instance SET swept_at = NULL;
-SELECT is(pg_temp.maintain(), 'conflict failed instant learner resource ledger', 'receipts are gone through');
+SELECT is(pg_temp.maintain(), 'conflict failed instant learner resource member ledger', 'receipts are gone through');
 SELECT is(pg_temp.kept('rex'), '1 pushes, 0 conflicts, 0 copies, 0 failed, 2 receipts', 'one went');
 SELECT is(
     pg_temp.verdicts(pg_temp.push('rex',
