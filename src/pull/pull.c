@@ -271,33 +271,10 @@ typedef struct Chain
 } Chain;
 
 /*
- * Whether the client wants this change, which is of a type that it wants: the document has, for each field of the scope,
- * one of its values. A deletion has no document to judge by, so it goes to every scope.
- */
-static bool
-is_in_scope(const LsSelection *selection, const LsPulled *change)
-{
-	JsonbValue document;
-	JsonbValue value;
-
-	if (change->data == NULL)
-		return true;
-	if (selection->nfields > 0)
-		ls_json_root(change->data, &document);
-	for (int i = 0; i < selection->nfields; i++)
-	{
-		const LsScopeField *field = &selection->fields[i];
-
-		if (!ls_json_get_text(&document, field->name, &value) || !ls_set_has(field->values, &value))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Whether a change belongs into the page. What is outside the scope may have been in it, and is told to have left, unless
- * it was made since, or the client holds nothing yet. Was it deleted in between, or are its lists whole again because a
- * person replaced them, it only seems to be made since.
+ * Whether a change belongs into the page. A deletion has no document to judge by, so it goes to every scope. What is
+ * outside the scope may have been in it, and is told to have left, unless it was made since, or the client holds nothing
+ * yet. Was it deleted in between, or are its lists whole again because a person replaced them, it only seems to be made
+ * since.
  */
 static bool
 is_wanted(const LsPull *pull, LsPulled *change)
@@ -306,7 +283,7 @@ is_wanted(const LsPull *pull, LsPulled *change)
 
 	if (!change->current || change->version <= pull->after)
 		return false;
-	if (is_in_scope(&pull->selection, change))
+	if (change->data == NULL || ls_selection_has(&pull->selection, change->data))
 		return true;
 	if (pull->by_version || pull->after == LS_FIRST_VERSION)
 		return false;

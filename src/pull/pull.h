@@ -55,6 +55,15 @@ typedef struct LsPulled
 	bool left; /* it is not what the client wants to see, but may have been */
 } LsPulled;
 
+/* A document that a client who is up to date holds. */
+typedef struct LsHeld
+{
+	LsText type;
+	LsText id;
+	int64 version;
+	int64 nmembers; /* that its lists hold together */
+} LsHeld;
+
 /* A page on its way into the answer. */
 typedef struct LsPage
 {
@@ -90,6 +99,11 @@ typedef struct LsPull
 	LsPage page;
 } LsPull;
 
+/* selection.c */
+extern void ls_selection_read(LsSelection *selection, const JsonbValue *request);
+extern uint64 ls_selection_digest(const LsSelection *selection);
+extern bool ls_selection_has(const LsSelection *selection, Jsonb *data);
+
 /* pull_start.c */
 extern void ls_pull_begin(LsPull *pull, const LsCall *call);
 
@@ -101,5 +115,10 @@ extern LsPullSource *ls_store_open_pull(const LsPull *pull, int64 after, bool us
 extern int ls_store_fetch_pulled(LsPullSource *source, int count, LsPulled **changes);
 extern void ls_store_close_pull(LsPullSource *source);
 extern int64 ls_store_count_changes(const LsPull *pull, int64 after);
+
+/* held_store.c */
+typedef void (*LsTakeHeld)(void *argument, const LsHeld *held);
+
+extern void ls_store_read_held(LsText learner, const LsSelection *selection, LsTakeHeld take, void *argument);
 
 #endif

@@ -26,6 +26,7 @@ class Device:
         self.items = []
         self.next_id = 0
         self.documents = {}  # (type, id) -> what it holds
+        self.versions = {}  # of these, as the server told them
         self.sent = {}  # function -> what it sent in other requests than pushes
 
     def is_faithful(self):
@@ -60,11 +61,15 @@ class Device:
         claimed = request.get("lastSyncVersion", 0)
         return claimed <= self.cursor or claimed == AHEAD
 
+    def drop_all(self):
+        self.documents.clear()
+        self.versions.clear()
+
     def take_page(self, answer):
         """Moves on by a page; what it held goes where that starts anew."""
         self.text = answer.get("cursor")
         if answer["reset"]:
-            self.documents.clear()
+            self.drop_all()
         self.epoch = answer["epoch"]
         self.cursor = answer["syncVersion"]
         if answer["reset"] and self.habit != "stubborn":
@@ -76,7 +81,7 @@ class Device:
         """Takes the cursor of a push; those who count versions mostly take none that lags behind their own."""
         if self.habit == "cursor":
             if answer.get("reset"):
-                self.documents.clear()
+                self.drop_all()
             self.text = answer["cursor"]
             self.cursor = answer["syncVersion"]
         elif answer["syncVersion"] > self.cursor or self.habit == "trusting":
@@ -84,3 +89,33 @@ class Device:
                 self.finished = answer["syncVersion"]
             self.cursor = answer["syncVersion"]
             self.epoch = self.epoch or answer["epoch"]  # where it has none yet; another one would hide a reset
+
+
+def fnv(text, hash=2166136261):
+    for byte in text.encode():
+        hash = (hash ^ byte) * 16777619 % 2**32
+    return hash
+
+
+class Copy:
+    """What a device tells of the documents that it holds, each (type, id, version, members), to have it verified."""
+
+    def __init__(self, held):
+        self.held = set(held)
+        self.buckets = [0] * 64
+        for entry in self.held:
+            self.buckets[self.bucket(entry)] += fnv("\n".join(map(str, entry)))
+        self.sum = sum(self.buckets) % 2**32
+        self.buckets = [sum % 2**32 for sum in self.buckets]
+
+    @staticmethod
+    def bucket(entry):
+        return fnv("\n".join(entry[:2])) % 64
+
+    def request(self, by_bucket):
+        return {"count": len(self.held), "sum": self.sum, **({"buckets": self.buckets} if by_bucket else {})}
+
+    def differs(self, answer):
+        """What only one side holds, by an answer that lists the buckets that differ."""
+        theirs = {(r["resourceType"], r["resourceId"], r["version"], r["members"]) for r in answer["resources"]}
+        return theirs ^ {entry for entry in self.held if self.bucket(entry) in answer["differing"]}

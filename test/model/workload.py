@@ -236,13 +236,16 @@ class Workload(Items, Requests):
     def pull_on(self, device, request):
         """The next page of a device that stores cursors, which at times changes what it wants to see."""
         if self.chance(8):
-            device.selection = self.rng.choice((
-                {}, {"resourceTypes": self.rng.sample(TYPES, 3)}, {"scope": {"courseId": ["c1", "c2"]}}, {"scope": {"courseId": [None, "c1"]}},
-                {"scope": {}}, {"scope": {"courseId": ["c2"]}, "resourceTypes": ["lesson_progress", "conversation", "deck"]}))
+            device.selection = self.selection()
             request = {name: value for name, value in request.items() if name not in ("resourceTypes", "scope")}
         if self.chance(30):
             request["count"] = True
         return {**request, **device.selection}
+
+    def selection(self):
+        return self.rng.choice((
+            {}, {"resourceTypes": self.rng.sample(TYPES, 3)}, {"scope": {"courseId": ["c1", "c2"]}}, {"scope": {"courseId": [None, "c1"]}},
+            {"scope": {}}, {"scope": {"courseId": ["c2"]}, "resourceTypes": ["lesson_progress", "conversation", "deck"]}))
 
     def note_derived(self, answer):
         """Remembers the ids that the server gave to conversations, to write to them again."""
