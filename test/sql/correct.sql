@@ -220,6 +220,8 @@ SELECT is(pg_temp.uncorrect('stack', 'every'), 'PT404 | no correction stands on 
 SELECT pg_temp.push('sight', pg_temp.item('every', '{"high": 9}'));
 SELECT pg_temp.correct('sight', 'every', '{"high": 1}');
 SELECT learnsync.sync_pull('sight', '{"deviceId": "d", "cursor": null}')::jsonb ->> 'cursor' AS cursor \gset
+SELECT pg_temp.push('other', pg_temp.item('every', jsonb_build_object('high', n))) FROM generate_series(1, 5) n;
+SELECT regexp_replace(:'cursor', '^(1-[0-9a-f]+)-0-', '\1-9-') AS running \gset
 SELECT learnsync.sync_pull('other', '{"deviceId": "d"}')::jsonb ->> 'cursor' AS foreign \gset
 CREATE FUNCTION pg_temp.sees(said jsonb, minute numeric, pushed jsonb, n int) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -231,7 +233,8 @@ SELECT is(pg_temp.sees(said, minute, pushed, (row_number() OVER ())::int + 1), w
 FROM (VALUES ('{}'::jsonb, 1, '{}'::jsonb, false), ('{"seen": 2}', 1, '{}', false), ('{"seen": 3}', 1, '{}', true),
     ('{"seen": 3}', -100, '{}', true), ('{"seen": 99}', 1, '{}', false), ('{"seen": "3"}', 1, '{}', false),
     ('{"seen": -3}', 1, '{}', false), ('{"seen": {}}', 1, '{}', false),
-    (jsonb_build_object('seen', :'cursor'), 1, '{}', true), (jsonb_build_object('seen', :'foreign'), 1, '{}', false),
+    (jsonb_build_object('seen', :'cursor'), 1, '{}', true), (jsonb_build_object('seen', :'running'), 1, '{}', false),
+    (jsonb_build_object('seen', :'foreign'), 1, '{}', false),
     ('{"seen": null}', 1, '{"lastSyncVersion": 3}', true), ('{}', 1, '{"lastSyncVersion": 3}', true),
     ('{}', 1, '{"lastSyncVersion": 2}', false), ('{}', -100, '{"lastSyncVersion": 3}', false),
     ('{}', 1, '{"lastSyncVersion": 3, "epoch": "another"}', false), ('{"seen": 2}', 1, '{"lastSyncVersion": 3}', false),
