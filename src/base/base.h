@@ -7,6 +7,7 @@
 
 #include "lib/stringinfo.h"
 #include "learnsync.h"
+#include "utils/hsearch.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
@@ -152,6 +153,7 @@ extern pg_uuid_t ls_digest_derive(const pg_uuid_t *key, const char *purpose);
 extern LsText ls_digest_uuid_text(const pg_uuid_t *uuid);
 extern bool ls_digest_read_uuid(LsText text, pg_uuid_t *uuid);
 extern PGDLLEXPORT uint32 ls_digest_hash(LsText text); /* to be looked at by test/scenario/hostile */
+extern HTAB *ls_digest_table(const char *name, Size key, Size entry);
 
 /* number.c */
 extern bool ls_number_fits(Numeric number);

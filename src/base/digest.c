@@ -382,3 +382,18 @@ ls_digest_read_uuid(LsText text, pg_uuid_t *uuid)
 	}
 	return digits == UUID_LEN * 2;
 }
+
+static uint32
+hash_key(const void *key, Size bytes)
+{
+	return ls_digest_hash((LsText){key, (int) bytes});
+}
+
+/* A table in memory, by keys of so many bytes. The server's own hash has no key: whoever chooses ids could make them collide. */
+HTAB *
+ls_digest_table(const char *name, Size key, Size entry)
+{
+	HASHCTL control = {.keysize = key, .entrysize = entry, .hash = hash_key, .hcxt = CurrentMemoryContext};
+
+	return hash_create(name, 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
+}

@@ -7,7 +7,6 @@
 #include "fold/fold.h"
 #include "miscadmin.h"
 #include "resolve/resolve.h"
-#include "utils/hsearch.h"
 
 /* The rule of a type, and from when on it holds. */
 typedef struct RuledType
@@ -33,21 +32,6 @@ key_of(LsText type, LsText id)
 	ls_digest_text(&digest, type);
 	ls_digest_text(&digest, id);
 	return ls_digest_end(&digest);
-}
-
-/* The server's own hash has no key: whoever chooses ids could choose them to collide. */
-static uint32
-hash_of(const void *key, Size bytes)
-{
-	return ls_digest_hash((LsText){key, (int) bytes});
-}
-
-static HTAB *
-make_table(const char *name, Size key, Size entry)
-{
-	HASHCTL control = {.keysize = key, .entrysize = entry, .hash = hash_of, .hcxt = CurrentMemoryContext};
-
-	return hash_create(name, 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
 }
 
 static TimestampTz
@@ -339,8 +323,8 @@ ls_fold(LsText learner, LsText type, LsText id)
 	*fold =
 		(LsFold){.learner = learner, .type = type, .id = id, .since_version = LS_FIRST_VERSION, .since = LS_NO_TIME};
 	fold->tombstone_version = ls_store_tombstone_version(learner);
-	fold->resources = make_table("learnsync folded", sizeof(pg_uuid_t), sizeof(LsFolded));
-	folding.types = make_table("learnsync ruled types", sizeof(LsType *), sizeof(RuledType));
+	fold->resources = ls_digest_table("learnsync folded", sizeof(pg_uuid_t), sizeof(LsFolded));
+	folding.types = ls_digest_table("learnsync ruled types", sizeof(LsType *), sizeof(RuledType));
 	ls_store_read_kept(learner, take_kept, &folding);
 	hash_seq_init(&scan, fold->resources);
 	while ((folded = hash_seq_search(&scan)) != NULL)

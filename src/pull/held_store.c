@@ -7,7 +7,6 @@
 #include "miscadmin.h"
 #include "pull/pull.h"
 #include "store/statement.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #define ROWS_AT_A_TIME 1000
@@ -186,10 +185,9 @@ take_document(void *argument, uint64 row)
 void
 ls_store_read_held(LsText learner, const LsSelection *selection, LsTakeHeld take, void *argument)
 {
-	HASHCTL control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(ListRows), .hcxt = CurrentMemoryContext};
 	Reading reading = {.learner = learner, .selection = selection, .take = take, .argument = argument};
 
-	reading.lists = hash_create("lists", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	reading.lists = ls_digest_table("lists", sizeof(pg_uuid_t), sizeof(ListRows));
 	read_rows(selection->by_type ? &count_some : &count_all, learner, selection, take_list, reading.lists);
 	read_rows(selection->by_type ? &read_some : &read_all, learner, selection, take_document, &reading);
 	hash_destroy(reading.lists);

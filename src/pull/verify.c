@@ -40,7 +40,7 @@ typedef struct Verify
 
 /* FNV-1a. */
 static uint32
-hash_bytes(uint32 hash, const char *bytes, int count)
+add_bytes(uint32 hash, const char *bytes, int count)
 {
 	for (int i = 0; i < count; i++)
 		hash = (hash ^ (unsigned char) bytes[i]) * FNV_PRIME;
@@ -53,7 +53,7 @@ hash_text(uint32 hash, LsText text)
 {
 	char *utf8 = pg_server_to_any(text.data, text.length, PG_UTF8);
 
-	return hash_bytes(hash, utf8, utf8 == text.data ? text.length : (int) strlen(utf8));
+	return add_bytes(hash, utf8, utf8 == text.data ? text.length : (int) strlen(utf8));
 }
 
 static uint32
@@ -61,7 +61,7 @@ hash_number(uint32 hash, int64 number)
 {
 	char digits[MAXINT8LEN + 2] = "\n";
 
-	return hash_bytes(hash, digits, 1 + pg_lltoa(number, digits + 1));
+	return add_bytes(hash, digits, 1 + pg_lltoa(number, digits + 1));
 }
 
 /* The hash of a document; its bucket follows from type and id alone, so that it stays in it whatever its version. */
