@@ -19,7 +19,7 @@ async function makeVictim(port) {
 // The tables that hold something of learners.
 const TABLES = `FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'learner_id' WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`;
 
-const everywhere = statement => psql(`DO $do$ DECLARE t regclass; BEGIN FOR t IN SELECT pg_class.oid ${TABLES} LOOP EXECUTE format($$ ${statement} $$, t); END LOOP; END $do$; ANALYZE`);
+const everywhere = statement => psql(`SET session_replication_role = replica; DO $do$ DECLARE t regclass; BEGIN FOR t IN SELECT pg_class.oid ${TABLES} LOOP EXECUTE format($$ ${statement} $$, t); END LOOP; END $do$; ANALYZE`);
 
 const trace = () => psql(`SELECT relname, (xpath('/table/row/t/text()', query_to_xml(format('SELECT t::text AS t FROM learnsync_data.%I t WHERE learner_id = ''victim'' ORDER BY 1', relname), false, false, '')))::text
   ${TABLES} ORDER BY 1`);
