@@ -387,7 +387,7 @@ copy_overlay(const LsOverlay *overlay)
 
 		*correction = overlay->corrections[i];
 		correction->pins = palloc_extended(sizeof(LsPin) * Max(correction->npins, 1), MCXT_ALLOC_HUGE);
-		memcpy(correction->pins, overlay->corrections[i].pins, sizeof(LsPin) * correction->npins);
+		ls_memory_copy(correction->pins, overlay->corrections[i].pins, sizeof(LsPin) * correction->npins);
 	}
 	return copy;
 }
