@@ -157,6 +157,8 @@ extern HTAB *ls_digest_table(const char *name, Size key, Size entry);
 
 /* number.c */
 extern bool ls_number_fits(Numeric number);
+extern Numeric ls_number_add(Numeric a, Numeric b);
+extern Numeric ls_number_subtract(Numeric a, Numeric b);
 extern char *ls_number_text(Numeric number);
 
 /* memory.c */

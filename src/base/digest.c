@@ -389,7 +389,7 @@ hash_key(const void *key, Size bytes)
 	return ls_digest_hash((LsText){key, (int) bytes});
 }
 
-/* A table in memory, by keys of so many bytes. The server's own hash has no key: whoever chooses ids could make them collide. */
+/* A table in memory. The server's own hash has no key: whoever chooses ids could choose them to collide. */
 HTAB *
 ls_digest_table(const char *name, Size key, Size entry)
 {

@@ -1,6 +1,6 @@
 /*
  * number.c
- *		Which numbers are taken from clients, and the one spelling by which equal numbers are known.
+ *		Which numbers are taken from clients, sums of them, and the one spelling by which equal numbers are known.
  *
  * The numbers of jsonb go far beyond what programs read: 1e131071 takes ten bytes, and 131072 characters as text. How
  * large one is stands at its beginning; the format is part of what pg_upgrade keeps, so reading it here is safe.
@@ -81,6 +81,18 @@ ls_number_fits(Numeric number)
 	digits = whole_digits(&shape);
 	return digits + shape.scale <= LS_MAX_NUMBER_DIGITS &&
 		   (digits < MAX_DOUBLE_DIGITS || (digits == MAX_DOUBLE_DIGITS && is_finite_double(number)));
+}
+
+Numeric
+ls_number_add(Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+Numeric
+ls_number_subtract(Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(a), NumericGetDatum(b)));
 }
 
 /* Whether a number has so many zeros that its text would be far longer than it is itself. */

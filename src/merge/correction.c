@@ -6,8 +6,6 @@
 
 #include "merge/merge.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/numeric.h"
 
 pg_noreturn static void
 refuse(const char *what, const char *hint)
@@ -135,10 +133,8 @@ pin_time(Making *making, LsText name, const JsonbValue *value, LsFailure *failur
 static bool
 may_add_to(const LsRuleField *field, const JsonbValue *value)
 {
-	LsBounds bounds = {int64_to_numeric(PG_INT64_MIN), int64_to_numeric(PG_INT64_MAX), false};
-
 	return field->strategy->on_top != LS_TOP_ADDS || value->type != jbvNumeric ||
-		   ls_check_bounds(&bounds, value->val.numeric);
+		   ls_check_leaves_room(value->val.numeric);
 }
 
 /* Pins one field; null says that there is to be none where it is no value. */

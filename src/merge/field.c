@@ -6,25 +6,8 @@
 
 #include "merge/merge.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/numeric.h"
 
 #define NOTED_DIGITS 6 /* notes keep microseconds, documents show milliseconds */
-
-static Numeric
-add_numbers(Numeric a, Numeric b)
-{
-	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
-/* Whether a number lies within 64 bits, so that what is added to such a one stays small enough to be added. */
-static bool
-is_in_range(Numeric number)
-{
-	LsBounds bounds = {int64_to_numeric(PG_INT64_MIN), int64_to_numeric(PG_INT64_MAX), false};
-
-	return ls_check_bounds(&bounds, number);
-}
 
 /* An instant beside a document of another one: null where it is the same, false where there is none. */
 static JsonbValue
@@ -169,7 +152,7 @@ add_value(LsField *field, const LsField *other)
 	LsValue sum = {field->value.json, Max(field->value.at, other->value.at)};
 	bool changed;
 
-	sum.json.val.numeric = add_numbers(field->value.json.val.numeric, other->value.json.val.numeric);
+	sum.json.val.numeric = ls_number_add(field->value.json.val.numeric, other->value.json.val.numeric);
 	changed = ls_json_compare(&sum.json, &field->value.json) != 0;
 	field->value = sum;
 	return changed;
@@ -184,7 +167,7 @@ sum_of_totals(const LsField *field)
 	for (int i = 1; i < field->nmembers; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		sum.val.numeric = add_numbers(sum.val.numeric, field->members[i].value.json.val.numeric);
+		sum.val.numeric = ls_number_add(sum.val.numeric, field->members[i].value.json.val.numeric);
 	}
 	return sum;
 }
@@ -194,9 +177,9 @@ bool
 ls_field_is_bounded(const LsField *field)
 {
 	if (field->rule->shape == LS_SHAPE_TOTALS)
-		return field->members == NULL || is_in_range(sum_of_totals(field).val.numeric);
+		return field->members == NULL || ls_check_leaves_room(sum_of_totals(field).val.numeric);
 	return field->rule->strategy == NULL || !field->rule->strategy->adds || !is_usable(field) ||
-		   is_in_range(field->value.json.val.numeric);
+		   ls_check_leaves_room(field->value.json.val.numeric);
 }
 
 /*
@@ -209,8 +192,7 @@ ls_field_take_total(LsField *field, LsText device, const JsonbValue *total, Time
 	JsonbValue *others = &field->members[0].value.json;
 
 	Assert(field->nmembers > 0 && field->members[0].id.length == 0);
-	others->val.numeric = DatumGetNumeric(
-		DirectFunctionCall2(numeric_sub, NumericGetDatum(others->val.numeric), NumericGetDatum(total->val.numeric)));
+	others->val.numeric = ls_number_subtract(others->val.numeric, total->val.numeric);
 	return ls_member_append(field, device, total, at);
 }
 

@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
+#include "utils/numeric.h"
 
 /* Rules */
 
@@ -322,6 +323,15 @@ extern bool ls_check_keys(const LsRule *rule, const JsonbValue *data, LsText res
 						  LsChange *change, LsFailure *failure) pg_attribute_nonnull(6);
 extern bool ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure) pg_attribute_nonnull(3);
 extern LsText ls_check_resource_id(const LsRule *rule, const LsChange *change);
+
+/* Whether a number lies within 64 bits, so that what is added to such a one stays small enough to be added. */
+static inline bool
+ls_check_leaves_room(Numeric number)
+{
+	LsBounds bounds = {int64_to_numeric(PG_INT64_MIN), int64_to_numeric(PG_INT64_MAX), false};
+
+	return ls_check_bounds(&bounds, number);
+}
 
 /* member.c */
 extern LsText ls_member_id(const LsRuleField *rule, const JsonbValue *value);

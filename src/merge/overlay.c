@@ -10,8 +10,6 @@
 
 #include "merge/merge.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/numeric.h"
 
 #define NOTED_DIGITS 6
 
@@ -47,18 +45,6 @@ ls_overlay_pin(const LsRule *rule, LsText field, LsText part)
 	return pin;
 }
 
-static Numeric
-add(Numeric a, Numeric b)
-{
-	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
-static Numeric
-subtract(Numeric a, Numeric b)
-{
-	return DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
 static JsonbValue
 number_of(Numeric number)
 {
@@ -82,7 +68,7 @@ pin_shows(const LsPin *pin, JsonbValue *shown)
 	if (takes_top)
 		*shown = pin->top.json;
 	else if (pin->on_top == LS_TOP_ADDS)
-		*shown = number_of(add(pin->value.val.numeric, pin->top.json.val.numeric));
+		*shown = number_of(ls_number_add(pin->value.val.numeric, pin->top.json.val.numeric));
 	return !takes_top || !pin->top_is_gone;
 }
 
@@ -303,8 +289,8 @@ added(const JsonbValue *total, const JsonbValue *base)
 {
 	JsonbValue none = ls_json_int(0);
 
-	return subtract(total->type == jbvNull ? none.val.numeric : total->val.numeric,
-					base->type == jbvNull ? none.val.numeric : base->val.numeric);
+	return ls_number_subtract(total->type == jbvNull ? none.val.numeric : total->val.numeric,
+							  base->type == jbvNull ? none.val.numeric : base->val.numeric);
 }
 
 /*
@@ -326,9 +312,9 @@ take_total(LsPin *pin, const LsState *state, LsText device, const JsonbValue *to
 	new_base = counts ? base : greater(&base, total);
 	if (!known && greater(&before, total).type == before.type && ls_json_compare(&before, &after) == 0)
 		return;
-	sum = subtract(added(&after, &new_base), added(&before, &base));
+	sum = ls_number_subtract(added(&after, &new_base), added(&before, &base));
 	pin->bases = with_member(&pin->bases, device, new_base);
-	pin->top.json = number_of(pin->has_top ? add(pin->top.json.val.numeric, sum) : sum);
+	pin->top.json = number_of(pin->has_top ? ls_number_add(pin->top.json.val.numeric, sum) : sum);
 	pin->top.at = LS_NO_TIME;
 	pin->has_top = true;
 }
@@ -338,7 +324,7 @@ static void
 take_value(LsPin *pin, const LsRule *rule, LsValue said, bool gone)
 {
 	if (pin->has_top && pin->on_top == LS_TOP_ADDS)
-		said.json.val.numeric = add(pin->top.json.val.numeric, said.json.val.numeric);
+		said.json.val.numeric = ls_number_add(pin->top.json.val.numeric, said.json.val.numeric);
 	else if (pin->has_top && rule->policy != LS_POLICY_CLIENT_WINS &&
 			 !pin->rule->strategy->replaces(pin->rule, &pin->top, &said))
 		return;

@@ -64,14 +64,17 @@ hash_number(uint32 hash, int64 number)
 	return add_bytes(hash, digits, 1 + pg_lltoa(number, digits + 1));
 }
 
-/* The hash of a document; its bucket follows from type and id alone, so that it stays in it whatever its version. */
+/* What the hash of a document begins with: its bucket follows from that, so that it stays in it whatever its version. */
 static uint32
-hash_held(const LsHeld *held, int *bucket)
+hash_name(const LsHeld *held)
 {
-	uint32 hash = hash_text(hash_text(hash_text(FNV_BASIS, held->type), ls_text("\n")), held->id);
+	return hash_text(add_bytes(hash_text(FNV_BASIS, held->type), "\n", 1), held->id);
+}
 
-	*bucket = (int) (hash % NBUCKETS);
-	return hash_number(hash_number(hash, held->version), held->nmembers);
+static int
+bucket_of(uint32 name)
+{
+	return (int) (name % NBUCKETS);
 }
 
 static int64
@@ -87,8 +90,9 @@ add_held(void *argument, const LsHeld *held)
 {
 	Verify *verify = argument;
 	Sums *own = &verify->own;
-	int bucket;
-	uint32 hash = hash_held(held, &bucket);
+	uint32 name = hash_name(held);
+	uint32 hash = hash_number(hash_number(name, held->version), held->nmembers);
+	int bucket = bucket_of(name);
 
 	own->count++;
 	own->sum += hash;
@@ -175,11 +179,8 @@ static void
 list_held(void *argument, const LsHeld *held)
 {
 	Verify *verify = argument;
-	StringInfo out;
-	int bucket;
+	StringInfo out = verify->listed[bucket_of(hash_name(held))];
 
-	(void) hash_held(held, &bucket);
-	out = verify->listed[bucket];
 	if (out == NULL)
 		return;
 	appendStringInfoString(out, out->len > 0 ? ",{\"resourceType\":" : "{\"resourceType\":");
