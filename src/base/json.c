@@ -44,7 +44,7 @@ ls_text_compare_keys(LsText a, LsText b)
 {
 	if (a.length != b.length)
 		return a.length < b.length ? -1 : 1;
-	return a.length == 0 ? 0 : memcmp(a.data, b.data, a.length);
+	return memcmp(a.data, b.data, a.length);
 }
 
 /* By bytes, a prefix before what it begins; no text before any. */

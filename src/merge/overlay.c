@@ -84,7 +84,9 @@ compare_pinned(const LsPin *a, const LsPin *b)
 {
 	int order = ls_text_compare_keys(a->field, b->field);
 
-	return order != 0 ? order : ls_text_compare_keys(a->part, b->part);
+	if (order != 0 || (a->part.length == 0 && b->part.length == 0))
+		return order;
+	return ls_text_compare_keys(a->part, b->part);
 }
 
 /* By field and part, the newest first. */
