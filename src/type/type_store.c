@@ -10,6 +10,7 @@
 #include "store/statement.h"
 #include "type/type.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 
 /* A compiled type under its name. */
@@ -26,6 +27,8 @@ typedef struct TypeEntry
 } TypeEntry;
 
 static HTAB *cache; /* NULL until a type was asked for */
+static Oid table; /* of resource types, as it was known last */
+static uint64 rule_changes; /* that this session has heard of */
 
 static LsStatement read_type = {
 	"SELECT t.rule, t.defined_by, t.old_rule, t.generation,"
@@ -36,13 +39,42 @@ static LsStatement find_mark = {"SELECT FROM learnsync_data.rebased m WHERE m.le
 								"$1 AND m.resource_type" EQ "$2 AND m.generation OPERATOR(pg_catalog.>=) $3",
 								{"pg_catalog.text", "pg_catalog.text", "pg_catalog.int4", NULL}};
 
+static void
+note_change(Datum argument, Oid relation)
+{
+	if (!OidIsValid(relation) || relation == table)
+		rule_changes++;
+}
+
+/*
+ * How many changes of rules this session has heard of. Those of other relations do not count: where autovacuum has looked
+ * at one of these, no push needs to read its rule again, behind a change of it that is not committed.
+ */
+static uint64
+changes_of_rules(void)
+{
+	static uint64 looked_at;
+	Oid known = table;
+
+	if (looked_at != ls_store_changes())
+	{
+		looked_at = ls_store_changes();
+		table = ls_store_table("resource_type");
+		rule_changes += table != known;
+	}
+	return rule_changes;
+}
+
 static TypeEntry *
 find_entry(const char *name)
 {
 	HASHCTL control = {.keysize = LS_MAX_TYPE_NAME_BYTES, .entrysize = sizeof(TypeEntry), .hcxt = TopMemoryContext};
 
 	if (cache == NULL)
+	{
 		cache = hash_create("learnsync types", 32, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+		CacheRegisterRelcacheCallback(note_change, (Datum) 0);
+	}
 	return hash_search(cache, name, HASH_FIND, NULL);
 }
 
@@ -129,7 +161,7 @@ static TypeEntry *
 renew(const char *name, TypeEntry *entry)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "learnsync type", ALLOCSET_SMALL_SIZES);
-	uint64 changes = ls_store_changes(); /* more may become known as the table is read */
+	uint64 changes = changes_of_rules(); /* more may become known as the table is read */
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	LsTypeRow row = ls_store_read_type(ls_text(name));
 
@@ -168,7 +200,7 @@ find_type(LsText text, bool hold)
 		return entry->type;
 	if (hold)
 		ls_type_lock(text, LS_LOCK_TO_PUSH);
-	if (entry == NULL || entry->changes != ls_store_changes())
+	if (entry == NULL || entry->changes != changes_of_rules())
 	{
 		if (hold)
 			ls_type_lock(text, LS_LOCK_TO_READ);

@@ -169,18 +169,16 @@ INSERT INTO learnsync_data.resource
 SELECT (jsonb_populate_record(r, jsonb_build_object('learner_id', 'big' || k))).*
 FROM learnsync_data.resource r, generate_series(1, 20) k WHERE r.learner_id = 'big';
 ANALYZE learnsync_data.content, learnsync_data.placement, learnsync_data.replacement, learnsync_data.resource;
-CREATE FUNCTION pg_temp.scanned(statement text) RETURNS text LANGUAGE plpgsql AS $$
+-- Pages that a statement reads. That there is a way by indexes is our part; where another costs about the same, the
+-- planner's sample decides.
+CREATE FUNCTION pg_temp.pages(statement text) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
-    line text;
-    found text;
+    plan json;
 BEGIN
-    SET LOCAL request.jwt.claims = '{"sub": "big"}';
-    SET LOCAL ROLE test_learner;
-    FOR line IN EXECUTE 'EXPLAIN ' || statement LOOP
-        found := concat_ws(', ', found, substring(line FROM 'Seq Scan on (content|placement|replacement)'));
-    END LOOP;
-    RESET ROLE;
-    RETURN COALESCE(NULLIF(found, ''), 'none');
+    SET LOCAL enable_seqscan = off;
+    plan := pg_temp.ask('big', 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) ' || statement);
+    RESET enable_seqscan;
+    RETURN (plan #>> '{0,Plan,Shared Hit Blocks}')::int + (plan #>> '{0,Plan,Shared Read Blocks}')::int;
 END $$;
 CREATE FUNCTION pg_temp.cost(statement text) RETURNS numeric LANGUAGE plpgsql AS $$
 DECLARE
@@ -191,15 +189,18 @@ BEGIN
     RESET ROLE;
     RETURN plan #>> '{0,Plan,Total Cost}';
 END $$;
-SELECT is(pg_temp.scanned('SELECT * FROM learnsync_api.course_progress'), 'none',
-    'course_progress scans no table of the catalog');
+SELECT cmp_ok(pg_temp.pages('SELECT * FROM learnsync_api.course_progress'), '<', 10000,
+    'course_progress reads little of the catalog');
 SELECT cmp_ok(
     pg_temp.cost('SELECT * FROM learnsync_api.course_progress'), '<', current_setting('jit_above_cost')::numeric,
     'nor does it cost so much that the server would compile it');
-SELECT is(pg_temp.scanned('SELECT * FROM learnsync_api.content WHERE course_id = ''bc7'''), 'none',
-    'nor does a course of the catalog');
-SELECT is(pg_temp.scanned('SELECT * FROM learnsync_api.content WHERE content_id = ''big7'''), 'none',
-    'nor a content');
+SELECT cmp_ok(pg_temp.pages('SELECT * FROM learnsync_api.content WHERE course_id = ''bc7'''), '<', 4000,
+    'so does a course of the catalog');
+SELECT cmp_ok(
+    pg_temp.pages('SELECT * FROM learnsync_api.content WHERE course_id = ''none'''), '<', 100,
+    'which is found at once');
+SELECT cmp_ok(pg_temp.pages('SELECT * FROM learnsync_api.content WHERE content_id = ''big7'''), '<', 100,
+    'and a content');
 SELECT is(
     pg_temp.ask('big', 'SELECT concat_ws('' '', count(*), sum(lessons_completed)) FROM learnsync_api.course_progress'),
     '21 1600', 'and all of it counts: 200 lessons with three later editions each, in two courses');
