@@ -82,6 +82,7 @@ VALUES
             ('admin', 'learnsync.register_content(jsonb)'),
             ('admin', 'learnsync.validate_content(jsonb)'),
             ('admin', 'learnsync_api.sync_cleanup(jsonb)'),
+            ('admin', 'learnsync_api.metrics()'),
             ('admin', 'learnsync.maintain(integer)'),
             ('admin', 'learnsync_internal.maintain_step(integer, jsonb)'),
             ('admin', 'learnsync.retry_failed(text, text)'),
@@ -137,7 +138,7 @@ CREATE OR REPLACE FUNCTION learnsync_internal.see_to_policies_as_owner() RETURNS
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction'] LOOP
+    FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction', 'day_count'] LOOP
         PERFORM learnsync_internal.see_to_row_security_as_owner(name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push',

@@ -197,7 +197,8 @@ BEGIN
         rate_at timestamptz,
         epoch uuid,
         clocks jsonb,
-        days jsonb
+        days jsonb,
+        counts bytea
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
@@ -207,7 +208,8 @@ BEGIN
         'again has a life of their own. clocks: of devices whose clock was wrong or that say when they send, and of '
         'channels without devices: how far it is ahead, client time and order instant of the item with the greatest '
         'instant, and of the newest, all in microseconds, times since 2000-01-01. days: [[since, time zone, minutes '
-        'after midnight at which days begin], ...] as set_learner said them; NULL and before the first: UTC.');
+        'after midnight at which days begin], ...] as set_learner said them; NULL and before the first: UTC. counts: '
+        'of calls and items by day and channel, packed, until maintain() takes them to day_count.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,
@@ -223,13 +225,15 @@ BEGIN
         rate_at timestamptz,
         wipe_at timestamptz,
         wiped_at timestamptz,
+        counts bytea,
         PRIMARY KEY (learner_id, device_id)
     ) WITH (fillfactor = 70);
     PERFORM learnsync_internal.see_to_comment_as_owner('device',
         'Installations of the app; version is the one up to which the device is known to hold everything. '
         'synced_resources: when items of each type were last accepted; skew_ms: how far the clock was ahead then, by '
         'sentAt, else how far the newest of them was. rate_at: until when its pushes so far use up the rate limit of a '
-        'device. wipe_at: when it was told to wipe what it holds, wiped_at: when it said that it had.');
+        'device. wipe_at: when it was told to wipe what it holds, wiped_at: when it said that it had. counts: as in '
+        'learner, of calls that wrote nothing there.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.resource (
         learner_id text COLLATE "C" NOT NULL,
@@ -520,6 +524,23 @@ BEGIN
     PERFORM learnsync_internal.see_to_comment_as_owner('progress_interaction',
         'The last state of each interaction and the event that set it; NULL where that removed it. Derived from the '
         'log.');
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.day_count (
+        day date NOT NULL,
+        channel text COLLATE "C" NOT NULL,
+        calls bigint NOT NULL,
+        items bigint NOT NULL,
+        synced bigint NOT NULL,
+        duplicates bigint NOT NULL,
+        conflicts bigint NOT NULL,
+        failed bigint NOT NULL,
+        bytes bigint NOT NULL,
+        microseconds bigint NOT NULL,
+        PRIMARY KEY (day, channel));
+    PERFORM learnsync_internal.see_to_comment_as_owner('day_count',
+        'What the calls that came through each function on a day (UTC) came to, of all learners, for ever: as far as '
+        'maintain() took it from the counts of learner and device. items is the sum of synced, duplicates, conflicts '
+        'and failed; bytes of items, microseconds of calls.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.content (
         content_id text COLLATE "C" PRIMARY KEY,

@@ -132,6 +132,30 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.forget_members_as_owner(tid, tid, timestamptz) IS
     'Forgets, in some pages, members of lists that were removed long ago.';
 
+-- Takes counts from rows in a run of pages, and adds them to those of their days. Under the learners' locks no call
+-- counts meanwhile; who is busy is left to the next time.
+CREATE OR REPLACE FUNCTION learnsync_internal.take_counts_as_owner(source text, low tid, high tid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    learners text[];
+    counts bytea;
+BEGIN
+    EXECUTE format('SELECT array_agg(DISTINCT x.learner_id) FROM learnsync_data.%I x'
+            ' WHERE x.ctid >= $1 AND x.ctid < $2 AND x.counts IS NOT NULL', source)
+    INTO learners USING low, high;
+    learners := learnsync_internal.lock_learners_as_owner(learners);
+    EXECUTE format('SELECT learnsync_internal.counts_as_owner(x.counts) FROM learnsync_data.%I x'
+            ' WHERE x.learner_id IN (SELECT unnest($1))', source)
+    INTO counts USING learners;
+    EXECUTE format('UPDATE learnsync_data.%I x SET counts = NULL'
+            ' WHERE x.learner_id IN (SELECT unnest($1)) AND x.counts IS NOT NULL', source)
+    USING learners;
+    PERFORM learnsync_internal.keep_counts_as_owner(counts);
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.take_counts_as_owner(text, tid, tid) IS
+    'Adds what rows of learner or device in some pages hold in counts to those of their days.';
+
 -- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows. What
 -- is known of a learner moves on with it, under the learner's lock, so that the next push and pull know what is gone.
 CREATE OR REPLACE FUNCTION learnsync_internal.clean_pages_as_owner(task text, from_page bigint, to_page bigint,
@@ -148,6 +172,8 @@ BEGIN
     CASE task
     WHEN 'resolve' THEN
         PERFORM learnsync_internal.resolve_pages_as_owner(low, high);
+    WHEN 'learner_counts', 'device_counts' THEN
+        PERFORM learnsync_internal.take_counts_as_owner(split_part(task, '_', 1), low, high);
     WHEN 'member' THEN
         removed := learnsync_internal.forget_members_as_owner(low, high, cutoff);
     WHEN 'conflict' THEN
@@ -264,7 +290,7 @@ BEGIN
         WHEN task = 'resolve' AND EXISTS (
             SELECT FROM learnsync_data.resource_type t WHERE t.rule ? 'autoResolve') THEN clock_timestamp()
         WHEN task IN ('failed', 'instant') THEN learnsync_internal.days_ago_as_owner(90)
-        WHEN task = 'learner' THEN clock_timestamp()
+        WHEN task IN ('learner', 'learner_counts', 'device_counts') THEN clock_timestamp()
         WHEN task = 'member' AND NOT EXISTS (
             SELECT FROM learnsync_data.resource_type t
             WHERE jsonb_path_exists(t.rule, '$.fields.*.members ? (@ == "latest")')) THEN NULL
@@ -297,8 +323,8 @@ BEGIN
         tasks := tasks || (
             SELECT jsonb_agg(jsonb_build_array(t.task, 0, learnsync_internal.task_limit_as_owner(t.task, days_old))
                 ORDER BY t.n)
-            FROM unnest('{conflict,resolve,failed,instant,learner,resource,member,ledger}'::text[])
-                WITH ORDINALITY t (task, n)
+            FROM unnest('{learner_counts,device_counts,conflict,resolve,failed,instant,learner,resource,member,'
+                        'ledger}'::text[]) WITH ORDINALITY t (task, n)
             WHERE learnsync_internal.task_limit_as_owner(t.task, days_old) IS NOT NULL);
     END IF;
     RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'payloadsFrom', cutoff, 'swept', sweep);
@@ -312,7 +338,7 @@ DECLARE
     -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
     piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
     task CONSTANT text := work #>> '{tasks,0,0}';
-    of_table CONSTANT text := CASE task WHEN 'resolve' THEN 'conflict' ELSE task END;
+    of_table CONSTANT text := CASE task WHEN 'resolve' THEN 'conflict' ELSE replace(task, '_counts', '') END;
     place CONSTANT bigint := work #>> '{tasks,0,1}';
     limit_at CONSTANT timestamptz := learnsync_internal.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
     removed bigint;

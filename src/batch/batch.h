@@ -38,6 +38,7 @@ typedef struct LsLearner
 	TimestampTz rate_at; /* until when the pushes so far use up the rate limit; LS_NO_TIME if never */
 	LsText epoch; /* of the cursors: the learner's own, else the instance's */
 	JsonbValue clocks; /* of devices that were wrong; jbvNull where none was */
+	bytea *counts; /* of calls; NULL where none was counted since they were taken */
 } LsLearner;
 
 /* What the identities of a batch's items begin with: of ids that are UUIDs, and of others. */
@@ -125,8 +126,10 @@ typedef struct LsBatch
 	bool again; /* the call's */
 	bool unmetered; /* no rate limit counts it: empty, or a further part of one request */
 	bool partial; /* the request has other parts: who makes them prunes failed items, once for all */
+	TimestampTz started; /* before it waited for the learner's row */
 	TimestampTz now;
 	LsSending sending;
+	bytea *counts; /* of calls, as the learner's row is to keep them; NULL where they are as they were */
 	Jsonb *clocks; /* of devices, as the learner's row is to keep them; NULL where they are as they were */
 	bool corrected; /* order instants may differ from what items say of their time */
 	int64 found_version; /* the learner's, as it was before anything of this call */
@@ -140,6 +143,7 @@ typedef struct LsBatch
 	LsItem *items;
 	int ntaken; /* the first so many are decided; the others are sent back */
 	int naccepted;
+	bool failed; /* items of it did, of what was decided last */
 	LsIdentity identity; /* what the items' identities have in common */
 	int nbuckets; /* a power of two */
 	LsItem **buckets; /* by key */
@@ -157,6 +161,11 @@ extern void ls_batch_read_again(LsBatch *batch);
 extern void ls_batch_read_sent(LsBatch *batch, const JsonbValue *request);
 extern bool ls_item_find_time(LsItem *item, const char *key);
 extern void ls_batch_date(LsBatch *batch);
+
+/* count.c */
+extern bool ls_batch_is_counted(const LsBatch *batch);
+extern bool ls_batch_writes_learner(LsBatch *batch);
+extern bytea *ls_batch_add_counts(const LsBatch *batch, bytea *stored);
 
 /* identity.c */
 extern LsText ls_identity_id(LsText id);

@@ -10,7 +10,8 @@
 void
 ls_batch_open(LsBatch *batch, const LsCall *call, const LsChannel *channel)
 {
-	*batch = (LsBatch){.channel = channel, .of_app = call->of_app, .again = call->again};
+	*batch =
+		(LsBatch){.channel = channel, .of_app = call->of_app, .again = call->again, .started = GetCurrentTimestamp()};
 	batch->learner.id = call->learner;
 	batch->learner.receipt_horizon = batch->learner.rate_at = LS_NO_TIME;
 	batch->metadata = batch->decision = batch->learner.clocks = batch->all_raw = ls_json_null();

@@ -58,7 +58,8 @@ enum
 };
 
 #define NTOUCHED SYNCED_RESOURCES
-#define NNOTED DEVICE_PLACE
+#define COUNTS DEVICE_PLACE /* of what only notes the device, or a new one, which has no place yet */
+#define NNOTED (COUNTS + 1)
 
 #define DEVICE_TYPES                                                                                                 \
 	"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.int8",                  \
@@ -71,8 +72,8 @@ enum
 
 static LsStatement add_device = {
 	"INSERT INTO learnsync_data.device (learner_id, device_id, device_name, metadata, version, created_at,"
-	" last_sync_at, synced_resources, skew_ms) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)",
-	{DEVICE_TYPES, SYNCED_TYPES, NULL}};
+	" last_sync_at, synced_resources, skew_ms, counts) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)",
+	{DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.bytea", NULL}};
 
 #define DEVICE_UPDATE                                                                                                \
 	"UPDATE learnsync_data.device d SET device_name = COALESCE($3, d.device_name),"                                  \
@@ -80,7 +81,9 @@ static LsStatement add_device = {
 #define SYNCED ", synced_resources = COALESCE(d.synced_resources, '{}') OPERATOR(pg_catalog.||) $7, skew_ms = $8"
 #define DEVICE_KEY " WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
 
-static LsStatement touch_device = {DEVICE_UPDATE DEVICE_KEY, {DEVICE_TYPES, NULL}};
+static LsStatement touch_device = {DEVICE_UPDATE
+								   ", counts = learnsync_internal.add_counts_as_owner(d.counts, $9)" DEVICE_KEY,
+								   {DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.bytea", NULL}};
 
 static LsStatement note_device = {DEVICE_UPDATE SYNCED DEVICE_KEY, {DEVICE_TYPES, SYNCED_TYPES, NULL}};
 
@@ -92,11 +95,12 @@ static LsStatement charge_device = {"UPDATE learnsync_data.device d SET rate_at 
 
 /* Those that were turned away count and stay: forgotten, they would be let in again. */
 static LsStatement forget_devices = {
-	"DELETE FROM learnsync_data.device d USING (SELECT x.device_id FROM learnsync_data.device x"
+	"WITH gone AS (DELETE FROM learnsync_data.device d USING (SELECT x.device_id FROM learnsync_data.device x"
 	" WHERE x.learner_id" EQ "$1 AND x.is_active AND x.device_id" NE "$2"
 	" ORDER BY x.last_sync_at DESC, x.device_id OFFSET GREATEST($3 OPERATOR(pg_catalog.-) 1 OPERATOR(pg_catalog.-)"
 	" (SELECT pg_catalog.count(*) FROM learnsync_data.device y WHERE y.learner_id" EQ "$1 AND NOT y.is_active), 0)) o"
-	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "o.device_id",
+	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "o.device_id RETURNING d.counts) SELECT"
+	" learnsync_internal.keep_counts_as_owner(learnsync_internal.counts_as_owner(g.counts)) FROM gone g",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.int8", NULL}};
 
 /*
@@ -261,16 +265,21 @@ settle_device(const LsBatch *batch)
 	}
 }
 
-/* Notes that the device was here, if it was one. */
+/* Notes that the device was here, if it was one, and what it did where nothing else is written. */
 void
 ls_store_touch_device(LsBatch *batch)
 {
 	Datum values[NNOTED];
-	char nulls[NNOTED + 1] = "      nn";
+	char nulls[NNOTED + 1] = "      nn ";
+	bytea *counts = NULL;
 
 	if (batch->device.id.length == 0 || batch->again)
 		return;
 	device_values(batch, values, nulls);
+	if (ls_batch_is_counted(batch) && !ls_batch_writes_learner(batch))
+		counts = ls_batch_add_counts(batch, NULL);
+	values[COUNTS] = PointerGetDatum(counts);
+	nulls[COUNTS] = counts == NULL ? 'n' : ' ';
 	ls_store_run(batch->device.exists ? &touch_device : &add_device, values, nulls);
 	settle_device(batch);
 }

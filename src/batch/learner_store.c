@@ -12,7 +12,7 @@
 #define MAX_TRIES 100 /* to lock a learner who is added and erased again and again */
 #define LEARNER_COLUMNS                                                                                              \
 	"SELECT l.version, l.log_version, l.push_no, l.has_failed, l.receipt_horizon, l.rate_at, l.ctid,"                \
-	" l.epoch::pg_catalog.text, l.clocks FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
+	" l.epoch::pg_catalog.text, l.clocks, l.counts FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
 /* Its columns, counted from 1. */
 enum
@@ -25,7 +25,8 @@ enum
 	RATE_AT,
 	PLACE,
 	EPOCH,
-	CLOCKS
+	CLOCKS,
+	COUNTS
 };
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
@@ -43,10 +44,10 @@ static LsStatement add_learner = {
 /* The number of calls is compared, too: a trigger that called for the same learner has left our versions behind. */
 static LsStatement update_learner = {
 	"UPDATE learnsync_data.learner l SET version = $2, log_version = $3, push_no = $9,"
-	" has_failed = l.has_failed OR $5, rate_at = $6, clocks = COALESCE($8, l.clocks)"
+	" has_failed = l.has_failed OR $5, rate_at = $6, clocks = COALESCE($8, l.clocks), counts = COALESCE($10, l.counts)"
 	" WHERE l.learner_id" EQ "$1 AND l.ctid" EQ "$7 AND l.push_no" EQ "$4",
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
-	 "pg_catalog.timestamptz", "pg_catalog.tid", "pg_catalog.jsonb", "pg_catalog.int8", NULL}};
+	 "pg_catalog.timestamptz", "pg_catalog.tid", "pg_catalog.jsonb", "pg_catalog.int8", "pg_catalog.bytea", NULL}};
 
 /* The epoch of a learner's cursors: their own where there is one, else the instance's. */
 LsText
@@ -60,6 +61,7 @@ take_learner(LsLearner *learner, LsStatement *statement)
 {
 	Datum values[] = {ls_text_to_datum(learner->id)};
 	Datum clocks;
+	Datum counts;
 	bool isnull;
 
 	if (ls_store_run(statement, values, NULL) == 0)
@@ -75,6 +77,8 @@ take_learner(LsLearner *learner, LsStatement *statement)
 	clocks = ls_store_value(0, CLOCKS, &isnull);
 	if (!isnull)
 		ls_json_root(DatumGetJsonbP(clocks), &learner->clocks);
+	counts = ls_store_value(0, COUNTS, &isnull);
+	learner->counts = isnull ? NULL : DatumGetByteaPP(counts);
 	return true;
 }
 
@@ -123,7 +127,7 @@ ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 {
 	const LsLearner *learner = &batch->learner;
 	bool counts = logged || batch->naccepted > 0;
-	char nulls[] = "         ";
+	char nulls[] = "          ";
 	Datum values[] = {ls_text_to_datum(learner->id),
 					  Int64GetDatum(batch->version),
 					  Int64GetDatum(logged ? batch->version : learner->log_version),
@@ -132,10 +136,12 @@ ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 					  TimestampTzGetDatum(learner->rate_at),
 					  PointerGetDatum(&learner->place),
 					  PointerGetDatum(batch->clocks),
-					  Int64GetDatum(learner->push_no + (counts ? 1 : 0))};
+					  Int64GetDatum(learner->push_no + (counts ? 1 : 0)),
+					  PointerGetDatum(batch->counts)};
 
 	nulls[5] = learner->rate_at == LS_NO_TIME ? 'n' : ' ';
 	nulls[7] = batch->clocks == NULL ? 'n' : ' ';
+	nulls[9] = batch->counts == NULL ? 'n' : ' ';
 	if (ls_store_run(&update_learner, values, nulls) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

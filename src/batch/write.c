@@ -77,26 +77,14 @@ ls_batch_write_accepted(LsBatch *batch, const LsWriter *writer)
 		writer->write(batch);
 }
 
-static bool
-has_failed(const LsBatch *batch)
-{
-	for (int i = 0; i < batch->nitems; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (batch->items[i].failure.code != NULL)
-			return true;
-	}
-	return false;
-}
-
 /* Records the items that failed, drops the failed copies of those that were accepted, and writes the learner's row. */
 void
 ls_batch_close(LsBatch *batch, bool logged)
 {
-	bool failed = has_failed(batch);
-
-	if (batch->naccepted == 0 && !failed && !ls_rate_applies(batch))
+	if (!ls_batch_writes_learner(batch))
 		return;
-	ls_store_record_failed(batch, failed);
-	ls_store_update_learner(batch, logged, failed);
+	if (ls_batch_is_counted(batch))
+		batch->counts = ls_batch_add_counts(batch, batch->learner.counts);
+	ls_store_record_failed(batch, batch->failed);
+	ls_store_update_learner(batch, logged, batch->failed);
 }

@@ -86,12 +86,16 @@ DECLARE
     cutoff CONSTANT timestamptz := learnsync_internal.days_ago_as_owner(days);
     learners text[];
     dropped bigint;
+    counts bytea;
 BEGIN
     learners := learnsync_internal.lock_learners_as_owner(ARRAY(
         SELECT DISTINCT d.learner_id FROM learnsync_data.device d WHERE d.last_sync_at < cutoff AND d.is_active));
-    DELETE FROM learnsync_data.device d
-    WHERE d.last_sync_at < cutoff AND d.is_active AND d.learner_id IN (SELECT unnest(learners));
-    GET DIAGNOSTICS dropped = ROW_COUNT;
+    WITH gone AS (
+        DELETE FROM learnsync_data.device d
+        WHERE d.last_sync_at < cutoff AND d.is_active AND d.learner_id IN (SELECT unnest(learners))
+        RETURNING d.counts)
+    SELECT count(*), learnsync_internal.counts_as_owner(g.counts) INTO dropped, counts FROM gone g;
+    PERFORM learnsync_internal.keep_counts_as_owner(counts);
     RETURN dropped;
 END
 $$;

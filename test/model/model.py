@@ -1,6 +1,7 @@
 """The server as the contract describes it: push and pull over plain Python objects."""
 
 import copy
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import check
@@ -119,6 +120,11 @@ class Entry:
     def status(self):
         return "failed" if self.failure else self.receipt.status()
 
+    def outcome(self):
+        if self.failure:
+            return "refused_items"
+        return "duplicate_items" if self.duplicate else "conflict_items" if self.receipt.resolution else "synced_items"
+
     def function(self):
         return getattr(self.channel, "function", "sync_push")
 
@@ -131,6 +137,7 @@ class Server:
         self.cursors = {}  # text -> what it stands for
         self.epochs = {}  # learner -> the epoch of the learner's cursors, as the server named it
         self.tokens = {}
+        self.counts = Counter()  # (function, what became of items) -> how many
 
     def token(self, kind, identity):
         """A name for an id that the server derives from an identity; only its consistency is predicted."""
@@ -153,6 +160,7 @@ class Server:
             abort(learner, entries)
         if not dry_run:
             self.learners[learner_id] = learner
+            self.count("sync_push", entries)
         after = before if dry_run else learner.version
         foreign = self.is_foreign(learner_id, request, found)
         safe = 1 if foreign else self.safe_version(request, before, after)
@@ -165,14 +173,22 @@ class Server:
         """A request of another kind: each of its runs is a push."""
         learner = self.learner(learner_id)
         self.take_up(learner, request[channel.request], now, channel)
-        results = []
+        results, all_entries = [], []
         for device, items in channel.runs(request[channel.request]):
             entries = self.take_all(learner, device, items, now, channel)
+            all_entries += entries
             settle_waiting(entries)
             results += [channel.result(entry, self) for entry in entries]
             if device:
                 learner.devices.setdefault(device, 1)
+        self.count(channel.function, all_entries)
         return channel.answer(results)
+
+    def count(self, function, entries):
+        """A call of a device that has items, and each of these once."""
+        self.counts[function, "calls"] += bool(entries)
+        for entry in entries:
+            self.counts[function, entry.outcome()] += 1
 
     def define(self, name, rule):
         self.types[name] = rule

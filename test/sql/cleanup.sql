@@ -212,7 +212,7 @@ SELECT pg_temp.fill('cat');
 SELECT pg_temp.age('cat', 45);
 UPDATE learnsync_data.instance SET payloads_from = now() - interval '48 days';
 SELECT pg_temp.fill('dan');
-SELECT is(pg_temp.maintain(), 'empty conflict failed instant learner resource',
+SELECT is(pg_temp.maintain(), 'empty learner_counts device_counts conflict failed instant learner resource',
     'a slot, and a round through the tables');
 SELECT is(
     pg_temp.kept('cat'),
@@ -226,7 +226,7 @@ SELECT is(
     1::bigint,
     'when it ended is noted');
 UPDATE learnsync_data.instance SET swept_at = clock_timestamp() - interval '1 day';
-SELECT is(pg_temp.maintain(), 'conflict failed instant learner resource', 'a day later');
+SELECT is(pg_temp.maintain(), 'learner_counts device_counts conflict failed instant learner resource', 'a day later');
 -- Slots that were taken up again before anyone cleaned hold two ages.
 SELECT pg_temp.age('cat', 0) , pg_temp.fill('old');
 SELECT pg_temp.age('old', 56);
@@ -237,7 +237,7 @@ SELECT is(
 SELECT is(
     pg_temp.maintain(),
     'push_' || (SELECT DISTINCT slot FROM learnsync_data.push WHERE learner_id = 'dan')
-        || ' conflict failed instant learner resource',
+        || ' learner_counts device_counts conflict failed instant learner resource',
     'is gone through by rows');
 SELECT is(
     pg_temp.kept('old') || '; ' || pg_temp.kept('dan'),
@@ -405,7 +405,9 @@ UPDATE learnsync_data.ledger
     SET at = now() - CASE WHEN version = 2 THEN interval '366 days' ELSE interval '364 days' END
 WHERE learner_id = 'rex';
 UPDATE learnsync_data.instance SET swept_at = NULL;
-SELECT is(pg_temp.maintain(), 'conflict failed instant learner resource member ledger', 'receipts are gone through');
+SELECT is(
+    pg_temp.maintain(), 'learner_counts device_counts conflict failed instant learner resource member ledger',
+    'receipts are gone through');
 SELECT is(pg_temp.kept('rex'), '1 pushes, 0 conflicts, 0 copies, 0 failed, 2 receipts', 'one went');
 SELECT is(
     pg_temp.verdicts(pg_temp.push('rex',

@@ -41,6 +41,7 @@ INSERT INTO reader VALUES
     ('ledger', NULL, NULL, NULL), -- digests, which answer a retry and nothing else
     ('audit', NULL, 'learnsync_api.audit', 'learnsync_api.audit'),
     ('forgotten', NULL, NULL, NULL), -- of erased learners
+    ('day_count', NULL, NULL, 'learnsync_api.metrics()'),
     ('instance', NULL, NULL, NULL); -- holds the secret that erasure stands on
 
 SELECT set_eq(

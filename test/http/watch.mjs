@@ -1,0 +1,25 @@
+// What administrators keep open over PostgREST: figures for Prometheus, by promtool where it is there.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { TMP, is, learner, ok, request, token } from './parts.mjs';
+
+const DBA = token({ role: 'dba' });
+const PROMTOOL = [`${TMP}/prometheus/usr/bin/promtool`, '/usr/bin/promtool', '/usr/local/bin/promtool'].find(existsSync);
+
+async function metrics(port) {
+  const body = { deviceId: 'phone "1"\\', metadata: { appVersion: '1.0 "beta"\\\n2' }, items: [{ id: 1 }, 5] };
+  await request(port, { method: 'POST', path: '/rpc/sync_push', as: learner('watched'), body });
+  const answer = await request(port, { path: '/rpc/metrics', as: DBA });
+  is({ status: answer.status, type: answer.headers['content-type'] }, { status: 200, type: /^text\/plain/ }, 'metrics are text');
+  ok(/^learnsync_calls_total\{channel="sync_push"\} [0-9]+$/m.test(answer.text), 'that has the counts', answer.text);
+  is((await request(port, { path: '/rpc/metrics', as: learner('watched') })).status, 403, 'a learner does not read them');
+  is((await request(port, { path: '/rpc/metrics' })).status, 401, 'nor does who is not signed in');
+  if (!PROMTOOL)
+    return console.log('# promtool is not installed (Debian package prometheus): what it says of metrics is not tested');
+  const checked = spawnSync(PROMTOOL, ['check', 'metrics'], { input: answer.text, encoding: 'utf8' });
+  ok(checked.status === 0 && !checked.stderr, 'promtool finds nothing wrong with them', checked.stderr);
+}
+
+export async function test(rest) {
+  await metrics(rest.port);
+}
