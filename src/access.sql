@@ -83,6 +83,8 @@ VALUES
             ('admin', 'learnsync.validate_content(jsonb)'),
             ('admin', 'learnsync_api.sync_cleanup(jsonb)'),
             ('admin', 'learnsync_api.metrics()'),
+            ('admin', 'learnsync.alerts()'),
+            ('admin', 'learnsync_internal.alert_list()'),
             ('admin', 'learnsync.maintain(integer)'),
             ('admin', 'learnsync_internal.maintain_step(integer, jsonb)'),
             ('admin', 'learnsync.retry_failed(text, text)'),

@@ -68,6 +68,7 @@ static LsStatement add_profile = {"SELECT learnsync_internal.add_profile_as_owne
 static LsStatement remove_profile = {"SELECT learnsync_internal.remove_profile_as_owner($1)",
 									 {"pg_catalog.text", NULL}};
 static LsStatement metrics = {"SELECT learnsync_internal.metrics_as_owner()", {NULL}};
+static LsStatement alert_list = {"SELECT learnsync_internal.alert_list_as_owner()", {NULL}};
 static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()", {NULL}};
 
 /* Notes what an administrator did, whatever was answered; details are an object that is being built, or nothing. */
@@ -88,6 +89,7 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_cleanup);
 PG_FUNCTION_INFO_V1(learnsync_rebase_list);
 PG_FUNCTION_INFO_V1(learnsync_unseen_devices);
 PG_FUNCTION_INFO_V1(learnsync_metrics);
+PG_FUNCTION_INFO_V1(learnsync_alert_list);
 PG_FUNCTION_INFO_V1(learnsync_drop_devices);
 PG_FUNCTION_INFO_V1(learnsync_deactivate_device);
 PG_FUNCTION_INFO_V1(learnsync_forget_learner);
@@ -120,6 +122,12 @@ Datum
 learnsync_metrics(PG_FUNCTION_ARGS)
 {
 	return answer_call(fcinfo, &metrics);
+}
+
+Datum
+learnsync_alert_list(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &alert_list);
 }
 
 Datum

@@ -592,6 +592,8 @@ CASES = [
     Case("learnsync.deactivate_device", "learners of a device",
          "SELECT learnsync.deactivate_device('tablet{n}') IS NULL", worlds=["shared"], alone=True),
     Case("learnsync.unseen_devices", "devices", "SELECT learnsync.unseen_devices(0, {n}) IS NULL", worlds=["devices"]),
+    Case("learnsync.alerts learnsync_internal.alert_list", "failed items of all learners",
+         "SELECT count(*) FROM learnsync.alerts(), learnsync_internal.alert_list()", worlds=["failing"], alone=True),
     Case("learnsync_api.metrics", "devices", "SELECT length(learnsync_api.metrics())", worlds=["devices"], alone=True),
     Case("learnsync.drop_devices", "devices", "SELECT learnsync.drop_devices(0)", worlds=["devices"]),
     Case("learnsync.forget_learner", "resources", "SELECT learnsync.forget_learner('lessons{n}')", worlds=["lessons"],
