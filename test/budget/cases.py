@@ -64,7 +64,6 @@ CREATE FUNCTION fz.reversed(list jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_agg(e ORDER BY n DESC) FROM jsonb_array_elements(list) WITH ORDINALITY x (e, n) $$;
 CREATE FUNCTION fz.conflict(learner text) RETURNS text LANGUAGE sql AS $$
     SELECT conflict_id::text FROM learnsync_data.conflict WHERE learner_id = learner AND closed_at IS NULL LIMIT 1 $$;
--- What a client says of its copy: a cursor that is at the end, and sums that are wrong.
 CREATE FUNCTION fz.copy(learner text) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('count', 0, 'sum', 0, 'cursor', regexp_replace(
         learnsync.sync_pull(learner, '{"deviceId": "d", "limit": 1}') ->> 'cursor', '^1(-[0-9a-f]+){4}',
@@ -419,6 +418,7 @@ CASES = [
     Case("learnsync.sync_pull", "resource types", "SELECT learnsync.sync_pull('lessons1000', {g}) IS NULL",
          """jsonb_build_object('deviceId', 'd', 'lastSyncVersion', 1, 'resourceTypes', fz.list('"t#"', {n}))""",
          worlds=["lessons"]),
+    # Of its copy the client says a cursor that is at the end, and sums that are wrong.
     Case("learnsync.sync_verify", "resources", "SELECT learnsync.sync_verify('lessons{n}', {g}) IS NULL",
          "fz.copy('lessons{n}') || jsonb_build_object('buckets', fz.list('1', 64))", worlds=["lessons"]),
     Case("learnsync.sync_verify", "messages of a chat", "SELECT learnsync.sync_verify('chat{n}', {g}) IS NULL",
