@@ -165,7 +165,7 @@ extern char *ls_number_text(Numeric number);
 extern void ls_memory_copy(void *to, const void *from, Size bytes);
 extern void ls_memory_extend(StringInfo text);
 extern void *ls_memory_zeroed(Size count, Size size);
-extern Jsonb *ls_memory_json(const Jsonb *json);
+extern void *ls_memory_varlena(const void *value);
 
 /* limit.c */
 extern bool ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes,

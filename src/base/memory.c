@@ -54,12 +54,12 @@ ls_memory_zeroed(Size count, Size size)
 	return room;
 }
 
-/* A copy in the current context. */
-Jsonb *
-ls_memory_json(const Jsonb *json)
+/* A copy of a value of variable length, such as a json, in the current context. */
+void *
+ls_memory_varlena(const void *value)
 {
-	Jsonb *copy = palloc(VARSIZE(json));
+	void *copy = palloc(VARSIZE(value));
 
-	ls_memory_copy(copy, json, VARSIZE(json));
+	ls_memory_copy(copy, value, VARSIZE(value));
 	return copy;
 }

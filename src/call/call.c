@@ -8,7 +8,6 @@
 #include "call/call.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #define KEPT_BYTES (256 * 1024)
@@ -290,7 +289,7 @@ ls_call(LsCall call)
 	ls_store_close(&call.store);
 	MemoryContextSwitchTo(caller);
 	if (GetMemoryChunkContext(DatumGetPointer(answer)) != caller)
-		answer = datumCopy(answer, false, -1);
+		answer = PointerGetDatum(ls_memory_varlena(DatumGetPointer(answer)));
 	give_back_context(context);
 	return answer;
 }

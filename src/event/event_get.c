@@ -136,7 +136,7 @@ get_for(LsText learner, FunctionCallInfo fcinfo, int argument, bool of_app)
 	answer = answer_get(&get);
 	ls_store_close(&call);
 	MemoryContextSwitchTo(caller);
-	answer = ls_memory_json(answer);
+	answer = ls_memory_varlena(answer);
 	MemoryContextDelete(context);
 	if (of_app)
 		ls_header_tag((LsText){VARDATA_ANY(answer), VARSIZE_ANY_EXHDR(answer)});

@@ -20,6 +20,27 @@ merge_fields(const LsRule *rule, LsState *state, LsState *other, LsFailure *fail
 	return (LsMerged){stale && rule->stale == LS_STALE_MERGE ? LS_SERVER_WINS : LS_SYNCED, changed};
 }
 
+/* What a delete leaves of a resource: no document, and the instant up to which nothing that is said of it counts. */
+static void
+leave_tombstone(LsState *state, TimestampTz at)
+{
+	*state = (LsState){.gathers = state->gathers, .limited = state->limited, .at = at, .deleted_at = at};
+}
+
+/* Whether an item of that instant comes too early to count. */
+bool
+ls_tombstone_hides(const LsState *state, TimestampTz at)
+{
+	return at <= state->deleted_at;
+}
+
+/* Whether a resource that had been stored was deleted since, whatever may have come after. */
+bool
+ls_tombstone_came(const LsState *stored, const LsState *state)
+{
+	return stored->exists && state->deleted_at > stored->deleted_at;
+}
+
 /* Empties the resource, unless something later than the delete is in it, or a correction that it has not seen. */
 static LsMerged
 apply_delete(const LsRule *rule, LsState *state, const LsChange *change)
@@ -29,7 +50,7 @@ apply_delete(const LsRule *rule, LsState *state, const LsChange *change)
 	if (state->exists && (change->at < state->at || hidden))
 		return (LsMerged){LS_MANUAL_REQUIRED, false};
 	ls_state_settle(state);
-	*state = ls_tombstone(state, change->at);
+	leave_tombstone(state, change->at);
 	return (LsMerged){LS_SYNCED, true};
 }
 
@@ -139,7 +160,7 @@ ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool
 	*replaced = false;
 	if (change->is_delete)
 	{
-		*state = ls_tombstone(state, change->at);
+		leave_tombstone(state, change->at);
 		return true;
 	}
 	if (joins && rule->policy == LS_POLICY_MERGE && state->exists)

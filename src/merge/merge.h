@@ -412,12 +412,9 @@ extern LsMerged ls_policy_join(const LsRule *rule, LsState *state, LsState *docu
 extern bool ls_policy_fold(const LsRule *rule, LsState *state, LsState *other, LsFailure *failure)
 	pg_attribute_nonnull(4);
 
-/* tombstone.c */
-extern LsState ls_tombstone(const LsState *state, TimestampTz at);
+/* conflict.c */
 extern bool ls_tombstone_hides(const LsState *state, TimestampTz at);
 extern bool ls_tombstone_came(const LsState *stored, const LsState *state);
-
-/* conflict.c */
 extern LsMerged ls_merge_apply(const LsRule *rule, LsState *state, const LsChange *change, LsFailure *failure)
 	pg_attribute_nonnull(4);
 extern bool ls_merge_decide(const LsRule *rule, LsState *state, const LsChange *change, bool joins, bool *replaced,

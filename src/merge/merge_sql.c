@@ -96,7 +96,7 @@ compile_rule(const Jsonb *json)
 {
 	SqlRule *rule = palloc(sizeof(SqlRule));
 
-	rule->json = ls_memory_json(json);
+	rule->json = ls_memory_varlena(json);
 	rule->compiled = ls_rule_compile(rule->json);
 	if (rule->compiled->policy == LS_POLICY_CUSTOM)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("policy custom merges in a push only"),
@@ -315,7 +315,7 @@ fold_packed(Fold *fold, Jsonb *a, Jsonb *b)
 	fold_states(fold->rule->compiled, &state, &other);
 	packed = ls_state_pack(&state);
 	MemoryContextSwitchTo(fold->context);
-	packed = ls_memory_json(packed);
+	packed = ls_memory_varlena(packed);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 	pfree(a);
@@ -358,7 +358,7 @@ fold_batch(Fold *fold)
 	}
 	packed = ls_state_pack(&fold->states[0]);
 	MemoryContextSwitchTo(fold->context);
-	packed = ls_memory_json(packed);
+	packed = ls_memory_varlena(packed);
 	MemoryContextReset(fold->batch_context);
 	fold->nstates = fold->room = 0;
 	add_packed(fold, packed);
@@ -448,7 +448,7 @@ learnsync_merge_agg_combine(PG_FUNCTION_ARGS)
 	if (packed != NULL)
 	{
 		caller = MemoryContextSwitchTo(fold->context);
-		add_packed(fold, ls_memory_json(packed));
+		add_packed(fold, ls_memory_varlena(packed));
 		MemoryContextSwitchTo(caller);
 	}
 	PG_RETURN_POINTER(fold);
@@ -499,7 +499,7 @@ learnsync_merge_agg_final(PG_FUNCTION_ARGS)
 
 	if (packed == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(ls_memory_json(packed));
+	PG_RETURN_JSONB_P(ls_memory_varlena(packed));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_merge_rule_in);
