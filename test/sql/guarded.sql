@@ -320,8 +320,7 @@ DROP TRIGGER again ON learnsync_data.resource;
 -- The same where rules are read anew within: the outer push goes on with those it began with.
 CREATE OR REPLACE FUNCTION team.push_again() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    CREATE TEMP TABLE told ();
-    DROP TABLE told;
+    ALTER TABLE learnsync_data.resource_type RESET (fillfactor); -- which sessions hear of
     PERFORM learnsync.sync_push('jed', jsonb_build_object('deviceId', 'team',
         'items', (SELECT jsonb_agg(jsonb_build_object('id', t, 'operation', 'update', 'resourceType', t,
                       'resourceId', 'inner', 'data', '{"f": 1}'::jsonb, 'clientTimestamp', '2026-01-08T10:00:00Z'))

@@ -44,12 +44,18 @@ SELECT is(
         '{"contentId": "m", "courseId": "a", "parentId": "u", "position": 1}', '{"contentId": "n", "parentId": "u"}'),
     '4 4 0', 'contents in several courses');
 SELECT is(pg_temp.stored(), 'l@a u 2.5, l@b, m@a u 1, n@ u, u@a, u@b 1', 'stored');
+CREATE FUNCTION pg_temp.row_versions() RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' / ', (SELECT string_agg(c.ctid::text, ' ') FROM learnsync_data.content c),
+        (SELECT string_agg(p.ctid::text, ' ') FROM learnsync_data.placement p),
+        (SELECT string_agg(r.ctid::text, ' ') FROM learnsync_data.replacement r)) $$;
+CREATE TEMP TABLE before AS SELECT pg_temp.row_versions() AS versions;
 SELECT is(
     pg_temp.register(
         '{"contentId": "l", "placements": [{"courseId": "b"}, {"courseId": "a", "parentId": "u", "position": 2.50}]}',
         '{"contentId": "m", "placements": [{"courseId": "a", "parentId": "u", "position": 1}]}',
         '{"contentId": "u"}', '{"contentId": "n", "position": null}'),
     '4 0 0', 'the same in other words changes nothing');
+SELECT is(pg_temp.row_versions(), (SELECT versions FROM before), 'and writes nothing');
 SELECT is(
     pg_temp.register('{"contentId": "m", "placements": [{"courseId": "a"}, {"courseId": "c", "position": 7}]}',
         '{"contentId": "n", "courseId": "b"}', '{"contentId": "u", "placements": [{"courseId": "a"},

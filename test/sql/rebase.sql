@@ -282,5 +282,19 @@ SELECT is(
 SELECT is(learnsync_internal.rebase_learner('deck', 'nobody'), false, 'nobody is nobody');
 SELECT is(learnsync_internal.next_to_rebase('nosuch', ''), NULL, 'nor is there anybody of no type');
 
+-- What a rule says already it can say again.
+SELECT learnsync.define_resource_type('again',
+    pg_temp.rule('{"n": {"merge": "sum", "min": 0}, "l": {"merge": "max"}}'));
+CREATE TEMP TABLE before_again AS
+SELECT t.ctid::text AS place, (SELECT count(*) FROM learnsync_data.audit) AS noted
+FROM learnsync_data.resource_type t WHERE name = 'again';
+SELECT is(
+    learnsync.define_resource_type('again',
+        pg_temp.rule('{"l": {"merge": "max"}, "n": {"min": 0.0, "merge": "sum"}}'), rebase => true),
+    'resource type "again" stays as it is', 'the same rule in other words');
+SELECT results_eq($$SELECT t.ctid::text, (SELECT count(*) FROM learnsync_data.audit)
+    FROM learnsync_data.resource_type t WHERE name = 'again'$$, 'TABLE before_again',
+    'writes nothing, nor does the audit');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -341,8 +341,7 @@ SELECT is(
 CREATE FUNCTION pg_temp.rule(name text, rule jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE learnsync_data.resource_type t SET rule = $2 WHERE t.name = $1;
-    CREATE TEMP TABLE told ();
-    DROP TABLE told;
+    ALTER TABLE learnsync_data.resource_type RESET (fillfactor); -- which sessions hear of
 END $$;
 CREATE TEMP TABLE leftover (n int GENERATED ALWAYS AS IDENTITY, rule jsonb, old jsonb, shown jsonb, new jsonb,
     outcome jsonb);
