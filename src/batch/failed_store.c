@@ -12,7 +12,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#define MAX_FAILED "1000" /* failed items kept per learner, beside those that wait */
+#define LAST_FAILED "999" /* of the failed items kept per learner, beside those that wait: newer ones than it */
 #define MAX_WAITING 1000 /* what comes after those fails for good */
 
 static LsRowType failed_row = {"learnsync_internal.failed_row"};
@@ -63,15 +63,19 @@ static LsStatement write_instants = {
 	" noted_at = EXCLUDED.noted_at",
 	{"pg_catalog.text", "learnsync_internal.instant_row[]", "pg_catalog.timestamptz", NULL}};
 
-static LsStatement prune_instants = {
-	"DELETE FROM learnsync_data.instant t USING (SELECT x.key FROM learnsync_data.instant x WHERE x.learner_id" EQ
-	"$1 ORDER BY x.noted_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE t.learner_id" EQ "$1 AND t.key" EQ "o.key",
-	{"pg_catalog.text", NULL}};
+/* What is older than the last that is kept goes: all are compared with that one, and not with one another. */
+static LsStatement prune_instants = {"DELETE FROM learnsync_data.instant t WHERE t.learner_id" EQ
+									 "$1 AND ROW (t.noted_at, t.key) OPERATOR(pg_catalog.<)"
+									 " (SELECT x.noted_at, x.key FROM learnsync_data.instant x WHERE x.learner_id" EQ
+									 "$1"
+									 "  ORDER BY x.noted_at DESC, x.key DESC OFFSET " LAST_FAILED " LIMIT 1)",
+									 {"pg_catalog.text", NULL}};
 
 static LsStatement prune_failed = {
-	"DELETE FROM learnsync_data.failed f USING (SELECT x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ
-	"$1 AND x.waits_for IS NULL ORDER BY x.failed_at DESC, x.key OFFSET " MAX_FAILED ") o WHERE f.learner_id" EQ
-	"$1 AND f.key" EQ "o.key",
+	"DELETE FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1 AND f.waits_for IS NULL"
+	" AND ROW (f.failed_at, f.key) OPERATOR(pg_catalog.<)"
+	" (SELECT x.failed_at, x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1 AND x.waits_for IS NULL"
+	"  ORDER BY x.failed_at DESC, x.key DESC OFFSET " LAST_FAILED " LIMIT 1)",
 	{"pg_catalog.text", NULL}};
 
 static LsStatement count_waiting = {"SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ
