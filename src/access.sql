@@ -98,6 +98,9 @@ VALUES
             ('admin', 'learnsync.forget_learner(text)'),
             ('admin', 'learnsync.remember_learner(text)'),
             ('admin', 'learnsync.new_epoch()'),
+            ('admin', 'learnsync.close_anomaly(text, text, text, text)'),
+            ('admin', 'learnsync_internal.verify_piece(integer)'),
+            ('admin', 'learnsync_internal.verify_some()'),
             ('admin', 'learnsync.digest(jsonb)')
 $$;
 COMMENT ON FUNCTION learnsync_internal.access_list() IS
@@ -159,6 +162,11 @@ BEGIN
     PERFORM learnsync_internal.see_to_policy_as_owner('rows_of_services', 'audit',
         '( SELECT has_function_privilege(''learnsync.failed_items(text, timestamp with time zone)''::text, '
         '''EXECUTE''::text) AS has_function_privilege)');
+    FOREACH name IN ARRAY ARRAY['anomaly', 'verify_round'] LOOP
+        PERFORM learnsync_internal.see_to_policy_as_owner('rows_of_admins', name,
+            '( SELECT has_function_privilege(''learnsync.close_anomaly(text, text, text, text)''::text, '
+            '''EXECUTE''::text) AS has_function_privilege)');
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.see_to_policies_as_owner() IS
@@ -208,6 +216,9 @@ SELECT 'learner', t.oid::regclass FROM views v
     JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data') AND t.relrowsecurity
 UNION
 SELECT 'service', r::regclass FROM unnest('{learnsync_api.audit,learnsync_data.audit}'::text[]) r
+UNION
+SELECT 'admin', r::regclass
+FROM unnest('{learnsync.anomaly,learnsync_data.anomaly,learnsync.verify_round,learnsync_data.verify_round}'::text[]) r
 $$;
 COMMENT ON FUNCTION learnsync_internal.access_relations() IS
     'What a learner may read, the views of learnsync_api and the tables below them, and what a service may.';

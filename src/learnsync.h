@@ -50,6 +50,7 @@ extern int learnsync_max_wait;
 extern bool learnsync_enabled;
 extern int learnsync_receipt_days;
 extern int learnsync_tombstone_days;
+extern int learnsync_verify_learners;
 extern char *learnsync_jwt_claim;
 extern char *learnsync_device_claim;
 extern char *learnsync_learner_id;

@@ -30,6 +30,7 @@ int learnsync_max_wait;
 bool learnsync_enabled;
 int learnsync_receipt_days;
 int learnsync_tombstone_days;
+int learnsync_verify_learners;
 char *learnsync_jwt_claim;
 char *learnsync_device_claim;
 char *learnsync_learner_id;
@@ -125,6 +126,9 @@ static const Limit limits[] = {
 	{"learnsync.tombstone_days",
 	 "Days after which it is forgotten what was deleted; devices that were away for longer start anew.",
 	 &learnsync_tombstone_days, 180, 1, 36500, 0},
+	{"learnsync.verify_learners",
+	 "Learners whose documents and kept items one maintain() looks at, each once a day; 0 means none.",
+	 &learnsync_verify_learners, 1000, 0, INT_MAX, 0},
 };
 
 void

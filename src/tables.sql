@@ -453,6 +453,36 @@ BEGIN
     PERFORM learnsync_internal.see_to_index_as_owner('audit_by', 'audit (by)');
     PERFORM learnsync_internal.see_to_audit_as_owner();
 
+    CREATE TABLE IF NOT EXISTS learnsync_data.anomaly (
+        learner_id text COLLATE "C" NOT NULL,
+        anomaly_id uuid NOT NULL,
+        kind text NOT NULL,
+        weight bigint NOT NULL,
+        evidence jsonb NOT NULL,
+        found_at timestamptz NOT NULL,
+        closed_at timestamptz,
+        closed_by text,
+        reason text,
+        PRIMARY KEY (learner_id, anomaly_id));
+    PERFORM learnsync_internal.see_to_comment_as_owner('anomaly',
+        'What maintain() found odd about learners, each thing once, by a digest of kind and subject; open while '
+        'closed_at is NULL. weight: how much of it there was (ms, ids); it is noted anew where there is more.');
+    -- Without a CHECK, which would make the tables ones that may refuse what a push writes.
+    CREATE TABLE IF NOT EXISTS learnsync_data.verify_round (
+        singleton boolean PRIMARY KEY DEFAULT true,
+        began_at timestamptz NOT NULL,
+        ended_at timestamptz,
+        place text COLLATE "C" NOT NULL DEFAULT '',
+        learners bigint NOT NULL DEFAULT 0,
+        resources bigint NOT NULL DEFAULT 0,
+        unjudged bigint NOT NULL DEFAULT 0,
+        found bigint NOT NULL DEFAULT 0,
+        failed bigint NOT NULL DEFAULT 0);
+    PERFORM learnsync_internal.see_to_comment_as_owner('verify_round',
+        'One row: the round in which maintain() looks at all learners, by their ids; place: the last one so far. How '
+        'many learners and resources there were, of how many of these nothing can be said, how much was found, and how '
+        'many learners could not be looked at.');
+
     CREATE TABLE IF NOT EXISTS learnsync_data.event (
         learner_id text COLLATE "C" NOT NULL,
         event_id text COLLATE "C" NOT NULL,

@@ -278,6 +278,22 @@ BEGIN
     COMMENT ON VIEW learnsync_api.audit IS
         'What people decided about learners and administrators changed: for services and administrators. Nobody '
         'changes it; of an erased learner it keeps what was done and a hash.';
+
+    CREATE OR REPLACE VIEW learnsync.anomaly WITH (security_invoker = true) AS
+    SELECT a.learner_id AS learner, a.anomaly_id, a.kind, a.evidence, a.found_at, a.closed_at IS NULL AS is_open,
+        a.closed_at, a.closed_by, a.reason
+    FROM learnsync_data.anomaly a;
+    COMMENT ON VIEW learnsync.anomaly IS
+        'What maintain() found odd about learners, for administrators: kind is study_time, same_work, shared_device, '
+        'wrong_document or wrong_progress, with its evidence. learnsync.close_anomaly() closes one.';
+
+    CREATE OR REPLACE VIEW learnsync.verify_round WITH (security_invoker = true) AS
+    SELECT r.began_at, r.ended_at, r.learners, r.resources, r.unjudged, r.found, r.failed
+    FROM learnsync_data.verify_round r;
+    COMMENT ON VIEW learnsync.verify_round IS
+        'How far maintain() has come in looking at all learners, for administrators: ended_at is NULL within a round. '
+        'unjudged are the resources of which nothing can be said, as not all of their items are kept; failed the '
+        'learners who could not be looked at.';
     PERFORM learnsync_internal.setup_column_comments();
     PERFORM pg_notify('pgrst', 'reload schema');
 END

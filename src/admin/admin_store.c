@@ -69,6 +69,10 @@ static LsStatement remove_profile = {"SELECT learnsync_internal.remove_profile_a
 									 {"pg_catalog.text", NULL}};
 static LsStatement metrics = {"SELECT learnsync_internal.metrics_as_owner()", {NULL}};
 static LsStatement alert_list = {"SELECT learnsync_internal.alert_list_as_owner()", {NULL}};
+static LsStatement verify_piece = {"SELECT learnsync_internal.verify_piece_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement close_anomaly = {
+	"SELECT learnsync_internal.close_anomaly_as_owner($1, $2, $3, $4)",
+	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
 static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()", {NULL}};
 
 /* Notes what an administrator did, whatever was answered; details are an object that is being built, or nothing. */
@@ -95,6 +99,8 @@ PG_FUNCTION_INFO_V1(learnsync_deactivate_device);
 PG_FUNCTION_INFO_V1(learnsync_forget_learner);
 PG_FUNCTION_INFO_V1(learnsync_remember_learner);
 PG_FUNCTION_INFO_V1(learnsync_new_epoch);
+PG_FUNCTION_INFO_V1(learnsync_verify_piece);
+PG_FUNCTION_INFO_V1(learnsync_close_anomaly);
 PG_FUNCTION_INFO_V1(learnsync_register_content);
 PG_FUNCTION_INFO_V1(learnsync_validate_content);
 PG_FUNCTION_INFO_V1(learnsync_add_profile);
@@ -187,6 +193,28 @@ learnsync_remember_learner(PG_FUNCTION_ARGS)
 	if (DatumGetBool(remembered))
 		note((LsAudit){.action = "remember_learner", .learner = learner});
 	return remembered;
+}
+
+Datum
+learnsync_verify_piece(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &verify_piece);
+}
+
+Datum
+learnsync_close_anomaly(PG_FUNCTION_ARGS)
+{
+	LsText learner = ls_learner_argument(fcinfo, 0);
+	Datum closed = answer_call(fcinfo, &close_anomaly);
+	JsonbValue details;
+
+	ls_json_root(DatumGetJsonbP(closed), &details);
+	note((LsAudit){.action = "close_anomaly",
+				   .learner = learner,
+				   .by = ls_text_datum(PG_GETARG_DATUM(2)),
+				   .reason = ls_text_datum(PG_GETARG_DATUM(3)),
+				   .details = details});
+	return closed;
 }
 
 Datum

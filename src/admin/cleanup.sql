@@ -399,6 +399,7 @@ BEGIN
     END LOOP;
     CALL learnsync.rebase();
     CALL learnsync_internal.retry(NULL, NULL, true);
+    CALL learnsync_internal.verify_some();
 END
 $$;
 COMMENT ON PROCEDURE learnsync.maintain(integer) IS
@@ -407,8 +408,8 @@ COMMENT ON PROCEDURE learnsync.maintain(integer) IS
     'weeks). Once a day also failed items after 90 days, tombstones of resources and of members of lists after '
     'learnsync.tombstone_days, receipts after learnsync.receipt_days; and open conflicts are closed that are as old '
     'as autoResolve of their rule says. Changes of rules are carried out, as by learnsync.rebase(), and items are '
-    'taken up that have waited for a type or content which is there now. Cannot run inside a transaction block '
-    '(2D000).';
+    'taken up that have waited for a type or content which is there now. And learnsync.verify_learners learners are '
+    'looked at, for the view learnsync.anomaly. Cannot run inside a transaction block (2D000).';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_cleanup(jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_api_sync_cleanup';

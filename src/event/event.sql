@@ -52,6 +52,11 @@ COMMENT ON FUNCTION learnsync.progress_verify() IS
     'The learners whose stored snapshot is not what their events reduce to; damage names the row that cannot be '
     'read, where that is why. None, unless somebody wrote the tables. Reads every event.';
 
+CREATE OR REPLACE FUNCTION learnsync_internal.check_progress_as_owner(learner text) RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'learnsync_check_progress_as_owner';
+COMMENT ON FUNCTION learnsync_internal.check_progress_as_owner(text) IS
+    'What progress_verify says of one learner; NULL where nothing is wrong. Part of maintain().';
+
 CREATE OR REPLACE FUNCTION learnsync_internal.progress_rebuild_next(
     INOUT after text, INOUT done bigint, INOUT total bigint)
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_progress_rebuild_next';

@@ -229,6 +229,24 @@ learnsync_progress_verify(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+PG_FUNCTION_INFO_V1(learnsync_check_progress_as_owner);
+
+/* learnsync_internal.check_progress_as_owner(learner): what is wrong with a stored snapshot, NULL where nothing is. */
+Datum
+learnsync_check_progress_as_owner(PG_FUNCTION_ARGS)
+{
+	LsStoreCall call;
+	const char *damage;
+	bool off;
+
+	ls_store_open(&call);
+	off = is_off(ls_text_datum(PG_GETARG_DATUM(0)), LS_SEES_CALLERS, &damage);
+	ls_store_close(&call);
+	if (!off)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(damage != NULL ? damage : "the snapshot is not what the events make it"));
+}
+
 /* A reduction of a learner's log. */
 typedef struct Reduction
 {

@@ -318,14 +318,18 @@ ls_fold(LsText learner, LsText type, LsText id)
 	LsFold *fold = palloc(sizeof(LsFold));
 	Folding folding = {.fold = fold, .version = LS_FIRST_VERSION};
 	HASH_SEQ_STATUS scan;
+	LsHorizon horizon;
 	LsFolded *folded;
 
 	*fold =
 		(LsFold){.learner = learner, .type = type, .id = id, .since_version = LS_FIRST_VERSION, .since = LS_NO_TIME};
-	fold->tombstone_version = ls_store_tombstone_version(learner);
+	horizon = ls_store_horizon(learner);
+	fold->tombstone_version = horizon.tombstones;
 	fold->resources = ls_digest_table("learnsync folded", sizeof(pg_uuid_t), sizeof(LsFolded));
 	folding.types = ls_digest_table("learnsync ruled types", sizeof(LsType *), sizeof(RuledType));
 	ls_store_read_kept(learner, take_kept, &folding);
+	if (folding.version < horizon.log)
+		fold->since_version = horizon.log; /* the newest call is not kept, so none is */
 	hash_seq_init(&scan, fold->resources);
 	while ((folded = hash_seq_search(&scan)) != NULL)
 		ls_state_settle(&folded->state);

@@ -71,14 +71,22 @@ typedef struct LsStored
 	LsState state;
 } LsStored;
 
+/* What may be gone of a learner: tombstones of versions up to the one, and the version of the newest call. */
+typedef struct LsHorizon
+{
+	int64 tombstones;
+	int64 log;
+} LsHorizon;
+
 /* history_store.c */
 typedef void (*LsTakeKept)(void *argument, const LsKept *kept);
 typedef void (*LsTakeStored)(void *argument, LsStored *stored, int count);
 
 extern void ls_store_read_kept(LsText learner, LsTakeKept take, void *argument);
 extern void ls_store_read_stored(LsText learner, LsText type, LsText id, LsTakeStored take, void *argument);
+extern bool ls_store_totals_are(LsText learner, const LsStored *stored, const LsField *field, LsText *device);
 extern TimestampTz ls_store_ruled_from(LsText type);
-extern int64 ls_store_tombstone_version(LsText learner);
+extern LsHorizon ls_store_horizon(LsText learner);
 
 /* fold.c */
 extern LsFold *ls_fold(LsText learner, LsText type, LsText id);

@@ -25,3 +25,11 @@ COMMENT ON FUNCTION learnsync.resource_verify(text) IS
     'The resources, of one learner or of all, that are not what their items make them; damage says what is wrong, or '
     'which row cannot be read. None, unless somebody wrote the tables. Folds every kept item; a notice says how many '
     'resources cannot be judged, as items of theirs are not kept, came by another rule or through a merge function.';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.check_resources_as_owner(learner text, OUT learner_id text,
+    OUT resource_type text, OUT resource_id text, OUT damage text, OUT looked_at bigint, OUT unknown bigint)
+    RETURNS SETOF record
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'learnsync_check_resources_as_owner';
+COMMENT ON FUNCTION learnsync_internal.check_resources_as_owner(text) IS
+    'What resource_verify says of one learner, and in a row without damage how many resources were looked at, and how '
+    'many of these cannot be judged. Part of maintain().';

@@ -28,11 +28,17 @@ static LsStatement read_all_stored = {STORED_COLUMNS, {"pg_catalog.text", NULL}}
 static LsStatement read_one_stored = {STORED_COLUMNS " AND r.resource_type" EQ "$2 AND r.resource_id" EQ "$3",
 									  {"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
 
+static LsStatement read_totals = {"SELECT m.member_id, m.value FROM learnsync_data.member m WHERE m.learner_id" EQ
+								  "$1 AND m.resource_type" EQ "$2 AND m.resource_id" EQ "$3 AND m.field" EQ
+								  "$4 AND m.version" EQ "0",
+								  {"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
+
 static LsStatement read_ruled_from = {"SELECT t.ruled_from FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
 									  {"pg_catalog.text", NULL}};
 
 static LsStatement read_horizon = {
-	"SELECT l.tombstone_version FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1", {"pg_catalog.text", NULL}};
+	"SELECT l.tombstone_version, l.log_version FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1",
+	{"pg_catalog.text", NULL}};
 
 /* What is kept of a call stays as long as the context. */
 static LsText
@@ -186,6 +192,46 @@ ls_store_read_stored(LsText learner, LsText type, LsText id, LsTakeStored take, 
 	MemoryContextDelete(portion);
 }
 
+/* Whether a total is that of a settled field. */
+static bool
+total_is(const LsField *field, LsText device, uint64 row)
+{
+	const LsMember *made = ls_member_find(field, device);
+	JsonbValue stored;
+	bool isnull;
+
+	ls_json_root(DatumGetJsonbP(ls_store_value(row, 2, &isnull)), &stored);
+	return made != NULL && ls_json_compare(&stored, &made->value.json) == 0;
+}
+
+/* Whether the stored totals of a resource are those of a settled field; else device has one that is not. */
+bool
+ls_store_totals_are(LsText learner, const LsStored *stored, const LsField *field, LsText *device)
+{
+	SPITupleTable *result = SPI_tuptable;
+	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(stored->type_name), ls_text_to_datum(stored->id),
+					  ls_text_to_datum(field->name)};
+	uint64 count = ls_store_read(&read_totals, values, NULL);
+	bool equal = true;
+	uint64 made = 0;
+
+	for (uint64 row = 0; row < count && equal; row++)
+	{
+		*device = copy_text(ls_store_text(row, 1));
+		equal = total_is(field, *device, row);
+	}
+	/* Nobody has no row: what a person sets is the sum. */
+	for (int i = 0; i < field->nmembers && equal; i++)
+	{
+		if (field->members[i].id.length > 0 && ++made > count)
+			equal = false;
+		if (!equal)
+			*device = field->members[i].id;
+	}
+	SPI_tuptable = result;
+	return equal;
+}
+
 /* From when on whatever came went by the rule that the type has now. */
 TimestampTz
 ls_store_ruled_from(LsText type)
@@ -198,11 +244,13 @@ ls_store_ruled_from(LsText type)
 	return from;
 }
 
-/* Tombstones of versions up to there are gone. */
-int64
-ls_store_tombstone_version(LsText learner)
+/* The version up to which tombstones are gone, and that of the newest call, kept or not. */
+LsHorizon
+ls_store_horizon(LsText learner)
 {
 	Datum values[] = {ls_text_to_datum(learner)};
 
-	return ls_store_read(&read_horizon, values, NULL) > 0 ? ls_store_int(0, 1) : LS_FIRST_VERSION;
+	if (ls_store_read(&read_horizon, values, NULL) == 0)
+		return (LsHorizon){LS_FIRST_VERSION, LS_FIRST_VERSION};
+	return (LsHorizon){ls_store_int(0, 1), ls_store_int(0, 2)};
 }

@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #define LEARNERS_AT_A_TIME 1000
+#define COLUMNS 6 /* of what a round asks for; an administrator gets the first four */
 
 /* One call, and the learner who is looked at. */
 typedef struct Verify
@@ -25,8 +26,8 @@ typedef struct Verify
 static void
 report(const Verify *verify, LsText type, LsText id, const char *damage)
 {
-	Datum values[4] = {ls_text_to_datum(verify->learner)};
-	bool nulls[4] = {false, type.data == NULL, id.data == NULL, false};
+	Datum values[COLUMNS] = {ls_text_to_datum(verify->learner)};
+	bool nulls[COLUMNS] = {false, type.data == NULL, id.data == NULL, false, true, true};
 
 	values[1] = nulls[1] ? (Datum) 0 : ls_text_to_datum(type);
 	values[2] = nulls[2] ? (Datum) 0 : ls_text_to_datum(id);
@@ -70,10 +71,27 @@ difference(const JsonbValue *stored, const JsonbValue *folded)
 	return NULL;
 }
 
+/* What each device has told in all is no part of the document, which has the sum. */
+static const char *
+find_total(LsText learner, const LsStored *stored, const LsFolded *folded)
+{
+	for (int i = 0; i < folded->state.nfields; i++)
+	{
+		const LsField *field = &folded->state.fields[i];
+		LsText device;
+
+		if (field->rule->shape == LS_SHAPE_TOTALS && !ls_store_totals_are(learner, stored, field, &device))
+			return psprintf("the total of device \"%s\" in %s is not that of its items", ls_text_string(device),
+							ls_text_string(field->name));
+	}
+	return NULL;
+}
+
 /* What is wrong with a resource of which everything is known; NULL where nothing is. */
 static const char *
-find_damage(const LsStored *stored, const LsFolded *folded)
+find_damage(LsText learner, const LsStored *stored, const LsFolded *folded)
 {
+	const char *damage;
 	JsonbValue shown;
 	JsonbValue made;
 
@@ -90,7 +108,8 @@ find_damage(const LsStored *stored, const LsFolded *folded)
 						pstrdup(timestamptz_to_str(folded->state.at)));
 	shown = ls_state_show(folded->type->rule, &stored->state);
 	made = ls_state_show(folded->type->rule, &folded->state);
-	return difference(&shown, &made);
+	damage = difference(&shown, &made);
+	return damage != NULL ? damage : find_total(learner, stored, folded);
 }
 
 /*
@@ -123,7 +142,7 @@ judge(void *argument, LsStored *stored, int count)
 		verify->looked_at++;
 		if (!is_known(verify, &stored[i], folded))
 			verify->unknown++;
-		else if ((damage = find_damage(&stored[i], folded)) != NULL)
+		else if ((damage = find_damage(verify->learner, &stored[i], folded)) != NULL)
 			report(verify, stored[i].type_name, stored[i].id, damage);
 	}
 }
@@ -196,5 +215,26 @@ learnsync_resource_verify(PG_FUNCTION_ARGS)
 								(long long) verify.looked_at),
 						 errdetail("Items of theirs are not kept any more, or came by another rule or through a "
 								   "merge function.")));
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(learnsync_check_resources_as_owner);
+
+/* learnsync_internal.check_resources_as_owner(learner): the same of one learner, and in a row of its own how much was judged. */
+Datum
+learnsync_check_resources_as_owner(PG_FUNCTION_ARGS)
+{
+	Verify verify = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
+	Datum values[COLUMNS] = {0};
+	bool nulls[COLUMNS] = {true, true, true, true};
+	LsStoreCall call;
+
+	InitMaterializedSRF(fcinfo, 0);
+	ls_store_open(&call);
+	try_learner(&verify, ls_text_datum(PG_GETARG_DATUM(0)));
+	ls_store_close(&call);
+	values[COLUMNS - 2] = Int64GetDatum(verify.looked_at);
+	values[COLUMNS - 1] = Int64GetDatum(verify.unknown);
+	tuplestore_putvalues(verify.result->setResult, verify.result->setDesc, values, nulls);
 	return (Datum) 0;
 }

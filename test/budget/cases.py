@@ -151,6 +151,9 @@ WORLDS = {
     # The owner is a learner: else each of them would be locked by a row that is made and goes again.
     "profiles": ["INSERT INTO learnsync_data.learner (learner_id) VALUES ('owner{n}')",
                  "SELECT count(learnsync.add_profile('profiles{n}-' || i, 'owner{n}')) FROM generate_series(1, {n}) i"],
+    "odd": ["INSERT INTO learnsync_data.learner (learner_id) VALUES ('odd{n}')",
+            "INSERT INTO learnsync_data.anomaly (learner_id, anomaly_id, kind, weight, evidence, found_at) "
+            "SELECT 'odd{n}', md5(i::text)::uuid, 'same_work', 1, '{{}}', now() FROM generate_series(1, {n}) i"],
     "events": [f"SELECT fz.put('events{{n}}', '{PROGRESSED}', {{n}})"],
     "lost": ["DELETE FROM learnsync_data.progress_content"],
 }
@@ -502,6 +505,8 @@ CASES = [
          learner="events{n}"),
     Case("learnsync.resource_verify", "items of one learner", "SELECT count(*) FROM learnsync.resource_verify('items{n}')",
          worlds=["items"], alone=True),
+    Case("learnsync.close_anomaly", "anomalies of one learner",
+         "SELECT learnsync.close_anomaly('odd{n}', md5('1')::uuid::text, 'b', 'r') IS NULL", worlds=["odd"]),
     Case("learnsync.sync_why", "items of one document", "SELECT learnsync.sync_why('items{n}', "
          "'{\"resourceType\": \"lesson_progress\", \"resourceId\": \"l\"}') IS NULL",
          worlds=["items"]),

@@ -24,7 +24,8 @@ SELECT is_empty(
            OR p.proname LIKE '%\_as\_owner' OR obj_description(p.oid, 'pg_proc') ~* 'internal|part of setup' $$,
     'none is a part of a type, a cast, an operator or an aggregate, or runs as the owner of the tables');
 SELECT set_eq(
-    $$ SELECT typname FROM pg_type WHERE typnamespace = 'learnsync'::regnamespace AND typcategory <> 'A' $$,
+    $$ SELECT typname FROM pg_type t WHERE typnamespace = 'learnsync'::regnamespace AND typcategory <> 'A'
+           AND NOT EXISTS (SELECT FROM pg_class v WHERE v.oid = t.typrelid AND v.relkind = 'v') $$,
     $$ VALUES ('merge_rule'::name), ('progress') $$,
     'learnsync has no types but those that one may use');
 SELECT ok(obj_description(oid, 'pg_namespace') <> '', nspname || ' is described')
@@ -73,7 +74,8 @@ SELECT bag_eq(
            AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castfunc = p.oid) $$,
     $$ VALUES ('maintain_step'::name), ('progress_rebuild_next'), ('next_to_retry'), ('retry_learner'), ('retry'),
            ('postpone_retry'), ('next_to_rebase'), ('rebase_learner'), ('end_rebase'), ('rebase_list'),
-           ('alert_list') $$,
+           ('alert_list'),
+           ('verify_piece'), ('verify_some') $$,
     'an administrator has the steps of the procedures there, and nothing else by name');
 CREATE FUNCTION pg_temp.ask(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

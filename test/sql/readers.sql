@@ -40,6 +40,8 @@ INSERT INTO reader VALUES
     ('instant', NULL, NULL, NULL), -- digests and times, for the next copy of what was aborted
     ('ledger', NULL, NULL, NULL), -- digests, which answer a retry and nothing else
     ('audit', NULL, 'learnsync_api.audit', 'learnsync_api.audit'),
+    ('anomaly', NULL, NULL, 'learnsync.anomaly'),
+    ('verify_round', NULL, NULL, 'learnsync.verify_round'),
     ('forgotten', NULL, NULL, NULL), -- of erased learners
     ('day_count', NULL, NULL, 'learnsync_api.metrics()'),
     ('instance', NULL, NULL, NULL); -- holds the secret that erasure stands on
@@ -75,7 +77,7 @@ SELECT is(
 FROM (VALUES
     ('learner', 'conflict, content, device, failed, member, placement, profile, progress_content, push, replacement, '
         'resource, xapi_statement'),
-    ('service', 'audit'), ('admin', 'audit')) k (kind, seen);
+    ('service', 'audit'), ('admin', 'anomaly, audit, verify_round')) k (kind, seen);
 
 -- Whose rows they are.
 SELECT learnsync.sync_push(who, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(

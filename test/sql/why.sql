@@ -123,6 +123,7 @@ DELETE FROM learnsync_data.push WHERE learner_id = 'old';
 SELECT set_config('role', 'none', true) \g /dev/null
 SELECT is(pg_temp.why('old', 'l') - '{data,version}'::text[], '{"fields": {}, "since": null, "complete": false,
     "resourceId": "l", "resourceType": "lesson_progress"}', 'nothing is made up of what is gone');
+SELECT is_empty($$ SELECT * FROM learnsync.resource_verify('old') $$, 'where nothing is kept, nothing is accused');
 SELECT pg_temp.push('old', 'phone', pg_temp.item('o2', 2, '{"lessonId": "l", "timeSpent": 2}')) \g /dev/null
 SELECT is(pg_temp.why('old', 'l') #>> '{fields,timeSpent,value}', '7', 'the value is the one that is shown');
 SELECT is(pg_temp.ids(pg_temp.why('old', 'l'), 'timeSpent'), 'o2', 'what is kept is named');
