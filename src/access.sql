@@ -288,6 +288,7 @@ BEGIN
     LOOP
         EXECUTE format('GRANT %s TO %I', granted.what, role);
     END LOOP;
+    PERFORM learnsync_internal.note_access('grant_access', role, kind);
     RETURN format('role %I has access as %s', role, kind)
         || CASE kind WHEN 'learner' THEN '; ' || learnsync_internal.limit_statements(role) ELSE '' END;
 END
@@ -311,6 +312,7 @@ BEGIN
     FOR relation IN SELECT r.relation FROM learnsync_internal.access_relations() r LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %I', relation, role);
     END LOOP;
+    PERFORM learnsync_internal.note_access('revoke_access', role, NULL);
     RETURN format('role %I has no access of its own', role);
 END
 $$;

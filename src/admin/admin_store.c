@@ -8,6 +8,7 @@
 #include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "store/statement.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -99,6 +100,7 @@ PG_FUNCTION_INFO_V1(learnsync_deactivate_device);
 PG_FUNCTION_INFO_V1(learnsync_forget_learner);
 PG_FUNCTION_INFO_V1(learnsync_remember_learner);
 PG_FUNCTION_INFO_V1(learnsync_new_epoch);
+PG_FUNCTION_INFO_V1(learnsync_note_access);
 PG_FUNCTION_INFO_V1(learnsync_verify_piece);
 PG_FUNCTION_INFO_V1(learnsync_close_anomaly);
 PG_FUNCTION_INFO_V1(learnsync_register_content);
@@ -217,10 +219,33 @@ learnsync_close_anomaly(PG_FUNCTION_ARGS)
 	return closed;
 }
 
+/* learnsync_internal.note_access(action, role, kind) */
+Datum
+learnsync_note_access(PG_FUNCTION_ARGS)
+{
+	JsonbValue details = ls_json_object();
+
+	ls_json_put(&details, "role", ls_json_text(ls_text_datum(PG_GETARG_DATUM(1))));
+	if (!PG_ARGISNULL(2))
+		ls_json_put(&details, "kind", ls_json_text(ls_text_datum(PG_GETARG_DATUM(2))));
+	note((LsAudit){.action = text_to_cstring(PG_GETARG_TEXT_PP(0)), .details = details});
+	PG_RETURN_VOID();
+}
+
+/* What was not stored before is noted, with the ids of the first of it. */
 Datum
 learnsync_register_content(PG_FUNCTION_ARGS)
 {
-	return answer_call(fcinfo, &register_content);
+	Datum done = answer_call(fcinfo, &register_content);
+	JsonbValue whole;
+	JsonbValue answer;
+	JsonbValue changes;
+
+	ls_json_root(DatumGetJsonbP(done), &whole);
+	(void) ls_json_get(&whole, "answer", &answer);
+	if (ls_json_get(&whole, "changes", &changes) && changes.type != jbvNull)
+		note((LsAudit){.action = "register_content", .details = changes});
+	return JsonbPGetDatum(ls_json_encode(&answer));
 }
 
 Datum

@@ -83,11 +83,18 @@ BEGIN
         AND timezone('UTC', c.created_at)
             < timezone('UTC', clock_timestamp()) - (rules #>> ARRAY[c.resource_type, 'after'])::interval;
     free := learnsync_internal.lock_learners_as_owner(learners);
-    UPDATE learnsync_data.conflict c SET closed_at = clock_timestamp(),
-        closed_by = 'rule: ' || (rules #>> ARRAY[c.resource_type, 'resolution'])
-    FROM unnest(learners, due) d (learner_id, conflict_id)
-    WHERE d.learner_id IN (SELECT unnest(free)) AND c.learner_id = d.learner_id AND c.conflict_id = d.conflict_id
-        AND c.closed_at IS NULL;
+    WITH closed AS (
+        UPDATE learnsync_data.conflict c SET closed_at = clock_timestamp(),
+            closed_by = 'rule: ' || (rules #>> ARRAY[c.resource_type, 'resolution'])
+        FROM unnest(learners, due) d (learner_id, conflict_id)
+        WHERE d.learner_id IN (SELECT unnest(free)) AND c.learner_id = d.learner_id AND c.conflict_id = d.conflict_id
+            AND c.closed_at IS NULL
+        RETURNING c.*)
+    INSERT INTO learnsync_data.audit (learner_id, at, action, role, resource_type, resource_id, details)
+    SELECT c.learner_id, c.closed_at, 'auto_resolve', session_user, c.resource_type, c.resource_id,
+        jsonb_build_object('conflictId', c.conflict_id,
+            'resolution', rules #>> ARRAY[c.resource_type, 'resolution'])
+    FROM closed c;
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.resolve_pages_as_owner(tid, tid) IS

@@ -143,13 +143,17 @@ BEGIN
             CROSS JOIN LATERAL jsonb_array_elements_text(COALESCE(NULLIF(e -> 'interactionIds', 'null'), '[]')) a (id)
         ON CONFLICT (interaction_id) DO NOTHING RETURNING i.content_id)
     SELECT changed || array_agg(a.content_id) INTO changed FROM assigned a;
-    RETURN jsonb_build_object('contents', jsonb_array_length(catalog -> 'contents'),
-        'added', COALESCE(cardinality(added), 0),
-        'changed', (SELECT count(*) FROM (SELECT unnest(changed) EXCEPT SELECT unnest(added)) c));
+    changed := ARRAY(SELECT unnest(changed) EXCEPT SELECT unnest(added) ORDER BY 1);
+    RETURN jsonb_build_object(
+        'answer', jsonb_build_object('contents', jsonb_array_length(catalog -> 'contents'),
+            'added', COALESCE(cardinality(added), 0), 'changed', cardinality(changed)),
+        'changes', CASE WHEN COALESCE(cardinality(added || changed), 0) > 0 THEN
+            jsonb_build_object('added', COALESCE(cardinality(added), 0), 'changed', cardinality(changed),
+                'ids', to_jsonb((added || changed)[1:100])) END);
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.register_content_as_owner(jsonb) IS
-    'What register_content does, as the owner of the tables.';
+    'What register_content does, as the owner of the tables: its answer, and what the audit is to say.';
 
 CREATE OR REPLACE FUNCTION learnsync.register_content(catalog jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_register_content';

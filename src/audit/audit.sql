@@ -58,3 +58,8 @@ END
 $$;
 COMMENT ON FUNCTION learnsync_internal.erase_audit_as_owner(text) IS
     'Takes an erased learner out of the audit. Part of forget_learner().';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.note_access(action text, role text, kind text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_note_access';
+COMMENT ON FUNCTION learnsync_internal.note_access(text, text, text) IS
+    'Notes in the audit that a role was given or lost access. Part of grant_access() and revoke_access().';

@@ -125,7 +125,7 @@ answer(LsText name, const char *what)
 
 /* Notes who gave a type its rule, or took the type away; rules are NULL where there is none. */
 static void
-note_change(const char *action, Oid role, LsText name, Jsonb *old_rule, Jsonb *rule)
+note_change(const char *action, Oid role, LsText name, Jsonb *old_rule, Jsonb *rule, bool rebase)
 {
 	LsAudit done = {.action = action, .at = GetCurrentTimestamp(), .role = role, .type = name};
 	JsonbValue json;
@@ -141,6 +141,8 @@ note_change(const char *action, Oid role, LsText name, Jsonb *old_rule, Jsonb *r
 		ls_json_root(old_rule, &json);
 		ls_json_put(&done.details, "before", json);
 	}
+	if (rebase)
+		ls_json_put(&done.details, "rebase", ls_json_bool(true));
 	ls_store_audit(&done);
 }
 
@@ -161,7 +163,8 @@ typedef struct Definition
 static void
 note_definition(const Definition *definition)
 {
-	note_change("define_resource_type", definition->role, definition->name, definition->old.rule, definition->rule);
+	note_change("define_resource_type", definition->role, definition->name, definition->old.rule, definition->rule,
+				definition->rebase);
 }
 
 /* Why a change cannot be carried out at all. */
@@ -404,7 +407,7 @@ learnsync_drop_resource_type(PG_FUNCTION_ARGS)
 	if (write_change(&remove_type, values) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("resource type \"%s\" does not exist", ls_text_string(name))));
-	note_change("drop_resource_type", call.caller, name, old.rule, NULL);
+	note_change("drop_resource_type", call.caller, name, old.rule, NULL, false);
 	ls_store_close(&call);
 	PG_RETURN_DATUM(answer(name, "is dropped"));
 }

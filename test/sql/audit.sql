@@ -101,6 +101,24 @@ INSERT INTO deed (kind, query, noted) VALUES
     ('admin', 'SELECT learnsync.define_resource_type(''noted'', ''{"key": ["k"], "delete": true}'')',
         'define_resource_type test_audit_admin noted {"rule": {"key": ["k"], "delete": true}, '
             || '"before": {"key": ["k"]}}'),
+    ('admin', 'SELECT learnsync.define_resource_type(''noted'', ''{"key": ["k"]}'', rebase => true)',
+        'define_resource_type test_audit_admin noted {"rule": {"key": ["k"]}, "before": {"key": ["k"], '
+            || '"delete": true}, "rebase": true}'),
+    ('admin', 'SELECT learnsync.define_resource_type(''noted'', ''{"key": ["k"], "delete": true}'')',
+        'define_resource_type test_audit_admin noted {"rule": {"key": ["k"], "delete": true}, '
+            || '"before": {"key": ["k"]}}'),
+    ('admin', 'SELECT learnsync.register_content(''{"contents": [{"contentId": "c1"}, {"contentId": "c2"}]}'')',
+        'register_content test_audit_admin {"ids": ["c1", "c2"], "added": 2, "changed": 0}'),
+    ('admin', 'SELECT learnsync.register_content(''{"contents": [{"contentId": "c1"}, {"contentId": "c2", '
+        '"retired": true}]}'')',
+        'register_content test_audit_admin {"ids": ["c2"], "added": 0, "changed": 1}'),
+    ('service', 'SELECT learnsync.sync_correct(''ann'', ''{"resourceType": "quiz_attempt", "resourceId": '
+        '"[\"q\",1]", "data": {"quizId": "q", "attemptNumber": 1, "score": 5}, "by": "ms.k", "reason": "misread"}'')',
+        'correct ann test_audit_service by ms.k misread quiz_attempt ["q",1] {"data": {"score": 5, "quizId": "q", '
+            || '"attemptNumber": 1}, "correctionId": "ID"}'),
+    ('service', 'SELECT learnsync.sync_uncorrect(''ann'', ''{"resourceType": "quiz_attempt", "resourceId": '
+        '"[\"q\",1]", "by": "ms.k", "reason": "not so"}'')',
+        'uncorrect ann test_audit_service by ms.k not so quiz_attempt ["q",1] {"correctionId": "ID"}'),
     ('admin', 'SELECT learnsync.drop_resource_type(''noted'')',
         'drop_resource_type test_audit_admin noted {"before": {"key": ["k"], "delete": true}}'),
     ('admin', 'SELECT learnsync.new_epoch()', 'new_epoch test_audit_admin');
@@ -110,13 +128,28 @@ BEGIN
     PERFORM pg_temp.run_as(kind, query);
     RETURN pg_temp.newest((SELECT count(*) FROM learnsync_data.audit WHERE at > before)::int);
 END $$;
-SELECT is(pg_temp.noted_by(kind, query), noted, 'noted: ' || query) FROM deed ORDER BY n;
+SELECT is(pg_temp.without_ids(pg_temp.noted_by(kind, query)), noted, 'noted: ' || query) FROM deed ORDER BY n;
 SELECT is(pg_temp.noted_by(kind, query), NULL, 'not noted, as nothing was done: ' || query)
 FROM (VALUES ('service', 'SELECT learnsync.sync_activate_device(''ann'', ''{"deviceId": "nobody''''s"}'')'),
     ('service', 'SELECT learnsync.sync_deactivate_device(''ann'', ''{"deviceId": "d", "wiped": true}'')'),
     ('admin', 'SELECT learnsync.define_resource_type(''dry'', ''{"key": ["k"]}'', dry_run => true)'),
     ('admin', 'SELECT learnsync.reset_resource_type(''mastery'')'),
+    ('admin', 'SELECT learnsync.register_content(''{"contents": [{"contentId": "c1"}]}'')'),
+    ('admin', 'SELECT learnsync.register_content(''{"contents": [{}]}'')'),
+    ('service', 'SELECT learnsync.sync_correct(''ann'', ''{"resourceType": "quiz_attempt", "resourceId": "none", '
+        '"data": {"score": 5}, "by": "ms.k", "reason": "misread"}'')'),
     ('admin', 'SELECT learnsync.remember_learner(''never heard of'')')) v (kind, query);
+
+-- Who gives and takes access is noted as well.
+CREATE ROLE test_audit_other;
+SELECT learnsync.grant_access('test_audit_other', 'service');
+SELECT is(pg_temp.newest(), format('grant_access %s {"kind": "service", "role": "test_audit_other"}', current_user),
+    'access that is given');
+SELECT learnsync.revoke_access('test_audit_other');
+SELECT is(pg_temp.newest(), format('revoke_access %s {"role": "test_audit_other"}', current_user),
+    'access that is taken away');
+SELECT is(pg_temp.run_as('admin', 'SELECT learnsync_internal.note_access(''x'', ''y'', ''z'')'),
+    '42501 permission denied for function note_access', 'an administrator cannot say so himself');
 
 -- Readers.
 SELECT cmp_ok(
@@ -179,7 +212,8 @@ SELECT is(
      FROM learnsync_data.audit a WHERE learner_id = learnsync_internal.erased_name_as_owner('ann')),
     'resolve test_audit_service f by ms.k; resolve test_audit_learner t; deactivate_device test_audit_service; '
         || 'activate_device test_audit_service; deactivate_device test_audit_learner t; '
-        || 'deactivate_device test_audit_admin; forget_learner test_audit_admin',
+        || 'deactivate_device test_audit_admin; correct test_audit_service f by ms.k; '
+        || 'uncorrect test_audit_service f by ms.k; forget_learner test_audit_admin',
     'who did what stays');
 SELECT is(
     (SELECT by = learnsync_internal.erased_name_as_owner('ann') FROM learnsync_data.audit

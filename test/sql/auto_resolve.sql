@@ -64,6 +64,12 @@ SELECT is(
      WHERE closed_by IS NOT NULL AND closed_at > clock_timestamp() - interval '1 hour'),
     3::bigint,
     'closed_at is when maintain came by');
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', learner, role, by, resource_type, details ->> 'resolution'), ', '
+         ORDER BY learner, resource_type)
+     FROM learnsync_api.audit WHERE action = 'auto_resolve'),
+    format('old %1$s memo use_server, old %1$s quick use_server, young %1$s quick use_server', session_user),
+    'the audit says what rules have closed');
 SELECT is(learnsync.sync_status('old') -> 'conflictCount', '1'::jsonb, 'sync_status lists what is still open');
 SELECT throws_ok(
     $$SELECT learnsync.sync_resolve('old', jsonb_build_object('conflictId', conflict_id, 'resolution', 'use_client'))
