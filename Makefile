@@ -8,7 +8,7 @@ LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsy
 # In the order in which they are installed.
 MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/progress type/types base/digest base/fail batch/count xapi/xapi \
 	call/learner push/push pull/pull push/module push/profile admin/placement admin/content status/device status/failed_items \
-	resolve/resolve resolve/correct fold/fold event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget watch/figure watch/metrics watch/alert audit/audit view_comment view tables access)
+	resolve/resolve resolve/correct fold/fold event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget watch/figure watch/metrics watch/alert watch/page watch/dashboard audit/audit view_comment view tables access)
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(srcdir)/src
@@ -84,6 +84,11 @@ test-http:
 	test/http/install
 	SCRATCH_NEEDS='python3 openssl curl' test/scratch test/http/run </dev/null
 
+# The dashboard through PostgREST in a headless Chromium; leaves pictures in tmp/http.
+test-dashboard:
+	test/http/install browser
+	SCRATCH_NEEDS=python3 test/scratch test/http/run dashboard </dev/null
+
 bench-http:
 	test/http/install
 	test/scratch test/http/run bench </dev/null
@@ -122,6 +127,6 @@ progress-long:
 days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
-.PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-budget test-growth \
+.PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-dashboard test-instructions test-ubsan test-budget test-growth \
 	test-versions bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

@@ -83,6 +83,7 @@ VALUES
             ('admin', 'learnsync.validate_content(jsonb)'),
             ('admin', 'learnsync_api.sync_cleanup(jsonb)'),
             ('admin', 'learnsync_api.metrics()'),
+            ('admin', 'learnsync_api.dashboard()'),
             ('admin', 'learnsync.alerts()'),
             ('admin', 'learnsync_internal.alert_list()'),
             ('admin', 'learnsync.maintain(integer)'),

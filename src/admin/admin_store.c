@@ -70,6 +70,7 @@ static LsStatement remove_profile = {"SELECT learnsync_internal.remove_profile_a
 									 {"pg_catalog.text", NULL}};
 static LsStatement metrics = {"SELECT learnsync_internal.metrics_as_owner()", {NULL}};
 static LsStatement alert_list = {"SELECT learnsync_internal.alert_list_as_owner()", {NULL}};
+static LsStatement dashboard = {"SELECT learnsync_internal.dashboard_as_owner()", {NULL}};
 static LsStatement verify_piece = {"SELECT learnsync_internal.verify_piece_as_owner($1)", {"pg_catalog.int4", NULL}};
 static LsStatement close_anomaly = {
 	"SELECT learnsync_internal.close_anomaly_as_owner($1, $2, $3, $4)",
@@ -94,6 +95,7 @@ PG_FUNCTION_INFO_V1(learnsync_api_sync_cleanup);
 PG_FUNCTION_INFO_V1(learnsync_rebase_list);
 PG_FUNCTION_INFO_V1(learnsync_unseen_devices);
 PG_FUNCTION_INFO_V1(learnsync_metrics);
+PG_FUNCTION_INFO_V1(learnsync_dashboard);
 PG_FUNCTION_INFO_V1(learnsync_alert_list);
 PG_FUNCTION_INFO_V1(learnsync_drop_devices);
 PG_FUNCTION_INFO_V1(learnsync_deactivate_device);
@@ -136,6 +138,12 @@ Datum
 learnsync_alert_list(PG_FUNCTION_ARGS)
 {
 	return answer_call(fcinfo, &alert_list);
+}
+
+Datum
+learnsync_dashboard(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &dashboard);
 }
 
 Datum

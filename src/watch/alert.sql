@@ -51,6 +51,7 @@ CREATE OR REPLACE FUNCTION learnsync_internal.alerts_as_owner()
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now CONSTANT timestamptz := clock_timestamp();
+    quarter_ago CONSTANT timestamptz := now - interval '90 days';
     most_events CONSTANT integer := current_setting('learnsync.max_learner_events');
 BEGIN
     RETURN QUERY
@@ -72,14 +73,16 @@ BEGIN
     RETURN QUERY
         SELECT 'device_unseen', '', count(*)::numeric, 0::numeric,
             format('%s active devices have not been seen for 90 days: unseen_devices(90) names them.', count(*))
-        FROM learnsync_data.device d WHERE d.is_active AND d.last_sync_at < now - interval '90 days'
+        FROM learnsync_data.device d WHERE d.is_active AND d.last_sync_at < quarter_ago
         HAVING count(*) > 0;
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.alerts_as_owner() IS 'What alerts() answers, as the owner of the tables.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.alert_list_as_owner() RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = on SET enable_bitmapscan = on SET enable_hashjoin = on SET enable_mergejoin = on
+    SET enable_memoize = on SET jit = off AS $$
 BEGIN
     RETURN (SELECT jsonb_agg(a) FROM learnsync_internal.alerts_as_owner() a);
 END

@@ -1,5 +1,6 @@
 -- The figures of the whole installation, from which metrics, alerts and the dashboard are made. None reads resources,
--- receipts or payloads: what calls came to was counted when they were made.
+-- receipts or payloads: what calls came to was counted when they were made. Who asks for them has whole tables read,
+-- while the store plans for lookups by index alone: metrics, alerts and dashboard set what it has switched off.
 
 -- What was counted until now: what maintain() took, and what rows of learners and devices hold.
 CREATE OR REPLACE FUNCTION learnsync_internal.day_counts_as_owner()
@@ -24,38 +25,55 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.day_counts_as_owner() IS
     'Calls and what became of their items, by day and channel, up to now.';
 
--- Devices are many: they are read once, for all that is asked of them. What a device says of itself is the client's,
--- so that there may be any number of versions; the most frequent are named.
-CREATE OR REPLACE FUNCTION learnsync_internal.device_figures_as_owner()
+-- What a device says of itself is the client's, so there may be any number of versions; the most frequent are named.
+CREATE OR REPLACE FUNCTION learnsync_internal.version_figures_as_owner()
     RETURNS TABLE (name text, label text, value numeric)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN QUERY
-        WITH device AS (
-            SELECT d.is_active, count(*) AS devices,
-                COALESCE(left(NULLIF(d.metadata ->> 'appVersion', ''), 40), 'not said') AS version,
-                CASE WHEN d.last_sync_at > clock_timestamp() - interval '1 day' THEN 'day'
-                     WHEN d.last_sync_at > clock_timestamp() - interval '7 days' THEN 'week'
-                     WHEN d.last_sync_at > clock_timestamp() - interval '30 days' THEN 'month'
-                     WHEN d.last_sync_at > clock_timestamp() - interval '90 days' THEN 'quarter'
-                     ELSE 'longer' END AS seen,
-                CASE WHEN abs(COALESCE(d.skew_ms, 0)) <= 5000 THEN '5s'
-                     WHEN abs(d.skew_ms) <= 300000 THEN '5min'
-                     WHEN abs(d.skew_ms) <= 3600000 THEN '1h'
-                     WHEN abs(d.skew_ms) <= 86400000 THEN '1day' ELSE 'more' END AS skew
-            FROM learnsync_data.device d GROUP BY 1, 3, 4, 5),
-        version AS (
-            SELECT d.version, sum(d.devices) AS devices,
-                row_number() OVER (ORDER BY sum(d.devices) DESC, d.version) AS place
-            FROM device d WHERE d.is_active GROUP BY d.version)
-        SELECT 'active', d.is_active::text, sum(d.devices) FROM device d GROUP BY 2
-        UNION ALL
-        SELECT 'seen', d.seen, sum(d.devices) FROM device d WHERE d.is_active GROUP BY 2
-        UNION ALL
-        SELECT 'skew', d.skew, sum(d.devices) FROM device d WHERE d.is_active GROUP BY 2
-        UNION ALL
         SELECT 'version', CASE WHEN v.place <= 12 THEN v.version ELSE 'others' END, sum(v.devices)
-        FROM version v GROUP BY 2;
+        FROM (SELECT x.version, sum(x.devices) AS devices,
+                  row_number() OVER (ORDER BY sum(x.devices) DESC, x.version) AS place
+              FROM (SELECT COALESCE(left(NULLIF(d.said, ''), 40), 'not said') AS version, d.devices
+                    FROM (SELECT c.metadata ->> 'appVersion' AS said, count(*) AS devices FROM learnsync_data.device c
+                          WHERE c.is_active GROUP BY 1) d) x
+              GROUP BY x.version) v
+        GROUP BY 2;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.version_figures_as_owner() IS
+    'How many active devices there are, by the version of the app.';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.device_figures_as_owner()
+    RETURNS TABLE (name text, label text, value numeric)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE -- what is subtracted in the query is subtracted for each row
+    now CONSTANT timestamptz := clock_timestamp();
+    day_ago CONSTANT timestamptz := now - interval '1 day';
+    week_ago CONSTANT timestamptz := now - interval '7 days';
+    month_ago CONSTANT timestamptz := now - interval '30 days';
+    quarter_ago CONSTANT timestamptz := now - interval '90 days';
+BEGIN
+    RETURN QUERY
+        SELECT u.name, u.label, u.value::numeric
+        FROM (SELECT count(*) AS known, count(*) FILTER (WHERE d.is_active) AS active,
+                  count(*) FILTER (WHERE d.is_active AND d.last_sync_at > day_ago) AS day,
+                  count(*) FILTER (WHERE d.is_active AND d.last_sync_at > week_ago) AS week,
+                  count(*) FILTER (WHERE d.is_active AND d.last_sync_at > month_ago) AS month,
+                  count(*) FILTER (WHERE d.is_active AND d.last_sync_at > quarter_ago) AS quarter,
+                  count(*) FILTER (WHERE d.is_active AND abs(d.skew_ms) > 5000) AS over_5s,
+                  count(*) FILTER (WHERE d.is_active AND abs(d.skew_ms) > 300000) AS over_5min,
+                  count(*) FILTER (WHERE d.is_active AND abs(d.skew_ms) > 3600000) AS over_1h,
+                  count(*) FILTER (WHERE d.is_active AND abs(d.skew_ms) > 86400000) AS over_1day
+              FROM learnsync_data.device d) c,
+            LATERAL (VALUES ('active', 'true', c.active), ('active', 'false', c.known - c.active),
+                ('seen', 'day', c.day), ('seen', 'week', c.week - c.day), ('seen', 'month', c.month - c.week),
+                ('seen', 'quarter', c.quarter - c.month), ('seen', 'longer', c.active - c.quarter),
+                ('skew', '5s', c.active - c.over_5s), ('skew', '5min', c.over_5s - c.over_5min),
+                ('skew', '1h', c.over_5min - c.over_1h), ('skew', '1day', c.over_1h - c.over_1day),
+                ('skew', 'more', c.over_1day)) u (name, label, value)
+        WHERE c.known > 0;
+    RETURN QUERY SELECT * FROM learnsync_internal.version_figures_as_owner();
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.device_figures_as_owner() IS
@@ -91,6 +109,8 @@ BEGIN
             LATERAL (VALUES ('pending', COALESCE(q.items, 0)), ('pending_learners', q.learners),
                 ('deepest', COALESCE(q.deepest, 0))) u (name, value)
         UNION ALL
+        SELECT 'anomalies', a.kind, count(*) FROM learnsync_data.anomaly a WHERE a.closed_at IS NULL GROUP BY a.kind
+        UNION ALL
         SELECT 'open_conflicts', '', count(*) FROM learnsync_data.conflict c WHERE c.closed_at IS NULL
         UNION ALL
         SELECT u.name, '', u.value FROM learnsync_data.instance i,
@@ -102,4 +122,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.figures_as_owner() IS
-    'Figures of learners, failed items, conflicts, cleaning and event logs.';
+    'Figures of learners, failed items, anomalies, conflicts, cleaning and event logs.';

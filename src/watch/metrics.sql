@@ -15,7 +15,9 @@ COMMENT ON FUNCTION learnsync_internal.sample_as_owner(text, text, text, numeric
     'A line of metrics(): one value, under one label at most.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.metrics_as_owner() RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = on SET enable_bitmapscan = on SET enable_hashjoin = on SET enable_mergejoin = on
+    SET enable_memoize = on SET jit = off AS $$
 BEGIN
     RETURN (
         WITH counts AS (
@@ -45,6 +47,7 @@ BEGIN
             (11, 'deepest', 'pending_items_of_one_learner_max', 'gauge', '', 'The most pending items of one learner.'),
             (12, 'tries', 'retried_items', 'gauge', 'tries', 'Pending items, by how often they were tried again.'),
             (13, 'open_conflicts', 'open_conflicts', 'gauge', '', 'Conflicts that wait for a person.'),
+            (22, 'anomalies', 'open_anomalies', 'gauge', 'kind', 'Anomalies that nobody has closed, by kind.'),
             (14, 'learners', 'learners', 'gauge', '', 'Learners.'),
             (15, 'active', 'devices', 'gauge', 'active', 'Devices, by whether they are let in.'),
             (16, 'seen', 'devices_seen', 'gauge', 'within', 'Active devices, by when they were last seen.'),

@@ -599,6 +599,7 @@ CASES = [
     Case("learnsync.unseen_devices", "devices", "SELECT learnsync.unseen_devices(0, {n}) IS NULL", worlds=["devices"]),
     Case("learnsync.alerts learnsync_internal.alert_list", "failed items of all learners",
          "SELECT count(*) FROM learnsync.alerts(), learnsync_internal.alert_list()", worlds=["failing"], alone=True),
+    Case("learnsync_api.dashboard", "devices", "SELECT length(learnsync_api.dashboard())", worlds=["devices"], alone=True),
     Case("learnsync_api.metrics", "devices", "SELECT length(learnsync_api.metrics())", worlds=["devices"], alone=True),
     Case("learnsync.drop_devices", "devices", "SELECT learnsync.drop_devices(0)", worlds=["devices"]),
     Case("learnsync.forget_learner", "resources", "SELECT learnsync.forget_learner('lessons{n}')", worlds=["lessons"],

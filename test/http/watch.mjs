@@ -1,4 +1,4 @@
-// What administrators keep open over PostgREST: figures for Prometheus, by promtool where it is there.
+// What administrators watch over PostgREST: figures for Prometheus, judged by promtool where it is there, and a page.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { TMP, is, learner, ok, request, token } from './parts.mjs';
@@ -20,6 +20,14 @@ async function metrics(port) {
   ok(checked.status === 0 && !checked.stderr, 'promtool finds nothing wrong with them', checked.stderr);
 }
 
+async function dashboard(port) {
+  const answer = await request(port, { path: '/rpc/dashboard', as: DBA });
+  is({ status: answer.status, type: answer.headers['content-type'] }, { status: 200, type: /^text\/html/ }, 'the dashboard is a page');
+  ok(/^<!DOCTYPE html>.*<\/html>$/s.test(answer.text), 'that is whole', answer.text);
+  is((await request(port, { path: '/rpc/dashboard', as: learner('watched') })).status, 403, 'a learner does not see it');
+}
+
 export async function test(rest) {
   await metrics(rest.port);
+  await dashboard(rest.port);
 }
