@@ -6,7 +6,7 @@ MODULE_big = learnsync
 LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
-MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/progress type/types base/digest base/fail batch/count xapi/xapi \
+MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/progress type/types base/digest base/fail direct/direct batch/count xapi/xapi \
 	call/learner push/push pull/pull push/module push/profile admin/placement admin/content status/device status/failed_items \
 	resolve/resolve resolve/correct fold/fold event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget watch/figure watch/metrics watch/alert watch/page watch/dashboard audit/audit view_comment view tables access)
 
@@ -114,6 +114,11 @@ test-growth:
 test-ubsan:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
 
+# The tests of what goes directly to tables that are as setup() made them, by SQL statements instead.
+test-statements:
+	@SCRATCH_CONF=test/scenario/statements.conf SCRATCH_NEEDS='pgtap python3' test/scratch test/run \
+	  $(or $(TEST),regress isolation pgTAP model races fuzz) </dev/null
+
 # docs/reference, from the comments of the catalogue.
 reference:
 	@SCRATCH_NEEDS=python3 test/scratch test/readme/reference </dev/null
@@ -127,6 +132,10 @@ progress-long:
 days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
+<<<<<<< HEAD
 .PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-dashboard test-instructions test-ubsan test-budget test-growth \
+=======
+.PHONY: FORCE test-statements reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-budget test-growth \
+>>>>>>> 95c5650 (Learner, device, receipts and resources are read and locked without the executor where their tables are as setup() made them)
 	test-versions bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

@@ -5,6 +5,7 @@
 #ifndef LEARNSYNC_COMPAT_H
 #define LEARNSYNC_COMPAT_H
 
+#include "access/genam.h"
 #include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
 #include "utils/acl.h"
@@ -49,6 +50,17 @@ ls_compat_may_execute(Oid function, Oid role)
 	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
 #else
 	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+/* A scan of an index that is not counted for EXPLAIN. */
+static inline IndexScanDesc
+ls_compat_index_beginscan(Relation table, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(table, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(table, index, snapshot, nkeys, 0);
 #endif
 }
 

@@ -28,6 +28,7 @@ int learnsync_rate_limit;
 int learnsync_device_rate_limit;
 int learnsync_max_wait;
 bool learnsync_enabled;
+bool learnsync_direct;
 int learnsync_receipt_days;
 int learnsync_tombstone_days;
 int learnsync_verify_learners;
@@ -144,6 +145,10 @@ _PG_init(void)
 		NULL, &min_client_time, "2000-01-01", PGC_SUSET, 0, check_min_client_time, assign_min_client_time, NULL);
 	DefineCustomBoolVariable("learnsync.enabled", "Whether calls of apps are answered; while off they are PT503.",
 							 NULL, &learnsync_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("learnsync.direct",
+							 "Whether tables that are exactly as setup() made them are read and written without SQL "
+							 "statements of their own.",
+							 NULL, &learnsync_direct, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
 							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.device_claim",

@@ -4,30 +4,23 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
+#include "access/htup_details.h"
 #include "batch/batch.h"
+#include "direct/direct.h"
+#include "miscadmin.h"
 #include "store/statement.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #define MAX_TRIES 100 /* to lock a learner who is added and erased again and again */
+/* All columns, in their order, and the place. */
 #define LEARNER_COLUMNS                                                                                              \
-	"SELECT l.version, l.log_version, l.push_no, l.has_failed, l.receipt_horizon, l.rate_at, l.ctid,"                \
-	" l.epoch::pg_catalog.text, l.clocks, l.counts FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
+	"SELECT l.learner_id, l.version, l.log_version, l.tombstone_version, l.push_no, l.has_failed, l.created_at,"     \
+	" l.receipt_horizon, l.rate_at, l.epoch, l.clocks, l.days, l.counts, l.ctid"                                     \
+	" FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
-/* Its columns, counted from 1. */
-enum
-{
-	VERSION = 1,
-	LOG_VERSION,
-	PUSH_NO,
-	HAS_FAILED,
-	RECEIPT_HORIZON,
-	RATE_AT,
-	PLACE,
-	EPOCH,
-	CLOCKS,
-	COUNTS
-};
+#define PLACE (LS_LEARNER_COUNTS + 1)
+#define NCOLUMNS (PLACE + 1)
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
 
@@ -56,30 +49,63 @@ ls_learner_epoch(LsText own)
 	return own.data != NULL ? own : ls_store_epoch();
 }
 
+static LsText
+own_epoch(Datum epoch, bool isnull)
+{
+	return isnull ? (LsText){NULL, 0} : ls_text(DatumGetCString(DirectFunctionCall1(uuid_out, epoch)));
+}
+
+/* Takes over a row; what its columns point to stays. */
+static void
+take_row(LsLearner *learner, const Datum *values, const bool *nulls, const ItemPointerData *place)
+{
+	learner->version = DatumGetInt64(values[LS_LEARNER_VERSION]);
+	learner->log_version = DatumGetInt64(values[LS_LEARNER_LOG_VERSION]);
+	learner->push_no = DatumGetInt64(values[LS_LEARNER_PUSH_NO]);
+	learner->has_failed = DatumGetBool(values[LS_LEARNER_HAS_FAILED]);
+	learner->receipt_horizon = ls_store_time_of(values, nulls, LS_LEARNER_RECEIPT_HORIZON);
+	learner->rate_at = ls_store_time_of(values, nulls, LS_LEARNER_RATE_AT);
+	learner->place = *place;
+	learner->epoch = ls_learner_epoch(own_epoch(values[LS_LEARNER_EPOCH], nulls[LS_LEARNER_EPOCH]));
+	if (!nulls[LS_LEARNER_CLOCKS])
+		ls_json_root(DatumGetJsonbP(values[LS_LEARNER_CLOCKS]), &learner->clocks);
+	learner->counts = nulls[LS_LEARNER_COUNTS] ? NULL : DatumGetByteaPP(values[LS_LEARNER_COUNTS]);
+}
+
 static bool
 take_learner(LsLearner *learner, LsStatement *statement)
 {
-	Datum values[] = {ls_text_to_datum(learner->id)};
-	Datum clocks;
-	Datum counts;
-	bool isnull;
+	Datum key[] = {ls_text_to_datum(learner->id)};
+	Datum values[NCOLUMNS];
+	bool nulls[NCOLUMNS];
 
-	if (ls_store_run(statement, values, NULL) == 0)
+	if (ls_store_run(statement, key, NULL) == 0)
 		return false;
-	learner->version = ls_store_int(0, VERSION);
-	learner->log_version = ls_store_int(0, LOG_VERSION);
-	learner->push_no = ls_store_int(0, PUSH_NO);
-	learner->has_failed = DatumGetBool(ls_store_value(0, HAS_FAILED, &isnull));
-	learner->receipt_horizon = ls_store_time(0, RECEIPT_HORIZON);
-	learner->rate_at = ls_store_time(0, RATE_AT);
-	learner->place = *(ItemPointer) DatumGetPointer(ls_store_value(0, PLACE, &isnull));
-	learner->epoch = ls_learner_epoch(ls_store_text(0, EPOCH));
-	clocks = ls_store_value(0, CLOCKS, &isnull);
-	if (!isnull)
-		ls_json_root(DatumGetJsonbP(clocks), &learner->clocks);
-	counts = ls_store_value(0, COUNTS, &isnull);
-	learner->counts = isnull ? NULL : DatumGetByteaPP(counts);
+	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, values, nulls);
+	take_row(learner, values, nulls, (ItemPointer) DatumGetPointer(values[PLACE]));
 	return true;
+}
+
+/* Locks and reads the row, if there is one. */
+static bool
+lock_row(LsLearner *learner)
+{
+	Datum key[] = {ls_text_to_datum(learner->id)};
+	LsDirect direct;
+	bool found;
+
+	if (!ls_direct_open(&direct, LS_DIRECT_LEARNER, RowShareLock))
+		return take_learner(learner, &lock_learner);
+	ls_direct_begin();
+	found = ls_direct_lock(&direct, key);
+	if (found)
+	{
+		ls_direct_keep(&direct);
+		take_row(learner, direct.values, direct.nulls, &direct.place);
+	}
+	ls_direct_close(&direct);
+	ls_direct_end();
+	return found;
 }
 
 /* Reads the learner as it is, for a push that writes nothing. */
@@ -103,7 +129,7 @@ ls_store_lock_learner(LsLearner *learner)
 	Datum values[] = {ls_text_to_datum(learner->id)};
 	int tries = 0;
 
-	if (take_learner(learner, &lock_learner))
+	if (lock_row(learner))
 		return;
 	do
 	{
@@ -114,7 +140,7 @@ ls_store_lock_learner(LsLearner *learner)
 							errhint("Leave writing learnsync_data.learner to learnsync; a BEFORE trigger must not "
 									"skip or rename rows.")));
 		ls_store_run(&add_learner, values, NULL);
-	} while (!take_learner(learner, &lock_learner));
+	} while (!lock_row(learner));
 	ls_store_refuse_forgotten(learner->id);
 }
 

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "direct/direct.h"
 #include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
@@ -18,10 +19,14 @@ enum
 	FINGERPRINT,
 	RECEIPT_VERSION,
 	VERDICT,
+	LEARNER, /* from here on as the columns of a resource */
+	TYPE,
+	ID,
 	VERSION,
 	CREATED_VERSION,
 	AT,
 	DELETED_AT,
+	UPDATED_AT,
 	DATA,
 	BOOK,
 	PLACE,
@@ -30,14 +35,17 @@ enum
 	NCOLUMNS
 };
 
+#define RESOURCE_COLUMNS LEARNER
+
 #define KNOWN                                                                                                        \
-	"g.fingerprint, g.version, g.verdict, r.version, r.created_version, r.at, r.deleted_at, r.data, r.book, r.place"
+	"g.fingerprint, g.version, g.verdict, r.learner_id, r.resource_type, r.resource_id, r.version,"                  \
+	" r.created_version, r.at, r.deleted_at, r.updated_at, r.data, r.book, r.place"
 #define DEVICE                                                                                                       \
 	"d.is_active, d.ctid FROM (SELECT 1) o LEFT JOIN learnsync_data.device d"                                        \
 	" ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
 #define RESOURCE                                                                                                     \
-	"SELECT s.resource_type, s.resource_id, s.version, s.created_version, s.at, s.deleted_at, s.data, s.book,"       \
-	" s.ctid AS place FROM learnsync_data.resource s WHERE s.learner_id" EQ "$1"
+	"SELECT s.learner_id, s.resource_type, s.resource_id, s.version, s.created_version, s.at, s.deleted_at,"         \
+	" s.updated_at, s.data, s.book, s.ctid AS place FROM learnsync_data.resource s WHERE s.learner_id" EQ "$1"
 #define RECEIPT                                                                                                      \
 	"SELECT l.key, l.fingerprint, l.version, l.verdict FROM learnsync_data.ledger l WHERE l.learner_id" EQ "$1"
 
@@ -59,22 +67,38 @@ static LsStatement look_up_one = {
 	" LEFT JOIN (" RESOURCE ") r ON r.resource_type" EQ "$4 AND r.resource_id" EQ "$5",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid", "pg_catalog.text", "pg_catalog.text", NULL}};
 
-/* The state and the version of a stored resource; what they point to stays until the store is closed. */
+/* The state and the version of a stored resource, of whose row the columns are given. What they point to stays. */
 static void
-take_resource(LsText learner, LsResource *resource, const Datum *values, const bool *nulls)
+take_resource(LsText learner, LsResource *resource, const Datum *values, const bool *nulls,
+			  const ItemPointerData *place)
 {
 	LsRowKey key = {"resource", {learner, resource->type->name, resource->id}};
 	LsState *state = &resource->stored;
 
-	resource->place = *(ItemPointer) DatumGetPointer(values[PLACE]);
-	resource->version = DatumGetInt64(values[VERSION]);
-	resource->created_version = DatumGetInt64(values[CREATED_VERSION]);
-	state->at = DatumGetTimestampTz(values[AT]);
-	state->deleted_at = nulls[DELETED_AT] ? LS_NO_TIME : DatumGetTimestampTz(values[DELETED_AT]);
-	state->exists = !nulls[DATA];
+	resource->place = *place;
+	resource->version = DatumGetInt64(values[LS_RESOURCE_VERSION]);
+	resource->created_version = DatumGetInt64(values[LS_RESOURCE_CREATED_VERSION]);
+	state->at = DatumGetTimestampTz(values[LS_RESOURCE_AT]);
+	state->deleted_at = ls_store_time_of(values, nulls, LS_RESOURCE_DELETED_AT);
+	state->exists = !nulls[LS_RESOURCE_DATA];
 	if (state->exists)
-		ls_state_load(resource->type->rule, state, ls_store_document(&key, values[DATA]),
-					  nulls[BOOK] ? NULL : ls_store_object(&key, "book", values[BOOK]));
+		ls_state_load(resource->type->rule, state, ls_store_document(&key, values[LS_RESOURCE_DATA]),
+					  nulls[LS_RESOURCE_BOOK] ? NULL : ls_store_object(&key, "book", values[LS_RESOURCE_BOOK]));
+}
+
+static void
+take_receipt(LsReceipt *receipt, Datum fingerprint, Datum version, Datum verdict)
+{
+	receipt->fingerprint = DatumGetInt64(fingerprint);
+	receipt->version = DatumGetInt64(version);
+	receipt->verdict = (LsVerdict) DatumGetChar(verdict);
+}
+
+static void
+take_device(LsDevice *device, Datum is_active, const ItemPointerData *place)
+{
+	device->active = DatumGetBool(is_active);
+	device->place = *place;
 }
 
 static void
@@ -87,22 +111,16 @@ take_known(LsPush *push, uint64 row)
 	heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, values, nulls);
 	push->batch.device.exists = !nulls[IS_ACTIVE];
 	if (push->batch.device.exists)
-	{
-		push->batch.device.active = DatumGetBool(values[IS_ACTIVE]);
-		push->batch.device.place = *(ItemPointer) DatumGetPointer(values[DEVICE_PLACE]);
-	}
+		take_device(&push->batch.device, values[IS_ACTIVE], (ItemPointer) DatumGetPointer(values[DEVICE_PLACE]));
 	if (nulls[ITEM])
 		return;
 	item = &push->batch.items[DatumGetInt64(values[ITEM])];
 	item->receipt.found = !nulls[VERDICT];
 	if (item->receipt.found)
-	{
-		item->receipt.fingerprint = DatumGetInt64(values[FINGERPRINT]);
-		item->receipt.version = DatumGetInt64(values[RECEIPT_VERSION]);
-		item->receipt.verdict = (LsVerdict) DatumGetChar(values[VERDICT]);
-	}
+		take_receipt(&item->receipt, values[FINGERPRINT], values[RECEIPT_VERSION], values[VERDICT]);
 	if (!nulls[VERSION])
-		take_resource(push->batch.learner.id, item->resource, values, nulls);
+		take_resource(push->batch.learner.id, item->resource, values + RESOURCE_COLUMNS, nulls + RESOURCE_COLUMNS,
+					  (ItemPointer) DatumGetPointer(values[PLACE]));
 }
 
 static uint64
@@ -148,9 +166,8 @@ find_many(const LsPush *push, Datum *values)
 	return ls_store_run(&look_up, values, NULL);
 }
 
-/* Finds the device, the receipts of the items' identities and the stored states of their resources. */
-void
-ls_store_read_known(LsPush *push)
+static void
+find_by_statement(LsPush *push)
 {
 	Datum values[5] = {ls_text_to_datum(push->batch.learner.id), ls_text_to_datum(push->batch.device.id)};
 	uint64 count = push->batch.nitems == 1 ? find_one(push, values) : find_many(push, values);
@@ -160,4 +177,81 @@ ls_store_read_known(LsPush *push)
 		CHECK_FOR_INTERRUPTS();
 		take_known(push, i);
 	}
+}
+
+/* The tables of what is known. */
+typedef struct Tables
+{
+	LsDirect devices;
+	LsDirect receipts;
+	LsDirect resources;
+} Tables;
+
+static bool
+open_tables(Tables *tables)
+{
+	if (!ls_direct_open(&tables->devices, LS_DIRECT_DEVICE, AccessShareLock))
+		return false;
+	if (ls_direct_open(&tables->receipts, LS_DIRECT_LEDGER, AccessShareLock))
+	{
+		if (ls_direct_open(&tables->resources, LS_DIRECT_RESOURCE, AccessShareLock))
+			return true;
+		ls_direct_close(&tables->receipts);
+	}
+	ls_direct_close(&tables->devices);
+	return false;
+}
+
+static void
+find_item(LsPush *push, Tables *tables, Datum learner, int number)
+{
+	LsItem *item = &push->batch.items[number];
+	Datum receipt[] = {learner, UUIDPGetDatum(&item->key)};
+	Datum resource[] = {learner, 0, 0};
+
+	item->receipt.found = ls_direct_find(&tables->receipts, receipt);
+	if (item->receipt.found)
+		take_receipt(&item->receipt, tables->receipts.values[LS_LEDGER_FINGERPRINT],
+					 tables->receipts.values[LS_LEDGER_VERSION], tables->receipts.values[LS_LEDGER_VERDICT]);
+	if (item->resource == NULL || item->resource->first_item != number)
+		return;
+	resource[1] = ls_text_to_datum(item->resource->type->name);
+	resource[2] = ls_text_to_datum(item->resource->id);
+	if (!ls_direct_find(&tables->resources, resource))
+		return;
+	ls_direct_keep(&tables->resources);
+	take_resource(push->batch.learner.id, item->resource, tables->resources.values, tables->resources.nulls,
+				  &tables->resources.place);
+}
+
+static bool
+find_directly(LsPush *push)
+{
+	Datum device[] = {ls_text_to_datum(push->batch.learner.id), ls_text_to_datum(push->batch.device.id)};
+	Tables tables;
+
+	if (!open_tables(&tables))
+		return false;
+	ls_direct_begin();
+	push->batch.device.exists = ls_direct_find(&tables.devices, device);
+	if (push->batch.device.exists)
+		take_device(&push->batch.device, tables.devices.values[LS_DEVICE_IS_ACTIVE], &tables.devices.place);
+	for (int i = 0; i < push->batch.nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		find_item(push, &tables, device[0], i);
+	}
+	ls_direct_close(&tables.resources);
+	ls_direct_close(&tables.receipts);
+	ls_direct_close(&tables.devices);
+	ls_direct_end();
+	return true;
+}
+
+/* Finds the device, the receipts of the items' identities and the stored states of their resources. */
+void
+ls_store_read_known(LsPush *push)
+{
+	if (!find_directly(push))
+		find_by_statement(push);
 }

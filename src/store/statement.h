@@ -50,6 +50,13 @@ extern void ls_store_put_json(Datum *values, bool *nulls, int column, const Json
 extern Datum ls_store_row(LsRowType *type, Datum *values, bool *nulls);
 extern Datum ls_store_array(LsRowType *type, Datum *rows, int nrows);
 
+/* A time of a row that was taken apart; LS_NO_TIME for NULL. */
+static inline TimestampTz
+ls_store_time_of(const Datum *values, const bool *nulls, int column)
+{
+	return nulls[column] ? LS_NO_TIME : DatumGetTimestampTz(values[column]);
+}
+
 static inline uint64
 ls_store_run(LsStatement *statement, const Datum *values, const char *nulls)
 {

@@ -1,0 +1,111 @@
+/*
+ * direct.h
+ *		Reads and locks rows of our tables without the executor, where a table is exactly as setup() made it.
+ *
+ * What ls_direct_open refuses is for SQL to do, with the same result: every use has a statement beside it.
+ */
+#ifndef LEARNSYNC_DIRECT_H
+#define LEARNSYNC_DIRECT_H
+
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "storage/lockdefs.h"
+#include "store/store.h"
+
+/* The tables that can be; table.c describes each. */
+typedef enum LsDirectTable
+{
+	LS_DIRECT_LEARNER,
+	LS_DIRECT_DEVICE,
+	LS_DIRECT_RESOURCE,
+	LS_DIRECT_LEDGER,
+	LS_DIRECT_TABLES
+} LsDirectTable;
+
+/* Their columns, counted from 0, those of the primary key first. */
+enum
+{
+	LS_LEARNER_ID,
+	LS_LEARNER_VERSION,
+	LS_LEARNER_LOG_VERSION,
+	LS_LEARNER_TOMBSTONE_VERSION,
+	LS_LEARNER_PUSH_NO,
+	LS_LEARNER_HAS_FAILED,
+	LS_LEARNER_CREATED_AT,
+	LS_LEARNER_RECEIPT_HORIZON,
+	LS_LEARNER_RATE_AT,
+	LS_LEARNER_EPOCH,
+	LS_LEARNER_CLOCKS,
+	LS_LEARNER_DAYS,
+	LS_LEARNER_COUNTS
+};
+
+enum
+{
+	LS_DEVICE_LEARNER,
+	LS_DEVICE_ID,
+	LS_DEVICE_NAME,
+	LS_DEVICE_METADATA,
+	LS_DEVICE_VERSION,
+	LS_DEVICE_IS_ACTIVE,
+	LS_DEVICE_CREATED_AT,
+	LS_DEVICE_LAST_SYNC_AT,
+	LS_DEVICE_SYNCED_RESOURCES,
+	LS_DEVICE_SKEW_MS,
+	LS_DEVICE_RATE_AT,
+	LS_DEVICE_WIPE_AT,
+	LS_DEVICE_WIPED_AT,
+	LS_DEVICE_COUNTS
+};
+
+enum
+{
+	LS_RESOURCE_LEARNER,
+	LS_RESOURCE_TYPE,
+	LS_RESOURCE_ID,
+	LS_RESOURCE_VERSION,
+	LS_RESOURCE_CREATED_VERSION,
+	LS_RESOURCE_AT,
+	LS_RESOURCE_DELETED_AT,
+	LS_RESOURCE_UPDATED_AT,
+	LS_RESOURCE_DATA,
+	LS_RESOURCE_BOOK
+};
+
+enum
+{
+	LS_LEDGER_LEARNER,
+	LS_LEDGER_KEY,
+	LS_LEDGER_FINGERPRINT,
+	LS_LEDGER_VERSION,
+	LS_LEDGER_AT,
+	LS_LEDGER_VERDICT
+};
+
+#define LS_DIRECT_KEYS 3 /* columns of a primary key, at most */
+
+/* A table that is open, and the row of it that was found last. */
+typedef struct LsDirect
+{
+	Relation table;
+	Relation index; /* of the primary key */
+	int nkeys;
+	IndexScanDesc scan; /* NULL until something is looked for */
+	TupleTableSlot *slot;
+	ItemPointerData place; /* where the row is */
+	Datum *values; /* by the columns above */
+	bool *nulls;
+} LsDirect;
+
+/* table.c */
+extern bool ls_direct_open(LsDirect *direct, LsDirectTable table, LOCKMODE lock);
+
+/* find.c */
+extern void ls_direct_begin(void);
+extern bool ls_direct_find(LsDirect *direct, const Datum *key);
+extern void ls_direct_keep(LsDirect *direct);
+extern bool ls_direct_lock(LsDirect *direct, const Datum *key);
+extern void ls_direct_close(LsDirect *direct);
+extern void ls_direct_end(void);
+
+#endif

@@ -1,0 +1,308 @@
+/*
+ * table.c
+ *		What setup() makes of each table, and whether a table is that and nothing else.
+ *
+ * Only what SQL would do just as we do may go by us: whoever adds a column, trigger, rule, constraint, index, policy or
+ * default has the statements again from the next call on.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "direct/direct.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#define RIGHTS (ACL_SELECT | ACL_INSERT | ACL_UPDATE)
+#define MAX_INDEXES 2 /* of one table, beside its primary key */
+
+typedef struct Column
+{
+	const char *name;
+	Oid type;
+	bool required;
+	bool has_default;
+} Column;
+
+/* A table as src/tables.sql has it. */
+typedef struct Form
+{
+	const char *name;
+	const Column *columns;
+	int ncolumns;
+	int nkeys; /* so many of the columns are its primary key */
+	const char *indexes[MAX_INDEXES]; /* the others, none of them unique */
+} Form;
+
+static const Column learner[] = {
+	[LS_LEARNER_ID] = {"learner_id", TEXTOID, true, false},
+	[LS_LEARNER_VERSION] = {"version", INT8OID, true, true},
+	[LS_LEARNER_LOG_VERSION] = {"log_version", INT8OID, true, true},
+	[LS_LEARNER_TOMBSTONE_VERSION] = {"tombstone_version", INT8OID, true, true},
+	[LS_LEARNER_PUSH_NO] = {"push_no", INT8OID, true, true},
+	[LS_LEARNER_HAS_FAILED] = {"has_failed", BOOLOID, true, true},
+	[LS_LEARNER_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true, true},
+	[LS_LEARNER_RECEIPT_HORIZON] = {"receipt_horizon", TIMESTAMPTZOID, false, false},
+	[LS_LEARNER_RATE_AT] = {"rate_at", TIMESTAMPTZOID, false, false},
+	[LS_LEARNER_EPOCH] = {"epoch", UUIDOID, false, false},
+	[LS_LEARNER_CLOCKS] = {"clocks", JSONBOID, false, false},
+	[LS_LEARNER_DAYS] = {"days", JSONBOID, false, false},
+	[LS_LEARNER_COUNTS] = {"counts", BYTEAOID, false, false},
+};
+
+static const Column device[] = {
+	[LS_DEVICE_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_DEVICE_ID] = {"device_id", TEXTOID, true, false},
+	[LS_DEVICE_NAME] = {"device_name", TEXTOID, false, false},
+	[LS_DEVICE_METADATA] = {"metadata", JSONBOID, false, false},
+	[LS_DEVICE_VERSION] = {"version", INT8OID, true, true},
+	[LS_DEVICE_IS_ACTIVE] = {"is_active", BOOLOID, true, true},
+	[LS_DEVICE_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true, false},
+	[LS_DEVICE_LAST_SYNC_AT] = {"last_sync_at", TIMESTAMPTZOID, true, false},
+	[LS_DEVICE_SYNCED_RESOURCES] = {"synced_resources", JSONBOID, false, false},
+	[LS_DEVICE_SKEW_MS] = {"skew_ms", INT8OID, false, false},
+	[LS_DEVICE_RATE_AT] = {"rate_at", TIMESTAMPTZOID, false, false},
+	[LS_DEVICE_WIPE_AT] = {"wipe_at", TIMESTAMPTZOID, false, false},
+	[LS_DEVICE_WIPED_AT] = {"wiped_at", TIMESTAMPTZOID, false, false},
+	[LS_DEVICE_COUNTS] = {"counts", BYTEAOID, false, false},
+};
+
+static const Column resource[] = {
+	[LS_RESOURCE_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_RESOURCE_TYPE] = {"resource_type", TEXTOID, true, false},
+	[LS_RESOURCE_ID] = {"resource_id", TEXTOID, true, false},
+	[LS_RESOURCE_VERSION] = {"version", INT8OID, true, false},
+	[LS_RESOURCE_CREATED_VERSION] = {"created_version", INT8OID, true, false},
+	[LS_RESOURCE_AT] = {"at", TIMESTAMPTZOID, true, false},
+	[LS_RESOURCE_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, false, false},
+	[LS_RESOURCE_UPDATED_AT] = {"updated_at", TIMESTAMPTZOID, true, false},
+	[LS_RESOURCE_DATA] = {"data", JSONBOID, false, false},
+	[LS_RESOURCE_BOOK] = {"book", JSONBOID, false, false},
+};
+
+static const Column ledger[] = {
+	[LS_LEDGER_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_LEDGER_KEY] = {"key", UUIDOID, true, false},
+	[LS_LEDGER_FINGERPRINT] = {"fingerprint", INT8OID, true, false},
+	[LS_LEDGER_VERSION] = {"version", INT8OID, true, false},
+	[LS_LEDGER_AT] = {"at", TIMESTAMPTZOID, true, false},
+	[LS_LEDGER_VERDICT] = {"verdict", CHAROID, true, false},
+};
+
+static const Form forms[] = {
+	[LS_DIRECT_LEARNER] = {"learner", learner, lengthof(learner), 1, {NULL}},
+	[LS_DIRECT_DEVICE] = {"device", device, lengthof(device), 2, {NULL}},
+	[LS_DIRECT_RESOURCE] = {"resource", resource, lengthof(resource), 3, {NULL}},
+	[LS_DIRECT_LEDGER] = {"ledger", ledger, lengthof(ledger), 2, {NULL}},
+};
+
+StaticAssertDecl(lengthof(forms) == LS_DIRECT_TABLES, "a table is not described");
+
+/* What was found of a table; good until something about any relation changes. */
+typedef struct Finding
+{
+	bool valid;
+	uint64 changes; /* that had been heard of */
+	bool fits;
+	Oid table;
+	Oid index;
+} Finding;
+
+static Finding findings[LS_DIRECT_TABLES];
+
+static bool
+is_column(const Column *column, Form_pg_attribute attribute, bool is_key)
+{
+	return strcmp(NameStr(attribute->attname), column->name) == 0 && attribute->atttypid == column->type &&
+		   (!is_key || column->type != TEXTOID || attribute->attcollation == C_COLLATION_OID) &&
+		   attribute->attnotnull == column->required && attribute->atthasdef == column->has_default &&
+		   attribute->attgenerated == '\0' && attribute->attidentity == '\0' && !attribute->attisdropped;
+}
+
+/* The columns are ours, and what a team once added after them is gone again. */
+static bool
+has_columns(const Form *form, TupleDesc desc)
+{
+	if (desc->natts < form->ncolumns || (desc->constr != NULL && desc->constr->num_check > 0))
+		return false;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (i < form->ncolumns ? !is_column(&form->columns[i], attribute, i < form->nkeys) : !attribute->attisdropped)
+			return false;
+	}
+	return true;
+}
+
+/* Row security stands open for the owner, and nobody's policy but ours says more. */
+static bool
+has_policies(const Relation table)
+{
+	ListCell *cell;
+
+	if (table->rd_rel->relforcerowsecurity)
+		return false;
+	foreach (cell, table->rd_rsdesc != NULL ? table->rd_rsdesc->policies : NIL)
+	{
+		if (strcmp(((RowSecurityPolicy *) lfirst(cell))->policy_name, "own_rows") != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_plain(const Relation table)
+{
+	const FormData_pg_class *class = table->rd_rel;
+
+	return class->relkind == RELKIND_RELATION && class->relam == HEAP_TABLE_AM_OID && !class->relispartition &&
+		   class->relpersistence == RELPERSISTENCE_PERMANENT && class->relreplident == REPLICA_IDENTITY_DEFAULT &&
+		   class->relowner == GetUserId() && table->trigdesc == NULL && table->rd_rules == NULL &&
+		   (!class->relhassubclass || find_inheritance_children(RelationGetRelid(table), NoLock) == NIL);
+}
+
+static bool
+is_primary_key(const Form *form, const Relation index)
+{
+	const FormData_pg_index *key = index->rd_index;
+
+	if (!key->indisprimary || !key->indisvalid || !key->indimmediate || key->indnatts != form->nkeys ||
+		key->indnkeyatts != form->nkeys || index->rd_rel->relam != BTREE_AM_OID)
+		return false;
+	for (int i = 0; i < form->nkeys; i++)
+	{
+		if (key->indkey.values[i] != i + 1)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_known_index(const Form *form, const Relation index)
+{
+	for (int i = 0; i < MAX_INDEXES && form->indexes[i] != NULL; i++)
+	{
+		if (strcmp(RelationGetRelationName(index), form->indexes[i]) == 0)
+			return !index->rd_index->indisunique;
+	}
+	return false;
+}
+
+/* The oid of the primary key, where there is no index but it and ours; else InvalidOid. */
+static Oid
+find_primary_key(const Form *form, Relation table)
+{
+	List *indexes = RelationGetIndexList(table);
+	Oid found = InvalidOid;
+	bool others = false;
+	ListCell *cell;
+
+	foreach (cell, indexes)
+	{
+		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (is_primary_key(form, index))
+			found = lfirst_oid(cell);
+		else if (!is_known_index(form, index))
+			others = true;
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return others ? InvalidOid : found;
+}
+
+/* Citus has its own ways to rows, which look like an empty table. */
+static bool
+is_alone(const Relation table)
+{
+	return pg_class_aclmask(RelationGetRelid(table), GetUserId(), RIGHTS, ACLMASK_ALL) == RIGHTS &&
+		   !OidIsValid(get_extension_oid("citus", true));
+}
+
+/* Looks at a table that is locked, so that it stays as it is found as long as that lets nothing else change it. */
+static void
+look_at(Finding *finding, const Form *form, Relation table)
+{
+	*finding = (Finding){.valid = true, .changes = ls_store_changes(), .table = RelationGetRelid(table)};
+	finding->index = find_primary_key(form, table);
+	finding->fits = OidIsValid(finding->index) && is_plain(table) && has_policies(table) &&
+					has_columns(form, RelationGetDescr(table)) && is_alone(table) &&
+					ls_store_table(form->name) == finding->table;
+}
+
+static bool
+is_current(const Finding *finding)
+{
+	return finding->valid && finding->changes == ls_store_changes();
+}
+
+/* At other isolation levels, in transactions that only read and where something checks rights, SQL knows what to do. */
+static bool
+may_go_direct(void)
+{
+	return learnsync_direct && !IsolationUsesXactSnapshot() && !XactReadOnly && !IsInParallelMode() &&
+		   ExecutorCheckPerms_hook == NULL;
+}
+
+/*
+ * Opens a table with a lock that is held until the transaction ends, as a statement's is; false where SQL has to do it. Once
+ * it is locked it is looked at again if anything changed.
+ */
+bool
+ls_direct_open(LsDirect *direct, LsDirectTable which, LOCKMODE lock)
+{
+	const Form *form = &forms[which];
+	Finding *finding = &findings[which];
+	Oid oid;
+
+	if (!may_go_direct() || (is_current(finding) && !finding->fits))
+		return false;
+	oid = is_current(finding) ? finding->table : ls_store_table(form->name);
+	*direct = (LsDirect){.nkeys = form->nkeys};
+	direct->table = OidIsValid(oid) ? try_relation_open(oid, lock) : NULL;
+	if (direct->table == NULL)
+		return false;
+	if (!is_current(finding))
+		look_at(finding, form, direct->table);
+	if (finding->fits)
+	{
+		direct->index = index_open(finding->index, AccessShareLock);
+		return true;
+	}
+	relation_close(direct->table, NoLock);
+	return false;
+}
+
+PG_FUNCTION_INFO_V1(learnsync_direct_tables);
+
+/* learnsync_internal.direct_tables(): those that a call goes to directly now. */
+Datum
+learnsync_direct_tables(PG_FUNCTION_ARGS)
+{
+	Datum names[LS_DIRECT_TABLES];
+	int count = 0;
+	LsStoreCall call;
+	LsDirect direct;
+
+	ls_store_open(&call);
+	for (int i = 0; i < LS_DIRECT_TABLES; i++)
+	{
+		if (!ls_direct_open(&direct, (LsDirectTable) i, AccessShareLock))
+			continue;
+		names[count++] = CStringGetTextDatum(forms[i].name);
+		ls_direct_close(&direct);
+	}
+	ls_store_close(&call);
+	PG_RETURN_DATUM(ls_text_array(names, count));
+}

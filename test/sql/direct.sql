@@ -1,0 +1,69 @@
+-- Tables go without statements only while they are exactly as setup() made them, and the result is the same either way.
+BEGIN;
+SELECT no_plan();
+SET LOCAL learnsync.direct = on;
+
+CREATE FUNCTION pg_temp.direct() RETURNS text LANGUAGE sql AS $$
+    SELECT array_to_string(learnsync_internal.direct_tables(), ' ') $$;
+-- Whether something that a team may do to a table makes it one of SQL; it is undone.
+CREATE FUNCTION pg_temp.leaves(name text, change text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    before text := pg_temp.direct();
+    during text;
+BEGIN
+    BEGIN
+        EXECUTE replace(replace(change, '%', 'learnsync_data.' || name), '@', name);
+        during := pg_temp.direct();
+        RAISE EXCEPTION USING ERRCODE = 'P0999';
+    EXCEPTION WHEN SQLSTATE 'P0999' THEN
+        NULL;
+    END;
+    RETURN before = pg_temp.direct() AND name = ANY (string_to_array(before, ' '))
+        AND during IS NOT DISTINCT FROM array_to_string(array_remove(string_to_array(before, ' '), name), ' ');
+END $$;
+CREATE FUNCTION pg_temp.noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+
+SELECT is(pg_temp.direct(), 'learner device resource ledger', 'the tables of setup() go without statements');
+
+SELECT ok(pg_temp.leaves(t, change), format('not %s %s', t, what))
+FROM unnest(ARRAY['learner', 'device', 'resource', 'ledger']) t,
+    (VALUES ('with a column more', 'ALTER TABLE % ADD team int'),
+        ('with a default', 'ALTER TABLE % ALTER learner_id SET DEFAULT ''nobody'''),
+        ('with a column that is renamed', 'ALTER TABLE % RENAME learner_id TO person'),
+        ('with a trigger', 'CREATE TRIGGER t AFTER INSERT ON % FOR EACH ROW EXECUTE FUNCTION pg_temp.noted()'),
+        ('with a rule', 'CREATE RULE r AS ON DELETE TO % DO ALSO NOTIFY someone'),
+        ('with a check', 'ALTER TABLE % ADD CHECK (learner_id <> ''eve'')'),
+        ('with an index', 'CREATE INDEX ON % (learner_id)'),
+        ('with a unique index', 'CREATE UNIQUE INDEX ON % (learner_id) WHERE learner_id > ''eve'''),
+        ('with a policy', 'CREATE POLICY team ON % USING (true)'),
+        ('with a policy for the owner, too', 'ALTER TABLE % FORCE ROW LEVEL SECURITY'),
+        ('with a child', 'CREATE TABLE child () INHERITS (%)'),
+        ('with another identity for replication', 'ALTER TABLE % REPLICA IDENTITY FULL'),
+        ('of another owner', 'ALTER TABLE % OWNER TO postgres'),
+        ('whose owner may not write', 'REVOKE UPDATE ON % FROM learnsync_owner'),
+        ('that is no heap of ours', 'ALTER TABLE % SET UNLOGGED'),
+        ('under another name', 'ALTER TABLE % RENAME TO other'),
+        ('without its primary key', 'ALTER TABLE % DROP CONSTRAINT @_pkey')) AS x (what, change);
+SAVEPOINT bound;
+ALTER TABLE learnsync_data.resource ADD FOREIGN KEY (learner_id) REFERENCES learnsync_data.learner;
+SELECT is(pg_temp.direct(), 'device ledger', 'a foreign key makes both its tables ones of SQL');
+ROLLBACK TO bound;
+
+-- And back.
+CREATE TRIGGER t AFTER INSERT ON learnsync_data.ledger FOR EACH ROW EXECUTE FUNCTION pg_temp.noted();
+ALTER TABLE learnsync_data.resource ADD team int;
+CREATE POLICY team ON learnsync_data.device USING (true);
+SELECT is(pg_temp.direct(), 'learner', 'what a team has changed goes by SQL');
+DROP TRIGGER t ON learnsync_data.ledger;
+ALTER TABLE learnsync_data.resource DROP team;
+DROP POLICY team ON learnsync_data.device;
+SELECT is(
+    pg_temp.direct(),
+    'learner device resource ledger',
+    'and without statements again once trigger, column and policy are gone');
+
+SET LOCAL learnsync.direct = off;
+SELECT is(pg_temp.direct(), '', 'everything goes by SQL where learnsync.direct is off');
+
+SELECT * FROM finish();
+ROLLBACK;
