@@ -6,6 +6,7 @@
 #define LEARNSYNC_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
 #include "utils/acl.h"
@@ -62,6 +63,30 @@ ls_compat_index_beginscan(Relation table, Relation index, Snapshot snapshot, int
 #else
 	return index_beginscan(table, index, snapshot, nkeys, 0);
 #endif
+}
+
+/* UPDATE of a row by its place; whether it has a place now that an index does not lead to. */
+static inline TM_Result
+ls_compat_tuple_update(Relation table, ItemPointer place, TupleTableSlot *row, CommandId command, Snapshot snapshot,
+					   bool *is_elsewhere)
+{
+	TM_FailureData failure;
+	LockTupleMode mode;
+	TM_Result result;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes indexes;
+#else
+	bool indexes;
+#endif
+
+	result =
+		table_tuple_update(table, place, row, command, snapshot, InvalidSnapshot, true, &failure, &mode, &indexes);
+#if PG_VERSION_NUM >= 160000
+	*is_elsewhere = result == TM_Ok && indexes == TU_All;
+#else
+	*is_elsewhere = result == TM_Ok && indexes;
+#endif
+	return result;
 }
 
 /* A lexer over a string that need not end in a zero byte; strings arrive with their escapes resolved. */

@@ -9,13 +9,14 @@
 
 #include "batch/batch.h"
 #include "catalog/pg_type.h"
+#include "direct/direct.h"
 #include "miscadmin.h"
 #include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
-#define SLOTS 8
 #define SLOT_USECS (INT64CONST(7) * USECS_PER_DAY) /* a week fills one slot of the payloads, then the next */
 
 static LsRowType ledger_row = {"learnsync_internal.ledger_row"};
@@ -130,7 +131,7 @@ slot_at(TimestampTz now)
 	int64 into_week = now % SLOT_USECS;
 	int64 week = now / SLOT_USECS - (into_week < 0 ? 1 : 0);
 
-	return (int) ((week % SLOTS + SLOTS) % SLOTS);
+	return (int) ((week % LS_SLOTS + LS_SLOTS) % LS_SLOTS);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_slot);
@@ -146,7 +147,7 @@ learnsync_slot(PG_FUNCTION_ARGS)
 static LsStatement *
 journal_for(int slot, bool is_one)
 {
-	static LsStatement statements[SLOTS][2];
+	static LsStatement statements[LS_SLOTS][2];
 	LsStatement *statement = &statements[slot][is_one];
 
 	if (statement->sql == NULL)
@@ -406,21 +407,151 @@ journal_values(LsBatch *batch, LsChanged changed, Datum *values, char *nulls)
 	history_values(batch, values, nulls);
 }
 
-/* Writes receipts and payload of the accepted items, and the device. */
-void
-ls_store_write_journal(LsBatch *batch, LsChanged changed)
+/* A journal that is written without a statement. */
+typedef struct Journal
+{
+	LsBatch *batch;
+	int slot;
+	const Datum *values;
+	const char *nulls;
+	const LsItem **accepted;
+	LsDirect ledger;
+	LsDirect log;
+	LsDirect devices;
+} Journal;
+
+static void
+fill_receipt(const void *argument, int row, Datum *values, bool *nulls)
+{
+	const Journal *journal = argument;
+	Datum receipt[NRECEIPT];
+
+	receipt_values(journal->accepted[row], journal->batch->now, receipt);
+	ls_direct_put(values, nulls, LS_LEDGER_LEARNER, journal->values[LEARNER]);
+	ls_direct_put(values, nulls, LS_LEDGER_KEY, receipt[KEY]);
+	ls_direct_put(values, nulls, LS_LEDGER_FINGERPRINT, receipt[FINGERPRINT]);
+	ls_direct_put(values, nulls, LS_LEDGER_VERSION, receipt[ITEM_VERSION]);
+	ls_direct_put(values, nulls, LS_LEDGER_AT, receipt[AT]);
+	ls_direct_put(values, nulls, LS_LEDGER_VERDICT, receipt[VERDICT]);
+}
+
+static void
+fill_log(const void *argument, int row, Datum *values, bool *nulls)
+{
+	static const int taken[][2] = {
+		{LS_LOG_LEARNER, LEARNER}, {LS_LOG_VERSION, VERSION},           {LS_LOG_NO, PUSH_NO},
+		{LS_LOG_DEVICE, DEVICE},   {LS_LOG_PREV_VERSION, PREV_VERSION}, {LS_LOG_PUSHED_AT, NOW},
+		{LS_LOG_ITEMS, ITEMS},     {LS_LOG_RESOURCE_TYPES, TYPES},      {LS_LOG_RESOURCE_IDS, IDS},
+		{LS_LOG_CHANNEL, CHANNEL}, {LS_LOG_INSTANTS, INSTANTS},         {LS_LOG_SEEN, SEEN}};
+	const Journal *journal = argument;
+
+	for (int i = 0; i < lengthof(taken); i++)
+	{
+		if (journal->nulls[taken[i][1]] != 'n')
+			ls_direct_put(values, nulls, taken[i][0], journal->values[taken[i][1]]);
+	}
+	ls_direct_put(values, nulls, LS_LOG_SLOT, Int16GetDatum((int16) journal->slot));
+	ls_direct_put(values, nulls, LS_LOG_ITEM_COUNT, Int32GetDatum(journal->batch->naccepted));
+}
+
+/* The device's row; false where it has moved since it was read, or there is none yet. */
+static bool
+note_directly(Journal *journal)
+{
+	LsDirect *device = &journal->devices;
+	const Datum *values = journal->values;
+	Datum key[] = {values[LEARNER], values[DEVICE]};
+	Datum synced = values[SYNCED_RESOURCES];
+
+	if (!journal->batch->device.exists || !ls_direct_take(device, &journal->batch->device.place, key))
+		return false;
+	if (journal->nulls[DEVICE_NAME] != 'n')
+		ls_direct_put(device->values, device->nulls, LS_DEVICE_NAME, values[DEVICE_NAME]);
+	if (journal->nulls[METADATA] != 'n')
+		ls_direct_put(device->values, device->nulls, LS_DEVICE_METADATA, values[METADATA]);
+	if (DatumGetInt64(device->values[LS_DEVICE_VERSION]) < DatumGetInt64(values[CURSOR]))
+		device->values[LS_DEVICE_VERSION] = values[CURSOR];
+	device->values[LS_DEVICE_LAST_SYNC_AT] = values[NOW];
+	if (!device->nulls[LS_DEVICE_SYNCED_RESOURCES])
+		synced = DirectFunctionCall2(jsonb_concat, device->values[LS_DEVICE_SYNCED_RESOURCES], synced);
+	ls_direct_put(device->values, device->nulls, LS_DEVICE_SYNCED_RESOURCES, synced);
+	ls_direct_put(device->values, device->nulls, LS_DEVICE_SKEW_MS, values[SKEW]);
+	return ls_direct_change(device);
+}
+
+static bool
+open_journal(Journal *journal)
+{
+	if (!ls_direct_open(&journal->ledger, LS_DIRECT_LEDGER, RowExclusiveLock))
+		return false;
+	if (ls_direct_open(&journal->log, (LsDirectTable) (LS_DIRECT_PUSH + journal->slot), RowExclusiveLock))
+	{
+		if (ls_direct_open(&journal->devices, LS_DIRECT_DEVICE, RowExclusiveLock))
+			return true;
+		ls_direct_close(&journal->log);
+	}
+	ls_direct_close(&journal->ledger);
+	return false;
+}
+
+static const LsItem **
+accepted_items(const LsBatch *batch)
+{
+	const LsItem **accepted = palloc(sizeof(LsItem *) * Max(batch->naccepted, 1));
+	int count = 0;
+
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (batch->items[i].accepted)
+			accepted[count++] = &batch->items[i];
+	}
+	return accepted;
+}
+
+/* Writes all without a statement, if that may be; noted says whether the device's row is written, too. */
+static bool
+write_directly(Journal *journal, bool *noted)
+{
+	if (!open_journal(journal))
+		return false;
+	journal->accepted = accepted_items(journal->batch);
+	ls_direct_begin();
+	ls_direct_add(&journal->ledger, journal->batch->naccepted, fill_receipt, journal);
+	ls_direct_add(&journal->log, 1, fill_log, journal);
+	*noted = note_directly(journal);
+	ls_direct_close(&journal->devices);
+	ls_direct_close(&journal->log);
+	ls_direct_close(&journal->ledger);
+	ls_direct_end();
+	return true;
+}
+
+/* Whether the device's row was written with the rest. */
+static bool
+write_by_statement(const LsBatch *batch, int slot, Datum *values, const char *nulls)
 {
 	bool is_one = batch->naccepted == 1;
-	Datum values[NJOURNAL + NRECEIPT];
-	char nulls[NJOURNAL + NRECEIPT + 1] = "                        ";
-	bool noted;
 
-	journal_values(batch, changed, values, nulls);
 	if (is_one)
 		receipt_values(first_accepted(batch), batch->now, values + RECEIPTS);
 	else
 		values[RECEIPTS] = receipts(batch);
-	noted = ls_store_run(journal_for(slot_at(batch->now), is_one), values, nulls) > 0;
+	return ls_store_run(journal_for(slot, is_one), values, nulls) > 0;
+}
+
+/* Writes receipts and payload of the accepted items, and the device. */
+void
+ls_store_write_journal(LsBatch *batch, LsChanged changed)
+{
+	Datum values[NJOURNAL + NRECEIPT];
+	char nulls[NJOURNAL + NRECEIPT + 1] = "                        ";
+	Journal journal = {.batch = batch, .slot = slot_at(batch->now), .values = values, .nulls = nulls};
+	bool noted;
+
+	journal_values(batch, changed, values, nulls);
+	if (!write_directly(&journal, &noted))
+		noted = write_by_statement(batch, journal.slot, values, nulls);
 	pfree(DatumGetPointer(values[ITEMS])); /* as large as the request */
 	if (batch->device.id.length == 0 || batch->again)
 		return;

@@ -144,6 +144,62 @@ ls_store_lock_learner(LsLearner *learner)
 	ls_store_refuse_forgotten(learner->id);
 }
 
+/* What the row is to be, counted from 0: the arguments of update_learner. */
+enum
+{
+	NEW_ID,
+	NEW_VERSION,
+	NEW_LOG_VERSION,
+	OLD_PUSH_NO,
+	FAILED,
+	NEW_RATE_AT,
+	OLD_PLACE,
+	NEW_CLOCKS,
+	NEW_PUSH_NO,
+	NEW_COUNTS,
+	NUPDATE
+};
+
+static bool
+change_row(LsDirect *direct, const Datum *values, const char *nulls)
+{
+	Datum *row;
+
+	if (!ls_direct_take(direct, (ItemPointer) DatumGetPointer(values[OLD_PLACE]), values))
+		return false;
+	row = direct->values;
+	if (row[LS_LEARNER_PUSH_NO] != values[OLD_PUSH_NO])
+		return false;
+	row[LS_LEARNER_VERSION] = values[NEW_VERSION];
+	row[LS_LEARNER_LOG_VERSION] = values[NEW_LOG_VERSION];
+	row[LS_LEARNER_PUSH_NO] = values[NEW_PUSH_NO];
+	if (DatumGetBool(values[FAILED]))
+		row[LS_LEARNER_HAS_FAILED] = BoolGetDatum(true);
+	row[LS_LEARNER_RATE_AT] = values[NEW_RATE_AT];
+	direct->nulls[LS_LEARNER_RATE_AT] = nulls[NEW_RATE_AT] == 'n';
+	if (nulls[NEW_CLOCKS] != 'n')
+		ls_direct_put(row, direct->nulls, LS_LEARNER_CLOCKS, values[NEW_CLOCKS]);
+	if (nulls[NEW_COUNTS] != 'n')
+		ls_direct_put(row, direct->nulls, LS_LEARNER_COUNTS, values[NEW_COUNTS]);
+	return ls_direct_change(direct);
+}
+
+/* Whether the row was where it had been, and as it had been. */
+static bool
+update_row(const Datum *values, const char *nulls)
+{
+	LsDirect direct;
+	bool changed;
+
+	if (!ls_direct_open(&direct, LS_DIRECT_LEARNER, RowExclusiveLock))
+		return ls_store_run(&update_learner, values, nulls) == 1;
+	ls_direct_begin();
+	changed = change_row(&direct, values, nulls);
+	ls_direct_close(&direct);
+	ls_direct_end();
+	return changed;
+}
+
 /*
  * The learner's row last and outside any subtransaction, which would turn its lock into a multixact. Each call that took
  * something counts: a trigger that calls learnsync for the same learner is found out by that number.
@@ -153,22 +209,22 @@ ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 {
 	const LsLearner *learner = &batch->learner;
 	bool counts = logged || batch->naccepted > 0;
-	char nulls[] = "          ";
-	Datum values[] = {ls_text_to_datum(learner->id),
-					  Int64GetDatum(batch->version),
-					  Int64GetDatum(logged ? batch->version : learner->log_version),
-					  Int64GetDatum(learner->push_no),
-					  BoolGetDatum(failed),
-					  TimestampTzGetDatum(learner->rate_at),
-					  PointerGetDatum(&learner->place),
-					  PointerGetDatum(batch->clocks),
-					  Int64GetDatum(learner->push_no + (counts ? 1 : 0)),
-					  PointerGetDatum(batch->counts)};
+	char nulls[NUPDATE + 1] = "          ";
+	Datum values[NUPDATE] = {[NEW_ID] = ls_text_to_datum(learner->id),
+							 [NEW_VERSION] = Int64GetDatum(batch->version),
+							 [NEW_LOG_VERSION] = Int64GetDatum(logged ? batch->version : learner->log_version),
+							 [OLD_PUSH_NO] = Int64GetDatum(learner->push_no),
+							 [FAILED] = BoolGetDatum(failed),
+							 [NEW_RATE_AT] = TimestampTzGetDatum(learner->rate_at),
+							 [OLD_PLACE] = PointerGetDatum(&learner->place),
+							 [NEW_CLOCKS] = PointerGetDatum(batch->clocks),
+							 [NEW_PUSH_NO] = Int64GetDatum(learner->push_no + (counts ? 1 : 0)),
+							 [NEW_COUNTS] = PointerGetDatum(batch->counts)};
 
-	nulls[5] = learner->rate_at == LS_NO_TIME ? 'n' : ' ';
-	nulls[7] = batch->clocks == NULL ? 'n' : ' ';
-	nulls[9] = batch->counts == NULL ? 'n' : ' ';
-	if (ls_store_run(&update_learner, values, nulls) != 1)
+	nulls[NEW_RATE_AT] = learner->rate_at == LS_NO_TIME ? 'n' : ' ';
+	nulls[NEW_CLOCKS] = batch->clocks == NULL ? 'n' : ' ';
+	nulls[NEW_COUNTS] = batch->counts == NULL ? 'n' : ' ';
+	if (!update_row(values, nulls))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a call was made within a call for the same learner"),

@@ -1,6 +1,6 @@
 /*
  * direct.h
- *		Reads and locks rows of our tables without the executor, where a table is exactly as setup() made it.
+ *		Reads, locks and writes rows of our tables without the executor, where a table is exactly as setup() made it.
  *
  * What ls_direct_open refuses is for SQL to do, with the same result: every use has a statement beside it.
  */
@@ -12,6 +12,8 @@
 #include "storage/lockdefs.h"
 #include "store/store.h"
 
+#define LS_SLOTS 8 /* of payloads, a table for each */
+
 /* The tables that can be; table.c describes each. */
 typedef enum LsDirectTable
 {
@@ -19,7 +21,8 @@ typedef enum LsDirectTable
 	LS_DIRECT_DEVICE,
 	LS_DIRECT_RESOURCE,
 	LS_DIRECT_LEDGER,
-	LS_DIRECT_TABLES
+	LS_DIRECT_PUSH, /* that of slot 0, and so on */
+	LS_DIRECT_TABLES = LS_DIRECT_PUSH + LS_SLOTS
 } LsDirectTable;
 
 /* Their columns, counted from 0, those of the primary key first. */
@@ -82,7 +85,25 @@ enum
 	LS_LEDGER_VERDICT
 };
 
-#define LS_DIRECT_KEYS 3 /* columns of a primary key, at most */
+enum
+{
+	LS_LOG_LEARNER,
+	LS_LOG_VERSION,
+	LS_LOG_NO,
+	LS_LOG_SLOT,
+	LS_LOG_PREV_VERSION,
+	LS_LOG_DEVICE,
+	LS_LOG_PUSHED_AT,
+	LS_LOG_ITEM_COUNT,
+	LS_LOG_RESOURCE_TYPES,
+	LS_LOG_RESOURCE_IDS,
+	LS_LOG_ITEMS,
+	LS_LOG_CHANNEL,
+	LS_LOG_INSTANTS,
+	LS_LOG_SEEN
+};
+
+#define LS_DIRECT_KEYS 4 /* columns of a primary key, at most */
 
 /* A table that is open, and the row of it that was found last. */
 typedef struct LsDirect
@@ -91,21 +112,35 @@ typedef struct LsDirect
 	Relation index; /* of the primary key */
 	int nkeys;
 	IndexScanDesc scan; /* NULL until something is looked for */
-	TupleTableSlot *slot;
+	TupleTableSlot *slot; /* NULL until then */
+	TupleTableSlot *changed; /* as the row is to be; NULL where none is to change */
 	ItemPointerData place; /* where the row is */
 	Datum *values; /* by the columns above */
 	bool *nulls;
 } LsDirect;
 
+/* Fills in a new row, the values of which are NULL as it is called. */
+typedef void (*LsDirectFill)(const void *argument, int row, Datum *values, bool *nulls);
+
 /* table.c */
 extern bool ls_direct_open(LsDirect *direct, LsDirectTable table, LOCKMODE lock);
 
-/* find.c */
+/* row.c */
 extern void ls_direct_begin(void);
 extern bool ls_direct_find(LsDirect *direct, const Datum *key);
 extern void ls_direct_keep(LsDirect *direct);
 extern bool ls_direct_lock(LsDirect *direct, const Datum *key);
+extern void ls_direct_add(LsDirect *direct, int count, LsDirectFill fill, const void *argument);
+extern bool ls_direct_take(LsDirect *direct, const ItemPointerData *place, const Datum *key);
+extern bool ls_direct_change(LsDirect *direct);
 extern void ls_direct_close(LsDirect *direct);
 extern void ls_direct_end(void);
+
+static inline void
+ls_direct_put(Datum *values, bool *nulls, int column, Datum value)
+{
+	values[column] = value;
+	nulls[column] = false;
+}
 
 #endif

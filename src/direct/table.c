@@ -18,10 +18,13 @@
 #include "direct/direct.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "nodes/readfuncs.h"
 #include "rewrite/rowsecurity.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #define RIGHTS (ACL_SELECT | ACL_INSERT | ACL_UPDATE)
 #define MAX_INDEXES 2 /* of one table, beside its primary key */
@@ -42,6 +45,8 @@ typedef struct Form
 	int ncolumns;
 	int nkeys; /* so many of the columns are its primary key */
 	const char *indexes[MAX_INDEXES]; /* the others, none of them unique */
+	bool is_partition; /* for one value of its column slot */
+	int16 slot;
 } Form;
 
 static const Column learner[] = {
@@ -99,11 +104,38 @@ static const Column ledger[] = {
 	[LS_LEDGER_VERDICT] = {"verdict", CHAROID, true, false},
 };
 
+static const Column push[] = {
+	[LS_LOG_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_LOG_VERSION] = {"version", INT8OID, true, false},
+	[LS_LOG_NO] = {"push_no", INT8OID, true, false},
+	[LS_LOG_SLOT] = {"slot", INT2OID, true, false},
+	[LS_LOG_PREV_VERSION] = {"prev_version", INT8OID, true, false},
+	[LS_LOG_DEVICE] = {"device_id", TEXTOID, true, false},
+	[LS_LOG_PUSHED_AT] = {"pushed_at", TIMESTAMPTZOID, true, false},
+	[LS_LOG_ITEM_COUNT] = {"item_count", INT4OID, true, false},
+	[LS_LOG_RESOURCE_TYPES] = {"resource_types", TEXTARRAYOID, true, false},
+	[LS_LOG_RESOURCE_IDS] = {"resource_ids", TEXTARRAYOID, true, false},
+	[LS_LOG_ITEMS] = {"items", JSONBOID, false, false},
+	[LS_LOG_CHANNEL] = {"channel", TEXTOID, false, false},
+	[LS_LOG_INSTANTS] = {"instants", TIMESTAMPTZARRAYOID, false, false},
+	[LS_LOG_SEEN] = {"seen", INT8ARRAYOID, false, false},
+};
+
+#define SLOT(number) [LS_DIRECT_PUSH + (number)] = {"push_" #number, push, lengthof(push), 4, {NULL}, true, number}
+
 static const Form forms[] = {
 	[LS_DIRECT_LEARNER] = {"learner", learner, lengthof(learner), 1, {NULL}},
 	[LS_DIRECT_DEVICE] = {"device", device, lengthof(device), 2, {NULL}},
 	[LS_DIRECT_RESOURCE] = {"resource", resource, lengthof(resource), 3, {NULL}},
 	[LS_DIRECT_LEDGER] = {"ledger", ledger, lengthof(ledger), 2, {NULL}},
+	SLOT(0),
+	SLOT(1),
+	SLOT(2),
+	SLOT(3),
+	SLOT(4),
+	SLOT(5),
+	SLOT(6),
+	SLOT(7),
 };
 
 StaticAssertDecl(lengthof(forms) == LS_DIRECT_TABLES, "a table is not described");
@@ -161,12 +193,34 @@ has_policies(const Relation table)
 	return true;
 }
 
+/* A partition for its slot, or none: what is put into it directly must be what belongs there. */
+static bool
+is_bound(const Form *form, const Relation table)
+{
+	const PartitionBoundSpec *bound;
+	HeapTuple tuple;
+	Datum source;
+	bool isnull;
+
+	if (!form->is_partition || !table->rd_rel->relispartition)
+		return form->is_partition == table->rd_rel->relispartition;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(table)));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	source = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &isnull);
+	bound = isnull ? NULL : castNode(PartitionBoundSpec, stringToNode(TextDatumGetCString(source)));
+	ReleaseSysCache(tuple);
+	return bound != NULL && !bound->is_default && list_length(bound->listdatums) == 1 &&
+		   IsA(linitial(bound->listdatums), Const) && !linitial_node(Const, bound->listdatums)->constisnull &&
+		   DatumGetInt16(linitial_node(Const, bound->listdatums)->constvalue) == form->slot;
+}
+
 static bool
 is_plain(const Relation table)
 {
 	const FormData_pg_class *class = table->rd_rel;
 
-	return class->relkind == RELKIND_RELATION && class->relam == HEAP_TABLE_AM_OID && !class->relispartition &&
+	return class->relkind == RELKIND_RELATION && class->relam == HEAP_TABLE_AM_OID &&
 		   class->relpersistence == RELPERSISTENCE_PERMANENT && class->relreplident == REPLICA_IDENTITY_DEFAULT &&
 		   class->relowner == GetUserId() && table->trigdesc == NULL && table->rd_rules == NULL &&
 		   (!class->relhassubclass || find_inheritance_children(RelationGetRelid(table), NoLock) == NIL);
@@ -236,7 +290,7 @@ look_at(Finding *finding, const Form *form, Relation table)
 {
 	*finding = (Finding){.valid = true, .changes = ls_store_changes(), .table = RelationGetRelid(table)};
 	finding->index = find_primary_key(form, table);
-	finding->fits = OidIsValid(finding->index) && is_plain(table) && has_policies(table) &&
+	finding->fits = OidIsValid(finding->index) && is_plain(table) && is_bound(form, table) && has_policies(table) &&
 					has_columns(form, RelationGetDescr(table)) && is_alone(table) &&
 					ls_store_table(form->name) == finding->table;
 }
@@ -277,7 +331,7 @@ ls_direct_open(LsDirect *direct, LsDirectTable which, LOCKMODE lock)
 		look_at(finding, form, direct->table);
 	if (finding->fits)
 	{
-		direct->index = index_open(finding->index, AccessShareLock);
+		direct->index = index_open(finding->index, lock == RowExclusiveLock ? lock : AccessShareLock);
 		return true;
 	}
 	relation_close(direct->table, NoLock);

@@ -1,6 +1,8 @@
 /*
- * find.c
- *		Finds rows by their primary key and locks them, as the plan of a statement would, but without one.
+ * row.c
+ *		Finds rows by their primary key, locks, adds and changes them, as the plan of a statement would, but without one.
+ *
+ * No row that is changed here gets another key, and no table has an index but that of its key.
  */
 #include "postgres.h"
 
@@ -8,12 +10,16 @@
 #include "access/relation.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/pg_type.h"
 #include "direct/direct.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#define ROWS_AT_A_TIME 100
 
 /* What is read from here on sees what a statement would that begins now. */
 void
@@ -39,6 +45,10 @@ equality_of(Oid type)
 			return F_TEXTEQ;
 		case UUIDOID:
 			return F_UUID_EQ;
+		case INT8OID:
+			return F_INT8EQ;
+		case INT2OID:
+			return F_INT2EQ;
 		default:
 			Assert(false);
 			return InvalidOid;
@@ -69,11 +79,10 @@ read_slot(LsDirect *direct)
 static bool
 find_by(LsDirect *direct, ScanKeyData *keys)
 {
-	if (direct->scan == NULL)
-	{
+	if (direct->slot == NULL)
 		direct->slot = table_slot_create(direct->table, NULL);
+	if (direct->scan == NULL)
 		direct->scan = ls_compat_index_beginscan(direct->table, direct->index, GetActiveSnapshot(), direct->nkeys);
-	}
 	index_rescan(direct->scan, keys, direct->nkeys, NULL, 0);
 	return index_getnext_slot(direct->scan, ForwardScanDirection, direct->slot);
 }
@@ -144,15 +153,115 @@ ls_direct_lock(LsDirect *direct, const Datum *key)
 	return !failure.traversed || has_key(direct, keys);
 }
 
+static void
+insert_key(const LsDirect *direct, TupleTableSlot *row, IndexInfo *info, bool is_changed)
+{
+	index_insert(direct->index, row->tts_values, row->tts_isnull, &row->tts_tid, direct->table, UNIQUE_CHECK_YES,
+				 is_changed, info);
+}
+
+static int
+add_some(const LsDirect *direct, TupleTableSlot **rows, int count, IndexInfo *info)
+{
+	table_multi_insert(direct->table, rows, count, GetCurrentCommandId(true), 0, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		slot_getsomeattrs(rows[i], direct->nkeys);
+		insert_key(direct, rows[i], info, false);
+		ExecClearTuple(rows[i]);
+	}
+	return count;
+}
+
+/* Adds rows, as INSERT does: one that has the key of another is an error. */
+void
+ls_direct_add(LsDirect *direct, int count, LsDirectFill fill, const void *argument)
+{
+	TupleTableSlot *rows[ROWS_AT_A_TIME];
+	IndexInfo *info = BuildIndexInfo(direct->index);
+	int nrows = Min(count, ROWS_AT_A_TIME);
+	int waiting = 0;
+
+	for (int i = 0; i < nrows; i++)
+		rows[i] = table_slot_create(direct->table, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		TupleTableSlot *row = rows[waiting++];
+
+		CHECK_FOR_INTERRUPTS();
+		memset(row->tts_isnull, true, RelationGetDescr(direct->table)->natts);
+		fill(argument, i, row->tts_values, row->tts_isnull);
+		ExecStoreVirtualTuple(row);
+		if (waiting == nrows || i == count - 1)
+			waiting -= add_some(direct, rows, waiting, info);
+	}
+	for (int i = 0; i < nrows; i++)
+		ExecDropSingleTupleTableSlot(rows[i]);
+}
+
+/*
+ * Takes the row that is at a place, to be changed: its values are those that ls_direct_change writes. False where another row
+ * is there by now, or none that can be seen.
+ */
+bool
+ls_direct_take(LsDirect *direct, const ItemPointerData *place, const Datum *key)
+{
+	ScanKeyData keys[LS_DIRECT_KEYS];
+	int natts = RelationGetDescr(direct->table)->natts;
+
+	if (direct->slot == NULL)
+		direct->slot = table_slot_create(direct->table, NULL);
+	if (direct->changed == NULL)
+		direct->changed = table_slot_create(direct->table, NULL);
+	ExecClearTuple(direct->changed);
+	make_key(direct, key, keys);
+	if (!table_tuple_fetch_row_version(direct->table, (ItemPointer) place, GetActiveSnapshot(), direct->slot))
+		return false;
+	read_slot(direct);
+	if (!has_key(direct, keys))
+		return false;
+	memcpy(direct->changed->tts_values, direct->values, sizeof(Datum) * natts);
+	memcpy(direct->changed->tts_isnull, direct->nulls, sizeof(bool) * natts);
+	direct->values = direct->changed->tts_values;
+	direct->nulls = direct->changed->tts_isnull;
+	return true;
+}
+
+/*
+ * Writes the values of the row that was taken, as UPDATE does; false where somebody else has changed it meanwhile, who is
+ * waited for.
+ */
+bool
+ls_direct_change(LsDirect *direct)
+{
+	TM_Result result;
+	bool is_elsewhere;
+
+	CheckCmdReplicaIdentity(direct->table, CMD_UPDATE);
+	ExecStoreVirtualTuple(direct->changed);
+	result = ls_compat_tuple_update(direct->table, &direct->place, direct->changed, GetCurrentCommandId(true),
+									GetActiveSnapshot(), &is_elsewhere);
+	if (result != TM_Ok && result != TM_Updated && result != TM_Deleted)
+		elog(ERROR, "could not change a row of \"%s\": %d", RelationGetRelationName(direct->table), result);
+	if (result == TM_Ok && is_elsewhere)
+	{
+		slot_getsomeattrs(direct->changed, direct->nkeys);
+		insert_key(direct, direct->changed, BuildIndexInfo(direct->index), true);
+	}
+	return result == TM_Ok;
+}
+
 /* Closes the table, whose lock is kept. */
 void
 ls_direct_close(LsDirect *direct)
 {
 	if (direct->scan != NULL)
-	{
 		index_endscan(direct->scan);
+	if (direct->slot != NULL)
 		ExecDropSingleTupleTableSlot(direct->slot);
-	}
+	if (direct->changed != NULL)
+		ExecDropSingleTupleTableSlot(direct->changed);
 	index_close(direct->index, NoLock);
 	relation_close(direct->table, NoLock);
 }
