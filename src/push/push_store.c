@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "direct/direct.h"
 #include "miscadmin.h"
 #include "push/push.h"
 #include "store/statement.h"
@@ -166,13 +167,89 @@ write_many(Datum *values, LsStatement *statement, LsResource **resources, int co
 	return ls_store_run(statement, values, NULL);
 }
 
+/* Resources that are written without a statement. */
+typedef struct Written
+{
+	const LsPush *push;
+	LsResource **resources;
+	Datum learner;
+} Written;
+
+static void
+fill_resource(const void *argument, int row, Datum *values, bool *nulls)
+{
+	static const int columns[] = {
+		[RESOURCE_TYPE] = LS_RESOURCE_TYPE,
+		[RESOURCE_ID] = LS_RESOURCE_ID,
+		[VERSION] = LS_RESOURCE_VERSION,
+		[CREATED_VERSION] = LS_RESOURCE_CREATED_VERSION,
+		[AT] = LS_RESOURCE_AT,
+		[DELETED_AT] = LS_RESOURCE_DELETED_AT,
+		[DATA] = LS_RESOURCE_DATA,
+		[BOOK] = LS_RESOURCE_BOOK,
+	};
+	const Written *written = argument;
+	Datum resource[NRESOURCE];
+	bool isnull[NRESOURCE];
+
+	resource_values(written->resources[row], resource, isnull);
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		values[columns[i]] = resource[i];
+		nulls[columns[i]] = isnull[i];
+	}
+	ls_direct_put(values, nulls, LS_RESOURCE_LEARNER, written->learner);
+	ls_direct_put(values, nulls, LS_RESOURCE_UPDATED_AT, TimestampTzGetDatum(written->push->batch.now));
+}
+
+/* How many of the rows were where they had been, and are changed. */
+static int
+change_rows(LsDirect *direct, const Written *written, int count)
+{
+	int changed = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		const LsResource *resource = written->resources[i];
+		Datum key[] = {written->learner, ls_text_to_datum(resource->type->name), ls_text_to_datum(resource->id)};
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ls_direct_take(direct, &resource->place, key))
+			continue;
+		fill_resource(written, i, direct->values, direct->nulls);
+		changed += ls_direct_change(direct);
+	}
+	return changed;
+}
+
+/* How many were written; -1 where SQL has to do it. */
+static int
+write_directly(const Written *written, bool is_new, int count)
+{
+	LsDirect direct;
+	int done = count;
+
+	if (!ls_direct_open(&direct, LS_DIRECT_RESOURCE, RowExclusiveLock))
+		return -1;
+	ls_direct_begin();
+	if (is_new)
+		ls_direct_add(&direct, count, fill_resource, written);
+	else
+		done = change_rows(&direct, written, count);
+	ls_direct_close(&direct);
+	ls_direct_end();
+	return done;
+}
+
 /* Writes the changed resources that are new, or those that are not. */
 static void
 write_resources(LsPush *push, bool is_new, LsStatement *one, LsStatement *many)
 {
 	LsResource **resources = palloc(sizeof(LsResource *) * Max(push->nchanged, 1));
 	Datum values[NRESOURCE + 2] = {ls_text_to_datum(push->batch.learner.id), TimestampTzGetDatum(push->batch.now)};
+	Written written = {push, resources, values[0]};
 	int count = 0;
+	int done;
 
 	for (int i = 0; i < push->nchanged; i++)
 	{
@@ -182,7 +259,10 @@ write_resources(LsPush *push, bool is_new, LsStatement *one, LsStatement *many)
 	}
 	if (count == 0)
 		return;
-	if ((count == 1 ? write_one(values, one, resources[0]) : write_many(values, many, resources, count)) != count)
+	done = write_directly(&written, is_new, count);
+	if (done < 0)
+		done = (int) (count == 1 ? write_one(values, one, resources[0]) : write_many(values, many, resources, count));
+	if (done != count)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 						errmsg("a resource was changed or a row of it refused outside learnsync"),
 						errhint("Leave writing learnsync_data.resource to learnsync; a BEFORE trigger must not "
