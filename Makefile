@@ -132,10 +132,6 @@ progress-long:
 days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
-<<<<<<< HEAD
-.PHONY: FORCE reference demo demo-json psql test test-recovery test-cron test-http test-dashboard test-instructions test-ubsan test-budget test-growth \
-=======
-.PHONY: FORCE test-statements reference demo demo-json psql test test-recovery test-cron test-http test-instructions test-ubsan test-budget test-growth \
->>>>>>> 95c5650 (Learner, device, receipts and resources are read and locked without the executor where their tables are as setup() made them)
+.PHONY: FORCE test-statements reference demo demo-json psql test test-recovery test-cron test-http test-dashboard test-instructions test-ubsan test-budget test-growth \
 	test-versions bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:
