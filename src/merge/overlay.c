@@ -51,6 +51,18 @@ number_of(Numeric number)
 	return (JsonbValue){.type = jbvNumeric, .val.numeric = number};
 }
 
+/*
+ * Whether something counts on top. Of totals something must have been added: what a device had by the correction may be
+ * heard of later, and must not make a difference.
+ */
+static bool
+has_top(const LsPin *pin)
+{
+	JsonbValue none = ls_json_int(0);
+
+	return pin->has_top && (pin->rule->shape != LS_SHAPE_TOTALS || ls_json_compare(&pin->top.json, &none) != 0);
+}
+
 /* What a pin shows; false where there is to be nothing. */
 static bool
 pin_shows(const LsPin *pin, JsonbValue *shown)
@@ -59,7 +71,7 @@ pin_shows(const LsPin *pin, JsonbValue *shown)
 	bool takes_top = !pin->has_value;
 
 	*shown = pin->value;
-	if (!pin->has_top)
+	if (!has_top(pin))
 		return pin->has_value;
 	if (pin->on_top == LS_TOP_REPLACES)
 		takes_top = true;
