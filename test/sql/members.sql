@@ -342,10 +342,12 @@ DROP TRIGGER skip ON learnsync_data.member;
 -- A delete ends no verdict of what came before it in its push.
 SELECT is(
     jsonb_path_query_array(
-        pg_temp.push('all gone', '{}', '{"i": "1", "t": "10", "m": [{"id": "a", "text": "x"}]}',
-            '{"i": "2", "t": "11", "m": [{"id": "a", "text": "y"}]}', '{"i": "3", "t": "12", "o": "delete"}'),
+        pg_temp.push('all gone', '{}', '{"i": "1", "t": "10", "m": [{"id": "b"}]}',
+            '{"i": "2", "t": "11", "m": [{"id": "a", "n": 1}]}', '{"i": "3", "t": "12", "m": [{"id": "a", "n": 2}]}',
+            '{"i": "4", "t": "13", "o": "delete"}'),
         '$.results[*].status'),
-    '["synced", "conflict", "synced"]', 'a member that was not taken is a conflict, though all was deleted later');
+    '["synced", "synced", "conflict", "synced"]',
+    'a member that was not taken is a conflict, though all was deleted later');
 
 -- Members that change: what was said last stands, and a removal is said in a delta.
 SELECT learnsync.define_resource_type('todo', '{"key": ["todoId"], "stale": "ignore",
