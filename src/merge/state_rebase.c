@@ -24,7 +24,7 @@ ls_rebase_keeps_rows(const LsRuleField *old, const LsRuleField *changed)
 	if (old->shape != changed->shape)
 		return false;
 	return old->shape == LS_SHAPE_TOTALS ||
-		   (old->shape == LS_SHAPE_LIST && same_ids(old, changed) && old->members_latest <= changed->members_latest);
+		   (old->shape == LS_SHAPE_LIST && same_ids(old, changed) && old->members_latest == changed->members_latest);
 }
 
 /* The list's members under the ids that they have now, each from the instant that it is from. */

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from values import ANY, is_integer, is_number, order, same, show_stamp
+from values import ANY, is_integer, is_number, order, parse_stamp, same, show_stamp
 
 SUMS = range(-(2**63), 2**63)  # with all that lies between these
 
@@ -259,6 +259,46 @@ def show_field(rule, name, stored, with_removed):
     if strategy == "counter":
         return sum(member.value for member in stored.members.values())
     return show_stamp(stored.at) if strategy in ("first_time", "last_time") else stored.value
+
+
+def restart_field(spec, value, at):
+    """A field that goes on from a value that was shown, under another strategy."""
+    strategy = spec.get("merge", "latest")
+    if strategy in ("first_time", "last_time"):
+        return Field(None, parse_stamp(value))
+    if strategy in ("union", "map_latest"):
+        return STRATEGIES[strategy](spec, None, value, at, "")
+    return Field(value, at)
+
+
+def rebase_list(old, spec, stored):
+    """A list under other ids, or under another choice between members of one id; what was removed is forgotten."""
+    fold = fold_latest if spec.get("members") == "latest" else fold_first
+    members = {}
+    for member in stored.members.values():
+        if not is_removed(old, member.value):
+            id = member_id(spec, member.value)
+            members[id] = fold(spec, members.get(id), member.value, member.at, "")
+    return Field(members=members)
+
+
+def rebase_field(old, spec, stored, value, at):
+    if stored is None or old.get("merge", "latest") != spec.get("merge", "latest"):
+        return restart_field(spec, value, at)
+    keeps = old.get("id") == spec.get("id") and old.get("members", "first") == spec.get("members", "first")
+    return rebase_list(old, spec, stored) if spec.get("merge") == "union" and not keeps else stored
+
+
+def rebase(old, rule, state):
+    """The state under another rule: fields whose strategy stays go on, the others start from what is shown."""
+    if not state.exists:
+        return state
+    was, specs, fields = old.get("fields", {}), rule.get("fields", {}), {}
+    for name, value in document(old, state).items():
+        known = name in state.fields or name in specs
+        if name not in rule["key"] and known and "derive" not in specs.get(name, {}):
+            fields[name] = rebase_field(was.get(name, {}), specs.get(name, {}), state.fields.get(name), value, state.at)
+    return replace(state, fields=fields)
 
 
 def stored_document(rule, state, with_removed=False):
