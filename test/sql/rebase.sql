@@ -282,6 +282,17 @@ SELECT is(
 SELECT is(learnsync_internal.rebase_learner('deck', 'nobody'), false, 'nobody is nobody');
 SELECT is(learnsync_internal.next_to_rebase('nosuch', ''), NULL, 'nor is there anybody of no type');
 
+-- What was a member like others is a removal under a rule by which members change: devices are told.
+SELECT pg_temp.new_life();
+SELECT learnsync.define_resource_type('deck', pg_temp.rule('{"l": {"merge": "union", "id": "id"}}'));
+SELECT pg_temp.push('teller', 'd', '10:00', '{"l": [{"id": "a"}, {"id": "b", "deleted": true}]}');
+SELECT is(pg_temp.document('teller'), '{"l": [{"id": "a"}, {"id": "b", "deleted": true}]}', 'two members');
+SELECT pg_temp.define('{"l": {"merge": "union", "id": "id", "members": "latest"}}'), pg_temp.carry_all();
+SELECT is(
+    jsonb_path_query_array(learnsync.sync_pull('teller', '{"deviceId": "x", "lastSyncVersion": 2}')::jsonb,
+        '$.changes[*].data.l'),
+    '[[{"id": "a"}]]', 'of which one is no more, as who pulls what is new hears');
+
 -- What a rule says already it can say again.
 SELECT learnsync.define_resource_type('again',
     pg_temp.rule('{"n": {"merge": "sum", "min": 0}, "l": {"merge": "max"}}'));
