@@ -17,7 +17,7 @@ WAL_WRITTEN = "SELECT sum(record_size)::bigint, sum(fpi_size)::bigint FROM pg_ge
 
 SETTLE = r"""
 SELECT format('ALTER TABLE %s SET (autovacuum_enabled = off, toast.autovacuum_enabled = off)', oid::regclass)
-FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('floor', 'loop', 'peer', 'learnsync_data') \gexec
+FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('floor', 'xfloor', 'loop', 'peer', 'learnsync_data') \gexec
 VACUUM (ANALYZE);
 CHECKPOINT;"""
 

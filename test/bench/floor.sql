@@ -1,13 +1,22 @@
 -- The floor: one prepared set-based statement with the minimum of writes. No validation, no stale check, no conflicts,
 -- no answer per item. It merges as the rules say where one SQL expression can.
-CREATE SCHEMA floor;
+-- xfloor.sql sets the variables to have it write more.
+\if :{?peer}
+\else
+\set peer floor
+\set more_columns ''
+\set more_values ''
+\set more_writes ''
+\endif
 
-CREATE TABLE floor.learner (
+CREATE SCHEMA IF NOT EXISTS :peer;
+
+CREATE TABLE :peer.learner (
 	learner_id text PRIMARY KEY,
 	version bigint NOT NULL
 ) WITH (fillfactor = 70);
 
-CREATE TABLE floor.ledger (
+CREATE TABLE :peer.ledger (
 	learner_id text,
 	device_id text,
 	item_id text,
@@ -17,7 +26,12 @@ CREATE TABLE floor.ledger (
 	PRIMARY KEY (learner_id, device_id, item_id)
 );
 
-CREATE TABLE floor.resource (
+\if :{?more_ledger}
+ALTER TABLE :peer.ledger :more_ledger;
+CREATE INDEX ON :peer.ledger (learner_id, version);
+\endif
+
+CREATE TABLE :peer.resource (
 	learner_id text,
 	resource_type text,
 	resource_id text,
@@ -27,24 +41,24 @@ CREATE TABLE floor.resource (
 	PRIMARY KEY (learner_id, resource_type, resource_id)
 ) WITH (fillfactor = 70);
 
-CREATE VIEW floor.document AS
-SELECT learner_id, resource_type, resource_id, data FROM floor.resource;
+CREATE VIEW :peer.document AS
+SELECT learner_id, resource_type, resource_id, data FROM :peer.resource;
 
 -- A custom plan would copy the whole request into the plan, each time.
 SET plan_cache_mode = force_generic_plan;
 
 PREPARE push(text, jsonb) AS
-WITH fresh AS (
-	INSERT INTO floor.ledger (learner_id, device_id, item_id, resource_type, payload, client_at)
-	SELECT $1, $2 ->> 'deviceId', id, "resourceType", data, "clientTimestamp"
+WITH learner AS (
+	INSERT INTO :peer.learner AS learner VALUES ($1, 2)
+	ON CONFLICT (learner_id) DO UPDATE SET version = learner.version + 1
+	RETURNING version
+), fresh AS (
+	INSERT INTO :peer.ledger (learner_id, device_id, item_id, resource_type, payload, client_at:more_columns)
+	SELECT $1, $2 ->> 'deviceId', id, "resourceType", data, "clientTimestamp":more_values
 	FROM jsonb_to_recordset($2 -> 'items')
 		AS item(id text, "resourceType" text, data jsonb, "clientTimestamp" timestamptz)
 	ON CONFLICT DO NOTHING
 	RETURNING resource_type, payload AS data, client_at AS at
-), learner AS (
-	INSERT INTO floor.learner AS learner VALUES ($1, 2)
-	ON CONFLICT (learner_id) DO UPDATE SET version = learner.version + 1
-	RETURNING version
 ), merged AS (
 	SELECT 'lesson_progress' AS resource_type, data ->> 'lessonId' AS resource_id, max(at) AS at,
 		jsonb_build_object('lessonId', data ->> 'lessonId', 'courseId', max(data ->> 'courseId'),
@@ -67,7 +81,7 @@ WITH fresh AS (
 	FROM fresh
 	WHERE resource_type = 'quiz_attempt'
 ), written AS (
-	INSERT INTO floor.resource AS stored (learner_id, resource_type, resource_id, version, data, at)
+	INSERT INTO :peer.resource AS stored (learner_id, resource_type, resource_id, version, data, at)
 	SELECT $1, resource_type, resource_id, learner.version, data, at
 	FROM merged, learner
 	ON CONFLICT (learner_id, resource_type, resource_id) DO UPDATE SET
@@ -81,5 +95,5 @@ WITH fresh AS (
 			WHEN excluded.resource_type = 'mastery' AND excluded.at >= stored.at THEN excluded.data
 			ELSE stored.data
 		END
-)
+) :more_writes
 SELECT count(*) FROM fresh;
