@@ -128,13 +128,17 @@ BEGIN
     SELECT array_agg(c.content_id) INTO changed FROM changed c;
     changed := changed || learnsync_internal.write_placements_as_owner(catalog)
         || learnsync_internal.write_replaces_as_owner(catalog);
-    WITH given AS MATERIALIZED (
-        SELECT e ->> 'contentId' AS content_id, a.id FROM jsonb_array_elements(catalog -> 'contents') e
+    WITH gone AS (
+        SELECT i.interaction_id, i.content_id
+        FROM jsonb_array_elements(catalog -> 'contents') e
+        JOIN learnsync_data.interaction i ON i.content_id = e ->> 'contentId'
+        WHERE jsonb_typeof(e -> 'interactionIds') = 'array'
+        EXCEPT
+        SELECT a.id COLLATE "C", (e ->> 'contentId') COLLATE "C"
+        FROM jsonb_array_elements(catalog -> 'contents') e
             CROSS JOIN LATERAL jsonb_array_elements_text(COALESCE(NULLIF(e -> 'interactionIds', 'null'), '[]')) a (id)
     ), removed AS (
-        DELETE FROM learnsync_data.interaction i USING jsonb_array_elements(catalog -> 'contents') e
-        WHERE i.content_id = e ->> 'contentId' AND jsonb_typeof(e -> 'interactionIds') = 'array'
-            AND NOT EXISTS (SELECT FROM given g WHERE g.content_id = i.content_id AND g.id = i.interaction_id)
+        DELETE FROM learnsync_data.interaction i USING gone g WHERE i.interaction_id = g.interaction_id
         RETURNING i.content_id)
     SELECT changed || array_agg(r.content_id) INTO changed FROM removed r;
     WITH assigned AS (
