@@ -8,7 +8,7 @@ LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsy
 # In the order in which they are installed.
 MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/progress type/types base/digest base/fail direct/direct batch/count xapi/xapi \
 	call/learner push/push pull/pull push/module push/profile admin/placement admin/content status/device status/failed_items \
-	resolve/resolve resolve/correct fold/fold event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget watch/figure watch/metrics watch/alert watch/page watch/dashboard audit/audit view_comment view tables access)
+	resolve/resolve resolve/correct fold/fold event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget outbox/outbox watch/figure watch/metrics watch/alert watch/page watch/dashboard audit/audit view_comment view tables access)
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(srcdir)/src

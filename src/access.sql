@@ -50,6 +50,12 @@ VALUES
             ('service', 'learnsync.xapi_equal(jsonb, jsonb)'),
             ('service', 'learnsync.item_codes()'),
             ('service', 'learnsync.failed_items(text, timestamptz)'),
+            ('service', 'learnsync.outbox_take(text, integer, integer)'),
+            ('service', 'learnsync.outbox_done(text, text)'),
+            ('service', 'learnsync.outbox_failed(text, text, text, jsonb)'),
+            ('service', 'learnsync.outbox_retry(text, text)'),
+            ('service', 'learnsync.outboxes()'),
+            ('service', 'learnsync.outbox_dead(text)'),
             ('service', 'learnsync.progress_put(text, jsonb)'),
             ('service', 'learnsync.progress_get(text, text, integer)'),
             ('service', 'learnsync.progress_agg(text, anyelement, text, jsonb)'),
@@ -102,6 +108,8 @@ VALUES
             ('admin', 'learnsync.close_anomaly(text, text, text, text)'),
             ('admin', 'learnsync_internal.verify_piece(integer)'),
             ('admin', 'learnsync_internal.verify_some()'),
+            ('admin', 'learnsync.outbox_add(text, jsonb)'),
+            ('admin', 'learnsync.outbox_drop(text)'),
             ('admin', 'learnsync.digest(jsonb)')
 $$;
 COMMENT ON FUNCTION learnsync_internal.access_list() IS
@@ -144,7 +152,8 @@ CREATE OR REPLACE FUNCTION learnsync_internal.see_to_policies_as_owner() RETURNS
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction', 'day_count'] LOOP
+    FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction', 'day_count', 'outbox', 'outbox_mark',
+        'outbox_dead'] LOOP
         PERFORM learnsync_internal.see_to_row_security_as_owner(name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push',

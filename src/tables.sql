@@ -157,12 +157,15 @@ BEGIN
         payloads_from timestamptz NOT NULL DEFAULT '-infinity',
         swept_at timestamptz,
         cleaned_at timestamptz,
-        cleaned_items bigint NOT NULL DEFAULT 0);
+        cleaned_items bigint NOT NULL DEFAULT 0,
+        life bigint NOT NULL DEFAULT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+        has_outbox boolean NOT NULL DEFAULT false);
     PERFORM learnsync_internal.see_to_comment_as_owner('instance',
         'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every '
         'device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() '
         'last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever '
-        'removed. For nobody but the owner, whatever is granted.');
+        'removed. life: the number of the epoch, which receivers of outboxes go by; has_outbox: there are some. '
+        'For nobody but the owner, whatever is granted.');
     SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
     IF present.schema_version > latest THEN
         RAISE EXCEPTION 'the tables are of release %, which is newer than the extension', present.release
@@ -198,16 +201,18 @@ BEGIN
         epoch uuid,
         clocks jsonb,
         days jsonb,
-        counts bytea
+        counts bytea,
+        life bigint
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
         'tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of '
         'items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. '
         'epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in '
-        'again has a life of their own. clocks: of devices whose clock was wrong or that say when they send, and of '
-        'channels without devices: how far it is ahead, client time and order instant of the item with the greatest '
-        'instant, and of the newest, all in microseconds, times since 2000-01-01. days: [[since, time zone, minutes '
+        'again has a life of their own, whose number is life. clocks: of devices whose clock was wrong or that say '
+        'when they send, and of channels without devices: how far it is ahead, client time and order instant of the '
+        'item with the greatest instant, and of the newest, all in microseconds, times since 2000-01-01. days: '
+        '[[since, time zone, minutes '
         'after midnight at which days begin], ...] as set_learner said them; NULL and before the first: UTC. counts: '
         'of calls and items by day and channel, packed, until maintain() takes them to day_count.');
 
@@ -619,6 +624,7 @@ BEGIN
         'took it away.');
     PERFORM learnsync_internal.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
+    PERFORM learnsync_internal.see_to_outbox_as_owner();
     PERFORM learnsync_internal.see_to_policies_as_owner();
 
     INSERT INTO learnsync_data.resource_type (name, rule)

@@ -76,6 +76,9 @@ static LsStatement close_anomaly = {
 	"SELECT learnsync_internal.close_anomaly_as_owner($1, $2, $3, $4)",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
 static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()", {NULL}};
+static LsStatement outbox_add = {"SELECT learnsync_internal.outbox_add_as_owner($1, $2)",
+								 {"pg_catalog.text", "pg_catalog.jsonb", NULL}};
+static LsStatement outbox_drop = {"SELECT learnsync_internal.outbox_drop_as_owner($1)", {"pg_catalog.text", NULL}};
 
 /* Notes what an administrator did, whatever was answered; details are an object that is being built, or nothing. */
 static void
@@ -105,6 +108,8 @@ PG_FUNCTION_INFO_V1(learnsync_new_epoch);
 PG_FUNCTION_INFO_V1(learnsync_note_access);
 PG_FUNCTION_INFO_V1(learnsync_verify_piece);
 PG_FUNCTION_INFO_V1(learnsync_close_anomaly);
+PG_FUNCTION_INFO_V1(learnsync_outbox_add);
+PG_FUNCTION_INFO_V1(learnsync_outbox_drop);
 PG_FUNCTION_INFO_V1(learnsync_register_content);
 PG_FUNCTION_INFO_V1(learnsync_validate_content);
 PG_FUNCTION_INFO_V1(learnsync_add_profile);
@@ -283,14 +288,49 @@ learnsync_remove_profile(PG_FUNCTION_ARGS)
 }
 
 /* Every session reads the instance anew once this transaction has committed, and this one at once. */
+static Datum
+change_instance(FunctionCallInfo fcinfo, LsStatement *statement, LsAudit done)
+{
+	Datum answer = answer_call(fcinfo, statement);
+
+	note(done);
+	CacheInvalidateRelcacheByRelid(get_relname_relid("instance", get_namespace_oid("learnsync_data", false)));
+	return answer;
+}
+
 Datum
 learnsync_new_epoch(PG_FUNCTION_ARGS)
 {
-	Datum epoch = answer_call(fcinfo, &new_epoch);
+	return change_instance(fcinfo, &new_epoch, (LsAudit){.action = "new_epoch"});
+}
 
-	note((LsAudit){.action = "new_epoch"});
-	CacheInvalidateRelcacheByRelid(get_relname_relid("instance", get_namespace_oid("learnsync_data", false)));
-	return epoch;
+/* Of an outbox its name and what else was said. */
+static LsAudit
+outbox_audit(FunctionCallInfo fcinfo, const char *action)
+{
+	LsAudit done = {.action = action, .details = ls_json_object()};
+	JsonbValue options;
+
+	if (!PG_ARGISNULL(0))
+		ls_json_put(&done.details, "outbox", ls_json_text(ls_text_datum(PG_GETARG_DATUM(0))));
+	if (PG_NARGS() > 1 && !PG_ARGISNULL(1))
+	{
+		ls_json_root(PG_GETARG_JSONB_P(1), &options);
+		ls_json_put(&done.details, "options", options);
+	}
+	return done;
+}
+
+Datum
+learnsync_outbox_add(PG_FUNCTION_ARGS)
+{
+	return change_instance(fcinfo, &outbox_add, outbox_audit(fcinfo, "outbox_add"));
+}
+
+Datum
+learnsync_outbox_drop(PG_FUNCTION_ARGS)
+{
+	return change_instance(fcinfo, &outbox_drop, outbox_audit(fcinfo, "outbox_drop"));
 }
 
 /* The days of a request to clean up. */

@@ -17,9 +17,15 @@ DECLARE
     name text;
     removed bigint;
     total bigint := 0;
+    last_life bigint;
+    last_version bigint;
+    leases jsonb;
 BEGIN
     INSERT INTO learnsync_data.learner (learner_id) VALUES (forget_as_owner.learner_id) ON CONFLICT DO NOTHING;
-    PERFORM FROM learnsync_data.learner l WHERE l.learner_id = forget_as_owner.learner_id FOR UPDATE;
+    SELECT l.life, l.version INTO last_life, last_version FROM learnsync_data.learner l
+    WHERE l.learner_id = forget_as_owner.learner_id FOR UPDATE;
+    SELECT greatest(last_life, i.life) INTO last_life FROM learnsync_data.instance i;
+    leases := learnsync_internal.outbox_leases_as_owner(learner_id);
     INSERT INTO learnsync_data.forgotten (learner_hash, forgotten_at)
     VALUES (learnsync_internal.forgotten_hash_as_owner(learner_id), clock_timestamp()) ON CONFLICT DO NOTHING;
     UPDATE learnsync_data.profile p SET owner = NULL WHERE p.owner = forget_as_owner.learner_id;
@@ -39,6 +45,9 @@ BEGIN
         GET DIAGNOSTICS removed = ROW_COUNT;
         total := total + removed;
     END LOOP;
+    IF leases IS NOT NULL THEN
+        PERFORM learnsync_internal.outbox_erase_as_owner(learner_id, last_life, last_version, leases);
+    END IF;
     RETURN total - 1;
 END
 $$;
@@ -53,8 +62,9 @@ BEGIN
         RETURN false;
     END IF;
     -- The learner's row before the hash, as in forget_as_owner, so that the two cannot deadlock.
-    INSERT INTO learnsync_data.learner (learner_id, epoch) VALUES (remember_as_owner.learner_id, gen_random_uuid())
-    ON CONFLICT ON CONSTRAINT learner_pkey DO UPDATE SET epoch = EXCLUDED.epoch;
+    INSERT INTO learnsync_data.learner (learner_id, epoch, life)
+    VALUES (remember_as_owner.learner_id, gen_random_uuid(), learnsync_internal.new_life_as_owner())
+    ON CONFLICT ON CONSTRAINT learner_pkey DO UPDATE SET epoch = EXCLUDED.epoch, life = EXCLUDED.life;
     DELETE FROM learnsync_data.forgotten f
     WHERE f.learner_hash = learnsync_internal.forgotten_hash_as_owner(learner_id);
     RETURN true;
@@ -67,9 +77,15 @@ CREATE OR REPLACE FUNCTION learnsync_internal.new_epoch_as_owner() RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     new_epoch uuid;
+    new_life bigint := learnsync_internal.new_life_as_owner();
 BEGIN
+    IF EXISTS (SELECT FROM learnsync_data.outbox) THEN
+        PERFORM learnsync_internal.wait_for_pushes_as_owner();
+    END IF;
     UPDATE learnsync_data.instance SET epoch = gen_random_uuid() RETURNING epoch INTO STRICT new_epoch;
-    UPDATE learnsync_data.learner SET epoch = NULL WHERE epoch IS NOT NULL;
+    SELECT greatest(new_life, max(l.life) + 1) INTO new_life FROM learnsync_data.learner l WHERE l.life IS NOT NULL;
+    UPDATE learnsync_data.learner SET epoch = NULL, life = NULL WHERE epoch IS NOT NULL;
+    PERFORM learnsync_internal.outbox_renew_as_owner(new_life);
     RETURN new_epoch;
 END
 $$;

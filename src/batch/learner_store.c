@@ -42,6 +42,27 @@ static LsStatement update_learner = {
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.bool",
 	 "pg_catalog.timestamptz", "pg_catalog.tid", "pg_catalog.jsonb", "pg_catalog.int8", "pg_catalog.bytea", NULL}};
 
+/*
+ * Says to each outbox that wants one of these types, or that may, that the learner has moved on. A mark that somebody
+ * takes at the moment is left alone and another one made: no push waits for a taker. It goes by what is committed by
+ * now, whatever its transaction sees.
+ */
+static LsStatement mark_outboxes = {
+	"WITH wanted AS (SELECT o.name, o.filled_to IS NOT NULL AS fills, o.is_anew FROM learnsync_data.outbox o"
+	"  WHERE o.resource_types IS NULL OR $4 IS NULL OR o.resource_types OPERATOR(pg_catalog.&&) $4),"
+	" free AS (SELECT m.outbox, m.life, m.since FROM learnsync_data.outbox_mark m"
+	"  WHERE m.learner_id" EQ "$1 AND m.lease IS NULL AND NOT m.is_erased FOR UPDATE SKIP LOCKED),"
+	" moved AS (UPDATE learnsync_data.outbox_mark m SET version = $3 FROM free f WHERE m.learner_id" EQ "$1"
+	"  AND m.outbox" EQ "f.outbox AND m.life" EQ "f.life AND m.since" EQ "f.since"
+	"  AND m.outbox" EQ "ANY (SELECT w.name FROM wanted w) RETURNING m.outbox)"
+	" INSERT INTO learnsync_data.outbox_mark (learner_id, outbox, life, since, after_version, version, is_anew,"
+	"  marked_at, due_at) SELECT $1, w.name, GREATEST(l.life, i.life), $3, CASE WHEN w.fills THEN 1 ELSE $2 END, $3,"
+	"  w.fills AND w.is_anew, $5, $5 FROM wanted w CROSS JOIN learnsync_data.instance i"
+	"  CROSS JOIN LATERAL (SELECT x.life FROM learnsync_data.learner x WHERE x.learner_id" EQ "$1 LIMIT 1) l"
+	"  WHERE NOT EXISTS (SELECT FROM moved m WHERE m.outbox" EQ "w.name)",
+	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.text[]", "pg_catalog.timestamptz", NULL},
+	.writes = true};
+
 /* The epoch of a learner's cursors: their own where there is one, else the instance's. */
 LsText
 ls_learner_epoch(LsText own)
@@ -200,6 +221,41 @@ update_row(const Datum *values, const char *nulls)
 	return changed;
 }
 
+/* The types of the items, which are not all that changed where there is none; how many. */
+static int
+changed_types(const LsBatch *batch, Datum *array)
+{
+	Datum *types = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	const LsType *last = NULL;
+	int count = 0;
+
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		const LsItem *item = &batch->items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (item->type == NULL || item->type == last || item->failure.code != NULL)
+			continue;
+		last = item->type;
+		types[count++] = ls_text_to_datum(last->name);
+	}
+	*array = ls_text_array(types, count);
+	return count;
+}
+
+/* Notes for whoever is handed changes that there are some. Events of the event log, which have no type, are not. */
+static void
+mark(const LsBatch *batch)
+{
+	Datum types;
+	int count = changed_types(batch, &types);
+	Datum values[] = {ls_text_to_datum(batch->learner.id), Int64GetDatum(batch->learner.version),
+					  Int64GetDatum(batch->version), types, TimestampTzGetDatum(batch->now)};
+
+	if (count > 0 || batch->nitems == 0)
+		(void) ls_store_see(&mark_outboxes, values, count == 0 ? "   n " : NULL, LS_SEES_LATEST);
+}
+
 /*
  * The learner's row last and outside any subtransaction, which would turn its lock into a multixact. Each call that took
  * something counts: a trigger that calls learnsync for the same learner is found out by that number.
@@ -221,6 +277,8 @@ ls_store_update_learner(const LsBatch *batch, bool logged, bool failed)
 							 [NEW_PUSH_NO] = Int64GetDatum(learner->push_no + (counts ? 1 : 0)),
 							 [NEW_COUNTS] = PointerGetDatum(batch->counts)};
 
+	if (batch->version > learner->version && ls_store_has_outbox())
+		mark(batch);
 	nulls[NEW_RATE_AT] = learner->rate_at == LS_NO_TIME ? 'n' : ' ';
 	nulls[NEW_CLOCKS] = batch->clocks == NULL ? 'n' : ' ';
 	nulls[NEW_COUNTS] = batch->counts == NULL ? 'n' : ' ';

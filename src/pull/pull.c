@@ -29,8 +29,9 @@ typedef struct Shown
 	LsState state; /* where the document has lists, which are stored elsewhere */
 } Shown;
 
-static void
-open_page(LsPage *page, MemoryContext context)
+/* Begins an answer in a context that outlives the call. */
+void
+ls_page_open(LsPage *page, MemoryContext context)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 
@@ -47,8 +48,8 @@ end_changes(LsPage *page)
 }
 
 /* The finished answer, a json. */
-static Datum
-close_page(LsPage *page)
+Datum
+ls_page_close(LsPage *page)
 {
 	appendStringInfoChar(page->text, '}');
 	SET_VARSIZE(page->text->data, page->text->len);
@@ -127,7 +128,7 @@ print_change(const LsPull *pull, const LsPulled *change, const Shown *shown)
 
 	if (pull->page.nchanges > 0)
 		appendStringInfoChar(out, ',');
-	appendStringInfoString(out, "{\"resourceType\":");
+	appendStringInfo(out, "{%s\"resourceType\":", pull->whose == NULL ? "" : pull->whose);
 	ls_json_print_text(out, change->type);
 	appendStringInfoString(out, ",\"resourceId\":");
 	ls_json_print_text(out, change->id);
@@ -281,7 +282,7 @@ is_wanted(const LsPull *pull, LsPulled *change)
 {
 	const LsType *type;
 
-	if (!change->current || change->version <= pull->after)
+	if (!change->current || change->version <= pull->after || change->updated_at < pull->since)
 		return false;
 	if (change->data == NULL || ls_selection_has(&pull->selection, change->data))
 		return true;
@@ -341,8 +342,9 @@ read_changes(LsPull *pull, int64 after, bool use_log, int64 spare)
 	return chain;
 }
 
-static void
-fill_page(LsPull *pull)
+/* Adds what changed behind pull->after to the page, as far as there is room. */
+void
+ls_page_fill(LsPull *pull)
 {
 	const LsPullStart *start = &pull->start;
 	int64 lookups = Min(pull->limit, start->log_version - pull->after);
@@ -443,16 +445,16 @@ print_frame(const LsPull *pull, StringInfo out)
 static Datum
 pull_work(LsCall *call)
 {
-	LsPull pull = {.learner = call->learner};
+	LsPull pull = {.learner = call->learner, .since = LS_NO_TIME};
 
 	ls_pull_begin(&pull, call);
-	open_page(&pull.page, call->outside);
+	ls_page_open(&pull.page, call->outside);
 	if (!pull.idle && pull.after < pull.start.version)
-		fill_page(&pull);
+		ls_page_fill(&pull);
 	move_cursor(&pull);
 	end_changes(&pull.page);
 	print_frame(&pull, pull.page.text);
-	return close_page(&pull.page);
+	return ls_page_close(&pull.page);
 }
 
 static const LsService service = {.work = pull_work,

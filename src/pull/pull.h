@@ -89,6 +89,8 @@ typedef struct LsPull
 	int64 from; /* the device held everything up to here as the run began; -1 where it does not say */
 	int64 limit; /* of changes; PG_INT64_MAX: the page ends by bytes alone */
 	LsSelection selection;
+	TimestampTz since; /* what was changed last before then is not wanted */
+	const char *whose; /* members that each change begins with, in JSON; NULL: none */
 	LsPullStart start;
 	bool reset;
 	bool idle; /* nothing can be told from here: the page stays empty */
@@ -98,6 +100,11 @@ typedef struct LsPull
 	int64 uncut; /* changes up to here come at once, and no limit is for them */
 	LsPage page;
 } LsPull;
+
+/* pull.c */
+extern void ls_page_open(LsPage *page, MemoryContext context);
+extern void ls_page_fill(LsPull *pull);
+extern Datum ls_page_close(LsPage *page);
 
 /* selection.c */
 extern void ls_selection_read(LsSelection *selection, const JsonbValue *request);

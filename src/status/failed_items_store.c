@@ -4,11 +4,8 @@
  */
 #include "postgres.h"
 
-#include "funcapi.h"
 #include "status/status.h"
 #include "store/statement.h"
-
-#define FETCH_ROWS 200
 
 static LsStatement read_failed_items = {
 	"SELECT f.code, f.learner_id, f.channel, f.device_id, f.item_id, f.path, f.message, f.retryable, f.waits_for,"
@@ -23,23 +20,9 @@ PG_FUNCTION_INFO_V1(learnsync_failed_items);
 Datum
 learnsync_failed_items(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
 	char nulls[] = {PG_ARGISNULL(0) ? 'n' : ' ', PG_ARGISNULL(1) ? 'n' : ' ', '\0'};
-	LsStoreCall call;
-	Portal portal;
 
-	InitMaterializedSRF(fcinfo, 0);
-	ls_store_open(&call);
-	portal = ls_store_cursor(&read_failed_items, values, nulls, LS_SEES_CALLERS);
-	do
-	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		for (uint64 i = 0; i < SPI_processed; i++)
-			tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
-		SPI_freetuptable(SPI_tuptable);
-	} while (SPI_processed > 0);
-	SPI_cursor_close(portal);
-	ls_store_close(&call);
+	ls_store_answer_rows(fcinfo, &read_failed_items, values, nulls);
 	return (Datum) 0;
 }

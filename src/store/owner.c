@@ -27,6 +27,7 @@ static struct
 	bool valid;
 	Oid owner;
 	bool guarded;
+	bool has_outbox;
 	char *at_once; /* the statement that ends the deferral of a team's triggers; NULL where there are none */
 	char epoch[37];
 } instance;
@@ -114,7 +115,8 @@ static LsStatement read_instance = {
 	" (SELECT 'SET CONSTRAINTS ' OPERATOR(pg_catalog.||) pg_catalog.string_agg("
 	"pg_catalog.format('%s.%I', c.connamespace::pg_catalog.regnamespace, c.conname), ', ')"
 	" OPERATOR(pg_catalog.||) ' IMMEDIATE' FROM pg_catalog.pg_constraint c"
-	" WHERE c.conrelid" EQ "ANY (o.tables) AND c.contype" EQ "'t' AND c.condeferrable)"
+	" WHERE c.conrelid" EQ "ANY (o.tables) AND c.contype" EQ "'t' AND c.condeferrable),"
+	" COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'has_outbox')::pg_catalog.bool, false)"
 	" FROM learnsync_data.instance i, (SELECT pg_catalog.array_agg(r.oid) AS tables FROM pg_catalog.pg_class r"
 	" WHERE r.relnamespace" EQ "'learnsync_data'::pg_catalog.regnamespace"
 	" AND r.relname OPERATOR(pg_catalog.<>) 'instance') o",
@@ -150,6 +152,7 @@ read_tables(void)
 	strlcpy(instance.epoch, ls_text_string(ls_store_text(0, 2)), sizeof(instance.epoch));
 	instance.guarded = DatumGetBool(ls_store_value(0, 4, &isnull));
 	note_deferred(ls_store_text(0, 6));
+	instance.has_outbox = DatumGetBool(ls_store_value(0, 7, &isnull));
 	instance.valid = known == changes && !IsInParallelMode(); /* else it may be of the past */
 	SPI_tuptable = result;
 }
@@ -232,6 +235,17 @@ ls_store_close(LsStoreCall *call)
 	SetUserIdAndSecContext(call->caller, call->context);
 }
 
+/* In the midst of a call: what this one goes by may have changed; the rest is for the next call to look at. */
+static void
+look_again(void)
+{
+	Assert(current_call != 0);
+	if (instance.valid)
+		return;
+	read_tables();
+	instance.valid = false;
+}
+
 /*
  * Whether what is about to be written to a table may be refused by something that is not ours. Locked as for writing, the
  * table stays as it is looked at here.
@@ -239,14 +253,17 @@ ls_store_close(LsStoreCall *call)
 bool
 ls_store_is_guarded(const char *table)
 {
-	Assert(current_call != 0);
 	LockRelationOid(ls_store_table(table), RowExclusiveLock);
-	if (!instance.valid)
-	{
-		read_tables();
-		instance.valid = false; /* the rest is for the next call to look at */
-	}
+	look_again();
 	return instance.guarded;
+}
+
+/* Whether changes are handed on. To be asked with a learner's row locked: the first outbox waits for whoever has one. */
+bool
+ls_store_has_outbox(void)
+{
+	look_again();
+	return instance.has_outbox;
 }
 
 /* How many changes of relations and rules this session has heard of. */

@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "store/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -16,6 +17,8 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
+
+#define FETCH_ROWS 200
 
 static LsStatement *prepared;
 static LsRowType *row_types;
@@ -151,6 +154,28 @@ ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, 
 	end_planning(statement, level);
 	MemoryContextSwitchTo(caller);
 	return portal;
+}
+
+/* Answers a call of a function with rows: those of a query whose columns are the function's. */
+void
+ls_store_answer_rows(FunctionCallInfo fcinfo, LsStatement *statement, const Datum *values, const char *nulls)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	LsStoreCall call;
+	Portal portal;
+
+	InitMaterializedSRF(fcinfo, 0);
+	ls_store_open(&call);
+	portal = ls_store_cursor(statement, values, nulls, LS_SEES_CALLERS);
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+			tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	ls_store_close(&call);
 }
 
 Datum

@@ -39,6 +39,8 @@ typedef struct LsRowType
 /* statement.c */
 extern uint64 ls_store_see(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot);
 extern Portal ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot);
+extern void ls_store_answer_rows(FunctionCallInfo fcinfo, LsStatement *statement, const Datum *values,
+								 const char *nulls);
 extern Datum ls_store_value(uint64 row, int column, bool *isnull);
 extern int64 ls_store_int(uint64 row, int column);
 extern TimestampTz ls_store_time(uint64 row, int column);

@@ -42,6 +42,9 @@ INSERT INTO reader VALUES
     ('audit', NULL, 'learnsync_api.audit', 'learnsync_api.audit'),
     ('anomaly', NULL, NULL, 'learnsync.anomaly'),
     ('verify_round', NULL, NULL, 'learnsync.verify_round'),
+    ('outbox', NULL, 'learnsync.outboxes()', 'learnsync.outboxes()'),
+    ('outbox_mark', NULL, 'learnsync.outbox_take(text,int,int)', 'learnsync.outboxes()'),
+    ('outbox_dead', NULL, 'learnsync.outbox_dead(text)', 'learnsync.outbox_dead(text)'),
     ('forgotten', NULL, NULL, NULL), -- of erased learners
     ('day_count', NULL, NULL, 'learnsync_api.metrics()'),
     ('instance', NULL, NULL, NULL); -- holds the secret that erasure stands on

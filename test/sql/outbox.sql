@@ -1,0 +1,320 @@
+-- Outboxes: every change is handed on at least once, a learner's changes in order, to one taker at a time.
+BEGIN;
+SELECT no_plan();
+
+SELECT learnsync.define_resource_type('box_list', '{"key": ["k"], "stale": "ignore", "fields": {"tags": {"merge":
+    "union"}}}');
+SELECT learnsync.define_resource_type('box_note', '{"key": ["k"], "policy": "manual"}');
+CREATE FUNCTION pg_temp.item(id text, data jsonb, type text DEFAULT 'box_list', operation text DEFAULT 'update')
+    RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('id', id || clock_timestamp(), 'operation', operation, 'resourceType', type, 'resourceId',
+        id, 'clientTimestamp', '2026-01-08T10:00:00Z', 'data', data) $$;
+CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))) $$;
+-- Takes, remembers the lease, and says in short what came.
+CREATE FUNCTION pg_temp.take(most int DEFAULT 100, outbox text DEFAULT 'box', seconds int DEFAULT 60) RETURNS text
+    LANGUAGE plpgsql AS $$
+DECLARE answer jsonb := learnsync.outbox_take(outbox, most, seconds);
+BEGIN
+    PERFORM set_config('box.lease', answer ->> 'lease', true), set_config('box.changes', answer ->> 'changes', true),
+        set_config('box.more', answer ->> 'hasMore', true);
+    RETURN (SELECT string_agg(concat_ws(' ', c ->> 'learnerId', c ->> 'operation', c ->> 'resourceId', c ->> 'version',
+        NULLIF(c ->> 'data', '{}')), ', ' ORDER BY n)
+        FROM jsonb_array_elements(answer -> 'changes') WITH ORDINALITY x (c, n));
+END $$;
+CREATE FUNCTION pg_temp.done(outbox text DEFAULT 'box') RETURNS bigint LANGUAGE sql AS $$
+    SELECT learnsync.outbox_done(outbox, current_setting('box.lease')) $$;
+CREATE FUNCTION pg_temp.now_due() RETURNS void LANGUAGE sql AS $$
+    UPDATE learnsync_data.outbox_mark SET due_at = clock_timestamp() $$;
+CREATE FUNCTION pg_temp.marks() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', outbox, learner_id, after_version, version,
+        CASE WHEN lease IS NOT NULL THEN 'taken' END, CASE WHEN is_erased THEN 'erased' END), ', '
+        ORDER BY outbox, learner_id, life, since)
+    FROM learnsync_data.outbox_mark $$;
+
+-- Where no outbox is, nothing is marked.
+SELECT pg_temp.push('ann', pg_temp.item('early', '{"n": 1}'));
+SELECT is(pg_temp.marks(), NULL, 'without an outbox a push leaves no mark');
+SELECT is(learnsync.outbox_add('box'), 'outbox "box" is added', 'an outbox is added');
+SELECT is(pg_temp.take(), NULL, 'what was there before it is not handed on, unless it says so');
+
+-- What changed comes in its newest state, in the order of versions.
+SELECT pg_temp.push('ann', pg_temp.item('a', '{"n": 1, "tags": ["x"]}'), pg_temp.item('b', '{"n": 1}'));
+SELECT pg_temp.push('ann', pg_temp.item('a', '{"n": 2, "tags": ["y"]}'));
+SELECT is(pg_temp.marks(), 'box ann 2 5', 'one row says that a learner moved on, however often');
+SELECT is(
+    pg_temp.take(),
+    'ann create b 4 {"k": "b", "n": 1}, ann create a 5 {"k": "a", "n": 2, "tags": ["y", "x"]}',
+    'the newest state of what changed, whole lists and all');
+SELECT ok((current_setting('box.changes')::jsonb -> 0 ->> 'life')::bigint > 1e12, 'with the number of the life');
+SELECT is(pg_temp.take(), NULL, 'who is taken is nobody else''s');
+SELECT pg_temp.push('ann', pg_temp.item('c', '{"n": 1}'));
+SELECT is(pg_temp.take(), NULL, 'nor is what changes meanwhile: it would come out of order');
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', after_version, version, lease IS NOT NULL), ', ' ORDER BY since)
+     FROM learnsync_data.outbox_mark),
+    '2 5 t, 5 6 f',
+    'that has a mark of its own');
+SELECT set_config('box.lease', lease::text, true) FROM learnsync_data.outbox_mark WHERE lease IS NOT NULL;
+SELECT is(pg_temp.done(), 1::bigint, 'done, of one learner');
+SELECT is(pg_temp.take(), 'ann create c 6 {"k": "c", "n": 1}', 'what changed between take and done is not lost');
+SELECT is(pg_temp.done(), 1::bigint, 'and is done');
+SELECT is(pg_temp.done(), 0::bigint, 'once');
+SELECT is(pg_temp.marks(), NULL, 'and nothing is left');
+
+-- Pages.
+SELECT pg_temp.push('ann', pg_temp.item('a', '{"n": 3}'), pg_temp.item('b', '{"n": 3}'), pg_temp.item('c', '{"n": 3}'));
+SELECT matches(pg_temp.take(2), '^ann update a 7 .* ann update b 8 \{[^{]*\}$', 'as many as were asked for');
+SELECT is(current_setting('box.more'), 'true', 'there is more');
+SELECT is(pg_temp.done(), 1::bigint, 'these are done');
+SELECT matches(pg_temp.take(2), '^ann update c 9 \{[^{]*\}$', 'the rest comes next');
+SELECT pg_temp.done();
+
+-- A lease ends.
+SELECT pg_temp.push('ann', pg_temp.item('d', '{"n": 1}'));
+SELECT matches(pg_temp.take(), '^ann create d 10', 'taken');
+SELECT set_config('box.old', current_setting('box.lease'), true);
+SELECT pg_temp.now_due();
+SELECT matches(pg_temp.take(), '^ann create d 10', 'after the lease it comes again');
+SELECT is(learnsync.outbox_done('box', current_setting('box.old')), 0::bigint, 'and the first taker is late');
+SELECT is(pg_temp.done(), 1::bigint, 'the second is not');
+
+-- Failures.
+SELECT pg_temp.push('ann', pg_temp.item('d', '{"n": 2}'));
+SELECT pg_temp.push('bob', pg_temp.item('d', '{"n": 2}'));
+SELECT pg_temp.take();
+SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'the receiver is down'), 2::bigint, 'put off');
+SELECT is(pg_temp.take(), NULL, 'for a while');
+SELECT ok(
+    (SELECT bool_and(due_at - clock_timestamp() BETWEEN '0 s' AND '1 s') FROM learnsync_data.outbox_mark),
+    'a second at first');
+SELECT is(
+    (SELECT concat_ws(' ', waiting, taken, failing, dead, last_error, oldest_at IS NOT NULL) FROM learnsync.outboxes()),
+    '2 0 2 0 the receiver is down t',
+    'an administrator sees that');
+DO $$ BEGIN
+    FOR n IN 1..14 LOOP
+        PERFORM pg_temp.now_due();
+        PERFORM pg_temp.take();
+        PERFORM learnsync.outbox_failed('box', current_setting('box.lease'), 'down');
+    END LOOP;
+END $$;
+SELECT ok(
+    (SELECT bool_and(due_at - clock_timestamp() BETWEEN '8 min' AND '9 min') FROM learnsync_data.outbox_mark),
+    'nearly nine minutes at last, and for ever: nothing is given up');
+SELECT pg_temp.now_due();
+SELECT matches(pg_temp.take(), 'ann update d 11 .*bob create d 2', 'then it comes, in order');
+
+-- Refused for good: the others go on.
+SELECT is(
+    learnsync.outbox_failed('box', current_setting('box.lease'), 'no',
+        jsonb_build_array(current_setting('box.changes')::jsonb -> 0 || '{"error": "is no lesson"}')),
+    2::bigint,
+    'one of them is refused');
+SELECT is(pg_temp.marks(), NULL, 'the rest is done');
+SELECT is(
+    (SELECT concat_ws(' ', learner_id, resource_type, resource_id, version, error) FROM learnsync.outbox_dead('box')),
+    'ann box_list d 11 is no lesson',
+    'and that one stands among the dead letters');
+SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'no', current_setting('box.changes')::jsonb),
+    0::bigint, 'whose lease is over refuses nothing');
+SELECT is((SELECT count(*) FROM learnsync.outbox_dead('box')), 1::bigint, 'nothing more is dead');
+SELECT pg_temp.push('ann', pg_temp.item('d', '{"n": 4}'));
+SELECT is(learnsync.outbox_retry('box', 'bob'), 0::bigint, 'another learner''s are not put back');
+SELECT is(learnsync.outbox_retry('box'), 1::bigint, 'dead letters are put back');
+SELECT is((SELECT count(*) FROM learnsync.outbox_dead('box')), 0::bigint, 'and stand there no more');
+SELECT is(pg_temp.take(), 'ann update d 12 {"k": "d", "n": 4}', 'they come in their newest state');
+SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'no', jsonb_build_array(
+        current_setting('box.changes')::jsonb -> 0 || '{"learnerId": "bob"}',
+        current_setting('box.changes')::jsonb -> 0 || '{"version": 13}',
+        current_setting('box.changes')::jsonb -> 0 || '{"version": "x"}',
+        current_setting('box.changes')::jsonb -> 0 || '{"life": 1}', '{}'::jsonb)),
+    1::bigint, 'what was not taken is not refused');
+SELECT is((SELECT count(*) FROM learnsync.outbox_dead('box')), 0::bigint, 'whatever the list says');
+
+-- Every channel that makes versions of resources.
+CREATE TEMP TABLE channel (n int GENERATED ALWAYS AS IDENTITY, what text, call text);
+INSERT INTO channel (what, call) VALUES
+    ('sync_push', $$ pg_temp.push('ann', pg_temp.item('note', '{"n": 1}', 'box_note')) $$),
+    ('an open conflict changes nothing', $$ pg_temp.push('ann', pg_temp.item('note', '{"n": 2}', 'box_note')) $$),
+    ('sync_resolve', $$ learnsync.sync_resolve('ann', jsonb_build_object('resolution', 'use_client', 'conflictId',
+        (SELECT conflict_id FROM learnsync_data.conflict WHERE resource_id = 'note' AND closed_at IS NULL))) $$),
+    ('sync_correct', $$ learnsync.sync_correct('ann', '{"resourceType": "box_list", "resourceId": "a", "by": "t",
+        "reason": "r", "data": {"n": 9}}') $$),
+    ('sync_uncorrect', $$ learnsync.sync_uncorrect('ann', '{"resourceType": "box_list", "resourceId": "a", "by": "t",
+        "reason": "r"}') $$),
+    ('a delete', $$ pg_temp.push('ann', pg_temp.item('b', NULL, 'box_list', 'delete')) $$),
+    ('sync_progress', $$ learnsync.sync_progress('ann', '{"events": [{"idempotencyKey": "k", "deviceId": "d",
+        "moduleId": "m", "progressPercent": 50, "clientTimestamp": "2026-01-08T10:00:00Z", "syncVersion": 1}]}') $$),
+    ('sync_completions', $$ learnsync.sync_completions('ann', '{"events": [{"idempotencyKey": "k", "deviceId": "d",
+        "moduleId": "m", "score": 50, "clientTimestamp": "2026-01-08T10:00:00Z"}]}') $$),
+    ('progress_batch', $$ learnsync.progress_batch('ann', '{"profile_id": "ann", "items": [{"idempotency_key": "k",
+        "activity_type": "quiz", "content_id": "c"}]}') $$),
+    ('a retry changes nothing', $$ learnsync.progress_batch('ann', '{"profile_id": "ann", "items": [{"idempotency_key":
+        "k", "activity_type": "quiz", "content_id": "c"}]}') $$),
+    ('events are not handed on', $$ learnsync.progress_put('ann', '{"events": [{"eventId": "e", "clientId": "c", "type":
+        "onboarding.reset", "occurredAt": "2026-01-08T10:00:00Z", "payload": {}}]}') $$),
+    ('a dry run changes nothing', $$ learnsync.sync_push('ann', jsonb_build_object('deviceId', 'd', 'dryRun', true,
+        'items', jsonb_build_array(pg_temp.item('dry', '{"n": 1}')))) $$),
+    ('a push without effect', $$ learnsync.sync_push('ann', '{"deviceId": "d", "items": []}') $$);
+SELECT learnsync.register_content('{"contents": [{"contentId": "m", "kind": "module"}]}');
+CREATE FUNCTION pg_temp.channel_says(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE took text;
+BEGIN
+    EXECUTE 'SELECT ' || call;
+    took := regexp_replace(pg_temp.take(), '(\w+ \w+ \w+).*', '\1');
+    IF took IS NOT NULL THEN PERFORM pg_temp.done(); END IF;
+    RETURN COALESCE(took, 'nothing');
+END $$;
+SELECT is(
+    (SELECT string_agg(format('%s: %s', c.what, pg_temp.channel_says(c.call)), E'\n' ORDER BY c.n) FROM channel c),
+    'sync_push: ann create note
+an open conflict changes nothing: nothing
+sync_resolve: ann create note
+sync_correct: ann update a
+sync_uncorrect: ann update a
+a delete: ann delete b
+sync_progress: ann create m
+sync_completions: ann create m
+progress_batch: ann create k
+a retry changes nothing: nothing
+events are not handed on: nothing
+a dry run changes nothing: nothing
+a push without effect: nothing',
+    'whatever makes a new version of a resource is handed on');
+SELECT pg_temp.push('ann', pg_temp.item('early2', '{"n": 1}', 'box_later'));
+SELECT learnsync.define_resource_type('box_later', '{"key": ["k"], "fields": {"n": {"merge": "max"}}}');
+SELECT learnsync.sync_push('ann', '{"deviceId": "d", "items": []}');
+SELECT matches(pg_temp.take(), '^ann create early2', 'what waited and is taken up is, too');
+SELECT pg_temp.done();
+SELECT learnsync.define_resource_type('box_later', '{"key": ["k"], "fields": {"n": {"merge": "sum"}, "half":
+    {"derive": "n", "steps": [{"value": "low"}]}}}', rebase => true);
+SELECT learnsync_internal.rebase_learner('box_later', 'ann');
+SELECT is(pg_temp.take(), 'ann update early2 ' || (SELECT version FROM learnsync_data.learner WHERE learner_id = 'ann')
+    || ' {"k": "early2", "n": 1, "half": "low"}', 'and what a change of a rule changed');
+SELECT pg_temp.done();
+SAVEPOINT before;
+SELECT pg_temp.push('ann', pg_temp.item('x', '{"n": 1}'));
+ROLLBACK TO before;
+SELECT is(pg_temp.marks(), NULL, 'a push that is undone leaves no mark');
+
+-- Only some types, and from some time on.
+SELECT learnsync.outbox_add('notes', '{"resourceTypes": ["box_note", "box_note"], "from": "beginning"}');
+SELECT matches(pg_temp.take(100, 'notes'), '^ann create note \d+ \{[^{]*\}$', 'what was there before, of its types');
+SELECT pg_temp.done('notes');
+SELECT pg_temp.push('ann', pg_temp.item('f', '{"n": 1}'));
+SELECT is(pg_temp.marks() ~ 'notes', false, 'a push of other types leaves no mark');
+SELECT pg_temp.push('ann', pg_temp.item('f', '{"n": 2}'), pg_temp.item('note2', '{"n": 1}', 'box_note'));
+SELECT matches(pg_temp.take(100, 'notes'), '^ann create note2 \d+ \{[^{]*\}$', 'of a mixed one only its types come');
+SELECT matches(pg_temp.take(), '^ann create f \d+ \{[^{]*\}, ann create note2 \d+ \{[^{]*\}$',
+    'each outbox has its own marks');
+SELECT pg_temp.done();
+SELECT learnsync.outbox_add('late', jsonb_build_object('from', clock_timestamp()));
+SELECT pg_temp.push('ann', pg_temp.item('g', '{"n": 1}'));
+SELECT matches(pg_temp.take(100, 'late'), '^ann create g \d+ \{[^{]*\}$', 'from a time on');
+SELECT is(learnsync.outbox_drop('late'), 'outbox "late" is dropped', 'an outbox is dropped');
+SELECT learnsync.outbox_drop('notes');
+SELECT pg_temp.take();
+SELECT pg_temp.done();
+
+-- Deletes that are forgotten.
+SELECT pg_temp.push('cat', pg_temp.item('a', '{"n": 1}'), pg_temp.item('b', '{"n": 1}'), pg_temp.item('c', '{"n": 1}'));
+SELECT pg_temp.take();
+SELECT pg_temp.done();
+SELECT pg_temp.push('cat', pg_temp.item('a', '{"n": 2}'));
+SELECT pg_temp.push('cat', pg_temp.item('b', NULL, 'box_list', 'delete'));
+SELECT pg_temp.push('cat', pg_temp.item('c', '{"n": 3}'));
+DELETE FROM learnsync_data.resource WHERE learner_id = 'cat' AND resource_id = 'b';
+UPDATE learnsync_data.learner SET tombstone_version = 6 WHERE learner_id = 'cat';
+SELECT is(pg_temp.take(2), 'cat reset 6, cat create a 5 {"k": "a", "n": 2}',
+    'who is behind a delete that is forgotten is told to start anew');
+SELECT is(learnsync.outbox_failed('box', current_setting('box.lease')), 1::bigint, 'that fails');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(2), 'cat reset 6, cat create a 5 {"k": "a", "n": 2}', 'and is told again');
+SELECT pg_temp.done();
+SELECT matches(pg_temp.take(2), '^cat (create|update) c 7 ', 'and once told goes on from there');
+SELECT pg_temp.done();
+
+-- Erasure, and another life.
+SELECT pg_temp.push('dan', pg_temp.item('a', '{"n": 1}'));
+SELECT pg_temp.take();
+SELECT set_config('box.life', current_setting('box.changes')::jsonb -> 0 ->> 'life', true);
+SELECT learnsync.forget_learner('dan');
+SELECT is(pg_temp.marks(), 'box dan 2 3 erased', 'an erasure leaves a mark, and nothing else');
+SELECT is(pg_temp.done(), 0::bigint, 'whoever has them is done with nothing');
+SELECT is(pg_temp.take(), NULL, 'which comes when nobody has the learner''s changes any more');
+SELECT is(learnsync.remember_learner('dan'), true, 'the learner is let in again');
+SELECT pg_temp.push('dan', pg_temp.item('a', '{"n": 7}'));
+SELECT is(pg_temp.take(), NULL, 'the new life waits for that, too');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(), 'dan forget 3, dan create a 2 {"k": "a", "n": 7}', 'the erasure, then the new life');
+SELECT is(
+    (SELECT string_agg(CASE (c ->> 'life')::bigint > current_setting('box.life')::bigint WHEN true THEN 'new'
+        ELSE 'old' END, ' ' ORDER BY n) FROM jsonb_array_elements(current_setting('box.changes')::jsonb)
+        WITH ORDINALITY x (c, n)),
+    'old new',
+    'whose number is greater');
+SELECT pg_temp.done();
+SELECT is(pg_temp.marks(), NULL, 'once it was told nothing of the erased learner is left');
+
+-- A server that was restored.
+SELECT pg_temp.push('ann', pg_temp.item('a', '{"n": 8}'));
+SELECT pg_temp.take();
+SELECT learnsync.new_epoch();
+SELECT is(pg_temp.done(), 0::bigint, 'what was taken in another epoch is not done in this one');
+CREATE TEMP TABLE anew AS
+SELECT c.* FROM jsonb_to_recordset(learnsync.outbox_take('box', 1000)::jsonb -> 'changes')
+    AS c ("learnerId" text, life bigint, operation text, "resourceId" text);
+SELECT is(
+    (SELECT string_agg(format('%s %s', "learnerId", operation), ', ' ORDER BY "learnerId") FROM anew
+     WHERE "resourceId" IS NULL),
+    'ann reset, bob reset, cat reset, dan reset',
+    'after new_epoch() every learner is handed on anew, and receivers are told so');
+SELECT is((SELECT count(*) FROM anew WHERE life <= current_setting('box.life')::bigint), 0::bigint,
+    'in a life with a greater number');
+SELECT is(
+    (SELECT count(*) FROM anew WHERE "resourceId" IS NOT NULL AND "resourceId" <> 'note'),
+    (SELECT count(*) FROM learnsync_data.resource r, learnsync_data.outbox o
+     WHERE r.resource_id <> 'note' AND r.updated_at >= o.changed_from),
+    'all that is of the outbox''s time');
+SELECT is((SELECT count(*) FROM anew WHERE "resourceId" = 'early'), 0::bigint, 'but nothing from before it');
+
+-- Who may, and what is refused.
+CREATE ROLE test_box_service;
+CREATE ROLE test_box_learner;
+CREATE ROLE test_box_admin;
+SELECT learnsync.grant_access('test_box_' || kind, kind) FROM unnest('{service,learner,admin}'::text[]) kind;
+SET LOCAL ROLE test_box_service;
+SELECT lives_ok($$ SELECT learnsync.outbox_take('box') $$, 'a service takes');
+SELECT lives_ok($$ SELECT count(*) FROM learnsync.outboxes(), learnsync.outbox_dead('box') $$, 'and sees how it goes');
+SELECT throws_ok($$ SELECT learnsync.outbox_add('mine') $$, '42501', NULL, 'but adds none');
+SELECT throws_ok($$ SELECT learnsync.outbox_drop('box') $$, '42501', NULL, 'and drops none');
+SELECT throws_ok('SELECT count(*) FROM learnsync_data.outbox_mark', '42501', NULL, 'nor reads the tables');
+SET LOCAL ROLE test_box_learner;
+SELECT throws_ok($$ SELECT learnsync.outbox_take('box') $$, '42501', NULL, 'a learner takes nothing');
+SELECT throws_ok($$ SELECT learnsync.outboxes() $$, '42501', NULL, 'and hears of nothing');
+SET LOCAL ROLE test_box_admin;
+SELECT lives_ok($$ SELECT learnsync.outbox_add('mine'), learnsync.outbox_drop('mine') $$, 'an administrator adds');
+RESET ROLE;
+SELECT is(
+    (SELECT string_agg(action || ' ' || details, '; ' ORDER BY at)
+     FROM (SELECT * FROM learnsync_data.audit WHERE action LIKE 'outbox%' ORDER BY at DESC LIMIT 2) a),
+    'outbox_add {"outbox": "mine", "options": {}}; outbox_drop {"outbox": "mine"}',
+    'which the audit says');
+SELECT throws_ok(format('SELECT learnsync.%s', c.call), c.code, NULL, c.call)
+FROM (VALUES ('outbox_take(''nobox'')', '42704'), ('outbox_take(NULL)', '42704'), ('outbox_drop(''nobox'')', '42704'),
+    ('outbox_done(''nobox'', gen_random_uuid()::text)', '42704'), ('outbox_done(''box'', ''x'')', '22023'),
+    ('outbox_done(''box'', NULL)', '22023'), ('outbox_failed(''box'', NULL)', '22023'),
+    ('outbox_failed(''box'', gen_random_uuid()::text, NULL, ''{}'')', '22023'),
+    ('outbox_failed(''box'', gen_random_uuid()::text, NULL, ''[1]'')', '22023'),
+    ('outbox_retry(''nobox'')', '42704'), ('outbox_take(''box'', 0)', '22023'), ('outbox_take(''box'', NULL)', '22023'),
+    ('outbox_take(''box'', 100000)', '22023'), ('outbox_take(''box'', 1, 0)', '22023'),
+    ('outbox_add(''box'')', '42710'), ('outbox_add(''Box'')', '22023'), ('outbox_add(NULL)', '22023'),
+    ('outbox_add(''b'', ''[]'')', '22023'), ('outbox_add(''b'', ''{"type": ["a"]}'')', '22023'),
+    ('outbox_add(''b'', ''{"resourceTypes": [1]}'')', '22023'),
+    ('outbox_add(''b'', ''{"resourceTypes": []}'')', '22023'),
+    ('outbox_add(''b'', ''{"from": "yesterday"}'')', '22023'),
+    ('outbox_add(''b'', ''{"from": "2026-01-08"}'')', '22023')
+) c (call, code);
+SELECT * FROM finish();
+ROLLBACK;
