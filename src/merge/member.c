@@ -171,13 +171,28 @@ add_member(LsField *field, const LsMember *member)
 	return true;
 }
 
+/* By ids; of one id what is stored comes first, then what items brought, in their order. */
+static int
+compare_arrivals(const void *a, const void *b)
+{
+	const LsMember *ma = a;
+	const LsMember *mb = b;
+	int order = compare_ids(ma, mb);
+
+	if (order != 0)
+		return order;
+	if (ItemPointerIsValid(&ma->place) || ItemPointerIsValid(&mb->place))
+		return (int) ItemPointerIsValid(&mb->place) - (int) ItemPointerIsValid(&ma->place);
+	return item_of(ma) < item_of(mb) ? -1 : item_of(ma) > item_of(mb);
+}
+
 /* Brings members that came in any order, repeated ones among them, into the form that all else relies on. */
 void
 ls_member_sort(LsField *field)
 {
 	int count = field->nmembers;
 
-	ls_sort(field->members, count, sizeof(LsMember), compare_ids);
+	ls_sort(field->members, count, sizeof(LsMember), compare_arrivals);
 	field->nmembers = 0;
 	for (int i = 0; i < count; i++)
 	{

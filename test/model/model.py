@@ -347,6 +347,8 @@ def abort(learner, entries):
             entry.receipt = learner.ledger[entry.identity]
         else:
             entry.failure, entry.duplicate = Refused("aborted", ANY, retryable=True), False
+            if entry.dated and entry.dated[0] != entry.dated[1]:
+                learner.dated[entry.identity] = entry.dated
 
 
 def settle_waiting(entries):

@@ -339,6 +339,20 @@ SELECT is(
 SELECT is(pg_temp.rows('skip'), 'skip@2 a@3 c@3', 'the others are written');
 DROP TRIGGER skip ON learnsync_data.member;
 
+-- However the members of two items stand: what the first said was taken in its time.
+SELECT is(
+    (SELECT string_agg(DISTINCT jsonb_path_query_array(
+        pg_temp.push('order' || n, '{}',
+            jsonb_build_object('i', '1', 't', '11', 'm', (
+                SELECT jsonb_agg(jsonb_build_object('id', m::text) ORDER BY md5(n || ' ' || m))
+                FROM generate_series(1, 12) m)),
+            jsonb_build_object('i', '2', 't', '10', 'm', (
+                SELECT jsonb_agg(jsonb_build_object('id', m::text, 'n', 1) ORDER BY md5(m || ' ' || n))
+                FROM generate_series(1, 3) m))), '$.results[*].status')::text, ' ')
+     FROM generate_series(1, 40) n),
+    '["synced", "synced"]',
+    'an item whose members give way later in the same push is synced');
+
 -- A delete ends no verdict of what came before it in its push.
 SELECT is(
     jsonb_path_query_array(
