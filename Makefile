@@ -6,9 +6,12 @@ MODULE_big = learnsync
 LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsync.control)
 
 # In the order in which they are installed.
-MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/progress type/types base/digest base/fail direct/direct batch/count xapi/xapi \
-	call/learner push/push pull/pull push/module push/profile admin/placement admin/content status/device status/failed_items \
-	resolve/resolve resolve/correct fold/fold event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget outbox/outbox watch/figure watch/metrics watch/alert watch/page watch/dashboard audit/audit view_comment view tables access)
+MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/progress type/types base/digest \
+	base/fail direct/direct batch/count xapi/xapi call/learner push/push pull/pull push/module push/profile \
+	admin/placement admin/content status/device status/failed_items resolve/resolve resolve/correct fold/fold \
+	event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget \
+	outbox/outbox watch/figure watch/metrics watch/alert watch/page watch/dashboard audit/audit view_comment \
+	view tables access)
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(srcdir)/src
@@ -132,6 +135,7 @@ progress-long:
 days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
-.PHONY: FORCE test-statements reference demo demo-json psql test test-recovery test-cron test-http test-dashboard test-instructions test-ubsan test-budget test-growth \
-	test-versions bench bench-http model-long progress-long days-long
+.PHONY: FORCE reference demo demo-json psql test test-statements test-ubsan test-growth test-budget \
+	test-instructions test-recovery test-cron test-http test-dashboard test-versions bench bench-http model-long \
+	progress-long days-long
 .DELETE_ON_ERROR:
