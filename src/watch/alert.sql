@@ -75,6 +75,15 @@ BEGIN
             format('%s active devices have not been seen for 90 days: unseen_devices(90) names them.', count(*))
         FROM learnsync_data.device d WHERE d.is_active AND d.last_sync_at < quarter_ago
         HAVING count(*) > 0;
+    RETURN QUERY
+        SELECT 'outbox_late', o.name, round(o.lag), 3600::numeric,
+            format('Changes of %s learners wait to be handed on, the first for %s minutes.', o.waiting,
+                round(o.lag / 60))
+        FROM learnsync_internal.outbox_figures_as_owner() o WHERE o.lag > 3600
+        UNION ALL
+        SELECT 'outbox_dead', o.name, o.dead, 0,
+            format('%s changes were refused for good: outbox_dead() names them, outbox_retry() puts them back.', o.dead)
+        FROM learnsync_internal.outbox_figures_as_owner() o WHERE o.dead > 0;
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.alerts_as_owner() IS 'What alerts() answers, as the owner of the tables.';
@@ -101,5 +110,6 @@ CREATE OR REPLACE FUNCTION learnsync.alerts()
 $$;
 COMMENT ON FUNCTION learnsync.alerts() IS
     'For administrators: what should not stay as it is, a row each; none where all is well. alert: queue_depth, '
-    'conflict_rate, failures, refused (a trigger or constraint of your own), cleaning, event_log, device_unseen. '
-    'subject: the learner, day, code or message that it is about; value is over threshold; message says it in words.';
+    'conflict_rate, failures, refused (a trigger or constraint of your own), cleaning, event_log, device_unseen, '
+    'outbox_late, outbox_dead. subject: the learner, day, code, message or outbox that it is about; value is over '
+    'threshold; message says it in words.';

@@ -91,6 +91,22 @@ END
 $$;
 COMMENT ON FUNCTION learnsync_internal.queue_as_owner() IS 'How many items are pending of each learner of whom any is.';
 
+CREATE OR REPLACE FUNCTION learnsync_internal.outbox_figures_as_owner()
+    RETURNS TABLE (name text, waiting numeric, lag numeric, dead numeric)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+        SELECT o.name, m.waiting::numeric, COALESCE(extract(epoch FROM clock_timestamp() - m.oldest_at), 0),
+            (SELECT count(*)::numeric FROM learnsync_data.outbox_dead d WHERE d.outbox = o.name)
+        FROM learnsync_data.outbox o CROSS JOIN LATERAL (
+            SELECT count(DISTINCT k.learner_id) AS waiting, min(k.marked_at) AS oldest_at
+            FROM learnsync_data.outbox_mark k WHERE k.outbox = o.name) m;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.outbox_figures_as_owner() IS
+    'Of each outbox, of how many learners there is something to hand on, for how many seconds the first has waited, and '
+    'how many changes were refused for good.';
+
 -- Every other figure; labels of one name are told apart by one value at most.
 CREATE OR REPLACE FUNCTION learnsync_internal.figures_as_owner()
     RETURNS TABLE (name text, label text, value numeric)
@@ -118,8 +134,12 @@ BEGIN
                 u (name, value) WHERE u.value IS NOT NULL
         UNION ALL
         SELECT 'log', '', COALESCE(max(p.events), 0)
-            / nullif(current_setting('learnsync.max_learner_events')::numeric, 0) FROM learnsync_data.progress p;
+            / nullif(current_setting('learnsync.max_learner_events')::numeric, 0) FROM learnsync_data.progress p
+        UNION ALL
+        SELECT u.name, o.name, u.value FROM learnsync_internal.outbox_figures_as_owner() o,
+            LATERAL (VALUES ('outbox_waiting', o.waiting), ('outbox_lag', o.lag), ('outbox_dead', o.dead))
+                u (name, value);
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.figures_as_owner() IS
-    'Figures of learners, failed items, anomalies, conflicts, cleaning and event logs.';
+    'Figures of learners, failed items, anomalies, conflicts, cleaning, event logs and outboxes.';

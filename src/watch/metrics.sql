@@ -47,15 +47,18 @@ BEGIN
             (11, 'deepest', 'pending_items_of_one_learner_max', 'gauge', '', 'The most pending items of one learner.'),
             (12, 'tries', 'retried_items', 'gauge', 'tries', 'Pending items, by how often they were tried again.'),
             (13, 'open_conflicts', 'open_conflicts', 'gauge', '', 'Conflicts that wait for a person.'),
-            (22, 'anomalies', 'open_anomalies', 'gauge', 'kind', 'Anomalies that nobody has closed, by kind.'),
-            (14, 'learners', 'learners', 'gauge', '', 'Learners.'),
-            (15, 'active', 'devices', 'gauge', 'active', 'Devices, by whether they are let in.'),
-            (16, 'seen', 'devices_seen', 'gauge', 'within', 'Active devices, by when they were last seen.'),
-            (17, 'skew', 'devices_skewed', 'gauge', 'up_to', 'Active devices, by how far their clocks are off.'),
-            (18, 'version', 'devices_of_version', 'gauge', 'version', 'Active devices, by version of the app.'),
-            (19, 'cleaned_at', 'cleaned_timestamp_seconds', 'gauge', '', 'When maintain() last ended.'),
-            (20, 'cleaned_items', 'cleaned_items_total', 'counter', '', 'Items whose payloads were removed.'),
-            (21, 'log', 'fullest_event_log_ratio', 'gauge', '', 'How full the fullest event log is.'))
+            (14, 'anomalies', 'open_anomalies', 'gauge', 'kind', 'Anomalies that nobody has closed, by kind.'),
+            (15, 'learners', 'learners', 'gauge', '', 'Learners.'),
+            (16, 'active', 'devices', 'gauge', 'active', 'Devices, by whether they are let in.'),
+            (17, 'seen', 'devices_seen', 'gauge', 'within', 'Active devices, by when they were last seen.'),
+            (18, 'skew', 'devices_skewed', 'gauge', 'up_to', 'Active devices, by how far their clocks are off.'),
+            (19, 'version', 'devices_of_version', 'gauge', 'version', 'Active devices, by version of the app.'),
+            (20, 'cleaned_at', 'cleaned_timestamp_seconds', 'gauge', '', 'When maintain() last ended.'),
+            (21, 'cleaned_items', 'cleaned_items_total', 'counter', '', 'Items whose payloads were removed.'),
+            (22, 'log', 'fullest_event_log_ratio', 'gauge', '', 'How full the fullest event log is.'),
+            (23, 'outbox_waiting', 'outbox_learners', 'gauge', 'outbox', 'Learners with changes to hand on.'),
+            (24, 'outbox_lag', 'outbox_lag_seconds', 'gauge', 'outbox', 'How long the oldest of these has waited.'),
+            (25, 'outbox_dead', 'outbox_dead_letters', 'gauge', 'outbox', 'Changes that were refused for good.'))
         SELECT string_agg(m.text, '' ORDER BY m.place)
         FROM (SELECT x.place,
                   format(E'# HELP learnsync_%s %s\n# TYPE learnsync_%s %s\n', x.name, x.help, x.name, x.kind)
@@ -72,4 +75,5 @@ CREATE OR REPLACE FUNCTION learnsync_api.metrics() RETURNS learnsync_api."text/p
 COMMENT ON FUNCTION learnsync_api.metrics() IS
     'For administrators: the figures of the whole installation as Prometheus reads them; PostgREST sends them as '
     'text/plain. Counters of calls, items, bytes and time by channel; failed and pending items, open conflicts, '
-    'learners, devices by version, last sync and clock, cleaning, event logs. Reads no resources and no receipts.';
+    'learners, devices by version, last sync and clock, cleaning, event logs, outboxes. Reads no resources '
+    'and no receipts.';

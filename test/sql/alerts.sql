@@ -91,6 +91,23 @@ SELECT is(pg_temp.fired('device_unseen'), NULL, 'a device that was seen, and one
 INSERT INTO learnsync_data.device (learner_id, device_id, created_at, last_sync_at)
 VALUES ('ann', 'c', now(), now() - interval '91 days');
 SELECT is(pg_temp.fired('device_unseen'), ': 1 > 0', 'a device unseen for 90 days');
+
+-- Outboxes.
+SELECT learnsync.outbox_add('lms') IS NULL;
+INSERT INTO learnsync_data.outbox_mark (learner_id, outbox, life, since, after_version, version, marked_at, due_at)
+VALUES ('ann', 'lms', 1, 2, 1, 2, now() - interval '59 minutes', now());
+SELECT is(
+    pg_temp.fired('outbox_late') || pg_temp.fired('outbox_dead'), NULL, 'changes that have waited for less than an hour');
+UPDATE learnsync_data.outbox_mark SET marked_at = clock_timestamp() - interval '2 hours';
+SELECT is(pg_temp.fired('outbox_late'), 'lms: 7200 > 3600', 'changes that nobody takes for an hour');
+INSERT INTO learnsync_data.outbox_dead (learner_id, outbox, resource_type, resource_id, life, version, failed_at)
+VALUES ('ann', 'lms', 'mastery', 'm', 1, 2, now());
+SELECT is(pg_temp.fired('outbox_dead'), 'lms: 1 > 0', 'a change that was refused for good');
+SELECT alike(
+    learnsync_api.metrics(),
+    '%learnsync_outbox_learners{outbox="lms"} 1' || E'\n' || '%learnsync_outbox_dead_letters{outbox="lms"} 1%',
+    'the metrics have them, too');
+
 SELECT ok(bool_and(message ~ '^.*\.$' AND value > threshold), 'each says in words what is over its threshold')
 FROM learnsync.alerts();
 
