@@ -127,7 +127,6 @@ reserve_entries(StringInfo out, int n)
 {
 	int at = out->len;
 
-	ls_memory_extend(out);
 	enlargeStringInfo(out, n * (int) sizeof(JEntry));
 	out->len += n * (int) sizeof(JEntry);
 	return at;
