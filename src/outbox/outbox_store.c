@@ -49,12 +49,13 @@ static LsStatement read_outbox = {
 	{"pg_catalog.text", NULL}};
 
 /* Who has waited longest, and is in nobody's hands. $1 is the outbox. */
-static LsStatement find_marked = {"SELECT m.learner_id FROM learnsync_data.outbox_mark m WHERE m.outbox" EQ
-								  "$1 AND m.due_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()"
-								  " AND NOT EXISTS (SELECT FROM learnsync_data.outbox_mark x WHERE x.learner_id" EQ
-								  "m.learner_id AND x.outbox" EQ "$1 AND x.due_at" GT
-								  "pg_catalog.clock_timestamp()) ORDER BY m.due_at, m.learner_id LIMIT $2 FOR UPDATE SKIP LOCKED",
-								  {"pg_catalog.text", "pg_catalog.int8", NULL}};
+static LsStatement find_marked = {
+	"SELECT m.learner_id FROM learnsync_data.outbox_mark m WHERE m.outbox" EQ "$1"
+	" AND m.due_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() AND NOT EXISTS ("
+	"SELECT FROM learnsync_data.outbox_mark x WHERE x.learner_id" EQ "m.learner_id AND x.outbox" EQ "$1"
+	" AND x.due_at" GT "pg_catalog.clock_timestamp())"
+	" ORDER BY m.due_at, m.learner_id LIMIT $2 FOR UPDATE SKIP LOCKED",
+	{"pg_catalog.text", "pg_catalog.int8", NULL}};
 
 #define MARKS " FROM learnsync_data.outbox_mark m WHERE m.learner_id" EQ "$1 AND m.outbox" EQ "$2"
 

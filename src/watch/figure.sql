@@ -104,8 +104,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.outbox_figures_as_owner() IS
-    'Of each outbox, of how many learners there is something to hand on, for how many seconds the first has waited, and '
-    'how many changes were refused for good.';
+    'Of each outbox, of how many learners there is something to hand on, for how many seconds the first has waited, '
+    'and how many changes were refused for good.';
 
 -- Every other figure; labels of one name are told apart by one value at most.
 CREATE OR REPLACE FUNCTION learnsync_internal.figures_as_owner()
