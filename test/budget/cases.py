@@ -160,7 +160,7 @@ WORLDS = {
                  "SELECT count(learnsync.add_profile('profiles{n}-' || i, 'owner{n}')) FROM generate_series(1, {n}) i"],
     "odd": ["INSERT INTO learnsync_data.learner (learner_id) VALUES ('odd{n}')",
             "INSERT INTO learnsync_data.anomaly (learner_id, anomaly_id, kind, weight, evidence, found_at) "
-            "SELECT 'odd{n}', md5(i::text)::uuid, 'same_work', 1, '{{}}', now() FROM generate_series(1, {n}) i"],
+            "SELECT 'odd{n}', md5(i::text)::uuid, 'same_work', 1, '{}', now() FROM generate_series(1, {n}) i"],
     "events": [f"SELECT fz.put('events{{n}}', '{PROGRESSED}', {{n}})"],
     "lost": ["DELETE FROM learnsync_data.progress_content"],
 }
@@ -512,6 +512,8 @@ CASES = [
          learner="events{n}"),
     Case("learnsync.resource_verify", "items of one learner", "SELECT count(*) FROM learnsync.resource_verify('items{n}')",
          worlds=["items"], alone=True),
+    Case("learnsync_internal.verify_piece", "items of one learner", "SELECT learnsync_internal.verify_piece(10)",
+         worlds=["items"], alone=True),
     Case("learnsync.close_anomaly", "anomalies of one learner",
          "SELECT learnsync.close_anomaly('odd{n}', md5('1')::uuid::text, 'b', 'r') IS NULL", worlds=["odd"]),
     Case("learnsync.sync_why", "items of one document", "SELECT learnsync.sync_why('items{n}', "
@@ -585,7 +587,7 @@ CASES = [
     Case("learnsync_internal.maintain_step", "what is stored",
          "SELECT learnsync_internal.maintain_step(0, learnsync_internal.maintain_step(0, NULL)) IS NULL",
          worlds=["lessons"], alone=True),
-    Case("learnsync.maintain", "what is stored", "CALL learnsync.maintain(30)", worlds=["lessons"], alone=True,
+    Case("learnsync.maintain learnsync_internal.verify_some", "what is stored", "CALL learnsync.maintain(30)", worlds=["lessons"], alone=True,
          commits=True),
     Case("learnsync_internal.next_to_retry learnsync_internal.postpone_retry", "failed items",
          "SELECT learnsync_internal.next_to_retry('', NULL, false), "
@@ -602,7 +604,7 @@ CASES = [
     Case("learnsync.outbox_take", "learners of whom nothing is wanted",
          "SELECT learnsync.outbox_take('box{n}', {n}) IS NULL", worlds=["boxed"],
          limits=(*LARGE, "learnsync.max_pull_limit = 1000000")),
-    Case("learnsync.outbox_done learnsync_internal.outbox_done_as_owner", "changes that were taken",
+    Case("learnsync.outbox_done", "changes that were taken",
          "SELECT learnsync.outbox_done('crate{n}', learnsync.outbox_take('crate{n}', 10000) ->> 'lease')",
          worlds=["crate"]),
     Case("learnsync.outbox_failed", "changes that were refused",
@@ -626,7 +628,8 @@ CASES = [
     Case("learnsync.alerts learnsync_internal.alert_list", "failed items of all learners",
          "SELECT count(*) FROM learnsync.alerts(), learnsync_internal.alert_list()", worlds=["failing"], alone=True),
     Case("learnsync_api.dashboard", "devices", "SELECT length(learnsync_api.dashboard())", worlds=["devices"], alone=True),
-    Case("learnsync_api.metrics", "devices", "SELECT length(learnsync_api.metrics())", worlds=["devices"], alone=True),
+    Case("learnsync_api.metrics learnsync_internal.counts_add learnsync_internal.counts_end", "devices",
+         "SELECT length(learnsync_api.metrics())", worlds=["devices"], alone=True),
     Case("learnsync.drop_devices", "devices", "SELECT learnsync.drop_devices(0)", worlds=["devices"]),
     Case("learnsync.forget_learner", "resources", "SELECT learnsync.forget_learner('lessons{n}')", worlds=["lessons"],
          alone=True),
