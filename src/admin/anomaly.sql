@@ -87,15 +87,14 @@ BEGIN
             k.item - '{id,idempotencyKey,idempotency_key,deviceId,seen,ancestor}'::text[] AS said
         FROM learnsync_internal.kept_items_as_owner(same_work_as_owner.learner_id) k
         WHERE k.item ?| '{clientTimestamp,timestamp}' AND k.item ->> 'operation' IS DISTINCT FROM 'delete'),
-    again AS (
-        SELECT w.type, w.said, count(DISTINCT (w.id, w.device_id)) AS ids FROM work w
-        WHERE w.id IS NOT NULL GROUP BY w.type, w.said HAVING count(DISTINCT (w.id, w.device_id)) > 1)
-    SELECT 'same_work', md5(a.type || E'\n' || a.said), a.ids,
-        jsonb_build_object('resourceType', a.type, 'said', CASE WHEN length(a.said::text) <= 2000 THEN a.said END,
-            'items', (SELECT jsonb_agg(to_jsonb(n)) FROM (
-                SELECT w.id, w.device_id AS "deviceId", w.pushed_at AS "receivedAt" FROM work w
-                WHERE w.type = a.type AND w.said = a.said AND w.id IS NOT NULL ORDER BY w.pushed_at LIMIT 20) n))
-    FROM again a;
+    numbered AS (
+        SELECT w.*, row_number() OVER (PARTITION BY w.type, w.said ORDER BY w.pushed_at) AS n FROM work w
+        WHERE w.id IS NOT NULL)
+    SELECT 'same_work', md5(w.type || E'\n' || w.said), count(DISTINCT (w.id, w.device_id)),
+        jsonb_build_object('resourceType', w.type, 'said', CASE WHEN length(w.said::text) <= 2000 THEN w.said END,
+            'items', jsonb_agg(jsonb_build_object('id', w.id, 'deviceId', w.device_id, 'receivedAt', w.pushed_at)
+                ORDER BY w.n) FILTER (WHERE w.n <= 20))
+    FROM numbered w GROUP BY w.type, w.said HAVING count(DISTINCT (w.id, w.device_id)) > 1;
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.same_work_as_owner(text) IS

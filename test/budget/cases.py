@@ -158,6 +158,8 @@ WORLDS = {
     # The owner is a learner: else each of them would be locked by a row that is made and goes again.
     "profiles": ["INSERT INTO learnsync_data.learner (learner_id) VALUES ('owner{n}')",
                  "SELECT count(learnsync.add_profile('profiles{n}-' || i, 'owner{n}')) FROM generate_series(1, {n}) i"],
+    "twins": [f"SELECT fz.push('twins{{n}}', '{LESSON}', {{n}})",
+              f"SELECT fz.push('twins{{n}}', '{LESSON.replace('i#', 'j#')}', {{n}})"],
     "odd": ["INSERT INTO learnsync_data.learner (learner_id) VALUES ('odd{n}')",
             "INSERT INTO learnsync_data.anomaly (learner_id, anomaly_id, kind, weight, evidence, found_at) "
             "SELECT 'odd{n}', md5(i::text)::uuid, 'same_work', 1, '{}', now() FROM generate_series(1, {n}) i"],
@@ -514,6 +516,8 @@ CASES = [
          worlds=["items"], alone=True),
     Case("learnsync_internal.verify_piece", "items of one learner", "SELECT learnsync_internal.verify_piece(10)",
          worlds=["items"], alone=True),
+    Case("learnsync_internal.verify_piece", "work that came twice", "SELECT learnsync_internal.verify_piece(10)",
+         worlds=["twins"], alone=True),
     Case("learnsync.close_anomaly", "anomalies of one learner",
          "SELECT learnsync.close_anomaly('odd{n}', md5('1')::uuid::text, 'b', 'r') IS NULL", worlds=["odd"]),
     Case("learnsync.sync_why", "items of one document", "SELECT learnsync.sync_why('items{n}', "
