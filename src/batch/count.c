@@ -86,6 +86,13 @@ write_number(unsigned char *at, uint64 number)
 }
 
 static void
+add_measures(Entry *entry, const Entry *added)
+{
+	for (int m = 0; m < NMEASURES; m++)
+		entry->measures[m] += added->measures[m];
+}
+
+static void
 add_entry(Entries *entries, const Entry *added)
 {
 	for (int i = entries->count - 1; i >= 0; i--)
@@ -94,8 +101,7 @@ add_entry(Entries *entries, const Entry *added)
 
 		if (entry->channel != added->channel || entry->day != added->day)
 			continue;
-		for (int m = 0; m < NMEASURES; m++)
-			entry->measures[m] += added->measures[m];
+		add_measures(entry, added);
 		return;
 	}
 	if (entries->count == entries->room)
@@ -142,8 +148,7 @@ join_oldest(Entries *entries)
 		{
 			if (entries->list[j].channel != entries->list[i].channel)
 				continue;
-			for (int m = 0; m < NMEASURES; m++)
-				entries->list[j].measures[m] += entries->list[i].measures[m];
+			add_measures(&entries->list[j], &entries->list[i]);
 			entries->count--;
 			memmove(&entries->list[i], &entries->list[i + 1], sizeof(Entry) * (entries->count - i));
 			return;
@@ -166,6 +171,15 @@ print_entries(const Entries *entries)
 	}
 	SET_VARSIZE(printed, at - (unsigned char *) printed);
 	return printed;
+}
+
+/* What one row keeps of them. */
+static bytea *
+print_kept(Entries *entries)
+{
+	if (entries->count > MAX_KEPT)
+		join_oldest(entries);
+	return print_entries(entries);
 }
 
 static Measure
@@ -228,9 +242,7 @@ ls_batch_add_counts(const LsBatch *batch, bytea *stored)
 	if (stored != NULL)
 		add_stored(&entries, stored);
 	add_entry(&entries, &entry);
-	if (entries.count > MAX_KEPT)
-		join_oldest(&entries);
-	return print_entries(&entries);
+	return print_kept(&entries);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_add_counts);
@@ -248,9 +260,7 @@ learnsync_add_counts(PG_FUNCTION_ARGS)
 	}
 	if (entries.count == 0)
 		PG_RETURN_NULL();
-	if (entries.count > MAX_KEPT)
-		join_oldest(&entries);
-	PG_RETURN_BYTEA_P(print_entries(&entries));
+	PG_RETURN_BYTEA_P(print_kept(&entries));
 }
 
 PG_FUNCTION_INFO_V1(learnsync_counts_add);

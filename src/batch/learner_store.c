@@ -13,7 +13,7 @@
 #include "utils/fmgrprotos.h"
 
 #define MAX_TRIES 100 /* to lock a learner who is added and erased again and again */
-/* All columns, in their order, and the place. */
+/* The columns up to counts, in their order, and the place. */
 #define LEARNER_COLUMNS                                                                                              \
 	"SELECT l.learner_id, l.version, l.log_version, l.tombstone_version, l.push_no, l.has_failed, l.created_at,"     \
 	" l.receipt_horizon, l.rate_at, l.epoch, l.clocks, l.days, l.counts, l.ctid"                                     \
