@@ -29,15 +29,16 @@ BEGIN
         horizon bigint NOT NULL DEFAULT 0,
         taken_horizon bigint NOT NULL DEFAULT 0,
         tries integer NOT NULL DEFAULT 0,
+        failures integer NOT NULL DEFAULT 0,
         error text,
         PRIMARY KEY (learner_id, outbox, life, since));
     PERFORM learnsync_internal.see_to_comment_as_owner('outbox_mark',
         'Learners of whom something is to be handed on: what came after after_version, up to version. A row for each '
         'outbox; a second one where changes came while the first was taken. since: the version that made it. '
         'marked_at: since when it waits; due_at: not before; lease and taken_version: who has it until due_at, and '
-        'up to which version; tries: how often it was taken. horizon: of deletes that were forgotten '
-        'when what is handed on began, taken_horizon the same of the lease. is_erased: the learner was, '
-        'which is still to be told.');
+        'up to which version; tries: how often it was taken in vain or is taken, failures: how often whoever took it '
+        'said that it could not be handed on. horizon: of deletes that were forgotten when what is handed on began, '
+        'taken_horizon the same of the lease. is_erased: the learner was, which is still to be told.');
     PERFORM learnsync_internal.see_to_index_as_owner('outbox_mark_due', 'outbox_mark (outbox, due_at)');
     PERFORM learnsync_internal.see_to_index_as_owner('outbox_mark_lease',
         'outbox_mark (lease) WHERE lease IS NOT NULL');
@@ -202,7 +203,8 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.outbox_fill_as_owner(text) IS
     'Marks the next learners of whom an outbox is to hand on what was there before it.';
 
--- What a taker had is over; what it had not reached, or what came since, stays to be taken.
+-- What a taker had is over; what it had not reached, or what came since, stays to be taken. Whoever took it more than
+-- once was handed less each time, and from here on more again.
 CREATE OR REPLACE FUNCTION learnsync_internal.outbox_settle_as_owner(name text, lease uuid) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -213,9 +215,9 @@ BEGIN
         WHERE m.lease = outbox_settle_as_owner.lease AND m.outbox = name RETURNING m.*
     ), rest AS (
         INSERT INTO learnsync_data.outbox_mark (learner_id, outbox, life, since, after_version, version, horizon,
-            marked_at, due_at)
+            marked_at, due_at, tries)
         SELECT m.learner_id, m.outbox, m.life, min(m.since), max(m.taken_version), max(m.version),
-            max(m.taken_horizon), min(m.marked_at), clock_timestamp()
+            max(m.taken_horizon), min(m.marked_at), clock_timestamp(), greatest(max(m.tries) - 2, 0)
         FROM mine m WHERE m.version > m.taken_version GROUP BY 1, 2, 3)
     SELECT count(DISTINCT m.learner_id) INTO learners FROM mine m;
     RETURN learners;
@@ -245,43 +247,85 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.outbox_done_as_owner(text, text) IS
     'What outbox_done does, as the owner of the tables.';
 
+-- What is named and was not taken under this lease is left out. A notice can only come again: nobody would hear of an
+-- erasure that died.
+CREATE OR REPLACE FUNCTION learnsync_internal.outbox_named_as_owner(name text, lease uuid, refused jsonb,
+    OUT learner_id text, OUT life bigint, OUT resource_type text, OUT resource_id text, OUT version bigint,
+    OUT error text, OUT again boolean)
+    RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF jsonb_typeof(refused) <> 'array' OR jsonb_path_exists(refused, 'strict $[*] ? (@.type() != "object")') THEN
+        RAISE EXCEPTION 'refused must be an array of changes' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN QUERY
+        WITH mine AS MATERIALIZED (
+            SELECT m.learner_id, to_jsonb(m.life) AS life, max(m.taken_version) AS taken
+            FROM learnsync_data.outbox_mark m
+            WHERE m.lease = outbox_named_as_owner.lease AND m.outbox = name GROUP BY 1, 2
+        ), named AS MATERIALIZED (
+            SELECT c.value AS change, c.value ->> 'learnerId' AS learner_id, c.value -> 'life' AS life,
+                COALESCE(c.value ->> 'operation' IN ('forget', 'reset') AND NOT c.value ? 'resourceType', false)
+                    AS is_notice,
+                CASE WHEN c.value ->> 'version' ~ '^[1-9][0-9]{0,17}$' THEN (c.value ->> 'version')::bigint END
+                    AS version
+            FROM jsonb_array_elements(refused) c)
+        SELECT n.learner_id, m.life::bigint, n.change ->> 'resourceType', n.change ->> 'resourceId',
+            CASE WHEN n.is_notice THEN 0 ELSE n.version END, n.change ->> 'error',
+            n.is_notice OR COALESCE(n.change -> 'retryable' = 'true', false)
+        FROM named n JOIN mine m ON m.learner_id = n.learner_id AND m.life = n.life
+        WHERE n.is_notice OR n.change ->> 'resourceType' <> '' AND n.change ->> 'resourceId' <> ''
+            AND n.version <= m.taken;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.outbox_named_as_owner(text, uuid, jsonb) IS
+    'The changes of a lease that were refused; again: not for good.';
+
+-- A learner's changes come again from the first one on that did not arrive, each time after twice as long; where none
+-- is named, all do.
 CREATE OR REPLACE FUNCTION learnsync_internal.outbox_failed_as_owner(name text, lease text, error text, refused jsonb)
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     taken CONSTANT uuid := learnsync_internal.outbox_lease_as_owner(name, lease);
-    learners bigint;
+    put_off bigint;
 BEGIN
-    IF refused IS NULL THEN
-        WITH mine AS (
-            UPDATE learnsync_data.outbox_mark m SET lease = NULL, taken_version = NULL,
-                due_at = clock_timestamp() + least(power(2, least(m.tries, 10) - 1), 600) * interval '1 second',
-                error = left(outbox_failed_as_owner.error, 1000)
-            WHERE m.lease = taken AND m.outbox = name RETURNING m.learner_id)
-        SELECT count(DISTINCT m.learner_id) INTO learners FROM mine m;
-        RETURN learners;
-    END IF;
-    IF jsonb_typeof(refused) <> 'array' OR jsonb_path_exists(refused, 'strict $[*] ? (@.type() != "object")') THEN
-        RAISE EXCEPTION 'refused must be an array of changes' USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    INSERT INTO learnsync_data.outbox_dead (learner_id, outbox, resource_type, resource_id, life, version, error,
-        failed_at)
-    SELECT DISTINCT ON (1, 3, 4) m.learner_id, name, c.value ->> 'resourceType', c.value ->> 'resourceId', m.life,
-        (c.value ->> 'version')::bigint, left(COALESCE(c.value ->> 'error', outbox_failed_as_owner.error), 1000),
-        clock_timestamp()
-    FROM jsonb_array_elements(refused) c
-    JOIN learnsync_data.outbox_mark m ON m.lease = taken AND m.outbox = name AND m.learner_id = c.value ->> 'learnerId'
-        AND to_jsonb(m.life) = c.value -> 'life'
-    WHERE c.value ->> 'resourceType' <> '' AND c.value ->> 'resourceId' <> ''
-        AND c.value ->> 'version' ~ '^[1-9][0-9]{0,17}$' AND (c.value ->> 'version')::bigint <= m.taken_version
-    ON CONFLICT ON CONSTRAINT outbox_dead_pkey DO UPDATE SET life = EXCLUDED.life, version = EXCLUDED.version,
-        error = EXCLUDED.error, failed_at = EXCLUDED.failed_at;
-    RETURN learnsync_internal.outbox_settle_as_owner(name, taken);
+    WITH named AS MATERIALIZED (
+        SELECT n.*, left(COALESCE(n.error, outbox_failed_as_owner.error), 1000) AS why
+        FROM learnsync_internal.outbox_named_as_owner(name, taken, refused) n WHERE refused IS NOT NULL
+    ), late AS MATERIALIZED (
+        SELECT n.learner_id, min(n.version) AS version, min(n.why) AS why FROM named n WHERE n.again GROUP BY 1
+        UNION ALL
+        SELECT DISTINCT m.learner_id, 0, left(outbox_failed_as_owner.error, 1000) FROM learnsync_data.outbox_mark m
+        WHERE refused IS NULL AND m.lease = taken AND m.outbox = name
+    ), died AS (
+        INSERT INTO learnsync_data.outbox_dead (learner_id, outbox, resource_type, resource_id, life, version, error,
+            failed_at)
+        SELECT DISTINCT ON (1, 3, 4) n.learner_id, name, n.resource_type, n.resource_id, n.life, n.version, n.why,
+            clock_timestamp()
+        FROM named n LEFT JOIN late l ON l.learner_id = n.learner_id
+        WHERE NOT n.again AND n.version < COALESCE(l.version, n.version + 1)
+        ON CONFLICT ON CONSTRAINT outbox_dead_pkey DO UPDATE SET life = EXCLUDED.life, version = EXCLUDED.version,
+            error = EXCLUDED.error, failed_at = EXCLUDED.failed_at
+    ), gone AS (
+        DELETE FROM learnsync_data.outbox_mark m USING late l
+        WHERE m.lease = taken AND m.outbox = name AND m.learner_id = l.learner_id
+            AND l.version > 0 AND (m.is_erased OR m.version < l.version)
+    ), stay AS (
+        UPDATE learnsync_data.outbox_mark m SET lease = NULL, taken_version = NULL, failures = m.failures + 1,
+            due_at = clock_timestamp() + power(2, least(m.failures, 9)) * interval '1 second', error = l.why,
+            after_version = greatest(m.after_version, l.version - 1), is_anew = m.is_anew AND l.version = 0,
+            horizon = CASE l.version WHEN 0 THEN m.horizon ELSE m.taken_horizon END
+        FROM late l
+        WHERE m.lease = taken AND m.outbox = name AND m.learner_id = l.learner_id
+            AND (l.version = 0 OR NOT m.is_erased AND m.version >= l.version))
+    SELECT count(*) INTO put_off FROM late l;
+    RETURN put_off + learnsync_internal.outbox_settle_as_owner(name, taken);
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.outbox_failed_as_owner(text, text, text, jsonb) IS
     'What outbox_failed does, as the owner of the tables.';
 
--- What was refused comes again in its newest state, and with it what changed since up to the next that was refused.
+-- What was refused comes again in its newest state, and with it what changed since. Its mark, which is numbered by the
+-- clock, is nobody else's: that of a taker stays the taker's.
 CREATE OR REPLACE FUNCTION learnsync_internal.outbox_retry_as_owner(name text, learner_id text) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -294,15 +338,11 @@ BEGIN
             OR d.learner_id = outbox_retry_as_owner.learner_id)
         RETURNING d.*
     ), again AS (
-        INSERT INTO learnsync_data.outbox_mark AS m (learner_id, outbox, life, since, after_version, version, marked_at,
+        INSERT INTO learnsync_data.outbox_mark (learner_id, outbox, life, since, after_version, version, marked_at,
             due_at)
-        SELECT d.learner_id, name, d.life, min(d.version), min(d.version) - 1, max(d.version), clock_timestamp(),
-            clock_timestamp()
-        FROM dead d GROUP BY d.learner_id, d.life
-        ON CONFLICT ON CONSTRAINT outbox_mark_pkey DO UPDATE SET
-            after_version = least(m.after_version, EXCLUDED.after_version),
-            version = greatest(m.version, EXCLUDED.version), due_at = EXCLUDED.due_at, lease = NULL,
-            taken_version = NULL)
+        SELECT d.learner_id, name, d.life, -floor(extract(epoch FROM clock_timestamp()) * 1000000),
+            min(d.version) - 1, max(d.version), clock_timestamp(), clock_timestamp()
+        FROM dead d GROUP BY d.learner_id, d.life)
     SELECT count(*) INTO letters FROM dead d;
     RETURN letters;
 END
@@ -387,8 +427,9 @@ CREATE OR REPLACE FUNCTION learnsync.outbox_failed(name text, lease text, error 
 COMMENT ON FUNCTION learnsync.outbox_failed(text, text, text, jsonb) IS
     'What was taken with this lease could not be handed on: it comes again after 1 second, 2, 4, 8 and so on up to '
     'nearly 9 minutes, in order. With refused, changes of this lease as they came, each with an error of its own if '
-    'you like: only these were refused, and for good; they become dead letters, and the rest is done. Answers of how '
-    'many learners. Errors: 42704 no such outbox, 22023 no lease or list.';
+    'you like: only these were refused, and the rest is done. Those with "retryable": true come again, and with them '
+    'what comes after them of the same learner; the others were refused for good and become dead letters. forget and '
+    'reset always come again. Answers of how many learners. Errors: 42704 no such outbox, 22023 no lease or list.';
 
 CREATE OR REPLACE FUNCTION learnsync.outbox_retry(name text, learner_id text DEFAULT NULL) RETURNS bigint
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_outbox_retry';
@@ -402,7 +443,8 @@ CREATE OR REPLACE FUNCTION learnsync.outboxes(OUT name text, OUT resource_types 
     RETURNS SETOF record LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'learnsync_outboxes';
 COMMENT ON FUNCTION learnsync.outboxes() IS
     'The outboxes and how far they are behind: waiting: of how many learners there is something to hand on, taken: of '
-    'these under a lease, failing: tried before; oldest_at: since when the first one waits, NULL where none does; '
+    'these under a lease, failing: of whom something failed, or a lease ran out; oldest_at: since when the first '
+    'one waits, NULL where none does; '
     'last_error of one that failed; dead: letters that outbox_retry puts back. filling: what was there before the '
     'outbox is still being marked, so waiting grows.';
 

@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #define MAX_LEASE_SECONDS 86400
+#define MAX_HALVINGS 30
 
 /* An outbox, and who takes from it. */
 typedef struct LsOutbox
@@ -26,6 +27,7 @@ typedef struct LsOutbox
 	TimestampTz since; /* what was changed last before then is not handed on; LS_NO_TIME: all is */
 	pg_uuid_t lease;
 	int64 seconds; /* for which it holds */
+	int64 most; /* changes in a lease */
 } LsOutbox;
 
 /* What is to be handed on of a learner, in one life of theirs. */
@@ -36,6 +38,7 @@ typedef struct LsMark
 	int64 horizon; /* of deletes that were forgotten when the learner's changes began to be handed on */
 	int64 erased; /* the version of the erasure that is to be told of an earlier life, 0 = none */
 	int64 erased_life;
+	int tries; /* how often it was taken since some of it was last handed on */
 	bool changed; /* there is more to it than the erasure */
 	bool anew; /* what receivers hold is of an earlier epoch */
 } LsMark;
@@ -61,7 +64,7 @@ static LsStatement find_marked = {
 
 static LsStatement lock_marks = {
 	"SELECT m.life, m.after_version, m.version, m.is_erased, m.is_anew, m.horizon, m.due_at" GT
-	"pg_catalog.clock_timestamp()" MARKS " ORDER BY m.life, m.after_version FOR UPDATE SKIP LOCKED",
+	"pg_catalog.clock_timestamp(), m.tries" MARKS " ORDER BY m.life, m.after_version FOR UPDATE SKIP LOCKED",
 	{"pg_catalog.text", "pg_catalog.text", NULL}};
 
 /* Its columns, counted from 1. */
@@ -73,13 +76,15 @@ enum
 	IS_ERASED,
 	IS_ANEW,
 	HORIZON,
-	IS_TAKEN
+	IS_TAKEN,
+	TRIES
 };
 
 static LsStatement count_marks = {"SELECT pg_catalog.count(*)" MARKS, {"pg_catalog.text", "pg_catalog.text", NULL}};
 
 static LsStatement lease_marks = {
 	"UPDATE learnsync_data.outbox_mark m SET lease = $3, tries = m.tries OPERATOR(pg_catalog.+) 1,"
+	" error = CASE WHEN m.lease IS NULL THEN m.error ELSE 'the lease ran out' END,"
 	" due_at = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $4),"
 	" taken_version = CASE WHEN m.is_erased THEN m.version ELSE $5 END, taken_horizon = $6"
 	" WHERE m.learner_id" EQ "$1 AND m.outbox" EQ "$2",
@@ -137,9 +142,9 @@ open_outbox(LsOutbox *outbox)
 
 /* The learners of whom something is due, each once or more often; how many there are. */
 static int
-find_learners(const LsOutbox *outbox, int64 limit, LsText **learners)
+find_learners(const LsOutbox *outbox, LsText **learners)
 {
-	Datum values[] = {ls_text_to_datum(outbox->name), Int64GetDatum(limit)};
+	Datum values[] = {ls_text_to_datum(outbox->name), Int64GetDatum(outbox->most)};
 	int count = (int) ls_store_run(&find_marked, values, NULL);
 
 	*learners = palloc(sizeof(LsText) * Max(count, 1));
@@ -156,6 +161,7 @@ add_mark(LsMark *mark, uint64 row)
 {
 	bool isnull;
 
+	mark->tries = Max(mark->tries, (int) ls_store_int(row, TRIES));
 	if (DatumGetBool(ls_store_value(row, IS_ERASED, &isnull)))
 	{
 		mark->erased = ls_store_int(row, VERSION);
@@ -268,9 +274,9 @@ add_changes(LsPull *pull, const LsMark *mark)
 	return pull->page.full ? pull->page.last : Max(pull->start.version, pull->after);
 }
 
-/* Takes what is due of one learner, unless somebody else has it. What nobody wants of it is done with at once. */
+/* Takes at most so much of one learner. What nobody wants of it is done with at once. */
 static void
-take_learner(const LsOutbox *outbox, LsPage *page, LsText learner, int64 limit)
+take_changes(const LsOutbox *outbox, LsPage *page, LsText learner, const LsMark *mark, int64 limit)
 {
 	LsPull pull = {.learner = learner,
 				   .by_version = true,
@@ -280,16 +286,13 @@ take_learner(const LsOutbox *outbox, LsPage *page, LsText learner, int64 limit)
 				   .since = outbox->since};
 	int64 before = page->nchanges;
 	int64 version = LS_FIRST_VERSION;
-	LsMark mark;
 
-	if (!take_marks(outbox, learner, &mark))
-		return;
 	ls_store_read_pull_start(learner, ls_text(""), &pull.start);
-	if (mark.erased > 0)
-		add_notice(page, learner, mark.erased_life, "forget", mark.erased);
+	if (mark->erased > 0)
+		add_notice(page, learner, mark->erased_life, "forget", mark->erased);
 	pull.page = *page;
-	if (mark.changed)
-		version = add_changes(&pull, &mark);
+	if (mark->changed)
+		version = add_changes(&pull, mark);
 	*page = pull.page;
 	if (page->nchanges > before)
 		lease(outbox, learner, version, pull.start.tombstone_version);
@@ -297,26 +300,49 @@ take_learner(const LsOutbox *outbox, LsPage *page, LsText learner, int64 limit)
 		drop(outbox, learner, version);
 }
 
+/*
+ * Takes what is due of one learner, unless somebody else has it. What was taken in vain is taken with half as much each
+ * time: so what no taker survives, or manages in time, is alone at last, and all others pass.
+ */
+static void
+take_learner(const LsOutbox *outbox, LsPage *page, LsText learner, int64 *limit)
+{
+	LsMark mark;
+	int64 share;
+
+	if (!take_marks(outbox, learner, &mark))
+		return;
+	share = Max(outbox->most >> Min(mark.tries, MAX_HALVINGS), 1);
+	if (page->nchanges > 0 && page->counted >= share)
+	{
+		page->full = true;
+		return;
+	}
+	*limit = Min(*limit, share);
+	take_changes(outbox, page, learner, &mark, *limit);
+}
+
 /* Fills the page; whether there may be more. */
 static bool
-take(const LsOutbox *outbox, LsPage *page, int64 limit)
+take(const LsOutbox *outbox, LsPage *page)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext portion = AllocSetContextCreate(caller, "learnsync learner", ALLOCSET_DEFAULT_SIZES);
 	LsText *learners;
-	int count = find_learners(outbox, limit, &learners);
+	int64 limit = outbox->most;
+	int count = find_learners(outbox, &learners);
 
 	for (int i = 0; i < count && !page->full && page->counted < limit; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(portion);
-		take_learner(outbox, page, learners[i], limit);
+		take_learner(outbox, page, learners[i], &limit);
 		MemoryContextReset(portion);
 		ls_store_forget_rows();
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(portion);
-	return page->full || count == limit || page->counted >= limit;
+	return page->full || count == outbox->most || page->counted >= limit;
 }
 
 static void
@@ -336,9 +362,9 @@ PG_FUNCTION_INFO_V1(learnsync_outbox_take);
 Datum
 learnsync_outbox_take(PG_FUNCTION_ARGS)
 {
-	int limit = read_number(fcinfo, 1, "limit", learnsync_max_pull_limit);
 	LsOutbox outbox = {.name = PG_ARGISNULL(0) ? ls_text("") : ls_text_datum(PG_GETARG_DATUM(0)),
 					   .lease = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0)),
+					   .most = read_number(fcinfo, 1, "limit", learnsync_max_pull_limit),
 					   .seconds = read_number(fcinfo, 2, "lease", MAX_LEASE_SECONDS)};
 	LsPage page;
 	LsStoreCall call;
@@ -347,7 +373,7 @@ learnsync_outbox_take(PG_FUNCTION_ARGS)
 	ls_page_open(&page, CurrentMemoryContext);
 	ls_store_open(&call);
 	open_outbox(&outbox);
-	more = take(&outbox, &page, limit);
+	more = take(&outbox, &page);
 	ls_store_close(&call);
 	print_frame(&outbox, &page, more);
 	return ls_page_close(&page);

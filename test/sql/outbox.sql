@@ -98,13 +98,22 @@ DO $$ BEGIN
         PERFORM pg_temp.now_due();
         PERFORM pg_temp.take();
         PERFORM learnsync.outbox_failed('box', current_setting('box.lease'), 'down');
+        PERFORM pg_temp.take();
+        PERFORM learnsync.outbox_failed('box', COALESCE(NULLIF(current_setting('box.lease'), ''),
+            gen_random_uuid()::text), 'down');
     END LOOP;
 END $$;
 SELECT ok(
     (SELECT bool_and(due_at - clock_timestamp() BETWEEN '8 min' AND '9 min') FROM learnsync_data.outbox_mark),
     'nearly nine minutes at last, and for ever: nothing is given up');
 SELECT pg_temp.now_due();
-SELECT matches(pg_temp.take(), 'ann update d 11 .*bob create d 2', 'then it comes, in order');
+SELECT matches(pg_temp.take(), '^ann update d 11 \{[^{]*\}$', 'then it comes, but alone: whoever it is that fails');
+SELECT pg_temp.done();
+SELECT matches(pg_temp.take(), '^bob create d 2 \{[^{]*\}$', 'and so does the next');
+SELECT pg_temp.done();
+SELECT pg_temp.push('ann', pg_temp.item('d', '{"n": 3}'));
+SELECT pg_temp.push('bob', pg_temp.item('d', '{"n": 3}'));
+SELECT matches(pg_temp.take(), 'ann update d 12 .*bob update d 3', 'once handed on they come as before');
 
 -- Refused for good: the others go on.
 SELECT is(
@@ -115,7 +124,7 @@ SELECT is(
 SELECT is(pg_temp.marks(), NULL, 'the rest is done');
 SELECT is(
     (SELECT concat_ws(' ', learner_id, resource_type, resource_id, version, error) FROM learnsync.outbox_dead('box')),
-    'ann box_list d 11 is no lesson',
+    'ann box_list d 12 is no lesson',
     'and that one stands among the dead letters');
 SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'no', current_setting('box.changes')::jsonb),
     0::bigint, 'whose lease is over refuses nothing');
@@ -124,14 +133,94 @@ SELECT pg_temp.push('ann', pg_temp.item('d', '{"n": 4}'));
 SELECT is(learnsync.outbox_retry('box', 'bob'), 0::bigint, 'another learner''s are not put back');
 SELECT is(learnsync.outbox_retry('box'), 1::bigint, 'dead letters are put back');
 SELECT is((SELECT count(*) FROM learnsync.outbox_dead('box')), 0::bigint, 'and stand there no more');
-SELECT is(pg_temp.take(), 'ann update d 12 {"k": "d", "n": 4}', 'they come in their newest state');
+SELECT is(pg_temp.take(), 'ann update d 13 {"k": "d", "n": 4}', 'they come in their newest state');
 SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'no', jsonb_build_array(
         current_setting('box.changes')::jsonb -> 0 || '{"learnerId": "bob"}',
-        current_setting('box.changes')::jsonb -> 0 || '{"version": 13}',
+        current_setting('box.changes')::jsonb -> 0 || '{"version": 14}',
         current_setting('box.changes')::jsonb -> 0 || '{"version": "x"}',
         current_setting('box.changes')::jsonb -> 0 || '{"life": 1}', '{}'::jsonb)),
     1::bigint, 'what was not taken is not refused');
 SELECT is((SELECT count(*) FROM learnsync.outbox_dead('box')), 0::bigint, 'whatever the list says');
+
+SELECT pg_temp.push('ann', pg_temp.item('d', '{"n": 5}'));
+SELECT pg_temp.take();
+SELECT learnsync.outbox_failed('box', current_setting('box.lease'), 'no', current_setting('box.changes')::jsonb);
+SELECT pg_temp.push('ann', pg_temp.item('d', '{"n": 6}'));
+SELECT pg_temp.take();
+UPDATE learnsync_data.outbox_dead SET version = m.since FROM learnsync_data.outbox_mark m;
+SELECT is(learnsync.outbox_retry('box'), 1::bigint, 'letters are put back while their learner is taken');
+SELECT is(pg_temp.take(), NULL, 'who keeps them');
+SELECT set_config('box.lease', lease::text, true) FROM learnsync_data.outbox_mark WHERE lease IS NOT NULL;
+SELECT is(pg_temp.done(), 1::bigint, 'until they are done');
+SELECT matches(pg_temp.take(), '^ann update d 15 ', 'then the letters come');
+SELECT pg_temp.done();
+
+-- A lease that runs out is no failure.
+SELECT pg_temp.push('eve', VARIADIC (SELECT array_agg(pg_temp.item('i' || n, '{"n": 1}'))
+    FROM generate_series(1, 16) n));
+SELECT pg_temp.push('fay', pg_temp.item('i', '{"n": 1}'));
+CREATE FUNCTION pg_temp.taken(most int) RETURNS int LANGUAGE sql AS $$
+    SELECT pg_temp.take(most) IS NULL;
+    SELECT jsonb_array_length(current_setting('box.changes')::jsonb) $$;
+SELECT is(pg_temp.taken(17), 17, 'a taker has much');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.taken(17), 8, 'of what it did not say done to in time comes half as much');
+SELECT is(
+    (SELECT concat_ws(' ', waiting, failing, last_error) FROM learnsync.outboxes()),
+    '2 1 the lease ran out',
+    'which an administrator sees');
+SELECT pg_temp.now_due();
+UPDATE learnsync_data.outbox_mark SET due_at = now() - interval '1 s' WHERE learner_id = 'fay';
+SELECT is(pg_temp.take(1), 'fay create i 2 {"k": "i", "n": 1}', 'others are not held up by it');
+SELECT pg_temp.done();
+SELECT is(pg_temp.taken(17), 4, 'half of that');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.taken(17), 2, 'and so on');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.taken(17), 1, 'to one change, at once, however often');
+SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'down'), 1::bigint, 'now it fails');
+SELECT ok(
+    (SELECT due_at - clock_timestamp() BETWEEN '0.5 s' AND '1 s' FROM learnsync_data.outbox_mark),
+    'which is the first failure: it comes again after a second');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(17), 'eve create i1 2 {"k": "i1", "n": 1}', 'in order');
+SELECT pg_temp.done();
+SELECT is(pg_temp.taken(64), 4, 'what is handed on lets more come');
+SELECT pg_temp.done();
+SELECT is(pg_temp.taken(64), 8, 'and more');
+SELECT pg_temp.done();
+SELECT is(pg_temp.taken(64), 3, 'until all is there');
+
+-- What did not arrive comes again, the rest of the lease is done.
+SELECT pg_temp.push('fay', pg_temp.item('i', '{"n": 2}'));
+SELECT pg_temp.done();
+SELECT pg_temp.push('eve', VARIADIC (SELECT array_agg(pg_temp.item('i' || n, '{"n": 2}'))
+    FROM generate_series(1, 4) n));
+SELECT pg_temp.taken(100);
+CREATE FUNCTION pg_temp.named(learner text, id text, again jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(c || jsonb_build_object('retryable', again, 'error', 'slow'))
+    FROM jsonb_array_elements(current_setting('box.changes')::jsonb) c
+    WHERE c ->> 'learnerId' = learner AND c ->> 'resourceId' = id $$;
+SELECT is(
+    learnsync.outbox_failed('box', current_setting('box.lease'), 'no', pg_temp.named('eve', 'i2', 'false')
+        || pg_temp.named('eve', 'i3', 'true') || pg_temp.named('eve', 'i4', 'false')),
+    2::bigint,
+    'of a lease of two learners some of one fails');
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', learner_id, after_version, version, error), ', ')
+     FROM learnsync_data.outbox_mark),
+    'eve 19 21 slow',
+    'only that learner is put off, and only from there on');
+SELECT is(
+    (SELECT string_agg(learner_id || ' ' || resource_id, ', ') FROM learnsync.outbox_dead('box')), 'eve i2',
+    'what is refused for good before that is dead, what comes after it comes again');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(), 'eve update i3 20 {"k": "i3", "n": 2}, eve update i4 21 {"k": "i4", "n": 2}', 'in order');
+SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'no',
+    pg_temp.named('eve', 'i4', '"yes"') || pg_temp.named('eve', 'i4', 'null')), 1::bigint,
+    'what is not said to be so is not');
+SELECT is(pg_temp.marks(), NULL, 'put off');
+DELETE FROM learnsync_data.outbox_dead;
 
 -- Every channel that makes versions of resources.
 CREATE TEMP TABLE channel (n int GENERATED ALWAYS AS IDENTITY, what text, call text);
@@ -231,7 +320,16 @@ SELECT is(pg_temp.take(2), 'cat reset 6, cat create a 5 {"k": "a", "n": 2}',
     'who is behind a delete that is forgotten is told to start anew');
 SELECT is(learnsync.outbox_failed('box', current_setting('box.lease')), 1::bigint, 'that fails');
 SELECT pg_temp.now_due();
-SELECT is(pg_temp.take(2), 'cat reset 6, cat create a 5 {"k": "a", "n": 2}', 'and is told again');
+SELECT is(pg_temp.take(4), 'cat reset 6, cat create a 5 {"k": "a", "n": 2}', 'and is told again');
+SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'no', current_setting('box.changes')::jsonb),
+    1::bigint, 'that is refused for good');
+SELECT is((SELECT count(*) FROM learnsync.outbox_dead('box')), 0::bigint, 'a reset does not die, nor what comes after');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(8), 'cat reset 6, cat create a 5 {"k": "a", "n": 2}', 'it comes again');
+SELECT is(learnsync.outbox_failed('box', current_setting('box.lease'), 'no', jsonb_build_array(
+    current_setting('box.changes')::jsonb -> 1 || '{"retryable": true}')), 1::bigint, 'what comes after it fails');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(8), 'cat update a 5 {"k": "a", "n": 2}', 'that comes again alone');
 SELECT pg_temp.done();
 SELECT matches(pg_temp.take(2), '^cat (create|update) c 7 ', 'and once told goes on from there');
 SELECT pg_temp.done();
@@ -255,6 +353,15 @@ SELECT is(
         WITH ORDINALITY x (c, n)),
     'old new',
     'whose number is greater');
+SELECT learnsync.outbox_failed('box', current_setting('box.lease'), 'no', jsonb_build_array(
+    current_setting('box.changes')::jsonb -> 0));
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(), 'dan forget 3, dan create a 2 {"k": "a", "n": 7}', 'an erasure that is refused comes again');
+SELECT learnsync.outbox_failed('box', current_setting('box.lease'), 'no', jsonb_build_array(
+    current_setting('box.changes')::jsonb -> 1 || '{"retryable": true}'));
+SELECT is(pg_temp.marks(), 'box dan 1 2', 'one that arrived does not, whatever comes of the new life');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(), 'dan create a 2 {"k": "a", "n": 7}', 'which comes again');
 SELECT pg_temp.done();
 SELECT is(pg_temp.marks(), NULL, 'once it was told nothing of the erased learner is left');
 
@@ -269,7 +376,7 @@ SELECT c.* FROM jsonb_to_recordset(learnsync.outbox_take('box', 1000)::jsonb -> 
 SELECT is(
     (SELECT string_agg(format('%s %s', "learnerId", operation), ', ' ORDER BY "learnerId") FROM anew
      WHERE "resourceId" IS NULL),
-    'ann reset, bob reset, cat reset, dan reset',
+    'ann reset, bob reset, cat reset, dan reset, eve reset, fay reset',
     'after new_epoch() every learner is handed on anew, and receivers are told so');
 SELECT is((SELECT count(*) FROM anew WHERE life <= current_setting('box.life')::bigint), 0::bigint,
     'in a life with a greater number');
