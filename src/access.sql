@@ -23,6 +23,7 @@ VALUES
             ('learner', 'learnsync.current_days()'),
             ('learner', 'learnsync.current_learner()'),
             ('learner', 'learnsync.current_learners()'),
+            ('report', 'learnsync.streak(timestamptz[], jsonb)'),
             ('service', 'learnsync.sync_push(text, jsonb)'),
             ('service', 'learnsync.sync_pull(text, jsonb)'),
             ('service', 'learnsync.sync_devices(text)'),
@@ -156,13 +157,16 @@ BEGIN
         'outbox_dead'] LOOP
         PERFORM learnsync_internal.see_to_row_security_as_owner(name);
     END LOOP;
-    FOREACH name IN ARRAY ARRAY['learner', 'device', 'member', 'rebased', 'xapi_statement', 'ledger', 'push',
-        'conflict', 'failed', 'instant', 'event', 'progress', 'progress_content', 'progress_interaction'] LOOP
+    FOREACH name IN ARRAY ARRAY['rebased', 'ledger', 'instant', 'event', 'progress', 'progress_interaction'] LOOP
         PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', name,
             '(learner_id = ( SELECT learnsync.current_learner() AS current_learner))');
     END LOOP;
-    PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'resource',
-        '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
+    -- What a view shows the owner of a profile, too.
+    FOREACH name IN ARRAY ARRAY['learner', 'device', 'resource', 'member', 'xapi_statement', 'push', 'conflict',
+        'failed', 'progress_content'] LOOP
+        PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', name,
+            '(learner_id = ANY (( SELECT learnsync.current_learners() AS current_learners)::text[]))');
+    END LOOP;
     PERFORM learnsync_internal.see_to_policy_as_owner('own_rows', 'profile',
         '(owner = ( SELECT learnsync.current_learner() AS current_learner))');
     FOREACH name IN ARRAY ARRAY['content', 'placement', 'replacement'] LOOP
@@ -209,29 +213,69 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.access_owner(text) IS
     'The owner of the tables, if access can be granted to this role.';
 
--- What a learner may read: the views of learnsync_api that row security cuts down to one learner, which excludes those
--- that a team puts there for others, and the tables below them, since whoever reads such a view reads its tables. And
--- what services may read.
-CREATE OR REPLACE FUNCTION learnsync_internal.access_relations() RETURNS TABLE (kind text, relation regclass)
+-- Who may read what. A learner: the views of learnsync_api and learnsync_report that stand on the rows of learners,
+-- which excludes those that a team puts there for others, and the tables below them, since whoever reads such a view
+-- reads its tables. Of learner no more columns than the views show.
+CREATE OR REPLACE FUNCTION learnsync_internal.access_relations()
+    RETURNS TABLE (kind text, relation regclass, columns text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 WITH views AS (
-    SELECT v.oid FROM pg_class v JOIN pg_attribute a ON a.attrelid = v.oid AND a.attname = 'learner_id'
-    WHERE v.relkind = 'v' AND v.relnamespace = to_regnamespace('learnsync_api')
-        AND 'security_invoker=true' = ANY (v.reloptions))
-SELECT 'learner', v.oid::regclass FROM views v
+    SELECT v.oid, k.kind FROM pg_class v
+    JOIN (VALUES ('learner', to_regnamespace('learnsync_api')), ('learner', to_regnamespace('learnsync_report')),
+            ('report', to_regnamespace('learnsync_report'))) k (kind, schema) ON k.schema = v.relnamespace
+    WHERE v.relkind = 'v' AND 'security_invoker=true' = ANY (v.reloptions)
+        AND (v.oid = to_regclass('learnsync_report.content') OR EXISTS (
+            SELECT FROM pg_attribute a WHERE a.attrelid = v.oid AND a.attname = 'learner_id'))
+)
+SELECT v.kind, v.oid::regclass, '' FROM views v
 UNION
-SELECT 'learner', t.oid::regclass FROM views v
-    JOIN pg_rewrite r ON r.ev_class = v.oid
-    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-    JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data') AND t.relrowsecurity
+SELECT v.kind, t.oid::regclass,
+    CASE WHEN t.oid = to_regclass('learnsync_data.learner') THEN ' (learner_id, days)' ELSE '' END
+FROM views v
+JOIN pg_rewrite r ON r.ev_class = v.oid
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = to_regnamespace('learnsync_data') AND t.relrowsecurity
 UNION
-SELECT 'service', r::regclass FROM unnest('{learnsync_api.audit,learnsync_data.audit}'::text[]) r
+SELECT 'service', r::regclass, '' FROM unnest('{learnsync_api.audit,learnsync_data.audit}'::text[]) r
 UNION
-SELECT 'admin', r::regclass
+SELECT 'admin', r::regclass, ''
 FROM unnest('{learnsync.anomaly,learnsync_data.anomaly,learnsync.verify_round,learnsync_data.verify_round}'::text[]) r
 $$;
 COMMENT ON FUNCTION learnsync_internal.access_relations() IS
-    'What a learner may read, the views of learnsync_api and the tables below them, and what a service may.';
+    'What grant_access lets a kind of role read: views and the tables below them, all columns where none are said.';
+
+-- Reports read all rows by a policy for their roles. A condition that asks who reads would keep those who may read a
+-- few rows from finding them by index.
+CREATE OR REPLACE FUNCTION learnsync_internal.open_to_reports(role text, is_open boolean) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    change text;
+BEGIN
+    SELECT 'LOCK TABLE ' || string_agg(t.name, ', ' ORDER BY t.name) || ' IN ACCESS EXCLUSIVE MODE; '
+        || string_agg(t.change, '; ' ORDER BY t.name) INTO change
+    FROM (SELECT o.polrelid::regclass::text AS name,
+              CASE WHEN p.oid IS NULL
+                  THEN format('CREATE POLICY rows_of_reports ON %s FOR SELECT TO %I USING (true)',
+                      o.polrelid::regclass, role)
+                  WHEN r.roles IS NULL THEN format('DROP POLICY rows_of_reports ON %s', o.polrelid::regclass)
+                  ELSE format('ALTER POLICY rows_of_reports ON %s TO %s', o.polrelid::regclass, r.roles) END AS change
+          FROM learnsync_internal.access_relations() a
+          JOIN pg_policy o ON o.polrelid = a.relation AND o.polname = 'own_rows'
+          LEFT JOIN pg_policy p ON p.polrelid = a.relation AND p.polname = 'rows_of_reports'
+          CROSS JOIN LATERAL (SELECT string_agg(quote_ident(n.name), ', ') AS roles
+                              FROM (SELECT x.rolname AS name FROM pg_roles x
+                                    WHERE x.oid = ANY (p.polroles) AND x.rolname <> open_to_reports.role
+                                    UNION ALL SELECT open_to_reports.role WHERE is_open) n) r
+          WHERE a.kind = 'report' AND is_open <> EXISTS (
+              SELECT FROM pg_roles x WHERE x.oid = ANY (p.polroles) AND x.rolname = open_to_reports.role)) t;
+    IF change IS NOT NULL THEN
+        PERFORM learnsync_internal.run_patiently(change);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.open_to_reports(text, boolean) IS
+    'Lets a role read the rows of all learners by the views of learnsync_report, or no longer. Part of grant_access() '
+    'and revoke_access().';
 
 -- Readers filter with conditions of their own, over HTTP with regular expressions, which can be made to run for ever.
 -- The limit goes to the role and not to one database of it, as PostgREST looks there. One that the role has, or that
@@ -270,9 +314,9 @@ DECLARE
     owner text := learnsync_internal.access_owner(role);
     granted record;
 BEGIN
-    IF kind NOT IN ('learner', 'service', 'admin') OR kind IS NULL THEN
+    IF kind NOT IN ('learner', 'service', 'admin', 'report') OR kind IS NULL THEN
         RAISE EXCEPTION 'unknown kind of access: %', quote_nullable(kind)
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'It is learner, service or admin.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'It is learner, service, admin or report.';
     END IF;
     IF kind = 'learner' AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role
                                     AND (r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, owner, 'USAGE'))) THEN
@@ -285,10 +329,12 @@ BEGIN
         SELECT 'EXECUTE ON ROUTINE ' || l.routine AS what FROM learnsync_internal.access_list() l
         WHERE l.kind = grant_access.kind OR (grant_access.kind = 'admin' AND l.kind = 'service')
         UNION ALL
-        SELECT 'SELECT ON ' || r.relation FROM learnsync_internal.access_relations() r
+        SELECT 'SELECT' || r.columns || ' ON ' || r.relation FROM learnsync_internal.access_relations() r
         WHERE r.kind = grant_access.kind OR (grant_access.kind = 'admin' AND r.kind = 'service')
         UNION ALL
-        SELECT 'USAGE ON TYPE learnsync.progress' WHERE grant_access.kind <> 'learner'
+        SELECT 'USAGE ON TYPE learnsync.progress' WHERE grant_access.kind IN ('service', 'admin')
+        UNION ALL
+        SELECT 'USAGE ON SCHEMA learnsync_report' WHERE grant_access.kind IN ('learner', 'report')
         UNION
         -- What a view, a cast or an operator calls is found already. A procedure's steps are called by their names.
         SELECT 'USAGE ON SCHEMA ' || split_part(l.routine, '.', 1) FROM learnsync_internal.access_list() l
@@ -298,17 +344,22 @@ BEGIN
     LOOP
         EXECUTE format('GRANT %s TO %I', granted.what, role);
     END LOOP;
+    IF kind = 'report' THEN
+        PERFORM learnsync_internal.open_to_reports(role, true);
+    END IF;
     PERFORM learnsync_internal.note_access('grant_access', role, kind);
     RETURN format('role %I has access as %s', role, kind)
         || CASE kind WHEN 'learner' THEN '; ' || learnsync_internal.limit_statements(role) ELSE '' END;
 END
 $$;
 COMMENT ON FUNCTION learnsync.grant_access(text, text) IS
-    'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself), service (the '
-    'functions of learnsync, for any learner, the type progress and the audit), admin (as service, and resource types, '
-    'cleanup, retries, devices of all, erasure, epochs). Answers what it did. As learner a role for which no '
-    'statement_timeout is set gets one of 5 seconds. Repeat it after an update. Errors: 42704 no such role, 22023 '
-    'another kind, or a role for whom row security does not hold as learner, 55000 before setup().';
+    'Lets a role use learnsync. kind: learner (functions and views of learnsync_api, for itself, and the views of '
+    'learnsync_report, for its profiles, too), service (the functions of learnsync, for any learner, the type progress '
+    'and the audit), admin (as service, and resource types, cleanup, retries, devices of all, erasure, epochs), report '
+    '(the views of learnsync_report, for all learners, and nothing else). Answers what it did. As learner a role for '
+    'which no statement_timeout is set gets one of 5 seconds. Repeat it after an update. Errors: 42704 no such role, '
+    '22023 another kind, or a role for whom row security does not hold as learner, 55000 before setup(), 55P03 as '
+    'report: open transactions use the tables.';
 
 CREATE OR REPLACE FUNCTION learnsync.revoke_access(role text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -318,17 +369,20 @@ BEGIN
     PERFORM learnsync_internal.access_owner(role);
     EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA learnsync, learnsync_api, learnsync_internal FROM %I', role);
     EXECUTE format('REVOKE ALL ON TYPE learnsync.progress FROM %I', role);
-    EXECUTE format('REVOKE ALL ON SCHEMA learnsync, learnsync_api, learnsync_internal FROM %I', role);
+    EXECUTE format('REVOKE ALL ON SCHEMA learnsync, learnsync_api, learnsync_report, learnsync_internal FROM %I',
+        role);
     FOR relation IN SELECT r.relation FROM learnsync_internal.access_relations() r LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %I', relation, role);
     END LOOP;
+    PERFORM learnsync_internal.open_to_reports(role, false);
     PERFORM learnsync_internal.note_access('revoke_access', role, NULL);
     RETURN format('role %I has no access of its own', role);
 END
 $$;
 COMMENT ON FUNCTION learnsync.revoke_access(text) IS
     'Takes back from a role all that grant_access gave it, of every kind. What it has as a member of other roles '
-    'stays, and its statement_timeout. Errors: 42704 no such role, 55000 before setup().';
+    'stays, and its statement_timeout. Errors: 42704 no such role, 55000 before setup(), 55P03 of a role with report: '
+    'open transactions use the tables.';
 
 DO $$
 DECLARE

@@ -38,6 +38,9 @@ CREATE SCHEMA learnsync_api;
 COMMENT ON SCHEMA learnsync_api IS
     'Offline sync for learning apps: push what a device collected, pull what other devices did. For apps; expose '
     'this one.';
+CREATE SCHEMA learnsync_report;
+COMMENT ON SCHEMA learnsync_report IS
+    'Reports: the views of learnsync_api with the rows of every learner whom the caller may read.';
 COMMENT ON SCHEMA learnsync IS
     'learnsync: functions with the learner as first argument, for backends and administrators. Never expose it over '
     'HTTP.';

@@ -1,4 +1,5 @@
--- What the columns of the views are. A line without a view is for the columns of that name in all others.
+-- What the columns of the views are. A line without a view is for the columns of that name in all others; one with the
+-- schema learnsync_report is for its views, before any other.
 CREATE OR REPLACE FUNCTION learnsync_internal.setup_column_comments() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -7,6 +8,8 @@ BEGIN
     FOR described IN
         WITH words (view, "column", comment) AS (VALUES
             (NULL, 'learner_id', 'Whose row it is: me.'),
+            ('learnsync_report', 'learner_id', 'Whose row it is.'),
+            ('learnsync_report', 'owner', 'Who acts for it.'),
             (NULL, 'version', 'The version of the last change, comparable within a learner; greater is later.'),
             (NULL, 'updated_at', 'When the server stored the last change.'),
             (NULL, 'created_at', 'When the server stored the row first.'),
@@ -140,19 +143,18 @@ BEGIN
             ('item', 'pushed_at', 'When it was accepted.'),
             ('item', 'item', 'As it was sent.'))
         SELECT *
-        FROM (SELECT DISTINCT ON (v.oid, a.attnum) v.oid, a.attnum, v.relname AS view, a.attname AS "column", w.comment
-              FROM pg_class v
+        FROM (SELECT DISTINCT ON (v.oid, a.attnum) v.oid, a.attnum, a.attname AS "column", w.comment
+              FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace
               JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum > 0 AND NOT a.attisdropped
-              JOIN words w ON w."column" = a.attname AND COALESCE(w.view = v.relname, true)
-              WHERE v.relnamespace = 'learnsync_api'::regnamespace AND v.relkind = 'v'
+              JOIN words w ON w."column" = a.attname AND COALESCE(w.view IN (n.nspname, v.relname), true)
+              WHERE n.nspname IN ('learnsync_api', 'learnsync_report') AND v.relkind = 'v'
                   AND v.relname IN (SELECT own.view FROM words own)
-              ORDER BY v.oid, a.attnum, w.view) c
+              ORDER BY v.oid, a.attnum, w.view = n.nspname DESC NULLS LAST, w.view) c
         WHERE col_description(c.oid, c.attnum) IS DISTINCT FROM c.comment
     LOOP
-        EXECUTE format('COMMENT ON COLUMN learnsync_api.%I.%I IS %L', described.view, described."column",
-                       described.comment);
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', described.oid::regclass, described."column", described.comment);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.setup_column_comments() IS
-    'Describes the columns of the views of learnsync_api. Part of setup().';
+    'Describes the columns of the views of learnsync_api and learnsync_report. Part of setup().';

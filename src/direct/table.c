@@ -188,7 +188,9 @@ has_policies(const Relation table)
 		return false;
 	foreach (cell, table->rd_rsdesc != NULL ? table->rd_rsdesc->policies : NIL)
 	{
-		if (strcmp(((RowSecurityPolicy *) lfirst(cell))->policy_name, "own_rows") != 0)
+		const char *name = ((RowSecurityPolicy *) lfirst(cell))->policy_name;
+
+		if (strcmp(name, "own_rows") != 0 && strcmp(name, "rows_of_reports") != 0)
 			return false;
 	}
 	return true;

@@ -82,6 +82,10 @@ SELECT is(
     pg_temp.direct(),
     (SELECT tables FROM before),
     'and without statements again once trigger, column and policy are gone');
+CREATE ROLE test_report;
+SELECT learnsync.grant_access('test_report', 'report');
+SELECT is(pg_temp.direct(), (SELECT tables FROM before), 'what opens them to reports does not count');
+SELECT learnsync.revoke_access('test_report');
 
 SET LOCAL learnsync.direct = off;
 SELECT is(pg_temp.direct(), '', 'everything goes by SQL where learnsync.direct is off');

@@ -146,7 +146,7 @@ SELECT is(
     0::bigint,
     'every routine of the list exists');
 SELECT is(
-    (SELECT count(*) FROM learnsync_internal.access_list() WHERE kind NOT IN ('learner', 'service', 'admin')),
+    (SELECT count(*) FROM learnsync_internal.access_list() WHERE kind NOT IN ('learner', 'service', 'admin', 'report')),
     0::bigint,
     'for a kind that exists');
 SELECT set_eq(
