@@ -122,6 +122,11 @@ test-statements:
 	@SCRATCH_CONF=test/scenario/statements.conf SCRATCH_NEEDS='pgtap python3' test/scratch test/run \
 	  $(or $(TEST),regress isolation pgTAP model races fuzz) </dev/null
 
+# A model of push, pull, clean-up and a replica in every order of steps; EXHAUSTIVE='LOSSES=1 COPIES=1 REPLICA_PAGES=1'
+# for other bounds.
+test-exhaustive:
+	@SCRATCH_NEEDS=spin test/scratch test/model/exhaustive $(EXHAUSTIVE) </dev/null
+
 # docs/reference, from the comments of the catalogue.
 reference:
 	@SCRATCH_NEEDS=python3 test/scratch test/readme/reference </dev/null
@@ -136,6 +141,6 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-cron test-http test-dashboard test-versions bench bench-http model-long \
-	progress-long days-long
+	test-instructions test-recovery test-cron test-http test-dashboard test-versions test-exhaustive bench \
+	bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:
