@@ -78,6 +78,11 @@ bench:
 test-recovery:
 	SCRATCH_NEEDS=python3 test/scratch test/scenario/recovery </dev/null
 
+# As many statements go to a store while stores, workers and servers die; four minutes. A few do in make test.
+STATEMENTS ?= 100000
+test-forward:
+	FORWARD_STATEMENTS=$(STATEMENTS) SCRATCH_NEEDS=python3 test/scratch test/scenario/forward </dev/null
+
 # pg_cron has no shorter schedule than a minute, so this takes two.
 test-cron:
 	SCRATCH_CONF=test/scenario/cron.conf SCRATCH_NEEDS=cron test/scratch test/scenario/cron </dev/null
@@ -141,6 +146,6 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-cron test-http test-dashboard test-versions test-exhaustive bench \
+	test-instructions test-recovery test-forward test-cron test-http test-dashboard test-versions test-exhaustive bench \
 	bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

@@ -67,8 +67,8 @@ export async function until(what, probe, seconds = 20) {
 
 const children = [];
 
-function start(command, args, log) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } });
+export function start(command, args, log, env = {}) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, ...env } });
   const lines = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => lines.push(String(data)));
   child.on('exit', code => { if (!child.ending && code) console.error(`${log} ended with ${code}:\n${lines.join('')}`); });
@@ -80,7 +80,7 @@ function start(command, args, log) {
 /** Ends what was started here. */
 export async function stop() {
   for (const child of children.splice(0)) {
-    if (child.exitCode !== null) continue;
+    if (child.exitCode !== null || child.signalCode !== null) continue;
     child.ending = true;
     child.kill('SIGTERM');
     await once(child, 'exit');
