@@ -302,10 +302,6 @@ BEGIN
         'What xAPI statements are found by: a row for each resource that is one. voids is the id of the statement '
         'that it voids.');
     PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_stored', 'xapi_statement (learner_id, stored)');
-    PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_agent',
-        'xapi_statement (learner_id, agent, stored)');
-    PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_verb',
-        'xapi_statement (learner_id, verb, stored)');
     PERFORM learnsync_internal.see_to_index_as_owner('xapi_statement_activity',
         'xapi_statement (learner_id, activity, stored)');
     PERFORM learnsync_internal.see_to_index_as_owner(

@@ -21,6 +21,7 @@ typedef enum LsDirectTable
 	LS_DIRECT_DEVICE,
 	LS_DIRECT_RESOURCE,
 	LS_DIRECT_LEDGER,
+	LS_DIRECT_XAPI,
 	LS_DIRECT_PUSH, /* that of slot 0, and so on */
 	LS_DIRECT_TABLES = LS_DIRECT_PUSH + LS_SLOTS
 } LsDirectTable;
@@ -88,6 +89,20 @@ enum
 
 enum
 {
+	LS_XAPI_LEARNER,
+	LS_XAPI_TYPE,
+	LS_XAPI_ID,
+	LS_XAPI_STORED,
+	LS_XAPI_AT,
+	LS_XAPI_AGENT,
+	LS_XAPI_VERB,
+	LS_XAPI_ACTIVITY,
+	LS_XAPI_REGISTRATION,
+	LS_XAPI_VOIDS
+};
+
+enum
+{
 	LS_LOG_LEARNER,
 	LS_LOG_VERSION,
 	LS_LOG_NO,
@@ -105,6 +120,17 @@ enum
 };
 
 #define LS_DIRECT_KEYS 4 /* columns of a primary key, at most */
+#define LS_DIRECT_INDEXES 4 /* of a table, beside that of its primary key */
+#define LS_DIRECT_INDEX_KEYS 3 /* columns of one of these */
+
+/* An index beside that of the primary key; none of them is unique. */
+typedef struct LsDirectIndex
+{
+	const char *name;
+	int nkeys;
+	int keys[LS_DIRECT_INDEX_KEYS]; /* columns */
+	bool is_partial; /* it has the rows whose second column is not NULL */
+} LsDirectIndex;
 
 /* A table that is open, and the row of it that was found last. */
 typedef struct LsDirect
@@ -112,6 +138,9 @@ typedef struct LsDirect
 	Relation table;
 	Relation index; /* of the primary key */
 	int nkeys;
+	int nothers; /* of the other indexes, which are open where rows are written */
+	Relation others[LS_DIRECT_INDEXES];
+	const LsDirectIndex *kinds[LS_DIRECT_INDEXES];
 	IndexScanDesc scan; /* NULL until something is looked for */
 	TupleTableSlot *slot; /* NULL until then */
 	TupleTableSlot *changed; /* as the row is to be; NULL where none is to change */

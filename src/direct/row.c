@@ -2,7 +2,7 @@
  * row.c
  *		Finds rows by their primary key, locks, adds and changes them, as the plan of a statement would, but without one.
  *
- * No row that is changed here gets another key, and no table has an index but that of its key.
+ * No row that is changed here gets another key.
  */
 #include "postgres.h"
 
@@ -153,22 +153,57 @@ ls_direct_lock(LsDirect *direct, const Datum *key)
 	return !failure.traversed || has_key(direct, keys);
 }
 
-static void
-insert_key(const LsDirect *direct, TupleTableSlot *row, IndexInfo *info, bool is_changed)
+/* What the indexes of a table are told with each entry. */
+typedef struct Entries
 {
+	IndexInfo *of_key;
+	IndexInfo *of_others[LS_DIRECT_INDEXES];
+} Entries;
+
+static Entries
+entries_of(const LsDirect *direct)
+{
+	Entries entries = {.of_key = BuildIndexInfo(direct->index)};
+
+	for (int i = 0; i < direct->nothers; i++)
+		entries.of_others[i] = BuildIndexInfo(direct->others[i]);
+	return entries;
+}
+
+static void
+insert_other(const LsDirect *direct, int number, TupleTableSlot *row, IndexInfo *info, bool is_changed)
+{
+	const LsDirectIndex *kind = direct->kinds[number];
+	Datum values[LS_DIRECT_INDEX_KEYS];
+	bool nulls[LS_DIRECT_INDEX_KEYS];
+
+	for (int i = 0; i < kind->nkeys; i++)
+		values[i] = slot_getattr(row, kind->keys[i] + 1, &nulls[i]);
+	if (kind->is_partial && nulls[1])
+		return;
+	index_insert(direct->others[number], values, nulls, &row->tts_tid, direct->table, UNIQUE_CHECK_NO, is_changed,
+				 info);
+}
+
+/* Has the indexes lead to a row that was written. */
+static void
+insert_entries(const LsDirect *direct, TupleTableSlot *row, const Entries *entries, bool is_changed)
+{
+	slot_getsomeattrs(row, direct->nkeys);
 	index_insert(direct->index, row->tts_values, row->tts_isnull, &row->tts_tid, direct->table, UNIQUE_CHECK_YES,
-				 is_changed, info);
+				 is_changed, entries->of_key);
+	for (int i = 0; i < direct->nothers; i++)
+		insert_other(direct, i, row, entries->of_others[i], is_changed);
 }
 
 static int
-add_some(const LsDirect *direct, TupleTableSlot **rows, int count, IndexInfo *info)
+add_some(const LsDirect *direct, TupleTableSlot **rows, int count, const Entries *entries)
 {
 	table_multi_insert(direct->table, rows, count, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		slot_getsomeattrs(rows[i], direct->nkeys);
-		insert_key(direct, rows[i], info, false);
+		insert_entries(direct, rows[i], entries, false);
 		ExecClearTuple(rows[i]);
 	}
 	return count;
@@ -179,7 +214,7 @@ void
 ls_direct_add(LsDirect *direct, int count, LsDirectFill fill, const void *argument)
 {
 	TupleTableSlot *rows[ROWS_AT_A_TIME];
-	IndexInfo *info = BuildIndexInfo(direct->index);
+	Entries entries = entries_of(direct);
 	int nrows = Min(count, ROWS_AT_A_TIME);
 	int waiting = 0;
 
@@ -194,7 +229,7 @@ ls_direct_add(LsDirect *direct, int count, LsDirectFill fill, const void *argume
 		fill(argument, i, row->tts_values, row->tts_isnull);
 		ExecStoreVirtualTuple(row);
 		if (waiting == nrows || i == count - 1)
-			waiting -= add_some(direct, rows, waiting, info);
+			waiting -= add_some(direct, rows, waiting, &entries);
 	}
 	for (int i = 0; i < nrows; i++)
 		ExecDropSingleTupleTableSlot(rows[i]);
@@ -246,8 +281,9 @@ ls_direct_change(LsDirect *direct)
 		elog(ERROR, "could not change a row of \"%s\": %d", RelationGetRelationName(direct->table), result);
 	if (result == TM_Ok && is_elsewhere)
 	{
-		slot_getsomeattrs(direct->changed, direct->nkeys);
-		insert_key(direct, direct->changed, BuildIndexInfo(direct->index), true);
+		Entries entries = entries_of(direct);
+
+		insert_entries(direct, direct->changed, &entries, true);
 	}
 	return result == TM_Ok;
 }
@@ -262,6 +298,8 @@ ls_direct_close(LsDirect *direct)
 		ExecDropSingleTupleTableSlot(direct->slot);
 	if (direct->changed != NULL)
 		ExecDropSingleTupleTableSlot(direct->changed);
+	for (int i = 0; i < direct->nothers; i++)
+		index_close(direct->others[i], NoLock);
 	index_close(direct->index, NoLock);
 	relation_close(direct->table, NoLock);
 }

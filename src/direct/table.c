@@ -27,7 +27,6 @@
 #include "utils/syscache.h"
 
 #define RIGHTS (ACL_SELECT | ACL_INSERT | ACL_UPDATE)
-#define MAX_INDEXES 2 /* of one table, beside its primary key */
 
 typedef struct Column
 {
@@ -44,7 +43,7 @@ typedef struct Form
 	const Column *columns;
 	int ncolumns;
 	int nkeys; /* so many of the columns are its primary key */
-	const char *indexes[MAX_INDEXES]; /* the others, none of them unique */
+	LsDirectIndex indexes[LS_DIRECT_INDEXES]; /* the others; without a name from the end on */
 	bool is_partition; /* for one value of its column slot */
 	int16 slot;
 } Form;
@@ -105,6 +104,19 @@ static const Column ledger[] = {
 	[LS_LEDGER_VERDICT] = {"verdict", CHAROID, true, false},
 };
 
+static const Column xapi_statement[] = {
+	[LS_XAPI_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_XAPI_TYPE] = {"resource_type", TEXTOID, true, false},
+	[LS_XAPI_ID] = {"resource_id", TEXTOID, true, false},
+	[LS_XAPI_STORED] = {"stored", TIMESTAMPTZOID, true, false},
+	[LS_XAPI_AT] = {"timestamp", TIMESTAMPTZOID, true, false},
+	[LS_XAPI_AGENT] = {"agent", TEXTOID, false, false},
+	[LS_XAPI_VERB] = {"verb", TEXTOID, false, false},
+	[LS_XAPI_ACTIVITY] = {"activity", TEXTOID, false, false},
+	[LS_XAPI_REGISTRATION] = {"registration", TEXTOID, false, false},
+	[LS_XAPI_VOIDS] = {"voids", TEXTOID, false, false},
+};
+
 static const Column push[] = {
 	[LS_LOG_LEARNER] = {"learner_id", TEXTOID, true, false},
 	[LS_LOG_VERSION] = {"version", INT8OID, true, false},
@@ -122,13 +134,22 @@ static const Column push[] = {
 	[LS_LOG_SEEN] = {"seen", INT8ARRAYOID, false, false},
 };
 
-#define SLOT(number) [LS_DIRECT_PUSH + (number)] = {"push_" #number, push, lengthof(push), 4, {NULL}, true, number}
+#define SLOT(number) [LS_DIRECT_PUSH + (number)] = {"push_" #number, push, lengthof(push), 4, {{NULL}}, true, number}
 
 static const Form forms[] = {
-	[LS_DIRECT_LEARNER] = {"learner", learner, lengthof(learner), 1, {NULL}},
-	[LS_DIRECT_DEVICE] = {"device", device, lengthof(device), 2, {NULL}},
-	[LS_DIRECT_RESOURCE] = {"resource", resource, lengthof(resource), 3, {NULL}},
-	[LS_DIRECT_LEDGER] = {"ledger", ledger, lengthof(ledger), 2, {NULL}},
+	[LS_DIRECT_LEARNER] = {"learner", learner, lengthof(learner), 1, {{NULL}}},
+	[LS_DIRECT_DEVICE] = {"device", device, lengthof(device), 2, {{NULL}}},
+	[LS_DIRECT_RESOURCE] = {"resource", resource, lengthof(resource), 3, {{NULL}}},
+	[LS_DIRECT_LEDGER] = {"ledger", ledger, lengthof(ledger), 2, {{NULL}}},
+	[LS_DIRECT_XAPI] =
+		{"xapi_statement",
+		 xapi_statement,
+		 lengthof(xapi_statement),
+		 3,
+		 {{"xapi_statement_stored", 2, {LS_XAPI_LEARNER, LS_XAPI_STORED}, false},
+		  {"xapi_statement_activity", 3, {LS_XAPI_LEARNER, LS_XAPI_ACTIVITY, LS_XAPI_STORED}, false},
+		  {"xapi_statement_registration", 3, {LS_XAPI_LEARNER, LS_XAPI_REGISTRATION, LS_XAPI_STORED}, true},
+		  {"xapi_statement_voids", 2, {LS_XAPI_LEARNER, LS_XAPI_VOIDS}, true}}},
 	SLOT(0),
 	SLOT(1),
 	SLOT(2),
@@ -149,6 +170,7 @@ typedef struct Finding
 	bool fits;
 	Oid table;
 	Oid index;
+	Oid others[LS_DIRECT_INDEXES]; /* InvalidOid for one that was dropped */
 } Finding;
 
 static Finding findings[LS_DIRECT_TABLES];
@@ -245,38 +267,70 @@ is_primary_key(const Form *form, const Relation index)
 	return true;
 }
 
+/* Whether that is the condition of an index: none, or that its second column is not NULL. */
 static bool
-is_known_index(const Form *form, const Relation index)
+has_condition(const LsDirectIndex *kind, Relation index)
 {
-	for (int i = 0; i < MAX_INDEXES && form->indexes[i] != NULL; i++)
-	{
-		if (strcmp(RelationGetRelationName(index), form->indexes[i]) == 0)
-			return !index->rd_index->indisunique;
-	}
-	return false;
+	List *condition = RelationGetIndexPredicate(index);
+	const NullTest *test = condition == NIL ? NULL : linitial(condition);
+
+	if (!kind->is_partial || test == NULL)
+		return !kind->is_partial && test == NULL;
+	return list_length(condition) == 1 && IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
+		   IsA(test->arg, Var) && ((const Var *) test->arg)->varattno == kind->keys[1] + 1;
 }
 
-/* The oid of the primary key, where there is no index but it and ours; else InvalidOid. */
-static Oid
-find_primary_key(const Form *form, Relation table)
+static bool
+is_index(const LsDirectIndex *kind, Relation index)
+{
+	const FormData_pg_index *form = index->rd_index;
+
+	if (kind->name == NULL || strcmp(RelationGetRelationName(index), kind->name) != 0 || form->indisunique ||
+		form->indisexclusion || !form->indisvalid || !form->indisready || form->indnatts != kind->nkeys ||
+		form->indnkeyatts != kind->nkeys || index->rd_rel->relam != BTREE_AM_OID)
+		return false;
+	for (int i = 0; i < kind->nkeys; i++)
+	{
+		if (form->indkey.values[i] != kind->keys[i] + 1)
+			return false;
+	}
+	return has_condition(kind, index);
+}
+
+/* Which of the other indexes that is; LS_DIRECT_INDEXES where it is none of ours. */
+static int
+find_kind(const Form *form, Relation index)
+{
+	int i = 0;
+
+	while (i < LS_DIRECT_INDEXES && !is_index(&form->indexes[i], index))
+		i++;
+	return i;
+}
+
+/* Finds the primary key and the other indexes; whether there are none but ours. */
+static bool
+find_indexes(Finding *finding, const Form *form, Relation table)
 {
 	List *indexes = RelationGetIndexList(table);
-	Oid found = InvalidOid;
-	bool others = false;
+	bool has_foreign = false;
 	ListCell *cell;
 
 	foreach (cell, indexes)
 	{
 		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+		int kind = find_kind(form, index);
 
 		if (is_primary_key(form, index))
-			found = lfirst_oid(cell);
-		else if (!is_known_index(form, index))
-			others = true;
+			finding->index = lfirst_oid(cell);
+		else if (kind < LS_DIRECT_INDEXES)
+			finding->others[kind] = lfirst_oid(cell);
+		else
+			has_foreign = true;
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
-	return others ? InvalidOid : found;
+	return !has_foreign && OidIsValid(finding->index);
 }
 
 /* Citus has its own ways to rows, which look like an empty table. */
@@ -292,9 +346,8 @@ static void
 look_at(Finding *finding, const Form *form, Relation table)
 {
 	*finding = (Finding){.valid = true, .changes = ls_store_changes(), .table = RelationGetRelid(table)};
-	finding->index = find_primary_key(form, table);
-	finding->fits = OidIsValid(finding->index) && is_plain(table) && is_bound(form, table) && has_policies(table) &&
-					has_columns(form, RelationGetDescr(table)) && is_alone(table) &&
+	finding->fits = find_indexes(finding, form, table) && is_plain(table) && is_bound(form, table) &&
+					has_policies(table) && has_columns(form, RelationGetDescr(table)) && is_alone(table) &&
 					ls_store_table(form->name) == finding->table;
 }
 
@@ -310,6 +363,21 @@ may_go_direct(void)
 {
 	return learnsync_direct && !IsolationUsesXactSnapshot() && !XactReadOnly && !IsInParallelMode() &&
 		   ExecutorCheckPerms_hook == NULL;
+}
+
+static void
+open_indexes(LsDirect *direct, const Form *form, const Finding *finding, LOCKMODE lock)
+{
+	bool writes = lock == RowExclusiveLock;
+
+	direct->index = index_open(finding->index, writes ? lock : AccessShareLock);
+	for (int i = 0; writes && i < LS_DIRECT_INDEXES; i++)
+	{
+		if (!OidIsValid(finding->others[i]))
+			continue;
+		direct->kinds[direct->nothers] = &form->indexes[i];
+		direct->others[direct->nothers++] = index_open(finding->others[i], lock);
+	}
 }
 
 /*
@@ -334,7 +402,7 @@ ls_direct_open(LsDirect *direct, LsDirectTable which, LOCKMODE lock)
 		look_at(finding, form, direct->table);
 	if (finding->fits)
 	{
-		direct->index = index_open(finding->index, lock == RowExclusiveLock ? lock : AccessShareLock);
+		open_indexes(direct, form, finding, lock);
 		return true;
 	}
 	relation_close(direct->table, NoLock);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "direct/direct.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "push/push.h"
@@ -50,13 +51,11 @@ static LsStatement export_statements = {
 	"$2 AND r.data IS NOT NULL ORDER BY x.stored, x.resource_type, x.resource_id",
 	{"pg_catalog.text", "pg_catalog.timestamptz", NULL}};
 
-static Datum
-statement_datum(const LsResource *resource)
+static void
+statement_values(const LsResource *resource, Datum *values, bool *nulls)
 {
 	JsonbValue statement;
 	LsXapiIndex index;
-	Datum values[NSTATEMENT];
-	bool nulls[NSTATEMENT];
 
 	ls_json_root(ls_state_document(&resource->state), &statement);
 	index = ls_xapi_index(&statement);
@@ -68,29 +67,114 @@ statement_datum(const LsResource *resource)
 	ls_store_put_text(values, nulls, ACTIVITY, index.activity);
 	ls_store_put_text(values, nulls, REGISTRATION, index.registration);
 	ls_store_put_text(values, nulls, VOIDS, index.voids);
-	return ls_store_row(&xapi_row, values, nulls);
+}
+
+/* Statements of a push that have no row yet, or those that may have one. */
+typedef struct Statements
+{
+	Datum learner;
+	TimestampTz stored;
+	LsResource **resources;
+	int count;
+} Statements;
+
+static void
+write_by_statement(const Statements *statements)
+{
+	Datum *rows = palloc(sizeof(Datum) * statements->count);
+	Datum values[3] = {statements->learner, 0, TimestampTzGetDatum(statements->stored)};
+	Datum row[NSTATEMENT];
+	bool nulls[NSTATEMENT];
+
+	for (int i = 0; i < statements->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		statement_values(statements->resources[i], row, nulls);
+		rows[i] = ls_store_row(&xapi_row, row, nulls);
+	}
+	values[1] = ls_store_array(&xapi_row, rows, statements->count);
+	ls_store_run(&write_statements, values, NULL);
+}
+
+static void
+fill_statement(const void *argument, int row, Datum *values, bool *nulls)
+{
+	static const int columns[] = {
+		[RESOURCE_TYPE] = LS_XAPI_TYPE,
+		[RESOURCE_ID] = LS_XAPI_ID,
+		[AT] = LS_XAPI_AT,
+		[AGENT] = LS_XAPI_AGENT,
+		[VERB] = LS_XAPI_VERB,
+		[ACTIVITY] = LS_XAPI_ACTIVITY,
+		[VOIDS] = LS_XAPI_VOIDS,
+		[REGISTRATION] = LS_XAPI_REGISTRATION,
+	};
+	const Statements *statements = argument;
+	Datum statement[NSTATEMENT];
+	bool isnull[NSTATEMENT];
+
+	ls_direct_put(values, nulls, LS_XAPI_LEARNER, statements->learner);
+	ls_direct_put(values, nulls, LS_XAPI_STORED, TimestampTzGetDatum(statements->stored));
+	ls_direct_put(values, nulls, LS_XAPI_AT, TimestampTzGetDatum(statements->stored));
+	statement_values(statements->resources[row], statement, isnull);
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		if (!isnull[i])
+			ls_direct_put(values, nulls, columns[i], statement[i]);
+	}
+}
+
+/* Adds rows without a statement for those that have none; the others are left. */
+static void
+add_directly(Statements *statements)
+{
+	Statements added = *statements;
+	int left = 0;
+	LsDirect direct;
+
+	if (!ls_direct_open(&direct, LS_DIRECT_XAPI, RowExclusiveLock))
+		return;
+	added.resources = palloc(sizeof(LsResource *) * statements->count);
+	added.count = 0;
+	ls_direct_begin();
+	for (int i = 0; i < statements->count; i++)
+	{
+		LsResource *resource = statements->resources[i];
+		Datum key[] = {statements->learner, ls_text_to_datum(resource->type->name), ls_text_to_datum(resource->id)};
+
+		CHECK_FOR_INTERRUPTS();
+		if (resource->version != 0 || ls_direct_find(&direct, key))
+			statements->resources[left++] = resource;
+		else
+			added.resources[added.count++] = resource;
+	}
+	statements->count = left;
+	ls_direct_add(&direct, added.count, fill_statement, &added);
+	ls_direct_close(&direct);
+	ls_direct_end();
 }
 
 /* Writes the rows of the statements that this push brought. */
 void
 ls_store_write_statements(LsPush *push)
 {
-	Datum *rows = palloc(sizeof(Datum) * Max(push->nchanged, 1));
-	Datum values[3];
-	int count = 0;
+	Statements statements = {.stored = push->batch.now};
 
 	for (int i = 0; i < push->nchanged; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (push->changed[i]->type->rule->xapi && push->changed[i]->state.exists)
-			rows[count++] = statement_datum(push->changed[i]);
+		if (!push->changed[i]->type->rule->xapi || !push->changed[i]->state.exists)
+			continue;
+		if (statements.count == 0)
+			statements.resources = palloc(sizeof(LsResource *) * push->nchanged);
+		statements.resources[statements.count++] = push->changed[i];
 	}
-	if (count == 0)
+	if (statements.count == 0)
 		return;
-	values[0] = ls_text_to_datum(push->batch.learner.id);
-	values[1] = ls_store_array(&xapi_row, rows, count);
-	values[2] = TimestampTzGetDatum(push->batch.now);
-	ls_store_run(&write_statements, values, NULL);
+	statements.learner = ls_text_to_datum(push->batch.learner.id);
+	add_directly(&statements);
+	if (statements.count > 0)
+		write_by_statement(&statements);
 }
 
 /* A statement as an LRS returns it, which sets timestamp and version where they are absent. */
