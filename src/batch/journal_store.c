@@ -482,16 +482,11 @@ note_directly(Journal *journal)
 static bool
 open_journal(Journal *journal)
 {
-	if (!ls_direct_open(&journal->ledger, LS_DIRECT_LEDGER, RowExclusiveLock))
-		return false;
-	if (ls_direct_open(&journal->log, (LsDirectTable) (LS_DIRECT_PUSH + journal->slot), RowExclusiveLock))
-	{
-		if (ls_direct_open(&journal->devices, LS_DIRECT_DEVICE, RowExclusiveLock))
-			return true;
-		ls_direct_close(&journal->log);
-	}
-	ls_direct_close(&journal->ledger);
-	return false;
+	const LsDirectWanted wanted[] = {{&journal->ledger, LS_DIRECT_LEDGER},
+									 {&journal->log, (LsDirectTable) (LS_DIRECT_PUSH + journal->slot)},
+									 {&journal->devices, LS_DIRECT_DEVICE}};
+
+	return ls_direct_open_all(wanted, lengthof(wanted), RowExclusiveLock);
 }
 
 static const LsItem **

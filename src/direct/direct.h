@@ -153,6 +153,15 @@ typedef struct LsDirect
 typedef void (*LsDirectFill)(const void *argument, int row, Datum *values, bool *nulls);
 
 /* table.c */
+
+/* One of several tables that are opened together. */
+typedef struct LsDirectWanted
+{
+	LsDirect *direct;
+	LsDirectTable table;
+} LsDirectWanted;
+
+extern bool ls_direct_open_all(const LsDirectWanted *wanted, int count, LOCKMODE lock);
 extern bool ls_direct_open(LsDirect *direct, LsDirectTable table, LOCKMODE lock);
 
 /* row.c */

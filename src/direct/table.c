@@ -409,6 +409,21 @@ ls_direct_open(LsDirect *direct, LsDirectTable which, LOCKMODE lock)
 	return false;
 }
 
+/* The same of several tables: all of them, or none. */
+bool
+ls_direct_open_all(const LsDirectWanted *wanted, int count, LOCKMODE lock)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (ls_direct_open(wanted[i].direct, wanted[i].table, lock))
+			continue;
+		while (i-- > 0)
+			ls_direct_close(wanted[i].direct);
+		return false;
+	}
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(learnsync_direct_tables);
 
 /* learnsync_internal.direct_tables(): those that a call goes to directly now. */

@@ -70,7 +70,7 @@ take_stored(void *argument, LsStored *stored, int count)
 	ls_json_root(document, &why->shown);
 	if (stored->state.overlay != NULL)
 	{
-		JsonbValue corrections = ls_overlay_tell(stored->state.overlay);
+		JsonbValue corrections = ls_correction_tell(stored->state.overlay);
 
 		caller = MemoryContextSwitchTo(why->context);
 		document = ls_json_encode(&corrections);

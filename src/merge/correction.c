@@ -1,6 +1,6 @@
 /*
  * correction.c
- *		A person's correction of a document: what can be corrected, made and taken back.
+ *		A person's correction of a document: what can be corrected, made, told and taken back.
  */
 #include "postgres.h"
 
@@ -362,4 +362,54 @@ ls_correction_difference(const LsRule *rule, const JsonbValue *shown, const Json
 	}
 	ls_json_root(ls_json_encode(&difference), &value);
 	return value;
+}
+
+/* What a correction says of the fields: null where there is to be none. */
+static JsonbValue
+told_data(const LsCorrection *correction)
+{
+	JsonbValue data = ls_json_object();
+
+	for (int i = 0; i < correction->npins; i++)
+	{
+		const LsPin *pin = &correction->pins[i];
+		JsonbValue value = pin->has_value ? pin->value : ls_json_null();
+		JsonbValue part = ls_json_object();
+
+		CHECK_FOR_INTERRUPTS();
+		if (pin->part.data == NULL)
+			ls_json_put_text(&data, pin->field, value);
+		else if (i > 0 && ls_text_equal(pin[-1].field, pin->field))
+			ls_json_put_text(&data.val.object.pairs[data.val.object.nPairs - 1].value, pin->part, value);
+		else
+		{
+			ls_json_put_text(&part, pin->part, value);
+			ls_json_put_text(&data, pin->field, part);
+		}
+	}
+	return data;
+}
+
+/* The corrections as whoever asks for them is told, the newest first. */
+JsonbValue
+ls_correction_tell(const LsOverlay *overlay)
+{
+	JsonbValue told = ls_json_array();
+
+	for (int i = overlay->count - 1; i >= 0; i--)
+	{
+		const LsCorrection *correction = &overlay->corrections[i];
+		JsonbValue one = ls_json_object();
+
+		ls_json_put(&one, "at", ls_json_stamp(correction->at));
+		ls_json_put(&one, "data", told_data(correction));
+		ls_json_put(&one, "version", ls_json_int(correction->version));
+		ls_json_put(&one, "correctionId", ls_json_text(correction->id));
+		if (correction->by.data != NULL)
+			ls_json_put(&one, "by", ls_json_text(correction->by));
+		if (correction->reason.data != NULL)
+			ls_json_put(&one, "reason", ls_json_text(correction->reason));
+		ls_json_add(&told, one);
+	}
+	return told;
 }

@@ -355,13 +355,16 @@ extern LsMember *ls_field_take_total(LsField *field, LsText device, const JsonbV
 extern bool ls_field_note(const LsField *field, TimestampTz at, JsonbValue *note);
 
 /* state.c */
-extern void ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book);
 extern Jsonb *ls_state_document(const LsState *state);
-extern Jsonb *ls_state_book(const LsState *state);
+extern JsonbValue ls_state_whole(const LsState *state, bool with_removed);
+extern LsField *ls_state_field(const LsState *state, LsText name);
 extern JsonbValue ls_state_show(const LsRule *rule, const LsState *state);
 extern JsonbValue ls_state_show_delta(const LsRule *rule, const LsState *state);
 extern JsonbValue ls_state_show_stored(const LsRule *rule, Jsonb *stored);
-extern LsField *ls_state_field(const LsState *state, LsText name);
+
+/* state_book.c */
+extern void ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book);
+extern Jsonb *ls_state_book(const LsState *state);
 extern void ls_state_unpack(const LsRule *rule, LsState *state, Jsonb *packed);
 extern Jsonb *ls_state_pack(const LsState *state);
 
@@ -379,8 +382,16 @@ extern LsState ls_state_rebase(const LsRule *old, const LsRule *rule, const LsSt
 extern bool ls_rebase_fits(const LsRule *rule, const LsState *rebased, LsFailure *failure) pg_attribute_nonnull(3);
 
 /* overlay.c */
-extern Jsonb *ls_overlay_load(const LsRule *rule, LsState *state, const JsonbValue *noted, Jsonb *document);
-extern void ls_overlay_note(const LsState *state, JsonbValue *notes);
+
+/* A pin that shows: of each field and key the newest, in the order of their fields. */
+typedef struct LsShownPin
+{
+	const LsPin *pin;
+	int correction; /* the number of its correction, the oldest first */
+	int nparts; /* so many from here on are of the same field */
+} LsShownPin;
+
+extern LsShownPin *ls_overlay_shown(const LsOverlay *overlay, int *count);
 extern JsonbValue ls_overlay_show(const LsState *state, const JsonbValue *document);
 extern LsPin ls_overlay_pin(const LsRule *rule, LsText field, LsText part);
 
@@ -395,7 +406,6 @@ typedef struct LsOverlaid
 
 extern LsOverlaid ls_overlay_take(const LsRule *rule, const LsState *state, const LsState *said,
 								  const LsChange *change);
-extern JsonbValue ls_overlay_tell(const LsOverlay *overlay);
 
 /* correction.c */
 extern LsCorrection ls_correction_of(const LsState *state, LsText epoch, LsText learner, TimestampTz now,
@@ -404,6 +414,7 @@ extern void ls_correction_check(const LsRule *rule, const JsonbValue *data);
 extern bool ls_correction_apply(const LsRule *rule, LsState *state, const LsCorrection *correction,
 								const JsonbValue *data, LsFailure *failure) pg_attribute_nonnull(5);
 extern void ls_correction_drop(LsState *state);
+extern JsonbValue ls_correction_tell(const LsOverlay *overlay);
 extern JsonbValue ls_correction_difference(const LsRule *rule, const JsonbValue *shown, const JsonbValue *data);
 
 /* policy.c */

@@ -1,17 +1,12 @@
 /*
  * overlay.c
- *		What a person has corrected of a document, over a state that goes on as if nothing had been: how items come on top of
- *		it, how it is shown, and how it is noted.
- *
- * In the notes of a state it stands under "_learnsync": {"under": what the fields are underneath, "corrections": the
- * oldest first}. The stored document is the one that is shown.
+ *		What a person has corrected of a document, over a state that goes on as if nothing had been: how it is shown, and
+ *		how items come on top of it.
  */
 #include "postgres.h"
 
 #include "merge/merge.h"
 #include "miscadmin.h"
-
-#define NOTED_DIGITS 6
 
 /* How items come on top of a field; under policies that take documents whole, these come in its place or not at all. */
 static LsOnTop
@@ -20,14 +15,6 @@ kind_of(const LsRule *rule, const LsRuleField *field)
 	if (rule->policy == LS_POLICY_LATEST || rule->policy == LS_POLICY_CLIENT_WINS)
 		return LS_TOP_REPLACES;
 	return rule->policy == LS_POLICY_MERGE && field->strategy != NULL ? field->strategy->on_top : LS_TOP_STAYS;
-}
-
-/* Whether a person can correct such a field. */
-static bool
-may_pin(const LsRuleField *field)
-{
-	return field->strategy != NULL && field->strategy != ls_strategy_derive &&
-		   field->strategy != ls_strategy_unread && field->shape != LS_SHAPE_LIST;
 }
 
 /* A pin that says that there is to be nothing, and on which nothing has come yet. */
@@ -84,13 +71,6 @@ pin_shows(const LsPin *pin, JsonbValue *shown)
 	return !takes_top || !pin->top_is_gone;
 }
 
-/* A pin, and how new its correction is. */
-typedef struct Place
-{
-	const LsPin *pin;
-	int correction;
-} Place;
-
 static int
 compare_pinned(const LsPin *a, const LsPin *b)
 {
@@ -103,46 +83,52 @@ compare_pinned(const LsPin *a, const LsPin *b)
 
 /* By field and part, the newest first. */
 static int
-compare_places(const void *a, const void *b)
+compare_shown(const void *a, const void *b)
 {
-	const Place *pa = a;
-	const Place *pb = b;
+	const LsShownPin *pa = a;
+	const LsShownPin *pb = b;
 	int order = compare_pinned(pa->pin, pb->pin);
 
 	return order != 0 ? order : pb->correction - pa->correction;
 }
 
 /* The pins that show, in the order of their fields: of each field and key the newest. */
-static Place *
-find_shown(const LsOverlay *overlay, int *count)
+LsShownPin *
+ls_overlay_shown(const LsOverlay *overlay, int *count)
 {
-	Place *places;
+	LsShownPin *pins;
 	int total = 0;
 	int kept = 0;
 
 	for (int i = 0; i < overlay->count; i++)
 		total += overlay->corrections[i].npins;
-	places = palloc_extended(sizeof(Place) * Max(total, 1), MCXT_ALLOC_HUGE);
+	pins = palloc_extended(sizeof(LsShownPin) * Max(total, 1), MCXT_ALLOC_HUGE);
 	total = 0;
 	for (int i = 0; i < overlay->count; i++)
 	{
 		for (int j = 0; j < overlay->corrections[i].npins; j++)
-			places[total++] = (Place){&overlay->corrections[i].pins[j], i};
+			pins[total++] = (LsShownPin){&overlay->corrections[i].pins[j], i, 1};
 	}
-	ls_sort(places, total, sizeof(Place), compare_places);
+	ls_sort(pins, total, sizeof(LsShownPin), compare_shown);
 	for (int i = 0; i < total; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (kept == 0 || compare_pinned(places[kept - 1].pin, places[i].pin) != 0)
-			places[kept++] = places[i];
+		if (kept == 0 || compare_pinned(pins[kept - 1].pin, pins[i].pin) != 0)
+			pins[kept++] = pins[i];
+	}
+	for (int i = kept - 2; i >= 0; i--)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ls_text_equal(pins[i].pin->field, pins[i + 1].pin->field))
+			pins[i].nparts = pins[i + 1].nparts + 1;
 	}
 	*count = kept;
-	return places;
+	return pins;
 }
 
-/* A map with its pinned keys, from this place on: both are in key order. old is NULL where there is none underneath. */
+/* A map with its pinned keys, from this one on: both are in key order. old is NULL where there is none underneath. */
 static JsonbValue
-show_map(const Place *places, int count, const JsonbValue *old)
+show_map(const LsShownPin *pins, int count, const JsonbValue *old)
 {
 	JsonbValue shown = ls_json_object();
 	JsonbValue map;
@@ -158,38 +144,27 @@ show_map(const Place *places, int count, const JsonbValue *old)
 	while (ls_json_walk_next(&walk, &key, &part))
 	{
 		CHECK_FOR_INTERRUPTS();
-		while (i < count && ls_text_compare_keys(places[i].pin->part, key) < 0)
+		while (i < count && ls_text_compare_keys(pins[i].pin->part, key) < 0)
 			i++;
-		if (i == count || !ls_text_equal(places[i].pin->part, key))
+		if (i == count || !ls_text_equal(pins[i].pin->part, key))
 			ls_json_put_text(&shown, key, part);
 	}
 	for (i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (pin_shows(places[i].pin, &part) && part.type != jbvNull)
-			ls_json_put_text(&shown, places[i].pin->part, part);
+		if (pin_shows(pins[i].pin, &part) && part.type != jbvNull)
+			ls_json_put_text(&shown, pins[i].pin->part, part);
 	}
 	return shown;
 }
 
-/* How many places from this one on are of the same field. */
-static int
-count_same(const Place *places, int count)
-{
-	int same = 1;
-
-	while (same < count && ls_text_equal(places[same].pin->field, places[0].pin->field))
-		same++;
-	return same;
-}
-
-/* What a field shows of which so many parts are pinned; false where it shows nothing. */
+/* What a field shows that is pinned, or of which parts are; false where it shows nothing. */
 static bool
-field_shows(const Place *places, int count, const JsonbValue *old, JsonbValue *shown)
+field_shows(const LsShownPin *pins, const JsonbValue *old, JsonbValue *shown)
 {
-	if (places[0].pin->part.data == NULL)
-		return pin_shows(places[0].pin, shown);
-	*shown = show_map(places, count, old);
+	if (pins[0].pin->part.data == NULL)
+		return pin_shows(pins[0].pin, shown);
+	*shown = show_map(pins, pins[0].nparts, old);
 	return true;
 }
 
@@ -200,7 +175,7 @@ ls_overlay_show(const LsState *state, const JsonbValue *document)
 	JsonbValue shown = ls_json_object();
 	int npairs = document->val.object.nPairs;
 	int count;
-	Place *places = find_shown(state->overlay, &count);
+	LsShownPin *pins = ls_overlay_shown(state->overlay, &count);
 	int pair = 0;
 
 	for (int i = 0; i < count || pair < npairs;)
@@ -208,9 +183,8 @@ ls_overlay_show(const LsState *state, const JsonbValue *document)
 		JsonbPair *old = pair < npairs ? &document->val.object.pairs[pair] : NULL;
 		int order = i == count    ? -1
 					: old == NULL ? 1
-								  : ls_text_compare_keys(ls_text_of(&old->key), places[i].pin->field);
+								  : ls_text_compare_keys(ls_text_of(&old->key), pins[i].pin->field);
 		JsonbValue value;
-		int same;
 
 		CHECK_FOR_INTERRUPTS();
 		pair += order <= 0;
@@ -219,12 +193,11 @@ ls_overlay_show(const LsState *state, const JsonbValue *document)
 			ls_json_put_text(&shown, ls_text_of(&old->key), old->value);
 			continue;
 		}
-		same = count_same(&places[i], count - i);
-		if (field_shows(&places[i], same, order == 0 ? &old->value : NULL, &value))
-			ls_json_put_text(&shown, places[i].pin->field, value);
-		i += same;
+		if (field_shows(&pins[i], order == 0 ? &old->value : NULL, &value))
+			ls_json_put_text(&shown, pins[i].pin->field, value);
+		i += pins[i].nparts;
 	}
-	pfree(places);
+	pfree(pins);
 	return shown;
 }
 
@@ -397,22 +370,22 @@ static bool
 is_hidden(const LsOverlay *overlay, const LsState *said, const LsChange *change)
 {
 	int count;
-	Place *places = find_shown(overlay, &count);
+	LsShownPin *pins = ls_overlay_shown(overlay, &count);
 	bool hidden = false;
 
 	for (int i = 0; i < count && !hidden; i++)
 	{
-		const LsPin *pin = places[i].pin;
+		const LsPin *pin = pins[i].pin;
 		LsValue value;
 		JsonbValue shown;
 
 		CHECK_FOR_INTERRUPTS();
 		if (pin->rule->strategy->ignores_value || !find_said(said, pin, &value) ||
-			counts(&overlay->corrections[places[i].correction], pin->on_top, change))
+			counts(&overlay->corrections[pins[i].correction], pin->on_top, change))
 			continue;
 		hidden = !pin_shows(pin, &shown) || ls_json_compare(&shown, &value.json) != 0;
 	}
-	pfree(places);
+	pfree(pins);
 	return hidden;
 }
 
@@ -441,259 +414,4 @@ ls_overlay_take(const LsRule *rule, const LsState *state, const LsState *said, c
 	}
 	overlaid.hidden = is_hidden(overlay, said, change);
 	return overlaid;
-}
-
-static JsonbValue
-note_stamp(TimestampTz at)
-{
-	return at == LS_NO_TIME ? ls_json_null() : ls_json_text(ls_stamp_text(at, NOTED_DIGITS));
-}
-
-static JsonbValue
-note_pin(const LsPin *pin)
-{
-	JsonbValue note = ls_json_object();
-
-	ls_json_put(&note, "field", ls_json_text(pin->field));
-	if (pin->part.data != NULL)
-		ls_json_put(&note, "part", ls_json_text(pin->part));
-	if (pin->has_value)
-		ls_json_put(&note, "value", pin->value);
-	if (pin->bases.type != jbvNull)
-		ls_json_put(&note, "bases", pin->bases);
-	if (!pin->has_top)
-		return note;
-	if (!pin->top_is_gone)
-		ls_json_put(&note, "top", pin->top.json);
-	ls_json_put(&note, "topAt", note_stamp(pin->top.at));
-	return note;
-}
-
-static JsonbValue
-note_correction(const LsCorrection *correction)
-{
-	JsonbValue note = ls_json_object();
-	JsonbValue pins = ls_json_array();
-
-	for (int i = 0; i < correction->npins; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		ls_json_add(&pins, note_pin(&correction->pins[i]));
-	}
-	ls_json_put(&note, "id", ls_json_text(correction->id));
-	ls_json_put(&note, "at", note_stamp(correction->at));
-	ls_json_put(&note, "pins", pins);
-	ls_json_put(&note, "version", ls_json_int(correction->version));
-	if (correction->by.data != NULL)
-		ls_json_put(&note, "by", ls_json_text(correction->by));
-	if (correction->reason.data != NULL)
-		ls_json_put(&note, "reason", ls_json_text(correction->reason));
-	return note;
-}
-
-/* Adds to the notes of a state what is corrected, and what is underneath. */
-void
-ls_overlay_note(const LsState *state, JsonbValue *notes)
-{
-	const LsOverlay *overlay = state->overlay;
-	JsonbValue own = ls_json_object();
-	JsonbValue under = ls_json_object();
-	JsonbValue corrections = ls_json_array();
-	int count;
-	Place *places = find_shown(overlay, &count);
-
-	for (int i = 0; i < count; i += count_same(&places[i], count - i))
-	{
-		const LsField *field = ls_state_field(state, places[i].pin->field);
-
-		CHECK_FOR_INTERRUPTS();
-		if (field != NULL)
-			ls_json_put_text(&under, field->name, ls_field_show(field, false));
-	}
-	for (int i = 0; i < overlay->count; i++)
-		ls_json_add(&corrections, note_correction(&overlay->corrections[i]));
-	ls_json_put(&own, "under", under);
-	ls_json_put(&own, "corrections", corrections);
-	if (notes->type == jbvNull)
-		*notes = ls_json_object();
-	ls_json_put(notes, LS_PACKED_MEMBER, own);
-}
-
-/* What a correction says of the fields: null where there is to be none. */
-static JsonbValue
-told_data(const LsCorrection *correction)
-{
-	JsonbValue data = ls_json_object();
-
-	for (int i = 0; i < correction->npins; i++)
-	{
-		const LsPin *pin = &correction->pins[i];
-		JsonbValue value = pin->has_value ? pin->value : ls_json_null();
-		JsonbValue part = ls_json_object();
-
-		CHECK_FOR_INTERRUPTS();
-		if (pin->part.data == NULL)
-			ls_json_put_text(&data, pin->field, value);
-		else if (i > 0 && ls_text_equal(pin[-1].field, pin->field))
-			ls_json_put_text(&data.val.object.pairs[data.val.object.nPairs - 1].value, pin->part, value);
-		else
-		{
-			ls_json_put_text(&part, pin->part, value);
-			ls_json_put_text(&data, pin->field, part);
-		}
-	}
-	return data;
-}
-
-/* The corrections as whoever asks for them is told, the newest first. */
-JsonbValue
-ls_overlay_tell(const LsOverlay *overlay)
-{
-	JsonbValue told = ls_json_array();
-
-	for (int i = overlay->count - 1; i >= 0; i--)
-	{
-		const LsCorrection *correction = &overlay->corrections[i];
-		JsonbValue one = ls_json_object();
-
-		ls_json_put(&one, "at", ls_json_stamp(correction->at));
-		ls_json_put(&one, "data", told_data(correction));
-		ls_json_put(&one, "version", ls_json_int(correction->version));
-		ls_json_put(&one, "correctionId", ls_json_text(correction->id));
-		if (correction->by.data != NULL)
-			ls_json_put(&one, "by", ls_json_text(correction->by));
-		if (correction->reason.data != NULL)
-			ls_json_put(&one, "reason", ls_json_text(correction->reason));
-		ls_json_add(&told, one);
-	}
-	return told;
-}
-
-static LsText
-text_member(const JsonbValue *object, const char *key)
-{
-	JsonbValue value;
-
-	return ls_json_get(object, key, &value) && value.type == jbvString ? ls_text_of(&value) : (LsText){NULL, 0};
-}
-
-static TimestampTz
-stamp_member(const JsonbValue *object, const char *key)
-{
-	LsText text = text_member(object, key);
-	TimestampTz at;
-
-	return text.data != NULL && ls_stamp_parse(text, &at) ? at : LS_NO_TIME;
-}
-
-static LsPin
-read_pin(const LsRule *rule, const JsonbValue *note)
-{
-	LsPin pin = ls_overlay_pin(rule, text_member(note, "field"), text_member(note, "part"));
-	JsonbValue value;
-
-	pin.has_value = ls_json_get(note, "value", &pin.value);
-	pin.has_top = ls_json_get(note, "topAt", &value);
-	pin.top_is_gone = pin.has_top && !ls_json_get(note, "top", &pin.top.json);
-	pin.top.at = stamp_member(note, "topAt");
-	if (ls_json_get(note, "bases", &value) && ls_json_is_object(&value))
-		pin.bases = value;
-	return pin;
-}
-
-/* Whether a pin is one that the rule could have: somebody may have written the table. */
-static bool
-is_sound(const LsPin *pin)
-{
-	if (pin->field.data == NULL || !may_pin(pin->rule) ||
-		(pin->rule->shape == LS_SHAPE_MAP) != (pin->part.data != NULL))
-		return false;
-	return pin->on_top != LS_TOP_ADDS || ((!pin->has_value || pin->value.type == jbvNumeric) &&
-										  (!pin->has_top || pin->top.json.type == jbvNumeric));
-}
-
-static LsCorrection
-read_correction(const LsRule *rule, const JsonbValue *note)
-{
-	LsCorrection correction = {.id = text_member(note, "id"),
-							   .at = stamp_member(note, "at"),
-							   .by = text_member(note, "by"),
-							   .reason = text_member(note, "reason")};
-	JsonbValue value;
-	JsonbValue pins;
-	LsJsonWalk walk;
-
-	if (!ls_json_get(note, "version", &value) || !ls_json_integer(&value, &correction.version))
-		correction.version = LS_SEEN_ALL;
-	if (!ls_json_get(note, "pins", &pins) || !ls_json_is_array(&pins))
-		return correction;
-	correction.pins = palloc_extended(sizeof(LsPin) * Max(ls_json_count(&pins), 1), MCXT_ALLOC_HUGE);
-	ls_json_walk(&walk, &pins);
-	while (ls_json_walk_next(&walk, NULL, &value))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!ls_json_is_object(&value))
-			continue;
-		correction.pins[correction.npins] = read_pin(rule, &value);
-		correction.npins += is_sound(&correction.pins[correction.npins]);
-	}
-	return correction;
-}
-
-/* The document as it is underneath, from the one that is shown. */
-static Jsonb *
-uncover(const LsOverlay *overlay, const JsonbValue *under, Jsonb *document)
-{
-	JsonbValue covered = ls_json_object();
-	JsonbValue whole;
-	JsonbValue value;
-	LsJsonWalk walk;
-	LsText name;
-	int count;
-	Place *places = find_shown(overlay, &count);
-	int i = 0;
-
-	ls_json_root(document, &whole);
-	ls_json_walk(&walk, &whole);
-	while (ls_json_walk_next(&walk, &name, &value))
-	{
-		CHECK_FOR_INTERRUPTS();
-		while (i < count && ls_text_compare_keys(places[i].pin->field, name) < 0)
-			i++;
-		if (i == count || !ls_text_equal(places[i].pin->field, name))
-			ls_json_put_text(&covered, name, value);
-	}
-	for (i = 0; i < count; i += count_same(&places[i], count - i))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (ls_json_get_text(under, places[i].pin->field, &value))
-			ls_json_put_text(&covered, places[i].pin->field, value);
-	}
-	return ls_json_encode(&covered);
-}
-
-/* Reads what is corrected from the notes of a state; answers the document as it is underneath. */
-Jsonb *
-ls_overlay_load(const LsRule *rule, LsState *state, const JsonbValue *noted, Jsonb *document)
-{
-	LsOverlay *overlay = palloc0(sizeof(LsOverlay));
-	JsonbValue list;
-	JsonbValue under;
-	JsonbValue value;
-	LsJsonWalk walk;
-
-	if (!ls_json_is_object(noted) || !ls_json_get(noted, "corrections", &list) || !ls_json_is_array(&list) ||
-		!ls_json_get(noted, "under", &under) || !ls_json_is_object(&under))
-		return document;
-	overlay->corrections = palloc(sizeof(LsCorrection) * (ls_json_count(&list) + 1));
-	ls_json_walk(&walk, &list);
-	while (ls_json_walk_next(&walk, NULL, &value))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (ls_json_is_object(&value))
-			overlay->corrections[overlay->count++] = read_correction(rule, &value);
-	}
-	if (overlay->count > 0)
-		state->overlay = overlay;
-	return uncover(overlay, &under, document);
 }

@@ -190,16 +190,11 @@ typedef struct Tables
 static bool
 open_tables(Tables *tables)
 {
-	if (!ls_direct_open(&tables->devices, LS_DIRECT_DEVICE, AccessShareLock))
-		return false;
-	if (ls_direct_open(&tables->receipts, LS_DIRECT_LEDGER, AccessShareLock))
-	{
-		if (ls_direct_open(&tables->resources, LS_DIRECT_RESOURCE, AccessShareLock))
-			return true;
-		ls_direct_close(&tables->receipts);
-	}
-	ls_direct_close(&tables->devices);
-	return false;
+	const LsDirectWanted wanted[] = {{&tables->devices, LS_DIRECT_DEVICE},
+									 {&tables->receipts, LS_DIRECT_LEDGER},
+									 {&tables->resources, LS_DIRECT_RESOURCE}};
+
+	return ls_direct_open_all(wanted, lengthof(wanted), AccessShareLock);
 }
 
 static void

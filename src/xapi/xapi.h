@@ -125,6 +125,8 @@ extern bool ls_xapi_type(LsXapiCheck *check, const LsXapiPlace *place, const Jso
 						 const char *requirement, const char *const *names, int *choice);
 extern uint32 ls_xapi_walk(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *object,
 						   const LsXapiShape *shape);
+extern LsXapiTest ls_xapi_known;
+extern LsXapiTest ls_xapi_forbidden;
 extern LsXapiTest ls_xapi_text;
 extern LsXapiTest ls_xapi_string;
 extern LsXapiTest ls_xapi_constant;
@@ -142,7 +144,24 @@ extern bool ls_xapi_instant(LsText text, int64 *milliseconds);
 /* xapi_language.c */
 extern const LsXapiFormat ls_xapi_language;
 
-/* xapi_activity.c */
+/* xapi_actor.c */
+
+/* Which actors may be in a place. */
+typedef enum LsXapiActors
+{
+	LS_XAPI_ANY_ACTOR,
+	LS_XAPI_AN_AGENT,
+	LS_XAPI_A_GROUP,
+	LS_XAPI_AN_AUTHORITY /* who vouches for a statement */
+} LsXapiActors;
+
+extern LsXapiTest ls_xapi_actor;
+
+/* xapi_object.c */
 extern LsXapiTest ls_xapi_activity;
+extern LsXapiTest ls_xapi_reference;
+
+/* xapi_context.c */
+extern LsXapiTest ls_xapi_context;
 
 #endif

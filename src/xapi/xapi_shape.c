@@ -130,6 +130,20 @@ ls_xapi_walk(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *obj
 	return marks;
 }
 
+/* A property that was tested before its object was walked. */
+void
+ls_xapi_known(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const LsXapiProperty *property)
+{
+}
+
+/* Properties of another kind of object; the argument is the name of this one. */
+void
+ls_xapi_forbidden(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value,
+				  const LsXapiProperty *property)
+{
+	ls_xapi_report(check, place, property->requirement, "is not allowed in %s", (const char *) property->argument);
+}
+
 /* Any string. */
 void
 ls_xapi_text(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value, const LsXapiProperty *property)

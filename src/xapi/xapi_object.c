@@ -1,6 +1,6 @@
 /*
- * xapi_activity.c
- *		Activities, their definitions and interactions.
+ * xapi_object.c
+ *		What a statement is about or refers to: activities with their definitions and interactions, other statements.
  */
 #include "postgres.h"
 
@@ -163,4 +163,21 @@ ls_xapi_activity(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue 
 {
 	if (ls_xapi_expect(check, place, ls_json_is_object(value), property->requirement, "an object"))
 		ls_xapi_walk(check, place, value, &activity);
+}
+
+static const char *const reference_types[] = {"StatementRef", NULL};
+
+static const LsXapiProperty reference_properties[] = {
+	{LS_XAPI_KEY("id"), ls_xapi_string, "XAPI-00072", "XAPI-00072", &ls_xapi_formats[LS_XAPI_UUID]},
+	{LS_XAPI_KEY("objectType"), ls_xapi_constant, "XAPI-00073", "XAPI-00073", reference_types},
+	{{NULL}},
+};
+static const LsXapiShape reference = {"a statement reference", reference_properties};
+
+void
+ls_xapi_reference(LsXapiCheck *check, const LsXapiPlace *place, const JsonbValue *value,
+				  const LsXapiProperty *property)
+{
+	if (ls_xapi_expect(check, place, ls_json_is_object(value), property->requirement, "an object"))
+		ls_xapi_walk(check, place, value, &reference);
 }
