@@ -111,6 +111,14 @@ VALUES
             ('admin', 'learnsync_internal.verify_some()'),
             ('admin', 'learnsync.outbox_add(text, jsonb)'),
             ('admin', 'learnsync.outbox_drop(text)'),
+            ('service', 'learnsync.part_of(text, integer)'),
+            ('admin', 'learnsync.shard_parts()'),
+            ('admin', 'learnsync.part_hold(integer, integer, integer)'),
+            ('admin', 'learnsync.part_publication_sql(integer)'),
+            ('admin', 'learnsync.part_fence(integer)'),
+            ('admin', 'learnsync.part_accept(integer, jsonb)'),
+            ('admin', 'learnsync.part_verify(integer)'),
+            ('admin', 'learnsync.part_purge(integer, integer)'),
             ('admin', 'learnsync.digest(jsonb)')
 $$;
 COMMENT ON FUNCTION learnsync_internal.access_list() IS
@@ -154,7 +162,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction', 'day_count', 'outbox', 'outbox_mark',
-        'outbox_dead'] LOOP
+        'outbox_dead', 'part'] LOOP
         PERFORM learnsync_internal.see_to_row_security_as_owner(name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['rebased', 'ledger', 'instant', 'event', 'progress', 'progress_interaction'] LOOP

@@ -66,7 +66,8 @@ BEGIN
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA learnsync, learnsync_internal TO %I', owner);
     EXECUTE format('GRANT EXECUTE ON FUNCTION learnsync.current_learner(), learnsync.current_learners(), '
-                   'learnsync.builtin_resource_types(), learnsync_internal.run_patiently(text) TO %I',
+                   'learnsync.builtin_resource_types(), learnsync.part_of(text, integer), '
+                   'learnsync_internal.learner_tables(), learnsync_internal.run_patiently(text) TO %I',
         owner);
     FOR name IN SELECT p.oid::regprocedure FROM pg_proc p
         WHERE p.pronamespace = 'learnsync_internal'::regnamespace AND p.proname LIKE '%\_as\_owner' LOOP
@@ -159,12 +160,14 @@ BEGIN
         cleaned_at timestamptz,
         cleaned_items bigint NOT NULL DEFAULT 0,
         life bigint NOT NULL DEFAULT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-        has_outbox boolean NOT NULL DEFAULT false);
+        has_outbox boolean NOT NULL DEFAULT false,
+        parts integer);
     PERFORM learnsync_internal.see_to_comment_as_owner('instance',
         'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every '
         'device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() '
         'last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever '
         'removed. life: the number of the epoch, which receivers of outboxes go by; has_outbox: there are some. '
+        'parts: into how many all learners are divided, where they are spread over servers. '
         'For nobody but the owner, whatever is granted.');
     SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
     IF present.schema_version > latest THEN
@@ -202,7 +205,8 @@ BEGIN
         clocks jsonb,
         days jsonb,
         counts bytea,
-        life bigint
+        life bigint,
+        moved_at timestamptz
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
@@ -214,7 +218,8 @@ BEGIN
         'item with the greatest instant, and of the newest, all in microseconds, times since 2000-01-01. days: '
         '[[since, time zone, minutes '
         'after midnight at which days begin], ...] as set_learner said them; NULL and before the first: UTC. counts: '
-        'of calls and items by day and channel, packed, until maintain() takes them to day_count.');
+        'of calls and items by day and channel, packed, until maintain() takes them to day_count. moved_at: since '
+        'when nothing is taken any more, as the learner lives on another server or is about to.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,
@@ -620,6 +625,7 @@ BEGIN
         'took it away.');
     PERFORM learnsync_internal.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
 
+    PERFORM learnsync_internal.see_to_parts_as_owner();
     PERFORM learnsync_internal.see_to_outbox_as_owner();
     PERFORM learnsync_internal.see_to_policies_as_owner();
 

@@ -76,6 +76,17 @@ static LsStatement close_anomaly = {
 	"SELECT learnsync_internal.close_anomaly_as_owner($1, $2, $3, $4)",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
 static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()", {NULL}};
+static LsStatement shard_parts = {"SELECT learnsync_internal.shard_parts_as_owner()", {NULL}};
+static LsStatement part_hold = {"SELECT learnsync_internal.part_hold_as_owner($1, $2, $3)",
+								{"pg_catalog.int4", "pg_catalog.int4", "pg_catalog.int4", NULL}};
+static LsStatement part_fence = {"SELECT learnsync_internal.part_fence_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement part_accept = {"SELECT learnsync_internal.part_accept_as_owner($1, $2)",
+								  {"pg_catalog.int4", "pg_catalog.jsonb", NULL}};
+static LsStatement part_verify = {"SELECT learnsync_internal.part_verify_as_owner($1)", {"pg_catalog.int4", NULL}};
+static LsStatement part_publication = {"SELECT $1, learnsync_internal.part_publication_as_owner($1)",
+									   {"pg_catalog.int4", NULL}};
+static LsStatement part_purge = {"SELECT learnsync_internal.part_purge_as_owner($1, $2)",
+								 {"pg_catalog.int4", "pg_catalog.int4", NULL}};
 static LsStatement outbox_add = {"SELECT learnsync_internal.outbox_add_as_owner($1, $2)",
 								 {"pg_catalog.text", "pg_catalog.jsonb", NULL}};
 static LsStatement outbox_drop = {"SELECT learnsync_internal.outbox_drop_as_owner($1)", {"pg_catalog.text", NULL}};
@@ -108,6 +119,13 @@ PG_FUNCTION_INFO_V1(learnsync_new_epoch);
 PG_FUNCTION_INFO_V1(learnsync_note_access);
 PG_FUNCTION_INFO_V1(learnsync_verify_piece);
 PG_FUNCTION_INFO_V1(learnsync_close_anomaly);
+PG_FUNCTION_INFO_V1(learnsync_shard_parts);
+PG_FUNCTION_INFO_V1(learnsync_part_hold);
+PG_FUNCTION_INFO_V1(learnsync_part_fence);
+PG_FUNCTION_INFO_V1(learnsync_part_accept);
+PG_FUNCTION_INFO_V1(learnsync_part_verify);
+PG_FUNCTION_INFO_V1(learnsync_part_purge);
+PG_FUNCTION_INFO_V1(learnsync_part_publication_sql);
 PG_FUNCTION_INFO_V1(learnsync_outbox_add);
 PG_FUNCTION_INFO_V1(learnsync_outbox_drop);
 PG_FUNCTION_INFO_V1(learnsync_register_content);
@@ -331,6 +349,62 @@ Datum
 learnsync_outbox_drop(PG_FUNCTION_ARGS)
 {
 	return change_instance(fcinfo, &outbox_drop, outbox_audit(fcinfo, "outbox_drop"));
+}
+
+/* What was done with a part, and where it is somebody else's to do something about it, what was answered. */
+static LsAudit
+part_audit(FunctionCallInfo fcinfo, const char *action)
+{
+	LsAudit done = {.action = action, .details = ls_json_object()};
+
+	if (!PG_ARGISNULL(0))
+		ls_json_put(&done.details, "part", ls_json_int(PG_GETARG_INT32(0)));
+	return done;
+}
+
+Datum
+learnsync_shard_parts(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &shard_parts);
+}
+
+Datum
+learnsync_part_hold(PG_FUNCTION_ARGS)
+{
+	return change_instance(fcinfo, &part_hold, part_audit(fcinfo, "part_hold"));
+}
+
+Datum
+learnsync_part_fence(PG_FUNCTION_ARGS)
+{
+	return change_instance(fcinfo, &part_fence, part_audit(fcinfo, "part_fence"));
+}
+
+Datum
+learnsync_part_accept(PG_FUNCTION_ARGS)
+{
+	return change_instance(fcinfo, &part_accept, part_audit(fcinfo, "part_accept"));
+}
+
+Datum
+learnsync_part_verify(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &part_verify);
+}
+
+Datum
+learnsync_part_purge(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &part_purge);
+}
+
+Datum
+learnsync_part_publication_sql(PG_FUNCTION_ARGS)
+{
+	Datum values[] = {PG_GETARG_DATUM(0)};
+
+	ls_store_answer_rows(fcinfo, &part_publication, values, PG_ARGISNULL(0) ? "n" : NULL);
+	return (Datum) 0;
 }
 
 /* The days of a request to clean up. */

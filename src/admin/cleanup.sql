@@ -61,7 +61,7 @@ CREATE OR REPLACE FUNCTION learnsync_internal.lock_learners_as_owner(learners te
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN ARRAY(SELECT l.learner_id FROM learnsync_data.learner l WHERE l.learner_id IN (SELECT unnest(learners))
-                 FOR NO KEY UPDATE SKIP LOCKED);
+                     AND l.moved_at IS NULL FOR NO KEY UPDATE SKIP LOCKED);
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.lock_learners_as_owner(text[]) IS 'Locks the learners that are free; those.';

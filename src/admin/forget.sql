@@ -61,9 +61,13 @@ BEGIN
                    WHERE f.learner_hash = learnsync_internal.forgotten_hash_as_owner(learner_id)) THEN
         RETURN false;
     END IF;
-    -- The learner's row before the hash, as in forget_as_owner, so that the two cannot deadlock.
+    -- The learner's row before the hash, as in forget_as_owner, so that the two cannot deadlock. On a server that has
+    -- not the learner's part the hash goes alone.
     INSERT INTO learnsync_data.learner (learner_id, epoch, life)
-    VALUES (remember_as_owner.learner_id, gen_random_uuid(), learnsync_internal.new_life_as_owner())
+    SELECT remember_as_owner.learner_id, gen_random_uuid(), learnsync_internal.new_life_as_owner()
+    FROM learnsync_data.instance i WHERE i.parts IS NULL OR EXISTS (
+        SELECT FROM learnsync_data.part p WHERE p.state = 'here'
+            AND p.part = learnsync.part_of(remember_as_owner.learner_id, i.parts) FOR SHARE)
     ON CONFLICT ON CONSTRAINT learner_pkey DO UPDATE SET epoch = EXCLUDED.epoch, life = EXCLUDED.life;
     DELETE FROM learnsync_data.forgotten f
     WHERE f.learner_hash = learnsync_internal.forgotten_hash_as_owner(learner_id);

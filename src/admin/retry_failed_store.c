@@ -29,7 +29,7 @@ static LsStatement next_of_code = {NEXT "WHERE f.learner_id" GT "$1 AND f.code" 
 								   {"pg_catalog.text", "pg_catalog.text", NULL}};
 
 static LsStatement lock_learner = {"SELECT FROM learnsync_data.learner l WHERE l.learner_id" EQ
-								   "$1 FOR NO KEY UPDATE SKIP LOCKED",
+								   "$1 AND l.moved_at IS NULL FOR NO KEY UPDATE SKIP LOCKED",
 								   {"pg_catalog.text", NULL}};
 
 /* What waits is not counted: it was not at fault. */

@@ -19,12 +19,17 @@ BEGIN
             RETURN NEW;
         END IF;
     END IF;
+    IF TG_OP = 'DELETE' AND EXISTS (
+        SELECT FROM learnsync_data.part p CROSS JOIN learnsync_data.instance i
+        WHERE p.state = 'leaving' AND p.part = learnsync.part_of(OLD.learner_id, i.parts)) THEN
+        RETURN OLD;
+    END IF;
     RAISE EXCEPTION 'the audit is only added to' USING ERRCODE = 'insufficient_privilege',
         HINT = 'learnsync.forget_learner() takes the names and words out that concern a learner.';
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.keep_audit_as_owner() IS
-    'Refuses to change the audit, but for an erasure. A trigger.';
+    'Refuses to change the audit, but for an erasure, and for learners who have moved. A trigger.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.see_to_audit_as_owner() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -8,18 +8,19 @@
 #include "batch/batch.h"
 #include "direct/direct.h"
 #include "miscadmin.h"
+#include "shard/shard.h"
 #include "store/statement.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 #define MAX_TRIES 100 /* to lock a learner who is added and erased again and again */
-/* The columns up to counts, in their order, and the place. */
+/* All columns in their order, and the place. */
 #define LEARNER_COLUMNS                                                                                              \
 	"SELECT l.learner_id, l.version, l.log_version, l.tombstone_version, l.push_no, l.has_failed, l.created_at,"     \
-	" l.receipt_horizon, l.rate_at, l.epoch, l.clocks, l.days, l.counts, l.ctid"                                     \
+	" l.receipt_horizon, l.rate_at, l.epoch, l.clocks, l.days, l.counts, l.life, l.moved_at, l.ctid"                 \
 	" FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
-#define PLACE (LS_LEARNER_COUNTS + 1)
+#define PLACE (LS_LEARNER_MOVED_AT + 1)
 #define NCOLUMNS (PLACE + 1)
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};
@@ -76,10 +77,12 @@ own_epoch(Datum epoch, bool isnull)
 	return isnull ? (LsText){NULL, 0} : ls_text(DatumGetCString(DirectFunctionCall1(uuid_out, epoch)));
 }
 
-/* Takes over a row; what its columns point to stays. */
+/* Takes over a row, unless the learner has moved; what its columns point to stays. */
 static void
 take_row(LsLearner *learner, const Datum *values, const bool *nulls, const ItemPointerData *place)
 {
+	if (!nulls[LS_LEARNER_MOVED_AT])
+		ls_shard_refuse();
 	learner->version = DatumGetInt64(values[LS_LEARNER_VERSION]);
 	learner->log_version = DatumGetInt64(values[LS_LEARNER_LOG_VERSION]);
 	learner->push_no = DatumGetInt64(values[LS_LEARNER_PUSH_NO]);
@@ -136,6 +139,7 @@ ls_store_read_learner(LsLearner *learner)
 	if (take_learner(learner, &read_learner))
 		return;
 	ls_store_refuse_forgotten(learner->id);
+	ls_shard_claim(learner->id, false);
 	learner->version = learner->log_version = LS_FIRST_VERSION;
 	learner->epoch = ls_store_epoch();
 }
@@ -163,6 +167,7 @@ ls_store_lock_learner(LsLearner *learner)
 		ls_store_run(&add_learner, values, NULL);
 	} while (!lock_row(learner));
 	ls_store_refuse_forgotten(learner->id);
+	ls_shard_claim(learner->id, true);
 }
 
 /* What the row is to be, counted from 0: the arguments of update_learner. */

@@ -8,6 +8,7 @@
 #include "call/call.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "shard/shard.h"
 #include "utils/memutils.h"
 
 #define KEPT_BYTES (256 * 1024)
@@ -285,6 +286,8 @@ ls_call(LsCall call)
 	if (!call.service->admits_all && !call.again)
 		ls_device_admit(call.learner, call.device);
 	open_envelope(&call);
+	if (!call.service->writes)
+		ls_shard_admit(call.learner);
 	answer = tell_ignored(&call, call.service->work(&call));
 	ls_store_close(&call.store);
 	MemoryContextSwitchTo(caller);

@@ -8,6 +8,7 @@
 #include "event/event.h"
 #include "miscadmin.h"
 #include "people/people.h"
+#include "shard/shard.h"
 #include "utils/memutils.h"
 
 #define EVENTS_AT_A_TIME 500
@@ -133,6 +134,7 @@ get_for(LsText learner, FunctionCallInfo fcinfo, int argument, bool of_app)
 	get.limit = ls_header_limit(fcinfo, argument + 1, of_app);
 	MemoryContextSwitchTo(context);
 	ls_store_open(&call);
+	ls_shard_admit(learner);
 	answer = answer_get(&get);
 	ls_store_close(&call);
 	MemoryContextSwitchTo(caller);

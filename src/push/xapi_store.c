@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "push/push.h"
+#include "shard/shard.h"
 #include "store/statement.h"
 #include "utils/memutils.h"
 #include "xapi/xapi.h"
@@ -238,6 +239,7 @@ export_for(FunctionCallInfo fcinfo, LsText learner, int since)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	ls_store_open(&call);
+	ls_shard_admit(learner);
 	export_to(learner, after, (ReturnSetInfo *) fcinfo->resultinfo);
 	ls_store_close(&call);
 	return (Datum) 0;

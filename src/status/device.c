@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "batch/batch.h"
+#include "shard/shard.h"
 #include "status/status.h"
 
 #define DEFAULT_CONFLICTS 100
@@ -29,6 +30,7 @@ read_for(LsText learner, const Wanted *wanted, Reader reader)
 	Jsonb *json;
 
 	ls_store_open(&call);
+	ls_shard_admit(learner);
 	answer = reader(learner, wanted);
 	json = ls_json_encode(&answer);
 	ls_store_close(&call);
@@ -104,12 +106,14 @@ typedef struct Switch
 	bool found;
 } Switch;
 
-/* Waits for a push of the device, which has its row. */
+/* Waits for a push of the device, which has its row; and for the learner's, where that may be about to move. */
 static void
 write_active(void *argument)
 {
 	Switch *device = argument;
 
+	if (ls_store_is_shard())
+		ls_store_lock_learner(&(LsLearner){.id = device->learner});
 	device->found = ls_store_activate(device->learner, device->device, &device->activation);
 }
 

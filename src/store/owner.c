@@ -28,6 +28,7 @@ static struct
 	Oid owner;
 	bool guarded;
 	bool has_outbox;
+	bool is_shard;
 	char *at_once; /* the statement that ends the deferral of a team's triggers; NULL where there are none */
 	char epoch[37];
 } instance;
@@ -116,7 +117,8 @@ static LsStatement read_instance = {
 	"pg_catalog.format('%s.%I', c.connamespace::pg_catalog.regnamespace, c.conname), ', ')"
 	" OPERATOR(pg_catalog.||) ' IMMEDIATE' FROM pg_catalog.pg_constraint c"
 	" WHERE c.conrelid" EQ "ANY (o.tables) AND c.contype" EQ "'t' AND c.condeferrable),"
-	" COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'has_outbox')::pg_catalog.bool, false)"
+	" COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'has_outbox')::pg_catalog.bool, false),"
+	" (pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'parts') IS NOT NULL"
 	" FROM learnsync_data.instance i, (SELECT pg_catalog.array_agg(r.oid) AS tables FROM pg_catalog.pg_class r"
 	" WHERE r.relnamespace" EQ "'learnsync_data'::pg_catalog.regnamespace"
 	" AND r.relname OPERATOR(pg_catalog.<>) 'instance') o",
@@ -153,6 +155,7 @@ read_tables(void)
 	instance.guarded = DatumGetBool(ls_store_value(0, 4, &isnull));
 	note_deferred(ls_store_text(0, 6));
 	instance.has_outbox = DatumGetBool(ls_store_value(0, 7, &isnull));
+	instance.is_shard = DatumGetBool(ls_store_value(0, 8, &isnull));
 	instance.valid = known == changes && !IsInParallelMode(); /* else it may be of the past */
 	SPI_tuptable = result;
 }
@@ -264,6 +267,14 @@ ls_store_has_outbox(void)
 {
 	look_again();
 	return instance.has_outbox;
+}
+
+/* Whether learners are spread over servers, of which this is one. */
+bool
+ls_store_is_shard(void)
+{
+	look_again();
+	return instance.is_shard;
 }
 
 /* How many changes of relations and rules this session has heard of. */

@@ -640,4 +640,14 @@ CASES = [
     Case("learnsync.remember_learner", "erased learners", "SELECT learnsync.remember_learner('erased{n}-1')",
          worlds=["erased"]),
     Case("learnsync.new_epoch", "learners", "SELECT learnsync.new_epoch()", worlds=["logs"], alone=True),
+    Case("learnsync.part_of", "a long name", "SELECT learnsync.part_of(repeat('\\', {n}))", sizes=NAME),
+    Case("learnsync.part_hold learnsync.shard_parts learnsync.part_publication_sql",
+         "learners",
+         "SELECT learnsync.part_hold(0, 0, 1), learnsync.shard_parts(), "
+         "(SELECT count(*) FROM learnsync.part_publication_sql(0))",
+         worlds=["logs"], alone=True),
+    Case("learnsync.part_verify learnsync.part_fence learnsync.part_accept learnsync.part_purge", "learners",
+         "SELECT learnsync.part_hold(0, 0, 1), learnsync.part_fence(0), learnsync.part_accept(0), "
+         "learnsync.part_verify(0), learnsync.part_fence(0), learnsync.part_purge(0, {n})",
+         worlds=["logs"], alone=True),
 ]

@@ -112,9 +112,10 @@ FROM (VALUES
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p
       WHERE pronamespace::regnamespace::text LIKE 'learnsync%'
-          AND (prosecdef OR (prokind = 'f' AND prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
+          AND (prosecdef OR (prokind = 'f' AND prosqlbody IS NULL
+              AND prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
               AND NOT COALESCE('search_path=pg_catalog, pg_temp' = ANY (proconfig), false))) $$,
-    'no routine is SECURITY DEFINER, and functions not in C have their own search_path; '
+    'no routine is SECURITY DEFINER, and functions not in C have their own search_path or are parsed already; '
     'a procedure that commits cannot');
 SELECT is_empty(
     $$SELECT nspname FROM pg_namespace n, aclexplode(nspacl) a

@@ -1,0 +1,162 @@
+-- Learners spread over servers by parts: who is here, and how a part is given away.
+BEGIN;
+SELECT no_plan();
+
+CREATE FUNCTION pg_temp.push(learner text, more jsonb DEFAULT '{}') RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN learnsync.sync_push(learner, '{"deviceId": "d", "items": [
+        {"id": "1", "operation": "update", "resourceType": "lesson_progress",
+            "clientTimestamp": "2026-01-08T10:00:00Z", "data": {"lessonId": "a", "timeSpent": 1}}]}' || more)
+        #>> '{results,0,status}';
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+BEGIN
+    EXECUTE statement INTO answer;
+    RETURN answer;
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+-- Every reader of one learner, and what it answers where the learner is elsewhere.
+CREATE TEMP TABLE reader (call text);
+INSERT INTO reader VALUES ('learnsync.sync_pull(%L, ''{"deviceId": "d", "lastSyncVersion": 1}'')'),
+    ('learnsync.sync_status(%L)'), ('learnsync.sync_devices(%L)'), ('learnsync.progress_get(%L)'),
+    ('learnsync.sync_verify(%L, ''{"cursor": "x", "count": 0, "sum": 0}'')'),
+    ('learnsync.sync_why(%L, ''{"resourceType": "lesson_progress", "resourceId": "a"}'')'),
+    ('(SELECT count(*) FROM learnsync.xapi_export(%L))');
+CREATE FUNCTION pg_temp.refused(learner text) RETURNS bigint LANGUAGE sql AS $$
+SELECT count(*) FROM reader
+WHERE pg_temp.try('SELECT ' || format(call, learner)) = 'PT503 the learner is on another server'
+$$;
+
+SELECT is(
+    ARRAY(SELECT learnsync.part_of(l) FROM unnest(ARRAY['ada', 'grace', 'a\b', '\\', 'ünïcode 日本', 'x']) l),
+    ARRAY[238, 16, 32, 27, 186, 113],
+    'which part a learner is in never changes');
+SELECT is(
+    (SELECT count(*) FROM generate_series(1, 300) i, LATERAL (SELECT i || E'\\' || chr(i) AS id) x
+     WHERE learnsync.part_of(id, 65536) <>
+        ('x' || left(encode(sha256(convert_to(id, 'UTF8')), 'hex'), 4))::bit(16)::integer),
+    0::bigint,
+    'it is the first two bytes of the SHA-256 of the id, backslashes and all');
+SELECT is(
+    (SELECT count(DISTINCT learnsync.part_of(i::text)) FROM generate_series(1, 5000) i), 256::bigint,
+    'learners are spread over all parts');
+
+SELECT is(learnsync.shard_parts(), '{"parts": null, "here": [], "fenced": [], "leaving": []}', 'alone at first');
+SELECT is(pg_temp.push('ada'), 'synced', 'ada is here');
+SELECT is(pg_temp.push('grace'), 'synced', 'grace is');
+SELECT throws_ok('SELECT learnsync.part_fence(238)', '55000', NULL, 'without parts there is none to fence');
+SELECT throws_ok('SELECT learnsync.part_accept(238)', '55000', NULL, 'to accept');
+SELECT throws_ok('SELECT learnsync.part_purge(238)', '55000', NULL, 'to purge');
+SELECT throws_ok('SELECT learnsync.part_publication_sql(238)', '55000', NULL, 'or to publish');
+SELECT throws_ok('SELECT learnsync.part_hold(0, 99, 100)', '22023', NULL, 'their number is a power of two');
+SELECT throws_ok('SELECT learnsync.part_hold(0, 256)', '22023', NULL, 'and greater than each');
+SELECT throws_ok('SELECT learnsync.part_hold(0, 15)', '55000', NULL, 'no learner may be left out');
+SELECT is(learnsync.part_hold(0, 255), 'this server has 256 of 256 parts', 'one server has all');
+SELECT is(learnsync.part_hold(3, 5), 'this server has 256 of 256 parts', 'again: as before');
+SELECT throws_ok('SELECT learnsync.part_hold(0, 127, 128)', '55000', NULL, 'another number of parts');
+SELECT is(pg_temp.push('newcomer'), 'synced', 'who is new is taken');
+SELECT is(pg_temp.refused('ada'), 0::bigint, 'who is here reads');
+SELECT is(pg_temp.refused('nobody'), 0::bigint, 'who is not known yet too');
+
+SELECT learnsync.sync_pull('ada', '{"deviceId": "d"}') ->> 'cursor' AS cursor \gset
+SELECT learnsync.part_verify(238) AS held \gset
+SELECT learnsync.part_fence(238) AS source \gset
+SELECT is(:'source'::jsonb ->> 'learners', '1', 'a part is fenced');
+SELECT is((learnsync.part_fence(238) - 'life')::text, (:'source'::jsonb - 'life')::text, 'twice is once');
+SELECT is(learnsync.part_verify(238), :'held', 'nothing else changes by that');
+SELECT is(learnsync.shard_parts() -> 'fenced', '[238]', 'which shows');
+SELECT is(pg_temp.push('ada'), 'PT503 the learner is on another server', 'a push is refused');
+SELECT is(pg_temp.push('ada', '{"dryRun": true}'), 'PT503 the learner is on another server', 'a dry one');
+SELECT is(pg_temp.push('ada', '{"items": []}'), 'PT503 the learner is on another server', 'an empty one');
+SELECT is(
+    pg_temp.try($$SELECT learnsync.sync_deactivate_device('ada', '{"deviceId": "d"}')$$),
+    'PT503 the learner is on another server',
+    'no device is deactivated on the wrong side');
+SELECT is(pg_temp.refused('ada'), (SELECT count(*) FROM reader), 'no reader answers');
+SELECT is(pg_temp.push('grace'), 'synced', 'others are not concerned');
+SELECT is(
+    (SELECT id FROM generate_series(1, 5000) i, LATERAL (SELECT 'n' || i AS id) x
+     WHERE learnsync.part_of(id) = 238 AND pg_temp.push(id) <> 'PT503 the learner is on another server' LIMIT 1),
+    NULL,
+    'who is new in that part is refused');
+SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learnsync.part_of(learner_id) = 238), 1::bigint,
+    'and leaves nothing');
+
+SELECT is(learnsync.part_accept(238, :'source'), 'part 238 is here', 'it stays after all');
+SELECT is(pg_temp.push('ada'), 'synced', 'and goes on');
+SELECT is(
+    learnsync.sync_pull('ada', jsonb_build_object('deviceId', 'd', 'cursor', :'cursor')) ->> 'reset', 'false',
+    'with its cursor');
+SELECT throws_ok('SELECT learnsync.part_purge(238)', '55000', NULL, 'what is here is not purged');
+
+-- As a server does that gets rows of another one, which has another epoch.
+SELECT learnsync.part_fence(238) AS source \gset
+SELECT learnsync.new_epoch();
+SELECT is(learnsync.part_accept(238, :'source'), 'part 238 is here', 'a part comes from a server of another epoch');
+SELECT is(
+    learnsync.sync_pull('ada', jsonb_build_object('deviceId', 'd', 'cursor', :'cursor')) ->> 'reset', 'false',
+    'no device of it starts anew');
+SELECT isnt(
+    (SELECT l.epoch FROM learnsync_data.learner l WHERE l.learner_id = 'ada'),
+    (SELECT i.epoch FROM learnsync_data.instance i),
+    'as the learner keeps the epoch of before');
+SELECT learnsync.new_epoch();
+SELECT is(
+    learnsync.sync_pull('ada', jsonb_build_object('deviceId', 'd', 'cursor', :'cursor')) ->> 'reset', 'true',
+    'until there is a new one');
+
+-- Who was erased while the rows were on their way.
+INSERT INTO learnsync_data.forgotten SELECT learnsync_internal.forgotten_hash_as_owner('ada'), now();
+SELECT matches(
+    learnsync.part_accept(238), 'of 1 learners who were erased', 'who was erased meanwhile does not come back');
+SELECT is(
+    (SELECT count(*) FROM learnsync_data.resource WHERE learner_id = 'ada')
+        + (SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'ada'),
+    0::bigint,
+    'nothing of that learner');
+SELECT is(pg_temp.push('ada'), 'PT410 this learner was erased', 'is here');
+
+SET client_min_messages = error;
+CREATE FUNCTION pg_temp.publish(part integer) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN SELECT p.statement FROM learnsync.part_publication_sql(publish.part) p LOOP
+        EXECUTE statement;
+    END LOOP;
+    RETURN (SELECT count(*) FROM pg_publication_tables WHERE pubname = 'learnsync_part_' || part);
+END $$;
+SELECT is(
+    pg_temp.publish(16), (SELECT count(*) FROM learnsync_internal.learner_tables()),
+    'every table with rows of learners is published, in a form that PostgreSQL takes');
+SELECT is(pg_temp.publish(16), (SELECT count(*) FROM learnsync_internal.learner_tables()), 'again');
+
+-- Given away.
+SELECT learnsync.sync_correct('grace', '{"resourceType": "lesson_progress", "resourceId": "a", "by": "tutor",
+    "reason": "told me", "data": {"timeSpent": 7}}') IS NOT NULL AS corrected;
+SELECT throws_ok($$DELETE FROM learnsync_data.audit WHERE learner_id = 'grace'$$, '42501', NULL, 'the audit stays');
+SELECT learnsync.part_fence(16);
+SELECT is(learnsync.part_purge(16), 1::bigint, 'a part that was given away is removed');
+SELECT is(learnsync.part_purge(16), 0::bigint, 'to its end');
+SELECT is(
+    (SELECT string_agg(t, ', ') FROM learnsync_internal.learner_tables() t
+     WHERE pg_temp.try(format('SELECT count(*) FROM learnsync_data.%I WHERE learner_id = %L', t, 'grace')) <> '0'),
+    NULL,
+    'with all of its rows, those of the audit too');
+SELECT is(
+    pg_temp.push('grace'), 'PT503 the learner is on another server', 'a push that comes all the same is refused');
+SELECT is(pg_temp.refused('grace'), (SELECT count(*) FROM reader), 'so is every reader');
+SELECT is(learnsync.forget_learner('grace'), 0::bigint, 'erasing works on every server');
+SELECT is(learnsync.remember_learner('grace'), true, 'so does the way back');
+SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'grace'), 0::bigint,
+    'but the learner is not made here');
+SELECT is(learnsync.part_accept(16), 'part 16 is here', 'the part may come back');
+SELECT is(pg_temp.push('grace'), 'synced', 'with new learners');
+
+SELECT * FROM finish();
+ROLLBACK;
