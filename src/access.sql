@@ -51,6 +51,7 @@ VALUES
             ('service', 'learnsync.xapi_equal(jsonb, jsonb)'),
             ('service', 'learnsync.item_codes()'),
             ('service', 'learnsync.failed_items(text, timestamptz)'),
+            ('service', 'learnsync.pushes(text, timestamptz)'),
             ('service', 'learnsync.outbox_take(text, integer, integer)'),
             ('service', 'learnsync.outbox_done(text, text)'),
             ('service', 'learnsync.outbox_failed(text, text, text, jsonb)'),

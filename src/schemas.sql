@@ -65,7 +65,7 @@ CREATE TYPE learnsync_internal.xapi_row AS (
     voids text);
 CREATE TYPE learnsync_internal.conflict_row AS (
     conflict_id uuid, item_id text, resource_type text, resource_id text, operation text, client_data jsonb,
-    at timestamptz, resource_version bigint, resolution text, is_open boolean);
+    server_data jsonb, at timestamptz, resource_version bigint, resolution text, is_open boolean);
 CREATE TYPE learnsync_internal.instant_row AS (key uuid, client_at timestamptz, at timestamptz);
 CREATE TYPE learnsync_internal.failed_row AS (
     key uuid, item_id text, code text, path text, message text, retryable boolean, item jsonb, item_bytes integer,

@@ -342,6 +342,8 @@ BEGIN
         channel text COLLATE "C",
         instants timestamptz[],
         seen bigint[],
+        app_version text COLLATE "C",
+        traceparent text COLLATE "C",
         PRIMARY KEY (learner_id, version, push_no, slot)
     ) PARTITION BY LIST (slot);
     PERFORM learnsync_internal.see_to_comment_as_owner('push',
@@ -350,7 +352,8 @@ BEGIN
         'sees a gap. channel: the function they came through, NULL for sync_push; sync_resolve, sync_correct and '
         'sync_uncorrect hold a decision instead of items. instants: the order instants of the items where these are '
         'not their own times. seen: the versions that their devices had seen, less than 0 where the push said so and '
-        'not the item; where they met corrections.');
+        'not the item; where they met corrections. app_version: '
+        'metadata.appVersion of the push; traceparent: the trace that the call was part of.');
     FOR slot IN 0..7 LOOP
         -- Without a policy: who reads a partition by its own name would go round the policy of the whole.
         CONTINUE WHEN to_regclass(format('learnsync_data.push_%s', slot)) IS NOT NULL;
@@ -374,6 +377,7 @@ BEGIN
         resource_id text COLLATE "C" NOT NULL,
         operation text NOT NULL,
         client_data jsonb,
+        server_data jsonb,
         at timestamptz NOT NULL,
         resource_version bigint NOT NULL,
         resolution text NOT NULL,
@@ -385,7 +389,9 @@ BEGIN
         PRIMARY KEY (learner_id, conflict_id));
     PERFORM learnsync_internal.see_to_comment_as_owner('conflict',
         'Items whose content did not become part of the state; open while closed_at is NULL. resource_version is the '
-        'resource''s version that the item met. decided_by and reason: who closed it and why, as far as was said.');
+        'resource''s version that the item met, server_data its document, both as they were answered: NULL where '
+        'there was none, or one larger than learnsync.max_document_bytes. decided_by and reason: who closed '
+        'it and why, as far as was said.');
     PERFORM learnsync_internal.see_to_index_as_owner('conflict_open',
         'conflict (learner_id, created_at, conflict_id) WHERE closed_at IS NULL');
 
@@ -409,13 +415,16 @@ BEGIN
         at timestamptz,
         waits_for text COLLATE "C",
         "position" integer NOT NULL DEFAULT 0,
+        app_version text COLLATE "C",
+        traceparent text COLLATE "C",
         PRIMARY KEY (learner_id, key));
     PERFORM learnsync_internal.see_to_comment_as_owner('failed',
         'Items that were refused, under the identity that a corrected copy will have; the newest 1000 of a learner. '
         'channel is the function they came through, device_id empty where they came without; item is NULL where it '
         'was too large. at is the order instant of its first arrival, which copies of the same client_at keep. '
         'waits_for: the type or content without which it could not be judged; such items, 1000 of a learner, stay '
-        'until it is there. They are taken up in the order of first_failed_at and position, their place in the call.');
+        'until it is there. They are taken up in the order of first_failed_at and position, their place in the call. '
+        'app_version and traceparent: as in push, of the newest copy that a device sent.');
     PERFORM learnsync_internal.see_to_index_as_owner('failed_retryable',
         'failed (learner_id, failed_at) WHERE retryable AND retry_count < 4');
     PERFORM learnsync_internal.see_to_index_as_owner('failed_waiting',

@@ -223,9 +223,8 @@ $$,
         'My devices: last_sync_version is the version up to which a device is known to hold everything.'),
     ('conflict', false, $$
 SELECT c.learner_id || '' AS learner_id, c.conflict_id, c.device_id, c.item_id, c.resource_type, c.resource_id,
-    c.operation,
-    c.client_data, c.at, c.resource_version, c.resolution, c.closed_at IS NULL AS is_open, c.created_at,
-    c.closed_at, c.closed_by, c.decided_by, c.reason
+    c.operation, c.client_data, c.at, c.resource_version, c.resolution, c.closed_at IS NULL AS is_open, c.created_at,
+    c.closed_at, c.closed_by, c.decided_by, c.reason, c.server_data
 FROM learnsync_data.conflict c
 WHERE c.learner_id = (SELECT learnsync.current_learner())
 $$,
@@ -235,14 +234,14 @@ $$,
     ('failed', false, $$
 SELECT f.learner_id || '' AS learner_id, f.channel, f.device_id, f.item_id, f.code, f.path, f.message,
     f.retryable, f.waits_for IS NOT NULL AS waiting, f.waits_for, f.retry_count, f.first_failed_at, f.failed_at,
-    f.item
+    f.item, f.app_version, f.traceparent
 FROM learnsync_data.failed f
 WHERE f.learner_id = (SELECT learnsync.current_learner())
 $$,
         'My items that failed, as long as they are recorded; waiting where the server takes them up by itself, once '
         'there is the type or content of the name waits_for.'),
     ('item', false, $$
-SELECT p.learner_id || '' AS learner_id, p.device_id, p.pushed_at, i.item
+SELECT p.learner_id || '' AS learner_id, p.device_id, p.pushed_at, i.item, p.app_version, p.traceparent
 FROM learnsync_data.push p CROSS JOIN LATERAL jsonb_array_elements(p.items) i (item)
 WHERE p.learner_id = (SELECT learnsync.current_learner())
 $$,

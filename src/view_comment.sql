@@ -107,6 +107,8 @@ BEGIN
             ('conflict', 'resource_id', 'Its resource.'),
             ('conflict', 'operation', 'create, update or delete.'),
             ('conflict', 'client_data', 'What the item said; NULL where that was removed.'),
+            ('conflict', 'server_data', 'The document that the item was answered with; NULL where there was '
+                'none, it is too large or was removed.'),
             ('conflict', 'at', 'The item''s order instant.'),
             ('conflict', 'resource_version', 'The version of the resource that the item met.'),
             ('conflict', 'resolution', 'server_wins, client_wins or manual_required, as the item was answered.'),
@@ -139,6 +141,8 @@ BEGIN
             ('failed', 'first_failed_at', 'When it failed first.'),
             ('failed', 'failed_at', 'When it failed last.'),
             ('failed', 'item', 'As it was sent; NULL where it was too large.'),
+            (NULL, 'app_version', 'metadata.appVersion of the push; NULL where it said none of 1 to 64 bytes.'),
+            (NULL, 'traceparent', 'The trace that the call was part of; NULL where it said none.'),
             ('item', 'device_id', 'The device that sent it; empty where none did.'),
             ('item', 'pushed_at', 'When it was accepted.'),
             ('item', 'item', 'As it was sent.'))

@@ -187,8 +187,9 @@ BEGIN
         DELETE FROM learnsync_data.conflict c
         WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.closed_by = 'rule';
         GET DIAGNOSTICS removed = ROW_COUNT;
-        UPDATE learnsync_data.conflict c SET client_data = NULL
-        WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.client_data IS NOT NULL;
+        UPDATE learnsync_data.conflict c SET client_data = NULL, server_data = NULL
+        WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff
+            AND (c.client_data IS NOT NULL OR c.server_data IS NOT NULL);
     WHEN 'failed' THEN
         -- A push that sends one of them again has its row: it is not waited for.
         DELETE FROM learnsync_data.failed f WHERE f.ctid = ANY (ARRAY(

@@ -113,6 +113,16 @@ typedef struct LsChannel
 	bool (*read)(LsItem *item, LsFailure *failure) pg_attribute_nonnull(2);
 } LsChannel;
 
+/* What an app says of itself with a push; without data where it does not, or not in LS_MAX_CLIENT_BYTES. */
+typedef struct LsClient
+{
+	LsText version;
+	LsText platform;
+	LsText network;
+} LsClient;
+
+#define LS_MAX_CLIENT_BYTES 64
+
 /* The items of one call, and whose they are. */
 typedef struct LsBatch
 {
@@ -121,6 +131,8 @@ typedef struct LsBatch
 	LsDevice device;
 	LsText device_name;
 	JsonbValue metadata; /* jbvNull where absent */
+	LsClient client;
+	LsText trace; /* by which others know the call; without data where it says none */
 	bool dry_run;
 	bool of_app; /* the call's */
 	bool again; /* the call's */

@@ -194,12 +194,14 @@ place_items(Clock *clock, const LsSending *sending, Timed *items, int count)
 	forget(clock, sending);
 }
 
-/* Reads when the request was sent, by the device's clock and by its token. */
+/* Reads when the request was sent, by the device's clock and by its token, and as part of what. */
 void
 ls_batch_read_sent(LsBatch *batch, const JsonbValue *request)
 {
 	JsonbValue value;
 
+	if (!batch->again)
+		batch->trace = ls_header_trace(request);
 	if (!ls_json_get(request, "sentAt", &value) || value.type == jbvNull)
 		return;
 	if (value.type != jbvString || !ls_stamp_parse(ls_text_of(&value), &batch->sending.sent_at))

@@ -40,19 +40,21 @@ enum
 static LsStatement write_failed = {
 	"INSERT INTO learnsync_data.failed AS f (learner_id, key, channel, device_id, item_id, code, path, message,"
 	" retryable, item, item_bytes, fingerprint, client_at, at, waits_for, position, retry_count, first_failed_at,"
-	" failed_at)"
+	" failed_at, app_version, traceparent)"
 	" SELECT $1, c.key, $5, $3, c.item_id, c.code, c.path, c.message, c.retryable, c.item, c.item_bytes, c.fingerprint,"
-	" c.client_at, c.at, c.waits_for, c.position, c.copies OPERATOR(pg_catalog.-) 1, $4, $4"
+	" c.client_at, c.at, c.waits_for, c.position, c.copies OPERATOR(pg_catalog.-) 1, $4, $4, $7, $8"
 	" FROM pg_catalog.unnest($2) c"
 	" ON CONFLICT (learner_id, key) DO UPDATE SET device_id = EXCLUDED.device_id, item_id = EXCLUDED.item_id,"
 	" code = EXCLUDED.code, path = EXCLUDED.path,"
 	" message = EXCLUDED.message, retryable = EXCLUDED.retryable, item = EXCLUDED.item,"
 	" item_bytes = EXCLUDED.item_bytes, fingerprint = EXCLUDED.fingerprint, failed_at = EXCLUDED.failed_at,"
 	" client_at = EXCLUDED.client_at, at = EXCLUDED.at, waits_for = EXCLUDED.waits_for,"
+	" app_version = CASE WHEN $6 THEN f.app_version ELSE EXCLUDED.app_version END,"
+	" traceparent = CASE WHEN $6 THEN f.traceparent ELSE EXCLUDED.traceparent END,"
 	" retry_count = CASE WHEN $6 AND f.waits_for IS NOT NULL THEN 0"
 	"  ELSE f.retry_count OPERATOR(pg_catalog.+) EXCLUDED.retry_count OPERATOR(pg_catalog.+) 1 END",
 	{"pg_catalog.text", "learnsync_internal.failed_row[]", "pg_catalog.text", "pg_catalog.timestamptz",
-	 "pg_catalog.text", "pg_catalog.bool", NULL}};
+	 "pg_catalog.text", "pg_catalog.bool", "pg_catalog.text", "pg_catalog.text", NULL}};
 
 static LsRowType instant_row = {"learnsync_internal.instant_row"};
 
@@ -253,12 +255,14 @@ write_failed_items(const LsBatch *batch)
 {
 	Datum *rows = palloc(sizeof(Datum) * Max(batch->nitems, 1));
 	LsText device = batch->device.id.data != NULL ? batch->device.id : ls_text("");
-	Datum values[6] = {ls_text_to_datum(batch->learner.id),
+	Datum values[8] = {ls_text_to_datum(batch->learner.id),
 					   0,
 					   ls_text_to_datum(device),
 					   TimestampTzGetDatum(batch->now),
 					   CStringGetTextDatum(batch->channel->name),
 					   BoolGetDatum(batch->again)};
+	bool isnull[8] = {false};
+	char nulls[9] = "        ";
 	int count = 0;
 
 	for (int i = 0; i < batch->nitems; i++)
@@ -273,7 +277,10 @@ write_failed_items(const LsBatch *batch)
 	if (count == 0)
 		return;
 	values[1] = ls_store_array(&failed_row, rows, count);
-	ls_store_run(&write_failed, values, NULL);
+	ls_store_put_text(values, isnull, 6, batch->client.version);
+	ls_store_put_text(values, isnull, 7, batch->trace);
+	ls_store_mark_nulls(nulls, isnull, 8);
+	ls_store_run(&write_failed, values, nulls);
 	if (!batch->partial)
 		ls_store_prune_failed(batch->learner.id);
 }

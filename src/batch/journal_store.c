@@ -43,6 +43,8 @@ enum
 	CHANNEL,
 	INSTANTS,
 	SEEN,
+	APP_VERSION,
+	TRACE,
 	RECEIPTS,
 	NJOURNAL = RECEIPTS
 };
@@ -69,7 +71,7 @@ enum
 #define JOURNAL_TYPES                                                                                                \
 	DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.tid", "pg_catalog.int8", "pg_catalog.int8", "pg_catalog.int8",           \
 		"pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.jsonb", "pg_catalog.int8", "pg_catalog.text",          \
-		"pg_catalog.timestamptz[]", "pg_catalog.int8[]"
+		"pg_catalog.timestamptz[]", "pg_catalog.int8[]", "pg_catalog.text", "pg_catalog.text"
 
 static LsStatement add_device = {
 	"INSERT INTO learnsync_data.device (learner_id, device_id, device_name, metadata, version, created_at,"
@@ -108,20 +110,20 @@ static LsStatement forget_devices = {
  * Receipts, the row that is both payload and change log, and the device, which counts as what is processed. The row goes
  * to its slot directly, which spares the routing: %1$d stands for its number.
  */
-#define JOURNAL(receipts)                                                                                              \
-	"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at) " receipts \
-	"), log AS (INSERT INTO learnsync_data.push_%1$d (learner_id, version, push_no, slot, prev_version, device_id,"    \
-	" pushed_at, resource_types, resource_ids, items, item_count, channel, instants, seen)"                            \
-	" VALUES ($1, $10, $11, %1$d, $12, $2, $6, $13, $14, $15, $16, $17, $18, $19)) " DEVICE_UPDATE SYNCED DEVICE_KEY   \
-	" AND d.ctid" EQ "$9"
+#define JOURNAL(receipts)                                                                                                 \
+	"WITH ledger AS (INSERT INTO learnsync_data.ledger (learner_id, key, fingerprint, verdict, version, at) " receipts    \
+	"), log AS (INSERT INTO learnsync_data.push_%1$d (learner_id, version, push_no, slot, prev_version, device_id,"       \
+	" pushed_at, resource_types, resource_ids, items, item_count, channel, instants, seen, app_version,"                  \
+	" traceparent) VALUES ($1, $10, $11, %1$d, $12, $2, $6, $13, $14, $15, $16, $17, $18, $19, $20, $21)) " DEVICE_UPDATE \
+		SYNCED DEVICE_KEY " AND d.ctid" EQ "$9"
 
 /* The journal of a single item does without an array, whose unpacking costs more to set up than the item. */
-static LsStatement write_one = {JOURNAL("VALUES ($1, $20, $21, $22, $23, $24)"),
+static LsStatement write_one = {JOURNAL("VALUES ($1, $22, $23, $24, $25, $26)"),
 								{JOURNAL_TYPES, "pg_catalog.uuid", "pg_catalog.int8", "pg_catalog.\"char\"",
 								 "pg_catalog.int8", "pg_catalog.timestamptz", NULL}};
 
 static LsStatement write_many = {
-	JOURNAL("SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($20) c"),
+	JOURNAL("SELECT $1, c.key, c.fingerprint, c.verdict, c.version, c.at FROM pg_catalog.unnest($22) c"),
 	{JOURNAL_TYPES, "learnsync_internal.ledger_row[]", NULL}};
 
 /* Which slot takes what is written now; a clock may be before 2000. */
@@ -389,6 +391,17 @@ history_values(const LsBatch *batch, Datum *values, char *nulls)
 	nulls[SEEN] = batch->meets_corrections ? ' ' : 'n';
 }
 
+/* By what support finds the push, NULL where it did not say. */
+static void
+origin_values(const LsBatch *batch, Datum *values, char *nulls)
+{
+	bool isnull[RECEIPTS];
+
+	ls_store_put_text(values, isnull, APP_VERSION, batch->client.version);
+	ls_store_put_text(values, isnull, TRACE, batch->trace);
+	ls_store_mark_nulls(nulls + APP_VERSION, isnull + APP_VERSION, RECEIPTS - APP_VERSION);
+}
+
 static void
 journal_values(LsBatch *batch, LsChanged changed, Datum *values, char *nulls)
 {
@@ -405,6 +418,7 @@ journal_values(LsBatch *batch, LsChanged changed, Datum *values, char *nulls)
 	values[ITEMS] = accepted_payload(batch);
 	values[ITEM_COUNT] = Int64GetDatum(batch->naccepted);
 	history_values(batch, values, nulls);
+	origin_values(batch, values, nulls);
 }
 
 /* A journal that is written without a statement. */
@@ -442,7 +456,8 @@ fill_log(const void *argument, int row, Datum *values, bool *nulls)
 		{LS_LOG_LEARNER, LEARNER}, {LS_LOG_VERSION, VERSION},           {LS_LOG_NO, PUSH_NO},
 		{LS_LOG_DEVICE, DEVICE},   {LS_LOG_PREV_VERSION, PREV_VERSION}, {LS_LOG_PUSHED_AT, NOW},
 		{LS_LOG_ITEMS, ITEMS},     {LS_LOG_RESOURCE_TYPES, TYPES},      {LS_LOG_RESOURCE_IDS, IDS},
-		{LS_LOG_CHANNEL, CHANNEL}, {LS_LOG_INSTANTS, INSTANTS},         {LS_LOG_SEEN, SEEN}};
+		{LS_LOG_CHANNEL, CHANNEL}, {LS_LOG_INSTANTS, INSTANTS},         {LS_LOG_SEEN, SEEN},
+		{LS_LOG_TRACE, TRACE},     {LS_LOG_APP_VERSION, APP_VERSION}};
 	const Journal *journal = argument;
 
 	for (int i = 0; i < lengthof(taken); i++)
@@ -540,7 +555,7 @@ void
 ls_store_write_journal(LsBatch *batch, LsChanged changed)
 {
 	Datum values[NJOURNAL + NRECEIPT];
-	char nulls[NJOURNAL + NRECEIPT + 1] = "                        ";
+	char nulls[NJOURNAL + NRECEIPT + 1] = "                          ";
 	Journal journal = {.batch = batch, .slot = slot_at(batch->now), .values = values, .nulls = nulls};
 	bool noted;
 

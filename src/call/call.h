@@ -102,6 +102,7 @@ extern Datum ls_call_api(FunctionCallInfo fcinfo, const LsService *service);
 extern LsText ls_header_or_body_id(const JsonbValue *request, const char *key);
 extern LsText ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_app);
 extern int ls_header_limit(FunctionCallInfo fcinfo, int argument, bool of_app);
+extern LsText ls_header_trace(const JsonbValue *request);
 extern void ls_header_tag(LsText answer);
 
 /* request.c */

@@ -116,6 +116,51 @@ member_of_query(const char *name)
 	return (LsText){NULL, 0};
 }
 
+#define TRACE_BYTES 55 /* of a traceparent; what later versions of it add stands behind these */
+
+static bool
+is_hex(const char *digits, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (!((digits[i] >= '0' && digits[i] <= '9') || (digits[i] >= 'a' && digits[i] <= 'f')))
+			return false;
+	}
+	return true;
+}
+
+/* Whether it is a traceparent, as W3C's Trace Context says: version, trace, parent and flags, neither of the ids 0. */
+static bool
+is_trace(LsText text)
+{
+	const char *at = text.data;
+
+	if (text.length < TRACE_BYTES || at[2] != '-' || at[35] != '-' || at[52] != '-' ||
+		!(is_hex(at, 2) && is_hex(at + 3, 32) && is_hex(at + 36, 16) && is_hex(at + 53, 2)))
+		return false;
+	if (memcmp(at, "ff", 2) == 0 || strspn(at + 3, "0") >= 32 || strspn(at + 36, "0") >= 16)
+		return false;
+	return text.length == TRACE_BYTES || (memcmp(at, "00", 2) != 0 && at[TRACE_BYTES] == '-');
+}
+
+/*
+ * The trace that a request is part of: its member traceparent, else the header, which is passed over where it is none, as
+ * a proxy may have set it. Without data where there is none.
+ */
+LsText
+ls_header_trace(const JsonbValue *request)
+{
+	LsText trace = ls_request_text(request, "traceparent", false);
+
+	if (trace.data != NULL && !is_trace(trace))
+		ls_request_refuse("traceparent", "must be as W3C Trace Context has it");
+	if (trace.data == NULL)
+		trace = ls_text(find_header("traceparent"));
+	if (trace.data == NULL || !is_trace(trace))
+		return (LsText){NULL, 0};
+	return (LsText){trace.data, TRACE_BYTES};
+}
+
 /* A reader's argument, for an app else from the query; without data where it is absent. */
 LsText
 ls_header_text(FunctionCallInfo fcinfo, int argument, const char *name, bool of_app)

@@ -117,7 +117,9 @@ enum
 	LS_LOG_ITEMS,
 	LS_LOG_CHANNEL,
 	LS_LOG_INSTANTS,
-	LS_LOG_SEEN
+	LS_LOG_SEEN,
+	LS_LOG_APP_VERSION,
+	LS_LOG_TRACE
 };
 
 #define LS_DIRECT_KEYS 4 /* columns of a primary key, at most */

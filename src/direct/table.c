@@ -133,6 +133,8 @@ static const Column push[] = {
 	[LS_LOG_CHANNEL] = {"channel", TEXTOID, false, false},
 	[LS_LOG_INSTANTS] = {"instants", TIMESTAMPTZARRAYOID, false, false},
 	[LS_LOG_SEEN] = {"seen", INT8ARRAYOID, false, false},
+	[LS_LOG_APP_VERSION] = {"app_version", TEXTOID, false, false},
+	[LS_LOG_TRACE] = {"traceparent", TEXTOID, false, false},
 };
 
 #define SLOT(number) [LS_DIRECT_PUSH + (number)] = {"push_" #number, push, lengthof(push), 4, {{NULL}}, true, number}

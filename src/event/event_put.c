@@ -446,10 +446,11 @@ put_work(LsCall *call)
 	return JsonbPGetDatum(answer_put(&put));
 }
 
-const LsService ls_put_events = {.work = put_work,
-								 .members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events", "sentAt"),
-								 .writes = true,
-								 .by_device = true};
+const LsService ls_put_events = {
+	.work = put_work,
+	.members = LS_MEMBERS("clientUpdatedAt", "since", "deviceId", "events", "sentAt", "traceparent"),
+	.writes = true,
+	.by_device = true};
 
 PG_FUNCTION_INFO_V1(learnsync_progress_put);
 PG_FUNCTION_INFO_V1(learnsync_api_progress_put);

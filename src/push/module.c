@@ -270,9 +270,9 @@ completion_work(LsCall *call)
 }
 
 const LsService ls_module_progress = {
-	.work = progress_work, .members = LS_MEMBERS("events", "sentAt"), .writes = true};
+	.work = progress_work, .members = LS_MEMBERS("events", "sentAt", "traceparent"), .writes = true};
 const LsService ls_module_completion = {
-	.work = completion_work, .members = LS_MEMBERS("events", "sentAt"), .writes = true};
+	.work = completion_work, .members = LS_MEMBERS("events", "sentAt", "traceparent"), .writes = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_progress);
 PG_FUNCTION_INFO_V1(learnsync_sync_completions);

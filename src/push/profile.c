@@ -119,7 +119,7 @@ learner_work(LsCall *call)
 	return JsonbPGetDatum(push_activities(call, &request));
 }
 
-#define MEMBERS LS_MEMBERS("profile_id", "items", "sentAt")
+#define MEMBERS LS_MEMBERS("profile_id", "items", "sentAt", "traceparent")
 
 const LsService ls_profile_batch = {.work = service_work, .members = MEMBERS, .writes = true};
 static const LsService api_service = {.work = learner_work, .members = MEMBERS, .writes = true};

@@ -11,6 +11,32 @@
 #include "miscadmin.h"
 #include "xapi/xapi.h"
 
+/* A text of the app's about itself; without data where it is none that is short. */
+static LsText
+read_about(const JsonbValue *metadata, const char *key)
+{
+	JsonbValue value;
+
+	if (!ls_json_get(metadata, key, &value) || value.type != jbvString || value.val.string.len == 0 ||
+		value.val.string.len > LS_MAX_CLIENT_BYTES)
+		return (LsText){NULL, 0};
+	return ls_text_of(&value);
+}
+
+static void
+read_metadata(LsBatch *batch, const JsonbValue *request)
+{
+	if (!ls_json_get(request, "metadata", &batch->metadata))
+		batch->metadata = ls_json_null();
+	if (batch->metadata.type == jbvNull)
+		return;
+	if (!ls_json_is_object(&batch->metadata))
+		ls_request_refuse("metadata", "must be an object");
+	ls_request_limit(&batch->metadata, learnsync_max_metadata_bytes, "learnsync.max_metadata_bytes", "metadata");
+	batch->client = (LsClient){read_about(&batch->metadata, "appVersion"), read_about(&batch->metadata, "platform"),
+							   read_about(&batch->metadata, "networkType")};
+}
+
 static void
 read_envelope(LsPush *push, const LsCall *call)
 {
@@ -28,11 +54,7 @@ read_envelope(LsPush *push, const LsCall *call)
 		push->cursor = push->bookmark.position;
 	push->batch.dry_run = ls_request_bool(&request, "dryRun");
 	push->atomic = ls_request_bool(&request, "atomic");
-	if (!ls_json_get(&request, "metadata", &push->batch.metadata))
-		push->batch.metadata = ls_json_null();
-	if (push->batch.metadata.type != jbvNull && !ls_json_is_object(&push->batch.metadata))
-		ls_request_refuse("metadata", "must be an object");
-	ls_request_limit(&push->batch.metadata, learnsync_max_metadata_bytes, "learnsync.max_metadata_bytes", "metadata");
+	read_metadata(&push->batch, &request);
 }
 
 /* Room for the resources that the items are about. */
@@ -381,7 +403,8 @@ push_work(LsCall *call)
 
 const LsService ls_push_items = {.work = push_work,
 								 .members = LS_MEMBERS("deviceId", "deviceName", "items", "metadata", "cursor",
-													   "lastSyncVersion", "epoch", "dryRun", "atomic", "sentAt"),
+													   "lastSyncVersion", "epoch", "dryRun", "atomic", "sentAt",
+													   "traceparent"),
 								 .writes = true,
 								 .by_device = true};
 

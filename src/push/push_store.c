@@ -37,6 +37,7 @@ enum
 	CONFLICT_RESOURCE,
 	OPERATION,
 	CLIENT_DATA,
+	SERVER_DATA,
 	CLIENT_AT,
 	RESOURCE_VERSION,
 	RESOLUTION,
@@ -85,9 +86,9 @@ static LsStatement update_resource = {
 
 static LsStatement write_conflicts = {
 	"INSERT INTO learnsync_data.conflict (learner_id, conflict_id, device_id, item_id, resource_type, resource_id,"
-	" operation, client_data, at, resource_version, resolution, created_at, closed_at, closed_by)"
-	" SELECT $1, c.conflict_id, $3, c.item_id, c.resource_type, c.resource_id, c.operation, c.client_data, c.at,"
-	" c.resource_version, c.resolution, $4, CASE WHEN c.is_open THEN NULL ELSE $4 END,"
+	" operation, client_data, server_data, at, resource_version, resolution, created_at, closed_at, closed_by)"
+	" SELECT $1, c.conflict_id, $3, c.item_id, c.resource_type, c.resource_id, c.operation, c.client_data,"
+	" c.server_data, c.at, c.resource_version, c.resolution, $4, CASE WHEN c.is_open THEN NULL ELSE $4 END,"
 	" CASE WHEN c.is_open THEN NULL ELSE 'rule' END FROM pg_catalog.unnest($2) c",
 	{"pg_catalog.text", "learnsync_internal.conflict_row[]", "pg_catalog.text", "pg_catalog.timestamptz", NULL}};
 
@@ -118,10 +119,24 @@ resource_values(const LsResource *resource, Datum *values, bool *nulls)
 	ls_store_put(values, nulls, PLACE, resource->version != 0, PointerGetDatum(&resource->place));
 }
 
+/* The document that a conflict was answered with, or would be; null where there is none, or it is too large to keep. */
+static JsonbValue
+met_document(const LsResource *resource)
+{
+	JsonbValue document = ls_json_null();
+
+	if (resource->shown != NULL)
+		document = *resource->shown;
+	else if (!resource->type->rule->has_lists)
+		document = ls_state_show(resource->type->rule, &resource->state);
+	return ls_json_printed_bytes(&document) > learnsync_max_document_bytes ? ls_json_null() : document;
+}
+
 static Datum
 conflict_datum(const LsItem *item)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	JsonbValue met = met_document(item->resource);
 	Datum values[NCONFLICT];
 	bool nulls[NCONFLICT];
 
@@ -132,6 +147,7 @@ conflict_datum(const LsItem *item)
 	ls_store_put_text(values, nulls, CONFLICT_RESOURCE, item->resource->id);
 	ls_store_put_text(values, nulls, OPERATION, item->operation);
 	ls_store_put_json(values, nulls, CLIENT_DATA, &item->data);
+	ls_store_put_json(values, nulls, SERVER_DATA, &met);
 	ls_store_put(values, nulls, CLIENT_AT, true, TimestampTzGetDatum(item->change.at));
 	ls_store_put(values, nulls, RESOURCE_VERSION, true, Int64GetDatum(item->version));
 	ls_store_put_text(values, nulls, RESOLUTION, ls_text(ls_verdict_resolution(item->verdict)));

@@ -13,7 +13,7 @@ CREATE OR REPLACE FUNCTION learnsync.sync_status(learner_id text, "deviceId" tex
 COMMENT ON FUNCTION learnsync.sync_status(text, text, text, integer) IS
     'Devices, counts and open conflicts of a learner, or of one device: {devices, pendingCount (failed items that '
     'can be retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, '
-    'clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: '
+    'clientData, serverData, serverDataThen?, serverVersion, createdAt}], hasMore, warnings: [{code: '
     'event_log_filling|event_log_full, count, limit, message}]}. Conflicts are listed oldest first, limit of them and '
     'as many as learnsync.max_answer_bytes has room for; all are counted. after: the id of the last one seen. '
     'Errors: 22023 bad limit, PT404 no such conflict.';
@@ -32,7 +32,7 @@ CREATE OR REPLACE FUNCTION learnsync_api.sync_status("deviceId" text DEFAULT NUL
 COMMENT ON FUNCTION learnsync_api.sync_status(text, text, integer) IS
     'My devices, counts and open conflicts, of all devices or one: {devices, pendingCount (failed items that can be '
     'retried), failedCount, conflictCount, conflicts: [{id, deviceId, resourceType, resourceId, operation, '
-    'clientData, serverData, serverVersion, createdAt}], hasMore, warnings: [{code: '
+    'clientData, serverData, serverDataThen?, serverVersion, createdAt}], hasMore, warnings: [{code: '
     'event_log_filling|event_log_full, count, limit, message}]}. after: the id of the last conflict seen, for the '
     'next page. Through nginx the arguments may stand in the query.';
 

@@ -35,7 +35,8 @@ static LsStatement read_devices = {
 
 static LsStatement read_conflicts = {
 	"SELECT c.conflict_id::pg_catalog.text, c.device_id, c.resource_type, c.resource_id, c.operation, c.client_data,"
-	" c.created_at, r.version, r.at, r.data, r.book"
+	" CASE WHEN r.version" EQ
+	"c.resource_version THEN NULL ELSE c.server_data END, c.created_at, r.version, r.at, r.data, r.book"
 	" FROM learnsync_data.conflict c LEFT JOIN learnsync_data.resource r ON r.learner_id" EQ "$1"
 	" AND r.resource_type" EQ "c.resource_type AND r.resource_id" EQ "c.resource_id"
 	" WHERE c.learner_id" EQ "$1 AND c.closed_at IS NULL AND ($2 IS NULL OR c.device_id" EQ "$2)"
@@ -53,6 +54,7 @@ enum
 	RESOURCE_ID,
 	OPERATION,
 	CLIENT_DATA,
+	SERVER_DATA,
 	CREATED_AT,
 	VERSION,
 	AT,
@@ -157,7 +159,7 @@ load_states(LsText learner, int count, LsState *states)
 }
 
 static JsonbValue
-show_conflict(uint64 row, const JsonbValue *client, const JsonbValue *server)
+show_conflict(uint64 row, const JsonbValue *client, const JsonbValue *server, const JsonbValue *then)
 {
 	JsonbValue conflict = ls_json_object();
 	bool isnull;
@@ -171,6 +173,8 @@ show_conflict(uint64 row, const JsonbValue *client, const JsonbValue *server)
 	ls_json_put(&conflict, "createdAt", ls_json_stamp(DatumGetTimestampTz(ls_store_value(row, CREATED_AT, &isnull))));
 	ls_json_put(&conflict, "serverVersion", ls_json_int(ls_store_int(row, VERSION)));
 	ls_json_put(&conflict, "serverData", *server);
+	if (then->type != jbvNull)
+		ls_json_put(&conflict, "serverDataThen", *then);
 	return conflict;
 }
 
@@ -188,14 +192,15 @@ show_conflicts(LsText learner, int count)
 		const LsType *type = ls_store_type_of(learner, ls_store_text(i, RESOURCE_TYPE));
 		JsonbValue server = states[i].exists ? ls_state_show(type->rule, &states[i]) : ls_json_null();
 		JsonbValue client = json_value(i, CLIENT_DATA);
+		JsonbValue then = json_value(i, SERVER_DATA);
 
 		CHECK_FOR_INTERRUPTS();
 		if (client.type == jbvNull)
 			client = ls_json_object();
-		bytes += ls_json_printed_bytes(&client) + ls_json_printed_bytes(&server);
+		bytes += ls_json_printed_bytes(&client) + ls_json_printed_bytes(&server) + ls_json_printed_bytes(&then);
 		if (bytes > learnsync_max_answer_bytes && i > 0)
 			break;
-		ls_json_add(&conflicts, show_conflict(i, &client, &server));
+		ls_json_add(&conflicts, show_conflict(i, &client, &server, &then));
 	}
 	return conflicts;
 }

@@ -11,7 +11,7 @@
 #include "executor/spi.h"
 #include "store/store.h"
 
-#define LS_MAX_ARGUMENTS 26
+#define LS_MAX_ARGUMENTS 28
 #define LS_MEMBER_PORTION 1000 /* members in one statement: a bound on the memory that it takes */
 #define EQ " OPERATOR(pg_catalog.=) "
 #define GT " OPERATOR(pg_catalog.>) "

@@ -134,6 +134,9 @@ WORLDS = {
     "full": [f"""SELECT fz.push('full{{n}}', '{FULL_LESSON}', {{n}})"""],
     "failing": [f"""SELECT count(fz.push('failing{{n}}-' || i, '{item("note", "{}")}', 10))
                     FROM generate_series(1, {{n}} / 10) i"""],
+    "pushed": ["""INSERT INTO learnsync_data.push (learner_id, version, push_no, slot, prev_version, device_id, pushed_at,
+        item_count, resource_types, resource_ids, items)
+        SELECT 'pushed{n}', i + 1, i, 0, i, 'd', now(), 1, '{}', '{}', '[]' FROM generate_series(1, {n}) i"""],
     "failed": [f"""SELECT fz.push('failed{{n}}', '{item("note", "{}")}', {{n}})"""],
     "conflicts": [f"""SELECT fz.push('conflicts{{n}}', '{item("note", '{"k": "a", "v": #}')}', {{n}})"""],
     "corrected": [f"""SELECT fz.push('corrected{{n}}', '{item("page", '{"k": "a"}')}', 1)""",
@@ -622,6 +625,7 @@ CASES = [
     Case("learnsync.outbox_add", "types", "SELECT learnsync.outbox_add('types{n}', {g})",
          """jsonb_build_object('resourceTypes', fz.list('"t#"', {n}))"""),
     Case("learnsync.outbox_drop", "learners who wait", "SELECT learnsync.outbox_drop('box{n}')", worlds=["boxed"]),
+    Case("learnsync.pushes", "pushes of a learner", "SELECT count(*) FROM learnsync.pushes('pushed{n}')", worlds=["pushed"]),
     Case("learnsync.failed_items", "failed items of all learners", "SELECT count(*) FROM learnsync.failed_items()",
          worlds=["failing"], alone=True),
     Case("learnsync.retry_failed learnsync_internal.retry", "failed items of all learners", "CALL learnsync.retry_failed()",

@@ -65,7 +65,7 @@ CREATE FUNCTION pg_temp.kept(learner text) RETURNS text LANGUAGE sql AS $$
     SELECT format('%s pushes, %s conflicts, %s copies, %s failed, %s receipts',
         (SELECT count(*) FROM learnsync_data.push WHERE learner_id = learner),
         (SELECT count(*) FROM learnsync_data.conflict WHERE learner_id = learner),
-        (SELECT count(client_data) FROM learnsync_data.conflict WHERE learner_id = learner),
+        (SELECT count(COALESCE(client_data, server_data)) FROM learnsync_data.conflict WHERE learner_id = learner),
         (SELECT count(*) FROM learnsync_data.failed WHERE learner_id = learner),
         (SELECT count(*) FROM learnsync_data.ledger WHERE learner_id = learner)) $$;
 
