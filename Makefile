@@ -122,6 +122,10 @@ test-growth:
 test-ubsan:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
 
+# Which lines the tests reach; leaves those that they do not in tmp/coverage/report. Ten minutes.
+test-coverage:
+	@SCRATCH_NEEDS='pgtap python3' test/scratch test/coverage $(TEST) </dev/null
+
 # The tests of what goes directly to tables that are as setup() made them, by SQL statements instead.
 test-statements:
 	@SCRATCH_CONF=test/scenario/statements.conf SCRATCH_NEEDS='pgtap python3' test/scratch test/run \
@@ -146,6 +150,6 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-forward test-cron test-http test-dashboard test-versions test-exhaustive bench \
-	bench-http model-long progress-long days-long
+	test-instructions test-recovery test-forward test-cron test-http test-dashboard test-versions test-exhaustive test-coverage \
+	bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

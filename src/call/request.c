@@ -90,12 +90,11 @@ ls_request_count(int count, const char *path)
 						errhint("At most %d are taken; learnsync.max_list is the limit.", learnsync_max_list)));
 }
 
-/* A list as a set. */
+/* An array as a set. */
 LsSet *
 ls_request_set(const JsonbValue *list, const char *path)
 {
-	if (!ls_json_is_array(list))
-		ls_request_refuse(path, "must be an array");
+	Assert(ls_json_is_array(list));
 	ls_request_count(ls_json_count(list), path);
 	return ls_set_of(list);
 }

@@ -115,5 +115,17 @@ SELECT matches(
     '^2 0 forbidden/error/new row .* violates check constraint',
     'a constraint of the team''s');
 SELECT is(pg_temp.contents('m'), 'e1 e2', 'the others commit');
+
+-- An event that is left out without a word would be a version that nobody gets.
+CREATE FUNCTION team.skip() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN CASE WHEN NEW.event_id LIKE 'skipped%' THEN NULL ELSE NEW END;
+END $$;
+CREATE TRIGGER skip BEFORE INSERT ON learnsync_data.event FOR EACH ROW EXECUTE FUNCTION team.skip();
+SELECT is(
+    pg_temp.put('n', pg_temp.event('e1'), pg_temp.event('skipped'), pg_temp.event('e2')),
+    '2 0 skipped/error/an event was refused outside learnsync',
+    'an event that a trigger skips has failed');
+SELECT is(pg_temp.contents('n'), 'e1 e2', 'and no other');
 SELECT * FROM finish();
 ROLLBACK;
