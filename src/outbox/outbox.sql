@@ -85,7 +85,7 @@ BEGIN
         RETURN NULL;
     END IF;
     IF jsonb_typeof(options -> 'resourceTypes') <> 'array' OR options -> 'resourceTypes' = '[]'
-        OR jsonb_path_exists(options, '$.resourceTypes[*] ? (@.type() != "string")') THEN
+        OR jsonb_path_exists(options, 'strict $.resourceTypes[*] ? (@.type() != "string")') THEN
         RAISE EXCEPTION 'resourceTypes must be an array of names' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN ARRAY(SELECT DISTINCT t.name FROM jsonb_array_elements_text(options -> 'resourceTypes') t (name) ORDER BY 1);

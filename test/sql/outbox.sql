@@ -391,7 +391,8 @@ SELECT is((SELECT count(*) FROM anew WHERE "resourceId" = 'early'), 0::bigint, '
 CREATE ROLE test_box_service;
 CREATE ROLE test_box_learner;
 CREATE ROLE test_box_admin;
-SELECT learnsync.grant_access('test_box_' || kind, kind) FROM unnest('{service,learner,admin}'::text[]) kind;
+CREATE ROLE test_box_report;
+SELECT learnsync.grant_access('test_box_' || kind, kind) FROM unnest('{service,learner,admin,report}'::text[]) kind;
 SET LOCAL ROLE test_box_service;
 SELECT lives_ok($$ SELECT learnsync.outbox_take('box') $$, 'a service takes');
 SELECT lives_ok($$ SELECT count(*) FROM learnsync.outboxes(), learnsync.outbox_dead('box') $$, 'and sees how it goes');
@@ -401,6 +402,13 @@ SELECT throws_ok('SELECT count(*) FROM learnsync_data.outbox_mark', '42501', NUL
 SET LOCAL ROLE test_box_learner;
 SELECT throws_ok($$ SELECT learnsync.outbox_take('box') $$, '42501', NULL, 'a learner takes nothing');
 SELECT throws_ok($$ SELECT learnsync.outboxes() $$, '42501', NULL, 'and hears of nothing');
+SELECT throws_ok(format($$ SELECT learnsync.%s $$, call), '42501', NULL, 'nor does a learner call ' || call)
+FROM unnest(ARRAY['outbox_done(''box'', NULL)', 'outbox_failed(''box'', NULL)', 'outbox_retry(''box'')',
+    'outbox_dead(''box'')']) call;
+SET LOCAL ROLE test_box_report;
+SELECT throws_ok(format($$ SELECT learnsync.%s $$, call), '42501', NULL, 'who reports does not call ' || call)
+FROM unnest(ARRAY['outbox_take(''box'')', 'outbox_done(''box'', NULL)', 'outbox_add(''b'')',
+    'outbox_drop(''box'')']) call;
 SET LOCAL ROLE test_box_admin;
 SELECT lives_ok($$ SELECT learnsync.outbox_add('mine'), learnsync.outbox_drop('mine') $$, 'an administrator adds');
 RESET ROLE;
@@ -416,7 +424,16 @@ FROM (VALUES ('outbox_take(''nobox'')', '42704'), ('outbox_take(NULL)', '42704')
     ('outbox_failed(''box'', gen_random_uuid()::text, NULL, ''{}'')', '22023'),
     ('outbox_failed(''box'', gen_random_uuid()::text, NULL, ''[1]'')', '22023'),
     ('outbox_retry(''nobox'')', '42704'), ('outbox_take(''box'', 0)', '22023'), ('outbox_take(''box'', NULL)', '22023'),
-    ('outbox_take(''box'', 100000)', '22023'), ('outbox_take(''box'', 1, 0)', '22023'),
+    ('outbox_take(''box'', 100000)', '22023'), ('outbox_take(''box'', 1, 86401)', '22023'),
+    ('outbox_take(''box'', 2147483647, 2147483647)', '22023'), ('outbox_take(''box'', -1, -2147483648)', '22023'),
+    ('outbox_take(''box'''' OR true --'')', '42704'), ('outbox_take(repeat(''b'', 1000000))', '42704'),
+    ('outbox_done(''box'', ''%'')', '22023'), ('outbox_done(''box'', repeat(''0'', 1000000))', '22023'),
+    ('outbox_failed(''box'', '''''' OR true --'')', '22023'),
+    ('outbox_add(''b"; DROP TABLE learner'')', '22023'), ('outbox_add(''pg_catalog.b'')', '22023'),
+    ('outbox_add(''b'', ''{"resourceTypes": [["a"]]}'')', '22023'),
+    ('outbox_add(''b'', ''{"resourceTypes": "a"}'')', '22023'),
+    ('outbox_add(''b'', ''{"from": {"now": 1}}'')', '22023'),
+    ('outbox_add(''b'', ''{"from": "infinity"}'')', '22023'), ('outbox_take(''box'', 1, 0)', '22023'),
     ('outbox_add(''box'')', '42710'), ('outbox_add(''Box'')', '22023'), ('outbox_add(NULL)', '22023'),
     ('outbox_add(''b'', ''[]'')', '22023'), ('outbox_add(''b'', ''{"type": ["a"]}'')', '22023'),
     ('outbox_add(''b'', ''{"resourceTypes": [1]}'')', '22023'),
@@ -424,5 +441,32 @@ FROM (VALUES ('outbox_take(''nobox'')', '42704'), ('outbox_take(NULL)', '42704')
     ('outbox_add(''b'', ''{"from": "yesterday"}'')', '22023'),
     ('outbox_add(''b'', ''{"from": "2026-01-08"}'')', '22023')
 ) c (call, code);
+-- Names of types and learners are data, whatever they look like.
+SELECT learnsync.outbox_add('odd', '{"resourceTypes": ["a'' OR true --", "%", "{box_list}", "box_list,box_note",
+    "\"box_list\""]}');
+SELECT pg_temp.push(E'x'' OR \'1\'=\'1"\\', pg_temp.item('a', '{"n": 1}'));
+SELECT is(pg_temp.take(100, 'odd'), NULL, 'a type that is named oddly is no other');
+SELECT pg_temp.take();
+SELECT pg_temp.done();
+SELECT pg_temp.push(E'x'' OR \'1\'=\'1"\\', pg_temp.item('b', '{"n": 1}'));
+SELECT matches(pg_temp.take(), '^x'' OR ''1''=''1"\\ create b', 'nor is a learner');
+SELECT is(
+    learnsync.outbox_failed('box', current_setting('box.lease'), repeat('e', 100000), (
+        SELECT jsonb_agg(current_setting('box.changes')::jsonb -> 0
+            || jsonb_build_object('error', repeat('é', 100000)))
+        FROM generate_series(1, 100))),
+    1::bigint,
+    'the same refusal a hundred times');
+SELECT is((SELECT string_agg(length(error)::text, ' ') FROM learnsync.outbox_dead('box')), '1000',
+    'is one letter, and what is said of it is cut');
+CREATE SCHEMA test_box_hostile;
+CREATE FUNCTION test_box_hostile.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+    AS $$ SELECT 'infinity'::timestamptz $$;
+CREATE TABLE test_box_hostile.outbox_mark (learner_id text);
+SET LOCAL search_path = test_box_hostile, pg_catalog, public;
+SELECT public.lives_ok($$ SELECT learnsync.outbox_take('box'), learnsync.outbox_retry('box') $$,
+    'a search_path changes nothing');
+SET LOCAL search_path = public;
+SELECT matches(pg_temp.take(), ' create b', 'of what comes');
 SELECT * FROM finish();
 ROLLBACK;
