@@ -41,9 +41,42 @@ offset_at(pg_tz *zone, TimestampTz at)
 }
 
 static int64
+shown_day(const LsDayRule *rule, TimestampTz at)
+{
+	return day_of_clock(at + offset_at(rule->zone, at));
+}
+
+/* Whether clocks that show local left out the day before: they went on from an earlier one. */
+static bool
+is_left_out(const LsDayRule *rule, TimestampTz at, TimestampTz local)
+{
+	int64 left_out = day_of_clock(local) - 1;
+	TimestampTz earlier = at - (local - day_of_clock(local) * USECS_PER_DAY) - 1;
+
+	if (shown_day(rule, earlier) >= left_out)
+		return false;
+	while (at - earlier > 1)
+	{
+		TimestampTz middle = earlier + (at - earlier) / 2;
+
+		if (shown_day(rule, middle) >= left_out)
+			at = middle;
+		else
+			earlier = middle;
+	}
+	return shown_day(rule, at) > left_out;
+}
+
+/* The small hours after a day that was left out are the end of the one before it: else that would be a day of these alone. */
+static int64
 day_by(const LsDayRule *rule, TimestampTz at)
 {
-	return Max(day_of_clock(at + offset_at(rule->zone, at) - rule->starts), rule->least);
+	TimestampTz local = at + offset_at(rule->zone, at);
+	int64 day = day_of_clock(local - rule->starts);
+
+	if (rule->zone != NULL && day < day_of_clock(local) && is_left_out(rule, at, local))
+		day--;
+	return Max(day, rule->least);
 }
 
 /* How many rules have begun by then. */

@@ -8,7 +8,12 @@ LONGEST_LEAP = timedelta(days=6)  # no two days that follow each other are furth
 
 
 def on_the_wall(moment, zone, minutes):
-    return (moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) - timedelta(minutes=minutes)).date()
+    """The date that clocks showed when the day began; where they never showed that one, the one before."""
+    shown = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    day = (shown - timedelta(minutes=minutes)).date()
+    before = (moment - timedelta(minutes=15 * n) for n in range(27 * 4))
+    was_there = day == shown.date() or any(earlier.astimezone(ZoneInfo(zone)).date() == day for earlier in before)
+    return day if was_there else day - timedelta(days=1)
 
 
 def day_of(rules, moment):

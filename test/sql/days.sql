@@ -105,6 +105,22 @@ SELECT pg_temp.completes('apia', '2011-12-28T20:00:00-10:00', '2011-12-29T20:00:
     '2011-12-31T20:00:00+14:00', '2012-01-01T20:00:00+14:00');
 SELECT pg_temp.says('apia', '{"timeZone": "Pacific/Apia", "from": "2011-01-01"}');
 SELECT is(pg_temp.streak('apia'), '4 4 2012-01-01', 'in Apia 2011-12-31 follows 2011-12-29');
+SELECT pg_temp.says('apia', '{"dayStarts": "04:00", "from": "2011-06-01"}');
+SELECT is(pg_temp.streak('apia'), '4 4 2012-01-01', 'whenever days begin');
+SELECT is(pg_temp.says('apia', '{"dayStarts": "00:00", "from": "2011-12-30"}'),
+    'Pacific/Apia 00:00 2011-12-31', 'another rule from the day that is not there on holds from the next');
+SELECT is(pg_temp.days('apia') #>> '{2,0}', '2011-12-30T14:00:00.000000Z', 'as that begins');
+SELECT is((SELECT array_agg(s.last_activity_date || ' ' || s.current_streak ORDER BY night)
+        FROM unnest(ARRAY['2011-12-31 00:00+14', '2011-12-31 03:59:59.999999+14', '2011-12-31 04:00+14',
+                '2012-01-01 03:59+14']::timestamptz[]) night,
+            learnsync.streak(ARRAY[timestamptz '2011-12-29 20:00-10', night],
+                '[["2011-01-01T00:00:00Z", "Pacific/Apia", 240]]') s),
+    '{2011-12-29 1,2011-12-29 1,2011-12-31 2,2011-12-31 2}',
+    'the night after it is the end of the day before it');
+SELECT is((SELECT array_agg(DISTINCT s.current_streak) FROM generate_series(0, 1439) minute, learnsync.streak(
+        ARRAY(SELECT d FROM unnest('{2011-12-28 20:00-10,2011-12-29 20:00-10,2011-12-31 20:00+14,2012-01-01 20:00+14}'
+            ::timestamptz[]) d), jsonb_build_array(jsonb_build_array('2011-01-01T00:00:00Z', 'Pacific/Apia', minute))) s),
+    '{4}', 'no minute at which days begin makes a day of it');
 SELECT pg_temp.completes('pago', '2011-12-29T20:00:00-11:00', '2011-12-31T20:00:00-11:00');
 SELECT pg_temp.says('pago', '{"timeZone": "Pacific/Pago_Pago", "from": "2011-01-01"}');
 SELECT is(pg_temp.streak('pago'), '1 1 2011-12-31', 'in Pago Pago it does not');
