@@ -93,6 +93,8 @@ VALUES
             ('admin', 'learnsync_api.metrics()'),
             ('admin', 'learnsync_api.dashboard()'),
             ('admin', 'learnsync.alerts()'),
+            ('admin', 'learnsync.app_days(date)'),
+            ('admin', 'learnsync_internal.app_day_list(date)'),
             ('admin', 'learnsync_internal.alert_list()'),
             ('admin', 'learnsync.maintain(integer)'),
             ('admin', 'learnsync_internal.maintain_step(integer, jsonb)'),
@@ -162,8 +164,8 @@ CREATE OR REPLACE FUNCTION learnsync_internal.see_to_policies_as_owner() RETURNS
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction', 'day_count', 'outbox', 'outbox_mark',
-        'outbox_dead', 'part'] LOOP
+    FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction', 'day_count', 'day_client', 'outbox',
+        'outbox_mark', 'outbox_dead', 'part'] LOOP
         PERFORM learnsync_internal.see_to_row_security_as_owner(name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['rebased', 'ledger', 'instant', 'event', 'progress', 'progress_interaction'] LOOP

@@ -587,6 +587,23 @@ BEGIN
         'maintain() took it from the counts of learner and device. items is the sum of synced, duplicates, conflicts '
         'and failed; bytes of items, microseconds of calls.');
 
+    CREATE TABLE IF NOT EXISTS learnsync_data.day_client (
+        day date NOT NULL,
+        label text COLLATE "C" NOT NULL,
+        value text COLLATE "C" NOT NULL,
+        calls bigint NOT NULL,
+        items bigint NOT NULL,
+        synced bigint NOT NULL,
+        duplicates bigint NOT NULL,
+        conflicts bigint NOT NULL,
+        failed bigint NOT NULL,
+        bytes bigint NOT NULL,
+        microseconds bigint NOT NULL,
+        PRIMARY KEY (day, label, value));
+    PERFORM learnsync_internal.see_to_comment_as_owner('day_client',
+        'The same of pushes that say of what app they are, by version, platform and network (label): a hundred values '
+        'a day of each, and others.');
+
     CREATE TABLE IF NOT EXISTS learnsync_data.content (
         content_id text COLLATE "C" PRIMARY KEY,
         kind text COLLATE "C" NOT NULL,

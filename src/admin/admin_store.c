@@ -70,6 +70,7 @@ static LsStatement remove_profile = {"SELECT learnsync_internal.remove_profile_a
 									 {"pg_catalog.text", NULL}};
 static LsStatement metrics = {"SELECT learnsync_internal.metrics_as_owner()", {NULL}};
 static LsStatement alert_list = {"SELECT learnsync_internal.alert_list_as_owner()", {NULL}};
+static LsStatement app_day_list = {"SELECT learnsync_internal.app_day_list_as_owner($1)", {"pg_catalog.date", NULL}};
 static LsStatement dashboard = {"SELECT learnsync_internal.dashboard_as_owner()", {NULL}};
 static LsStatement verify_piece = {"SELECT learnsync_internal.verify_piece_as_owner($1)", {"pg_catalog.int4", NULL}};
 static LsStatement close_anomaly = {
@@ -111,6 +112,7 @@ PG_FUNCTION_INFO_V1(learnsync_unseen_devices);
 PG_FUNCTION_INFO_V1(learnsync_metrics);
 PG_FUNCTION_INFO_V1(learnsync_dashboard);
 PG_FUNCTION_INFO_V1(learnsync_alert_list);
+PG_FUNCTION_INFO_V1(learnsync_app_day_list);
 PG_FUNCTION_INFO_V1(learnsync_drop_devices);
 PG_FUNCTION_INFO_V1(learnsync_deactivate_device);
 PG_FUNCTION_INFO_V1(learnsync_forget_learner);
@@ -161,6 +163,12 @@ Datum
 learnsync_alert_list(PG_FUNCTION_ARGS)
 {
 	return answer_call(fcinfo, &alert_list);
+}
+
+Datum
+learnsync_app_day_list(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &app_day_list);
 }
 
 Datum

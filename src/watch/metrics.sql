@@ -32,7 +32,9 @@ BEGIN
             UNION ALL
             SELECT * FROM learnsync_internal.figures_as_owner()
             UNION ALL
-            SELECT * FROM learnsync_internal.device_figures_as_owner()),
+            SELECT * FROM learnsync_internal.device_figures_as_owner()
+            UNION ALL
+            SELECT * FROM learnsync_internal.client_figures_as_owner()),
         metric (place, figure, name, kind, label, help) AS (VALUES
             (1, 'calls', 'calls_total', 'counter', 'channel', 'Calls with items, by the function they came through.'),
             (2, 'synced', 'synced_items_total', 'counter', 'channel', 'Items that were taken.'),
@@ -58,7 +60,26 @@ BEGIN
             (22, 'log', 'fullest_event_log_ratio', 'gauge', '', 'How full the fullest event log is.'),
             (23, 'outbox_waiting', 'outbox_learners', 'gauge', 'outbox', 'Learners with changes to hand on.'),
             (24, 'outbox_lag', 'outbox_lag_seconds', 'gauge', 'outbox', 'How long the oldest of these has waited.'),
-            (25, 'outbox_dead', 'outbox_dead_letters', 'gauge', 'outbox', 'Changes that were refused for good.'))
+            (25, 'outbox_dead', 'outbox_dead_letters', 'gauge', 'outbox', 'Changes that were refused for good.'),
+            (26, 'calls_of_version', 'calls_of_version', 'gauge', 'version',
+                'Pushes of seven days, by version of the app.'),
+            (27, 'items_of_version', 'items_of_version', 'gauge', 'version', 'Their items, by version of the app.'),
+            (28, 'refused_of_version', 'refused_items_of_version', 'gauge', 'version',
+                'Those that failed, by version of the app.'),
+            (29, 'conflicts_of_version', 'conflict_items_of_version', 'gauge', 'version',
+                'Those that were conflicts, by version of the app.'),
+            (30, 'calls_of_platform', 'calls_of_platform', 'gauge', 'platform', 'Pushes of seven days, by platform.'),
+            (31, 'items_of_platform', 'items_of_platform', 'gauge', 'platform', 'Their items, by platform.'),
+            (32, 'refused_of_platform', 'refused_items_of_platform', 'gauge', 'platform',
+                'Those that failed, by platform.'),
+            (33, 'conflicts_of_platform', 'conflict_items_of_platform', 'gauge', 'platform',
+                'Those that were conflicts, by platform.'),
+            (34, 'calls_of_network', 'calls_of_network', 'gauge', 'network', 'Pushes of seven days, by network.'),
+            (35, 'items_of_network', 'items_of_network', 'gauge', 'network', 'Their items, by network.'),
+            (36, 'refused_of_network', 'refused_items_of_network', 'gauge', 'network',
+                'Those that failed, by network.'),
+            (37, 'conflicts_of_network', 'conflict_items_of_network', 'gauge', 'network',
+                'Those that were conflicts, by network.'))
         SELECT string_agg(m.text, '' ORDER BY m.place)
         FROM (SELECT x.place,
                   format(E'# HELP learnsync_%s %s\n# TYPE learnsync_%s %s\n', x.name, x.help, x.name, x.kind)
@@ -75,5 +96,6 @@ CREATE OR REPLACE FUNCTION learnsync_api.metrics() RETURNS learnsync_api."text/p
 COMMENT ON FUNCTION learnsync_api.metrics() IS
     'For administrators: the figures of the whole installation as Prometheus reads them; PostgREST sends them as '
     'text/plain. Counters of calls, items, bytes and time by channel; failed and pending items, open conflicts, '
-    'learners, devices by version, last sync and clock, cleaning, event logs, outboxes. Reads no resources '
+    'learners, devices by version, last sync and clock, pushes of seven days by version, platform and network, '
+    'cleaning, event logs, outboxes. Reads no resources '
     'and no receipts.';

@@ -137,6 +137,9 @@ WORLDS = {
     "pushed": ["""INSERT INTO learnsync_data.push (learner_id, version, push_no, slot, prev_version, device_id, pushed_at,
         item_count, resource_types, resource_ids, items)
         SELECT 'pushed{n}', i + 1, i, 0, i, 'd', now(), 1, '{}', '{}', '[]' FROM generate_series(1, {n}) i"""],
+    "apps": ["""INSERT INTO learnsync_data.learner (learner_id, counts) SELECT 'apps{n}-' || i,
+        ('\\x7f010a' || encode(convert_to(lpad(i::text, 7, '0'), 'UTF8'), 'hex') || '0000000101010000000101')::bytea
+        FROM generate_series(1, {n}) i"""],
     "failed": [f"""SELECT fz.push('failed{{n}}', '{item("note", "{}")}', {{n}})"""],
     "conflicts": [f"""SELECT fz.push('conflicts{{n}}', '{item("note", '{"k": "a", "v": #}')}', {{n}})"""],
     "corrected": [f"""SELECT fz.push('corrected{{n}}', '{item("page", '{"k": "a"}')}', 1)""",
@@ -633,6 +636,8 @@ CASES = [
     Case("learnsync.deactivate_device", "learners of a device",
          "SELECT learnsync.deactivate_device('tablet{n}') IS NULL", worlds=["shared"], alone=True),
     Case("learnsync.unseen_devices", "devices", "SELECT learnsync.unseen_devices(0, {n}) IS NULL", worlds=["devices"]),
+    Case("learnsync.app_days learnsync_internal.app_day_list", "learners whose apps say what they are",
+         "SELECT count(*) FROM learnsync.app_days(), learnsync_internal.app_day_list(NULL)", worlds=["apps"], alone=True),
     Case("learnsync.alerts learnsync_internal.alert_list", "failed items of all learners",
          "SELECT count(*) FROM learnsync.alerts(), learnsync_internal.alert_list()", worlds=["failing"], alone=True),
     Case("learnsync_api.dashboard", "devices", "SELECT length(learnsync_api.dashboard())", worlds=["devices"], alone=True),

@@ -129,6 +129,13 @@ class Entry:
         return getattr(self.channel, "function", "sync_push")
 
 
+LABELS = {"version": "appVersion", "platform": "platform", "network": "networkType"}
+
+
+def short_text(value):
+    return value if isinstance(value, str) and 1 <= len(value.encode()) <= 64 else ""
+
+
 class Server:
     def __init__(self, types=()):
         self.types = {**BUILT_IN, **dict(types)}
@@ -138,6 +145,7 @@ class Server:
         self.epochs = {}  # learner -> the epoch of the learner's cursors, as the server named it
         self.tokens = {}
         self.counts = Counter()  # (function, what became of items) -> how many
+        self.app_counts = Counter()  # (label, value, what became of items) -> how many, of pushes that say of what app they are
 
     def token(self, kind, identity):
         """A name for an id that the server derives from an identity; only its consistency is predicted."""
@@ -161,6 +169,7 @@ class Server:
         if not dry_run:
             self.learners[learner_id] = learner
             self.count("sync_push", entries)
+            self.count_app(request, [entry.outcome() for entry in entries])
         after = before if dry_run else learner.version
         foreign = self.is_foreign(learner_id, request, found)
         safe = 1 if foreign else self.safe_version(request, before, after)
@@ -189,6 +198,12 @@ class Server:
         self.counts[function, "calls"] += bool(entries)
         for entry in entries:
             self.counts[function, entry.outcome()] += 1
+
+    def count_app(self, request, outcomes):
+        """What the app says of itself counts where that is a short text, with the other labels as not said."""
+        said = {label: short_text((request.get("metadata") or {}).get(key)) for label, key in LABELS.items()}
+        for label, value in said.items() if outcomes and any(said.values()) else ():
+            self.app_counts.update((label, value or "not said", what) for what in ["calls"] + outcomes)
 
     def define(self, name, rule):
         self.types[name] = rule

@@ -18,6 +18,12 @@ BAD_TIMES = (None, "", "now", "infinity", "2026-01-08", "2026-01-08T10:30:00", 1
              "10000-01-01T00:00:00Z", " 2026-01-08T10:30:00Z", "2026-01-08T10:30:00Zulu", "2026-01-08T10:30:00+25:00", {})
 
 
+# No more kinds than a row of counts has room for.
+APPS = ({"appVersion": "1.2", "platform": "ios", "networkType": "wifi"}, {"appVersion": "1.2", "networkType": "cellular"},
+        {"appVersion": "é" * 32, "platform": "web"}, {"appVersion": "x" * 65, "platform": "android"},
+        {"appVersion": 7, "platform": "", "networkType": ["wifi"]}, {"other": "1.2"}, {})
+
+
 class Workload(Items, Requests):
     def __init__(self, rng, now, late=None):
         self.rng = rng
@@ -197,6 +203,8 @@ class Workload(Items, Requests):
             request["epoch"] = device.epoch
         if self.chance(10):
             request.update(deviceName="Pixel 6", metadata={"appVersion": "1.2"})
+        elif self.chance(40):
+            request["metadata"] = self.rng.choice(APPS)
         if self.chance(6):
             request["dryRun"] = True
         if self.chance(8):

@@ -125,6 +125,91 @@ SELECT is(
     'which a push says, too');
 UPDATE learnsync_data.learner SET counts = NULL;
 
+-- What apps say of themselves: counted with the same calls, and in the same rows.
+CREATE FUNCTION pg_temp.said(version text, platform text, network text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('metadata', jsonb_strip_nulls(jsonb_build_object('appVersion', version,
+        'platform', platform, 'networkType', network))) $$;
+-- calls, items, synced, duplicates, conflicts, failed of each value.
+CREATE FUNCTION pg_temp.apps(of_label text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', a.value || ':', a.calls, a.items, a.synced, a.duplicates, a.conflicts, a.failed),
+        ', ' ORDER BY a.value COLLATE "C")
+    FROM (SELECT d.value, sum(d.calls) AS calls, sum(d.items) AS items, sum(d.synced) AS synced,
+              sum(d.duplicates) AS duplicates, sum(d.conflicts) AS conflicts, sum(d.failed) AS failed
+          FROM learnsync.app_days() d WHERE d.label = of_label GROUP BY d.value) a $$;
+SAVEPOINT apps;
+DELETE FROM learnsync_data.day_client;
+SELECT is(pg_temp.apps('version'), NULL, 'what says nothing of its app is no app''s');
+SELECT pg_temp.push('cleo', pg_temp.said('2.0', 'ios', 'wifi'), pg_temp.lesson('1'), pg_temp.lesson('x', '-1'));
+SELECT pg_temp.push('cleo', pg_temp.said('2.0', 'ios', 'cellular'), pg_temp.lesson('1'));
+SELECT pg_temp.push('dan', pg_temp.said('2.1', NULL, NULL), pg_temp.lesson('1'), pg_temp.lesson('2'));
+SELECT pg_temp.push('dan', pg_temp.said('2.1', NULL, NULL) || '{"dryRun": true}', pg_temp.lesson('3'));
+SELECT pg_temp.push('dan', pg_temp.said('2.1', NULL, NULL), VARIADIC '{}');
+SELECT is(pg_temp.apps('version'), '2.0: 2 3 1 1 0 1, 2.1: 1 2 2 0 0 0', 'by version');
+SELECT is(pg_temp.apps('platform'), 'ios: 2 3 1 1 0 1, not said: 1 2 2 0 0 0', 'by platform, where it is said');
+SELECT is(
+    pg_temp.apps('network'), 'cellular: 1 1 0 1 0 0, not said: 1 2 2 0 0 0, wifi: 1 2 1 0 0 1', 'and by network');
+SELECT pg_temp.push('eva', jsonb_build_object('metadata', said), pg_temp.lesson('1'))
+FROM unnest(ARRAY['{"appVersion": 7}', '{"appVersion": ""}', '{"appVersion": null, "platform": ["ios"]}',
+    '{"os": "ios"}', jsonb_build_object('appVersion', repeat('x', 65)), '{}']::jsonb[]) said;
+SELECT is(pg_temp.apps('version'), '2.0: 2 3 1 1 0 1, 2.1: 1 2 2 0 0 0', 'only texts of 1 to 64 bytes are said');
+CREATE TEMP TABLE apps_before AS
+SELECT label, pg_temp.apps(label) AS apps FROM unnest('{version,platform,network}'::text[]) label;
+SELECT learnsync_internal.take_counts_as_owner(source, '(0,0)', '(4294967295,0)')
+FROM unnest('{learner,device,learner}'::text[]) source;
+SELECT is((SELECT count(*) FROM learnsync_data.day_client), 7::bigint, 'maintain() takes them by day');
+SELECT is(pg_temp.apps(label), apps, 'and loses none of ' || label) FROM apps_before;
+SELECT pg_temp.push('cleo', pg_temp.said('2.0', 'ios', 'wifi'), pg_temp.lesson('5'));
+SELECT learnsync.forget_learner('cleo') > 0 AS erased;
+SELECT is(pg_temp.apps('platform'), 'ios: 3 4 2 1 0 1, not said: 1 2 2 0 0 0', 'learners who are erased leave theirs');
+SELECT is((SELECT count(*) FROM learnsync.app_days(CURRENT_DATE + 2)), 0::bigint, 'since a day');
+SELECT ok(learnsync_api.metrics() LIKE ALL (ARRAY['%learnsync_calls_of_version{version="2.0"} 3' || chr(10) || '%',
+    '%learnsync_refused_items_of_platform{platform="ios"} 1' || chr(10) || '%']), 'metrics() has those of seven days');
+UPDATE learnsync_data.day_client SET day = day - 8;
+SELECT ok(learnsync_api.metrics() NOT LIKE '%learnsync_calls_of_version%', 'and no older ones');
+
+-- Whoever says something else each time fills no table, nor a row.
+DELETE FROM learnsync_data.day_client;
+SELECT pg_temp.push('mal', pg_temp.said(repeat('v', 60) || n, 'p' || n, 'n' || n), pg_temp.lesson('m' || n))
+FROM generate_series(1, 50) n;
+SELECT cmp_ok((SELECT length(counts) FROM learnsync_data.learner WHERE learner_id = 'mal'), '<', 1000,
+    'a row has room for eight kinds of apps');
+SELECT is(
+    (SELECT concat_ws(' ', count(*), sum(calls), sum(calls) FILTER (WHERE value = 'others'))
+     FROM learnsync.app_days() WHERE label = 'version'),
+    '9 50 42',
+    'the rest are others, and counted');
+SELECT pg_temp.push('mal-' || n, pg_temp.said('a' || n, 'p', NULL), pg_temp.lesson('1')) FROM generate_series(1, 300) n;
+SELECT learnsync_internal.take_counts_as_owner('learner', '(0,0)', '(4294967295,0)');
+SELECT pg_temp.push('mal-' || n, pg_temp.said('b' || n, 'p', NULL), pg_temp.lesson('2')) FROM generate_series(1, 300) n;
+SELECT learnsync_internal.take_counts_as_owner('learner', '(0,0)', '(4294967295,0)');
+SELECT is(
+    (SELECT concat_ws(' ', count(*) <= 101, sum(calls)) FROM learnsync_data.day_client WHERE label = 'version'),
+    't 650',
+    'a day has a hundred values, and others');
+SELECT cmp_ok(
+    (SELECT sum(calls) FROM learnsync_data.day_client WHERE label = 'platform' AND value = 'p'), '>=', 300::numeric,
+    'what most say is among them');
+ROLLBACK TO apps;
+-- Days of one kind are joined before it loses its name.
+CREATE FUNCTION pg_temp.days_of_one(count int) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE
+    held bytea;
+BEGIN
+    FOR day IN 1..count LOOP
+        held := learnsync_internal.add_counts_as_owner(held,
+            ('\x7f' || lpad(to_hex(day), 2, '0') || '04410000000101010000000101')::bytea);
+    END LOOP;
+    RETURN held;
+END $$;
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', r.day, r.app_version, r.calls), ', ' ORDER BY r.day)
+     FROM learnsync_internal.client_rows_as_owner(pg_temp.days_of_one(12)) r),
+    '2000-01-06 A 5, 2000-01-07 A 1, 2000-01-08 A 1, 2000-01-09 A 1, 2000-01-10 A 1, 2000-01-11 A 1, 2000-01-12 A 1, '
+    '2000-01-13 A 1',
+    'a row without maintain() keeps eight days of one kind, the oldest joined');
+SELECT is(pg_temp.error(format($$ SELECT learnsync_internal.client_rows_as_owner(%L) $$, damaged)), 'XX001', damaged)
+FROM unnest('{\\x7f01,\\x7f0105aa,\\x7f01ffffffffffffffffff01,\\x7f01ff01}'::text[]) damaged;
+
 -- What Prometheus reads.
 SELECT pg_temp.push('ada', '{"metadata": {"appVersion": "1\"\\\n2"}}', pg_temp.lesson('1'));
 SELECT ok(learnsync_api.metrics() LIKE format('%%learnsync_synced_items_total{channel="sync_push"} %s%s%%',
@@ -142,7 +227,7 @@ SELECT ok(length(learnsync_api.metrics()) > 1000, 'it answers');
 SELECT is_empty(
     $$ SELECT s.relname FROM pg_stat_xact_user_tables s JOIN read r USING (relname)
        WHERE s.schemaname = 'learnsync_data' AND s.seq_scan + COALESCE(s.idx_scan, 0) > r.scans
-           AND s.relname !~ '^(learner|device|failed|conflict|anomaly|instance|progress|day_count|outbox.*)$' $$,
+           AND s.relname !~ '^(learner|device|failed|conflict|anomaly|instance|progress|day_(count|client)|outbox.*)$' $$,
     'and reads no resources, receipts, payloads or events');
 SELECT ok(EXISTS (
     SELECT FROM pg_stat_xact_user_tables s JOIN read r USING (relname)

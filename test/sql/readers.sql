@@ -52,6 +52,7 @@ INSERT INTO reader VALUES
     ('outbox_dead', NULL, 'learnsync.outbox_dead(text)', 'learnsync.outbox_dead(text)', NULL),
     ('forgotten', NULL, NULL, NULL, NULL), -- of erased learners
     ('day_count', NULL, NULL, 'learnsync_api.metrics()', NULL),
+    ('day_client', NULL, NULL, 'learnsync.app_days(date)', NULL),
     ('part', NULL, NULL, 'learnsync.shard_parts()', NULL),
     ('instance', NULL, NULL, NULL, NULL); -- holds the secret that erasure stands on
 
