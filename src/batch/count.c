@@ -334,7 +334,7 @@ client_label(const LsClient *client)
 			memcpy(at, said[i].data, said[i].length);
 		at += said[i].length + 1;
 	}
-	return (LsText){label, length + lengthof(said)};
+	return (LsText){label, length + (int) lengthof(said)};
 }
 
 /* What a row is to hold that holds so much, NULL where nothing, after a batch that is decided. */

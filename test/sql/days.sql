@@ -119,7 +119,8 @@ SELECT is((SELECT array_agg(s.last_activity_date || ' ' || s.current_streak ORDE
     'the night after it is the end of the day before it');
 SELECT is((SELECT array_agg(DISTINCT s.current_streak) FROM generate_series(0, 1439) minute, learnsync.streak(
         ARRAY(SELECT d FROM unnest('{2011-12-28 20:00-10,2011-12-29 20:00-10,2011-12-31 20:00+14,2012-01-01 20:00+14}'
-            ::timestamptz[]) d), jsonb_build_array(jsonb_build_array('2011-01-01T00:00:00Z', 'Pacific/Apia', minute))) s),
+            ::timestamptz[]) d),
+            jsonb_build_array(jsonb_build_array('2011-01-01T00:00:00Z', 'Pacific/Apia', minute))) s),
     '{4}', 'no minute at which days begin makes a day of it');
 SELECT pg_temp.completes('pago', '2011-12-29T20:00:00-11:00', '2011-12-31T20:00:00-11:00');
 SELECT pg_temp.says('pago', '{"timeZone": "Pacific/Pago_Pago", "from": "2011-01-01"}');
