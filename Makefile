@@ -97,6 +97,11 @@ test-dashboard:
 	test/http/install browser
 	SCRATCH_NEEDS=python3 test/scratch test/http/run dashboard </dev/null
 
+# Random lives of the client in clients/js, and two tabs of it in a browser.
+test-client:
+	test/http/install browser
+	SEEDS=$(or $(SEEDS),200) SCRATCH_NEEDS=python3 test/scratch test/http/run lives tabs </dev/null
+
 bench-http:
 	test/http/install
 	test/scratch test/http/run bench </dev/null
@@ -150,6 +155,6 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-forward test-cron test-http test-dashboard test-versions test-exhaustive test-coverage \
-	bench bench-http model-long progress-long days-long
+	test-instructions test-recovery test-forward test-cron test-http test-client test-dashboard test-versions \
+	test-exhaustive test-coverage bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

