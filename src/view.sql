@@ -53,11 +53,29 @@ WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 
 $$,
         'My conversations, at the client time of the latest change; data the document without its messages.'),
     ('message', false, $$
+WITH corrected AS NOT MATERIALIZED (
+    SELECT DISTINCT ON (r.learner_id, r.resource_id, p.pin ->> 'part') r.learner_id, r.resource_id,
+        p.pin ->> 'part' AS member_id, (c.correction ->> 'at')::timestamptz AS at,
+        (p.pin ->> 'topAt')::timestamptz AS top_at, r.version,
+        COALESCE(p.pin -> 'top', p.pin -> 'value') AS value
+    FROM learnsync_data.resource r
+    CROSS JOIN LATERAL jsonb_path_query(r.book, '$._learnsync.corrections[*]') WITH ORDINALITY c (correction, n)
+    CROSS JOIN LATERAL jsonb_path_query(c.correction, '$.pins[*]') p (pin)
+    WHERE r.learner_id = (SELECT learnsync.current_learner()) AND r.resource_type = 'conversation'
+        AND r.book ? '_learnsync' AND p.pin ->> 'field' = 'messages'
+    ORDER BY r.learner_id, r.resource_id, p.pin ->> 'part', c.n DESC)
 SELECT m.learner_id || '' AS learner_id, m.resource_id AS conversation_id, m.member_id AS message_id, m.at,
     m.version, m.value AS data
 FROM learnsync_data.member m
 WHERE m.learner_id = (SELECT learnsync.current_learner()) AND m.resource_type = 'conversation'
-    AND m.field = 'messages'
+    AND m.field = 'messages' AND NOT EXISTS (SELECT FROM corrected c WHERE c.learner_id = m.learner_id
+        AND c.resource_id = m.resource_id AND c.member_id = m.member_id)
+UNION ALL
+SELECT c.learner_id || '', c.resource_id, c.member_id, COALESCE(c.top_at, least(m.at, c.at)), c.version, c.value
+FROM corrected c LEFT JOIN learnsync_data.member m ON m.learner_id = c.learner_id
+    AND m.resource_type = 'conversation' AND m.resource_id = c.resource_id AND m.field = 'messages'
+    AND m.member_id = c.member_id
+WHERE c.value IS NOT NULL
 $$,
         'The messages of my conversations, at the client time of the item that brought them as they are; data the '
         'message, {id, deleted: true} of one that was removed where the rule says that members change.'),

@@ -99,7 +99,8 @@ note(LsAudit done)
 	LsStoreCall call;
 
 	ls_store_open(&call);
-	done.at = GetCurrentTimestamp();
+	if (done.at == 0)
+		done.at = GetCurrentTimestamp();
 	done.role = call.caller;
 	ls_store_audit(&done);
 	ls_store_close(&call);
@@ -293,6 +294,20 @@ learnsync_validate_content(PG_FUNCTION_ARGS)
 	return answer_call(fcinfo, &validate_content);
 }
 
+/* Notes who may act for whom, or may no more: a row for each, of one moment, so that what is noted of one goes with that one. */
+static void
+note_profile(const char *action, LsText profile, LsText owner)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	JsonbValue of_profile = ls_json_object();
+	JsonbValue of_owner = ls_json_object();
+
+	ls_json_put(&of_profile, "as", ls_json_string("profile"));
+	ls_json_put(&of_owner, "as", ls_json_string("owner"));
+	note((LsAudit){.action = action, .at = now, .learner = profile, .details = of_profile});
+	note((LsAudit){.action = action, .at = now, .learner = owner, .details = of_owner});
+}
+
 /* Who was erased is refused when the rows are locked, so that no erasure can come in between. */
 Datum
 learnsync_add_profile(PG_FUNCTION_ARGS)
@@ -304,13 +319,21 @@ learnsync_add_profile(PG_FUNCTION_ARGS)
 	for (int i = 0; i < PG_NARGS(); i++)
 		ls_store_refuse_forgotten(ls_text_datum(PG_GETARG_DATUM(i)));
 	ls_store_close(&call);
+	if (DatumGetBool(added))
+		note_profile("add_profile", ls_text_datum(PG_GETARG_DATUM(0)), ls_text_datum(PG_GETARG_DATUM(1)));
 	return added;
 }
 
 Datum
 learnsync_remove_profile(PG_FUNCTION_ARGS)
 {
-	return answer_call(fcinfo, &remove_profile);
+	Datum owner = answer_call(fcinfo, &remove_profile);
+	bool existed = !fcinfo->isnull;
+
+	fcinfo->isnull = false;
+	if (existed)
+		note_profile("remove_profile", ls_text_datum(PG_GETARG_DATUM(0)), ls_text_datum(owner));
+	PG_RETURN_BOOL(existed);
 }
 
 /* Every session reads the instance anew once this transaction has committed, and this one at once. */
@@ -430,6 +453,19 @@ days_old(Jsonb *json)
 	return (int) days;
 }
 
+/* What was removed was nobody's in particular. */
+static void
+note_cleanup(const LsCall *call, int days, int64 deleted)
+{
+	LsAudit done = ls_call_audit(call, "cleanup", NULL);
+
+	done.learner = (LsText){NULL, 0};
+	done.details = ls_json_object();
+	ls_json_put(&done.details, "count", ls_json_int(deleted));
+	ls_json_put(&done.details, "daysOld", ls_json_int(days));
+	ls_store_audit(&done);
+}
+
 static Datum
 cleanup_work(LsCall *call)
 {
@@ -438,6 +474,7 @@ cleanup_work(LsCall *call)
 	bool isnull;
 	int64 deleted = DatumGetInt64(answer_of(&cleanup, &days, NULL, &isnull));
 
+	note_cleanup(call, DatumGetInt32(days), deleted);
 	ls_json_put(&answer, "message", ls_json_string("Cleanup completed successfully"));
 	ls_json_put(&answer, "deletedCount", ls_json_int(deleted));
 	return JsonbPGetDatum(ls_json_encode(&answer));

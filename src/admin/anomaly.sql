@@ -162,12 +162,48 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.note_anomalies_as_owner(text, jsonb) IS
     'Notes what is odd about a learner; how much of that is new.';
 
+-- Closes what was wrong and is right again. What cannot be judged any more stays open, and so does everything of a
+-- learner of whom a row cannot be read. Should it go wrong in the same way once more, it is open again.
+CREATE OR REPLACE FUNCTION learnsync_internal.end_anomalies_as_owner(learner_id text, odd jsonb, unjudged jsonb)
+    RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    id CONSTANT text := learner_id;
+    gone uuid[];
+BEGIN
+    SELECT array_agg(a.anomaly_id) INTO gone FROM learnsync_data.anomaly a
+    WHERE a.learner_id = id AND a.closed_at IS NULL AND a.kind IN ('wrong_document', 'wrong_progress')
+        AND NOT EXISTS (SELECT FROM jsonb_to_recordset(odd) f (kind text, subject text)
+                        WHERE md5(f.kind || E'\n' || f.subject)::uuid = a.anomaly_id)
+        AND NOT EXISTS (SELECT FROM jsonb_to_recordset(odd) f (kind text, evidence jsonb)
+                        WHERE f.kind = 'wrong_document' AND f.evidence -> 'resourceType' = 'null')
+        AND NOT unjudged @> jsonb_build_array(
+            jsonb_build_array(a.evidence -> 'resourceType', a.evidence -> 'resourceId'));
+    IF gone IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM FROM learnsync_data.learner l WHERE l.learner_id = id FOR NO KEY UPDATE;
+    WITH closed AS (
+        UPDATE learnsync_data.anomaly a SET closed_at = clock_timestamp(), closed_by = 'verify_round',
+            reason = 'It is right again.', weight = 0
+        WHERE a.learner_id = id AND a.anomaly_id = ANY (gone) AND a.closed_at IS NULL
+        RETURNING a.*)
+    INSERT INTO learnsync_data.audit (learner_id, at, action, role, reason, details)
+    SELECT c.learner_id, c.closed_at, 'auto_close_anomaly', session_user, c.reason,
+        jsonb_build_object('anomalyId', c.anomaly_id, 'kind', c.kind, 'evidence', c.evidence)
+    FROM closed c;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.end_anomalies_as_owner(text, jsonb, jsonb) IS
+    'Closes anomalies of a learner of which the cause was put right.';
+
 -- Looks at one learner: how many documents there were, how many of these cannot be judged, how much is newly odd.
 CREATE OR REPLACE FUNCTION learnsync_internal.look_at_as_owner(learner_id text, OUT resources bigint,
     OUT unjudged bigint, OUT noted bigint)
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     odd jsonb;
+    doubtful jsonb;
 BEGIN
     -- One statement: what is compared is of one moment.
     WITH checked AS MATERIALIZED (
@@ -182,9 +218,13 @@ BEGIN
         UNION ALL SELECT * FROM learnsync_internal.long_days_as_owner(look_at_as_owner.learner_id)
         UNION ALL SELECT * FROM learnsync_internal.same_work_as_owner(look_at_as_owner.learner_id)
         UNION ALL SELECT * FROM learnsync_internal.shared_devices_as_owner(look_at_as_owner.learner_id))
-    SELECT c.looked_at, c.unknown, (SELECT jsonb_agg(to_jsonb(s)) FROM seen s) INTO resources, unjudged, odd
-    FROM checked c WHERE c.damage IS NULL;
+    SELECT c.looked_at, c.unknown, (SELECT jsonb_agg(to_jsonb(s)) FROM seen s),
+        (SELECT jsonb_agg(jsonb_build_array(u.resource_type, u.resource_id)) FROM checked u
+         WHERE u.damage IS NULL AND u.resource_type IS NOT NULL)
+    INTO resources, unjudged, odd, doubtful
+    FROM checked c WHERE c.looked_at IS NOT NULL;
     noted := COALESCE(learnsync_internal.note_anomalies_as_owner(learner_id, odd), 0);
+    PERFORM learnsync_internal.end_anomalies_as_owner(learner_id, COALESCE(odd, '[]'), COALESCE(doubtful, '[]'));
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.look_at_as_owner(text) IS 'Looks at all that is kept of a learner.';

@@ -150,7 +150,7 @@ correct_again(LsFolded *folded, LsEntry *entry, const LsCorrection *correction)
 		folded->complete &= folded->state.exists && ls_correction_apply(folded->type->rule, &folded->state,
 																		correction, &entry->change.data, &failure);
 	else if (folded->state.overlay != NULL)
-		ls_correction_drop(&folded->state);
+		ls_correction_drop(&folded->state, entry->version);
 	else
 		folded->complete = false;
 }

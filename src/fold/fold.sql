@@ -31,5 +31,5 @@ CREATE OR REPLACE FUNCTION learnsync_internal.check_resources_as_owner(learner t
     RETURNS SETOF record
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'learnsync_check_resources_as_owner';
 COMMENT ON FUNCTION learnsync_internal.check_resources_as_owner(text) IS
-    'What resource_verify says of one learner, and in a row without damage how many resources were looked at, and how '
-    'many of these cannot be judged. Part of maintain().';
+    'What resource_verify says of one learner, with those that cannot be judged, which have no damage; and in a row of '
+    'its own how many resources were looked at, and how many of these cannot be judged. Part of maintain().';

@@ -21,17 +21,19 @@ typedef struct Verify
 	const LsFold *fold;
 	int64 looked_at;
 	int64 unknown; /* of these, those that cannot be judged */
+	bool names_unknown; /* who asks wants to know which */
 } Verify;
 
+/* Names a resource and what is wrong with it; damage is NULL where that cannot be known. */
 static void
 report(const Verify *verify, LsText type, LsText id, const char *damage)
 {
 	Datum values[COLUMNS] = {ls_text_to_datum(verify->learner)};
-	bool nulls[COLUMNS] = {false, type.data == NULL, id.data == NULL, false, true, true};
+	bool nulls[COLUMNS] = {false, type.data == NULL, id.data == NULL, damage == NULL, true, true};
 
 	values[1] = nulls[1] ? (Datum) 0 : ls_text_to_datum(type);
 	values[2] = nulls[2] ? (Datum) 0 : ls_text_to_datum(id);
-	values[3] = CStringGetTextDatum(damage);
+	values[3] = damage == NULL ? (Datum) 0 : CStringGetTextDatum(damage);
 	tuplestore_putvalues(verify->result->setResult, verify->result->setDesc, values, nulls);
 }
 
@@ -141,7 +143,11 @@ judge(void *argument, LsStored *stored, int count)
 		CHECK_FOR_INTERRUPTS();
 		verify->looked_at++;
 		if (!is_known(verify, &stored[i], folded))
+		{
 			verify->unknown++;
+			if (verify->names_unknown)
+				report(verify, stored[i].type_name, stored[i].id, NULL);
+		}
 		else if ((damage = find_damage(verify->learner, &stored[i], folded)) != NULL)
 			report(verify, stored[i].type_name, stored[i].id, damage);
 	}
@@ -220,11 +226,14 @@ learnsync_resource_verify(PG_FUNCTION_ARGS)
 
 PG_FUNCTION_INFO_V1(learnsync_check_resources_as_owner);
 
-/* learnsync_internal.check_resources_as_owner(learner): the same of one learner, and in a row of its own how much was judged. */
+/*
+ * learnsync_internal.check_resources_as_owner(learner): the same of one learner, with what cannot be judged, and in a row of
+ * its own how much was judged.
+ */
 Datum
 learnsync_check_resources_as_owner(PG_FUNCTION_ARGS)
 {
-	Verify verify = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
+	Verify verify = {.result = (ReturnSetInfo *) fcinfo->resultinfo, .names_unknown = true};
 	Datum values[COLUMNS] = {0};
 	bool nulls[COLUMNS] = {true, true, true, true};
 	LsStoreCall call;

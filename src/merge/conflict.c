@@ -38,7 +38,7 @@ ls_tombstone_hides(const LsState *state, TimestampTz at)
 bool
 ls_tombstone_came(const LsState *stored, const LsState *state)
 {
-	return stored->exists && state->deleted_at > stored->deleted_at;
+	return stored->exists && (!state->exists || state->deleted_at > stored->deleted_at);
 }
 
 /* Empties the resource, unless something later than the delete is in it, or a correction that it has not seen. */

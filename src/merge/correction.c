@@ -38,9 +38,6 @@ ls_correction_check(const LsRule *rule, const JsonbValue *data)
 		if (field->strategy == ls_strategy_derive)
 			refuse(psprintf("computed field \"%s\"", ls_text_string(name)),
 				   "Correct the field that it is computed from.");
-		if (field->shape == LS_SHAPE_LIST)
-			refuse(psprintf("list \"%s\"", ls_text_string(name)),
-				   "Send an item with the members that it is to have.");
 	}
 }
 
@@ -115,6 +112,92 @@ pin_map(Making *making, LsText name, const JsonbValue *map)
 	}
 }
 
+/* The members that a list's correction sets or removes; jbvNull where it has no such. */
+static JsonbValue
+listed(const JsonbValue *list, const char *what)
+{
+	JsonbValue members = ls_json_null();
+
+	if (ls_json_is_array(list))
+		return strcmp(what, "set") == 0 ? *list : members;
+	(void) ls_json_get(list, what, &members);
+	return members;
+}
+
+/* Whether a list's correction is an array of members to set, or an object of those that are to be set and removed. */
+static bool
+is_list_correction(const JsonbValue *list)
+{
+	static const char *const words[] = {"set", "remove"};
+	int known = 0;
+
+	if (!ls_json_is_object(list))
+		return ls_json_is_array(list);
+	for (int i = 0; i < lengthof(words); i++)
+	{
+		JsonbValue members;
+		bool given = ls_json_get(list, words[i], &members);
+
+		if (given && !ls_json_is_array(&members))
+			return false;
+		known += given;
+	}
+	return known == ls_json_count(list);
+}
+
+/* The id of a member that is to be removed: where members have ids, a text is one. */
+static LsText
+removed_id(const LsRuleField *field, const JsonbValue *member)
+{
+	return field->nids > 0 && member->type == jbvString ? ls_text_of(member) : ls_member_id(field, member);
+}
+
+static void
+pin_members(Making *making, const LsRuleField *field, LsText name, const JsonbValue *members, bool set)
+{
+	LsCorrection *correction = making->correction;
+	JsonbValue member;
+	LsJsonWalk walk;
+
+	if (members->type == jbvNull)
+		return;
+	ls_json_walk(&walk, members);
+	while (ls_json_walk_next(&walk, NULL, &member))
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_pin(making, name, (set ? ls_member_id : removed_id)(field, &member), set ? &member : NULL);
+		correction->pins[correction->npins - 1].value = member;
+	}
+}
+
+static int
+compare_parts(const void *a, const void *b)
+{
+	return ls_text_compare_keys(((const LsPin *) a)->part, ((const LsPin *) b)->part);
+}
+
+/* A list is corrected member by member. */
+static bool
+pin_list(Making *making, const LsRuleField *field, LsText name, const JsonbValue *list, LsFailure *failure)
+{
+	LsCorrection *correction = making->correction;
+	int first = correction->npins;
+	JsonbValue set = listed(list, "set");
+	JsonbValue removed = listed(list, "remove");
+
+	pin_members(making, field, name, &set, true);
+	pin_members(making, field, name, &removed, false);
+	if (correction->npins > first)
+		ls_sort(correction->pins + first, correction->npins - first, sizeof(LsPin), compare_parts);
+	for (int i = first + 1; i < correction->npins; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (compare_parts(&correction->pins[i - 1], &correction->pins[i]) == 0)
+			return fail(failure, "invalid", name, "names a member twice");
+	}
+	return true;
+}
+
 /* A time that the server takes from items, in the form in which documents have it. */
 static bool
 pin_time(Making *making, LsText name, const JsonbValue *value, LsFailure *failure)
@@ -150,6 +233,8 @@ pin_field(Making *making, const LsRuleField *field, LsText name, const JsonbValu
 		return fail(failure, "invalid", name, "is no field of such documents");
 	if (field->shape == LS_SHAPE_MAP && value->type == jbvNull)
 		return fail(failure, "invalid", name, "must be an object of the keys that are corrected");
+	if (field->shape == LS_SHAPE_LIST)
+		return pin_list(making, field, name, value, failure);
 	if (field->shape == LS_SHAPE_MAP)
 		pin_map(making, name, value);
 	else if (value->type == jbvNull && merges && !field->strategy->takes_null)
@@ -201,10 +286,41 @@ pin_others(Making *making, const JsonbValue *shown, const JsonbValue *data)
 	}
 }
 
+/* The data as an item would say them: of lists the members that are set. */
+static bool
+as_item(const LsRule *rule, const JsonbValue *data, JsonbValue *item, LsFailure *failure)
+{
+	JsonbValue said = ls_json_object();
+	JsonbValue value;
+	LsJsonWalk walk;
+	LsText name;
+	int place = 0;
+
+	*item = *data;
+	if (!rule->has_lists)
+		return true;
+	ls_json_walk(&walk, data);
+	while (ls_json_walk_next(&walk, &name, &value))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ls_rule_walk(rule, &place, name)->shape == LS_SHAPE_LIST)
+		{
+			if (!is_list_correction(&value))
+				return fail(failure, "invalid", name,
+							"must be an array of members to set, or an object with the arrays set and remove");
+			value = listed(&value, "set");
+		}
+		ls_json_put_text(&said, name, value);
+	}
+	ls_json_root(ls_json_encode(&said), item);
+	return true;
+}
+
 /* Whether every field that is there is as the rule wants it, whatever is required. */
 static bool
 check_values(const LsRule *rule, const JsonbValue *data, LsFailure *failure)
 {
+	JsonbValue item;
 	LsRule lenient = *rule;
 
 	lenient.fields = palloc(sizeof(LsRuleField) * Max(rule->nfields, 1));
@@ -213,7 +329,7 @@ check_values(const LsRule *rule, const JsonbValue *data, LsFailure *failure)
 		lenient.fields[i] = rule->fields[i];
 		lenient.fields[i].required = false;
 	}
-	return ls_check_document(&lenient, data, failure);
+	return as_item(rule, data, &item, failure) && ls_check_document(&lenient, &item, failure);
 }
 
 static bool
@@ -257,6 +373,19 @@ with_correction(const LsOverlay *overlay, const LsCorrection *correction)
 	return extended;
 }
 
+/* Whether a correction takes members of lists out, or in: then lists are not what they were with some added. */
+static bool
+changes_lists(const LsCorrection *correction)
+{
+	for (int i = 0; i < correction->npins; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (correction->pins[i].rule->shape == LS_SHAPE_LIST)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Puts a correction over an existing document. Data are an object, rounded, of which the keys are checked; under policies
  * that take the first document only it is the whole document.
@@ -279,20 +408,24 @@ ls_correction_apply(const LsRule *rule, LsState *state, const LsCorrection *corr
 	if (made.npins == 0)
 		return ls_fail(failure, "invalid", "data", "data must say what is to be corrected");
 	state->overlay = with_correction(state->overlay, &made);
+	if (changes_lists(&made))
+		state->whole = made.version;
 	document = ls_state_document(state);
 	ls_json_root(document, &shown);
 	return has_required(rule, &shown, failure) && fits(state, document, failure);
 }
 
-/* Takes the newest correction back. */
+/* Takes the newest correction back, under that version. */
 void
-ls_correction_drop(LsState *state)
+ls_correction_drop(LsState *state, int64 version)
 {
 	LsOverlay *rest = palloc(sizeof(LsOverlay));
 
 	Assert(state->overlay != NULL && state->overlay->count > 0);
 	*rest = *state->overlay;
 	rest->count--;
+	if (changes_lists(&rest->corrections[rest->count]))
+		state->whole = version;
 	state->overlay = rest->count > 0 ? rest : NULL;
 }
 
@@ -339,6 +472,74 @@ map_differs(const JsonbValue *shown, LsText name, JsonbValue *value)
 	return ls_json_count(value) > 0;
 }
 
+static int
+compare_members(const void *a, const void *b)
+{
+	return ls_text_compare_keys(((const LsMember *) a)->id, ((const LsMember *) b)->id);
+}
+
+/* A list's members by id. */
+static LsField
+members_of(const LsRuleField *rule, const JsonbValue *list)
+{
+	LsField field = {.rule = rule};
+	JsonbValue member;
+	LsJsonWalk walk;
+
+	ls_member_start(&field, ls_json_is_array(list) ? ls_json_count(list) : 0);
+	if (!ls_json_is_array(list))
+		return field;
+	ls_json_walk(&walk, list);
+	while (ls_json_walk_next(&walk, NULL, &member))
+	{
+		CHECK_FOR_INTERRUPTS();
+		ls_member_append(&field, ls_member_id(rule, &member), &member, LS_NO_TIME);
+	}
+	ls_sort(field.members, field.nmembers, sizeof(LsMember), compare_members);
+	field.nsorted = field.nmembers;
+	return field;
+}
+
+/* The members of a list that another does not have so, or does not have at all. */
+static JsonbValue
+members_beyond(const LsField *list, const LsField *other, bool at_all)
+{
+	JsonbValue beyond = ls_json_array();
+
+	for (int i = 0; i < list->nmembers; i++)
+	{
+		const LsMember *member = &list->members[i];
+		const LsMember *known = ls_member_find(other, member->id);
+
+		CHECK_FOR_INTERRUPTS();
+		if (known == NULL || (!at_all && ls_json_compare(&known->value.json, &member->value.json) != 0))
+			ls_json_add(&beyond, member->value.json);
+	}
+	return beyond;
+}
+
+/* What differs of a list, member by member; false where nothing does. */
+static bool
+list_differs(const LsRuleField *rule, const JsonbValue *shown, LsText name, JsonbValue *value)
+{
+	JsonbValue difference = ls_json_object();
+	JsonbValue none = ls_json_null();
+	JsonbValue old;
+	LsField before = members_of(rule, ls_json_get_text(shown, name, &old) ? &old : &none);
+	LsField after = members_of(rule, value);
+	JsonbValue set = members_beyond(&after, &before, false);
+	JsonbValue removed = members_beyond(&before, &after, true);
+
+	if (set.val.array.nElems + removed.val.array.nElems == 0)
+		return false;
+	if (set.val.array.nElems > 0)
+		ls_json_put(&difference, "set", set);
+	if (removed.val.array.nElems > 0)
+		ls_json_put(&difference, "remove", removed);
+	ls_json_root(ls_json_encode(&difference), value);
+	return true;
+}
+
 /* Of a document that a person has put together, what differs from the one that is shown, as a correction says it. */
 JsonbValue
 ls_correction_difference(const LsRule *rule, const JsonbValue *shown, const JsonbValue *data)
@@ -357,11 +558,37 @@ ls_correction_difference(const LsRule *rule, const JsonbValue *shown, const Json
 
 		CHECK_FOR_INTERRUPTS();
 		if (ls_check_is_read(field) && (field != &rule->rest || rule->other == LS_OTHER_LATEST) &&
-			(field->shape != LS_SHAPE_MAP || map_differs(shown, name, &value)))
+			(field->shape != LS_SHAPE_MAP || map_differs(shown, name, &value)) &&
+			(field->shape != LS_SHAPE_LIST || list_differs(field, shown, name, &value)))
 			ls_json_put_text(&difference, name, value);
 	}
 	ls_json_root(ls_json_encode(&difference), &value);
 	return value;
+}
+
+/* Adds what a correction says of a key of a map, or of a member of a list, to what it says of the others. */
+static void
+tell_part(JsonbValue *said, const LsPin *pin)
+{
+	const char *word = pin->has_value ? "set" : "remove";
+	JsonbPair *pair = NULL;
+
+	if (pin->rule->shape != LS_SHAPE_LIST)
+	{
+		ls_json_put_text(said, pin->part, pin->has_value ? pin->value : ls_json_null());
+		return;
+	}
+	for (int i = 0; i < said->val.object.nPairs; i++)
+	{
+		if (ls_text_equal(ls_text_of(&said->val.object.pairs[i].key), ls_text(word)))
+			pair = &said->val.object.pairs[i];
+	}
+	if (pair == NULL)
+	{
+		ls_json_put(said, word, ls_json_array());
+		pair = &said->val.object.pairs[said->val.object.nPairs - 1];
+	}
+	ls_json_add(&pair->value, pin->value);
 }
 
 /* What a correction says of the fields: null where there is to be none. */
@@ -373,18 +600,15 @@ told_data(const LsCorrection *correction)
 	for (int i = 0; i < correction->npins; i++)
 	{
 		const LsPin *pin = &correction->pins[i];
-		JsonbValue value = pin->has_value ? pin->value : ls_json_null();
-		JsonbValue part = ls_json_object();
 
 		CHECK_FOR_INTERRUPTS();
 		if (pin->part.data == NULL)
-			ls_json_put_text(&data, pin->field, value);
-		else if (i > 0 && ls_text_equal(pin[-1].field, pin->field))
-			ls_json_put_text(&data.val.object.pairs[data.val.object.nPairs - 1].value, pin->part, value);
+			ls_json_put_text(&data, pin->field, pin->has_value ? pin->value : ls_json_null());
 		else
 		{
-			ls_json_put_text(&part, pin->part, value);
-			ls_json_put_text(&data, pin->field, part);
+			if (i == 0 || !ls_text_equal(pin[-1].field, pin->field))
+				ls_json_put_text(&data, pin->field, ls_json_object());
+			tell_part(&data.val.object.pairs[data.val.object.nPairs - 1].value, pin);
 		}
 	}
 	return data;

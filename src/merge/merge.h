@@ -184,15 +184,15 @@ typedef enum LsOnTop
 	LS_TOP_STAYS /* not at all, unless what was corrected is that there is none */
 } LsOnTop;
 
-/* What a person corrected of a field, or of one key of a map, and what has come on top of that. */
+/* What a person corrected of a field, of one key of a map or one member of a list, and what has come on top of that. */
 typedef struct LsPin
 {
 	LsText field;
 	const LsRuleField *rule;
 	LsOnTop on_top;
-	LsText part; /* the map's key; without data where it is the whole field */
+	LsText part; /* the map's key or the list member's id; without data where it is the whole field */
 	bool has_value; /* else there is to be none */
-	JsonbValue value;
+	JsonbValue value; /* of a list's member that is to be none, how the person named it */
 	bool has_top;
 	bool top_is_gone; /* the document that counts on top does not have the field */
 	LsValue top; /* what counts on top; of totals what devices have added since */
@@ -230,6 +230,7 @@ struct LsState
 	bool measured; /* bytes is what the document takes, else more */
 	const LsOverlay
 		*overlay; /* what is shown instead of the fields, which know nothing of it; NULL where nothing is */
+	int64 whole; /* who has not seen this version gets lists whole, as members may be gone; 0 for nobody */
 	int64 bytes; /* lists' members apart; nothing while there is no document */
 	TimestampTz at; /* the greatest order instant merged in */
 	TimestampTz deleted_at; /* items up to here are deleted; LS_NO_TIME if never */
@@ -356,6 +357,7 @@ extern bool ls_field_note(const LsField *field, TimestampTz at, JsonbValue *note
 
 /* state.c */
 extern Jsonb *ls_state_document(const LsState *state);
+extern LsState ls_state_copy(const LsState *state);
 extern JsonbValue ls_state_whole(const LsState *state, bool with_removed);
 extern LsField *ls_state_field(const LsState *state, LsText name);
 extern JsonbValue ls_state_show(const LsRule *rule, const LsState *state);
@@ -391,8 +393,16 @@ typedef struct LsShownPin
 	int nparts; /* so many from here on are of the same field */
 } LsShownPin;
 
+/* What of lists a document shows that is being built. */
+typedef enum LsLists
+{
+	LS_LISTS_APART, /* nothing: their members are rows */
+	LS_LISTS_SHOWN,
+	LS_LISTS_WITH_REMOVED /* also which members were removed */
+} LsLists;
+
 extern LsShownPin *ls_overlay_shown(const LsOverlay *overlay, int *count);
-extern JsonbValue ls_overlay_show(const LsState *state, const JsonbValue *document);
+extern JsonbValue ls_overlay_show(const LsState *state, const JsonbValue *document, LsLists lists);
 extern LsPin ls_overlay_pin(const LsRule *rule, LsText field, LsText part);
 
 /* What an item does to corrections. */
@@ -413,7 +423,7 @@ extern LsCorrection ls_correction_of(const LsState *state, LsText epoch, LsText 
 extern void ls_correction_check(const LsRule *rule, const JsonbValue *data);
 extern bool ls_correction_apply(const LsRule *rule, LsState *state, const LsCorrection *correction,
 								const JsonbValue *data, LsFailure *failure) pg_attribute_nonnull(5);
-extern void ls_correction_drop(LsState *state);
+extern void ls_correction_drop(LsState *state, int64 version);
 extern JsonbValue ls_correction_tell(const LsOverlay *overlay);
 extern JsonbValue ls_correction_difference(const LsRule *rule, const JsonbValue *shown, const JsonbValue *data);
 

@@ -14,7 +14,11 @@ kind_of(const LsRule *rule, const LsRuleField *field)
 {
 	if (rule->policy == LS_POLICY_LATEST || rule->policy == LS_POLICY_CLIENT_WINS)
 		return LS_TOP_REPLACES;
-	return rule->policy == LS_POLICY_MERGE && field->strategy != NULL ? field->strategy->on_top : LS_TOP_STAYS;
+	if (rule->policy != LS_POLICY_MERGE || field->strategy == NULL)
+		return LS_TOP_STAYS;
+	if (field->shape == LS_SHAPE_LIST)
+		return field->members_latest ? LS_TOP_REPLACES : LS_TOP_STAYS;
+	return field->strategy->on_top;
 }
 
 /* A pin that says that there is to be nothing, and on which nothing has come yet. */
@@ -158,19 +162,77 @@ show_map(const LsShownPin *pins, int count, const JsonbValue *old)
 	return shown;
 }
 
+/* Adds the members underneath that are not pinned: both are in the order of ids. */
+static void
+add_others(LsField *list, const LsField *old, const LsShownPin *pins)
+{
+	int i = 0;
+
+	for (int j = 0; j < old->nmembers; j++)
+	{
+		const LsMember *member = &old->members[j];
+
+		CHECK_FOR_INTERRUPTS();
+		while (i < pins[0].nparts && ls_text_compare_keys(pins[i].pin->part, member->id) < 0)
+			i++;
+		if (i == pins[0].nparts || !ls_text_equal(pins[i].pin->part, member->id))
+			ls_member_append(list, member->id, &member->value.json, member->value.at);
+	}
+}
+
+/* Where a pinned member stands: from when it came on top, or was said last, which is now; else from when it was said first. */
+static TimestampTz
+pinned_at(const LsOverlay *overlay, const LsShownPin *shown, const LsField *old)
+{
+	const LsPin *pin = shown->pin;
+	const LsMember *member = old == NULL || pin->rule->members_latest ? NULL : ls_member_find(old, pin->part);
+	TimestampTz at = overlay->corrections[shown->correction].at;
+
+	if (has_top(pin))
+		return pin->top.at;
+	return member == NULL ? at : Min(at, member->value.at);
+}
+
+/* A list with its pinned members, from this one on. */
+static JsonbValue
+show_list(const LsState *state, const LsShownPin *pins, LsLists lists)
+{
+	const LsField *old = ls_state_field(state, pins[0].pin->field);
+	LsField list = {.name = pins[0].pin->field, .rule = pins[0].pin->rule};
+	JsonbValue member;
+
+	if (lists == LS_LISTS_APART)
+		return ls_json_array();
+	if (old != NULL && old->members == NULL)
+		old = NULL;
+	ls_member_start(&list, pins[0].nparts + (old == NULL ? 0 : old->nmembers));
+	if (old != NULL)
+		add_others(&list, old, pins);
+	for (int i = 0; i < pins[0].nparts; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (pin_shows(pins[i].pin, &member))
+			ls_member_append(&list, pins[i].pin->part, &member, pinned_at(state->overlay, &pins[i], old));
+	}
+	return ls_field_show(&list, lists == LS_LISTS_WITH_REMOVED);
+}
+
 /* What a field shows that is pinned, or of which parts are; false where it shows nothing. */
 static bool
-field_shows(const LsShownPin *pins, const JsonbValue *old, JsonbValue *shown)
+field_shows(const LsState *state, const LsShownPin *pins, const JsonbValue *old, LsLists lists, JsonbValue *shown)
 {
 	if (pins[0].pin->part.data == NULL)
 		return pin_shows(pins[0].pin, shown);
-	*shown = show_map(pins, pins[0].nparts, old);
+	if (pins[0].pin->rule->shape == LS_SHAPE_LIST)
+		*shown = show_list(state, pins, lists);
+	else
+		*shown = show_map(pins, pins[0].nparts, old);
 	return true;
 }
 
 /* The document that is shown, made of the one underneath, which is being built with its fields in key order. */
 JsonbValue
-ls_overlay_show(const LsState *state, const JsonbValue *document)
+ls_overlay_show(const LsState *state, const JsonbValue *document, LsLists lists)
 {
 	JsonbValue shown = ls_json_object();
 	int npairs = document->val.object.nPairs;
@@ -193,7 +255,7 @@ ls_overlay_show(const LsState *state, const JsonbValue *document)
 			ls_json_put_text(&shown, ls_text_of(&old->key), old->value);
 			continue;
 		}
-		if (field_shows(&pins[i], order == 0 ? &old->value : NULL, &value))
+		if (field_shows(state, &pins[i], order == 0 ? &old->value : NULL, lists, &value))
 			ls_json_put_text(&shown, pins[i].pin->field, value);
 		i += pins[i].nparts;
 	}
@@ -365,6 +427,17 @@ copy_overlay(const LsOverlay *overlay)
 	return copy;
 }
 
+/* Whether a pin shows what an item says of it; to say that a list's member is removed is to say that there is none. */
+static bool
+shows_said(const LsPin *pin, const JsonbValue *said)
+{
+	JsonbValue shown;
+
+	if (!pin_shows(pin, &shown) || ls_member_is_removed(pin->rule, &shown))
+		return ls_member_is_removed(pin->rule, said);
+	return ls_json_compare(&shown, said) == 0;
+}
+
 /* Whether an item says of something that is pinned what is not shown, because it has not seen the correction. */
 static bool
 is_hidden(const LsOverlay *overlay, const LsState *said, const LsChange *change)
@@ -377,13 +450,12 @@ is_hidden(const LsOverlay *overlay, const LsState *said, const LsChange *change)
 	{
 		const LsPin *pin = pins[i].pin;
 		LsValue value;
-		JsonbValue shown;
 
 		CHECK_FOR_INTERRUPTS();
 		if (pin->rule->strategy->ignores_value || !find_said(said, pin, &value) ||
 			counts(&overlay->corrections[pins[i].correction], pin->on_top, change))
 			continue;
-		hidden = !pin_shows(pin, &shown) || ls_json_compare(&shown, &value.json) != 0;
+		hidden = !shows_said(pin, &value.json);
 	}
 	pfree(pins);
 	return hidden;

@@ -22,7 +22,7 @@ ls_state_document(const LsState *state)
 		ls_json_put_text(&document, field->name, apart ? ls_json_array() : ls_field_show(field, false));
 	}
 	if (state->overlay != NULL)
-		document = ls_overlay_show(state, &document);
+		document = ls_overlay_show(state, &document, LS_LISTS_APART);
 	return ls_json_encode(&document);
 }
 
@@ -37,7 +37,20 @@ ls_state_whole(const LsState *state, bool with_removed)
 		CHECK_FOR_INTERRUPTS();
 		ls_json_put_text(&document, state->fields[i].name, ls_field_show(&state->fields[i], with_removed));
 	}
-	return state->overlay == NULL ? document : ls_overlay_show(state, &document);
+	if (state->overlay == NULL)
+		return document;
+	return ls_overlay_show(state, &document, with_removed ? LS_LISTS_WITH_REMOVED : LS_LISTS_SHOWN);
+}
+
+/* A state with fields that can be changed without those of the other. */
+LsState
+ls_state_copy(const LsState *state)
+{
+	LsState copy = *state;
+
+	copy.fields = palloc(sizeof(LsField) * Max(state->nfields, 1));
+	ls_memory_copy(copy.fields, state->fields, sizeof(LsField) * state->nfields);
+	return copy;
 }
 
 /* The field of that name, NULL where the state has none. */

@@ -7,7 +7,8 @@
  * packed state holds everything: the document, lists included, and under "_learnsync" {"at": instant, "fields": notes}.
  *
  * What a person has corrected is part of stored states only. In the book it stands under "_learnsync": {"under": what the
- * fields are underneath, "corrections": the oldest first}; the stored document is the one that is shown.
+ * fields are underneath, "corrections": the oldest first}; the stored document is the one that is shown. Rows of lists are
+ * what is underneath, and "whole" is the version by which corrections last made a difference to them.
  */
 #include "postgres.h"
 
@@ -81,6 +82,8 @@ read_pin(const LsRule *rule, const JsonbValue *note)
 	JsonbValue value;
 
 	pin.has_value = ls_json_get(note, "value", &pin.value);
+	if (!pin.has_value && pin.rule->shape == LS_SHAPE_LIST)
+		(void) ls_json_get(note, "removed", &pin.value);
 	pin.has_top = ls_json_get(note, "topAt", &value);
 	pin.top_is_gone = pin.has_top && !ls_json_get(note, "top", &pin.top.json);
 	pin.top.at = stamp_member(note, "topAt");
@@ -93,8 +96,7 @@ read_pin(const LsRule *rule, const JsonbValue *note)
 static bool
 may_pin(const LsRuleField *field)
 {
-	return field->strategy != NULL && field->strategy != ls_strategy_derive &&
-		   field->strategy != ls_strategy_unread && field->shape != LS_SHAPE_LIST;
+	return field->strategy != NULL && field->strategy != ls_strategy_derive && field->strategy != ls_strategy_unread;
 }
 
 /* Whether a pin is one that the rule could have: somebody may have written the table. */
@@ -102,7 +104,7 @@ static bool
 is_sound(const LsPin *pin)
 {
 	if (pin->field.data == NULL || !may_pin(pin->rule) ||
-		(pin->rule->shape == LS_SHAPE_MAP) != (pin->part.data != NULL))
+		(pin->rule->shape == LS_SHAPE_MAP || pin->rule->shape == LS_SHAPE_LIST) != (pin->part.data != NULL))
 		return false;
 	return pin->on_top != LS_TOP_ADDS || ((!pin->has_value || pin->value.type == jbvNumeric) &&
 										  (!pin->has_top || pin->top.json.type == jbvNumeric));
@@ -178,7 +180,9 @@ load_overlay(const LsRule *rule, LsState *state, const JsonbValue *noted, Jsonb 
 	JsonbValue value;
 	LsJsonWalk walk;
 
-	if (!ls_json_is_object(noted) || !ls_json_get(noted, "corrections", &list) || !ls_json_is_array(&list) ||
+	if (!ls_json_get(noted, "whole", &value) || !ls_json_integer(&value, &state->whole))
+		state->whole = 0;
+	if (!ls_json_get(noted, "corrections", &list) || !ls_json_is_array(&list) ||
 		!ls_json_get(noted, "under", &under) || !ls_json_is_object(&under))
 		return document;
 	overlay->corrections = palloc(sizeof(LsCorrection) * (ls_json_count(&list) + 1));
@@ -206,7 +210,7 @@ ls_state_load(const LsRule *rule, LsState *state, Jsonb *document, Jsonb *book)
 	if (book != NULL)
 		ls_json_root(book, &notes);
 	state->bytes = ((int64) VARSIZE(document) + (book != NULL ? VARSIZE(book) : 0)) * LS_STATE_ROOM;
-	if (book != NULL && ls_json_get(&notes, LS_PACKED_MEMBER, &own))
+	if (book != NULL && ls_json_get(&notes, LS_PACKED_MEMBER, &own) && ls_json_is_object(&own))
 		ls_json_root(load_overlay(rule, state, &own, document), &json);
 	load_fields(rule, state, &json, book != NULL ? &notes : NULL, false);
 }
@@ -248,6 +252,8 @@ note_pin(const LsPin *pin)
 		ls_json_put(&note, "part", ls_json_text(pin->part));
 	if (pin->has_value)
 		ls_json_put(&note, "value", pin->value);
+	else if (pin->rule->shape == LS_SHAPE_LIST)
+		ls_json_put(&note, "removed", pin->value);
 	if (pin->bases.type != jbvNull)
 		ls_json_put(&note, "bases", pin->bases);
 	if (!pin->has_top)
@@ -280,12 +286,20 @@ note_correction(const LsCorrection *correction)
 	return note;
 }
 
-/* Adds to the notes of a state what is corrected, and what is underneath. */
+/* What a field that is pinned is underneath; of a list, that it is one. */
+static JsonbValue
+note_under(const LsField *field)
+{
+	bool apart = field->rule->shape == LS_SHAPE_LIST && field->members != NULL;
+
+	return apart ? ls_json_array() : ls_field_show(field, false);
+}
+
+/* Notes what is corrected, and what is underneath. */
 static void
-note_overlay(const LsState *state, JsonbValue *notes)
+note_overlay(const LsState *state, JsonbValue *own)
 {
 	const LsOverlay *overlay = state->overlay;
-	JsonbValue own = ls_json_object();
 	JsonbValue under = ls_json_object();
 	JsonbValue corrections = ls_json_array();
 	int count;
@@ -297,12 +311,24 @@ note_overlay(const LsState *state, JsonbValue *notes)
 
 		CHECK_FOR_INTERRUPTS();
 		if (field != NULL)
-			ls_json_put_text(&under, field->name, ls_field_show(field, false));
+			ls_json_put_text(&under, field->name, note_under(field));
 	}
 	for (int i = 0; i < overlay->count; i++)
 		ls_json_add(&corrections, note_correction(&overlay->corrections[i]));
-	ls_json_put(&own, "under", under);
-	ls_json_put(&own, "corrections", corrections);
+	ls_json_put(own, "under", under);
+	ls_json_put(own, "corrections", corrections);
+}
+
+/* Adds to the notes of a state what people's corrections leave to be remembered. */
+static void
+note_corrected(const LsState *state, JsonbValue *notes)
+{
+	JsonbValue own = ls_json_object();
+
+	if (state->overlay != NULL)
+		note_overlay(state, &own);
+	if (state->whole > 0)
+		ls_json_put(&own, "whole", ls_json_int(state->whole));
 	if (notes->type == jbvNull)
 		*notes = ls_json_object();
 	ls_json_put(notes, LS_PACKED_MEMBER, own);
@@ -314,8 +340,8 @@ ls_state_book(const LsState *state)
 {
 	JsonbValue notes = notes_of(state, false);
 
-	if (state->overlay != NULL)
-		note_overlay(state, &notes);
+	if (state->overlay != NULL || state->whole > 0)
+		note_corrected(state, &notes);
 	return notes.type == jbvNull ? NULL : ls_json_encode(&notes);
 }
 

@@ -90,7 +90,7 @@ shown_document(const LsRule *old, const LsRule *rule, const LsState *state)
 LsState
 ls_state_rebase(const LsRule *old, const LsRule *rule, const LsState *state)
 {
-	LsState rebased = {.exists = true, .at = state->at, .deleted_at = state->deleted_at};
+	LsState rebased = {.exists = true, .whole = state->whole, .at = state->at, .deleted_at = state->deleted_at};
 	JsonbValue document = shown_document(old, rule, state);
 	JsonbValue value;
 	LsJsonWalk walk;

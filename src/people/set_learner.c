@@ -140,18 +140,33 @@ change_days(LsDays *days, const LsDayRule *rule)
 	return true;
 }
 
+/* Notes that a backend changed the days of a learner: what learners say of their own is no news. */
 static void
+note_change(const Setting *setting, const LsCall *call, JsonbValue answer)
+{
+	LsAudit done = ls_call_audit(call, "set_learner", NULL);
+
+	if (setting->batch.of_app)
+		return;
+	done.details = answer;
+	ls_store_audit(&done);
+}
+
+/* Whether that changed anything. */
+static bool
 write_setting(Setting *setting)
 {
 	take_zone(setting);
 	take_starts(setting);
 	take_from(setting);
-	if (change_days(&setting->days, &setting->rule))
-		ls_store_write_days(setting->batch.learner.id, &setting->days);
+	if (!change_days(&setting->days, &setting->rule))
+		return false;
+	ls_store_write_days(setting->batch.learner.id, &setting->days);
+	return true;
 }
 
 /* What holds then, and the first day of that. */
-static Jsonb *
+static JsonbValue
 answer_setting(const LsDays *days, TimestampTz at)
 {
 	JsonbValue answer = ls_json_object();
@@ -163,13 +178,15 @@ answer_setting(const LsDays *days, TimestampTz at)
 	ls_json_put(&answer, "from",
 				ls_day_rules_until(days, at) == 0 ? ls_json_null()
 												  : ls_json_text(ls_day_text(ls_day_of(days, rule.since))));
-	return ls_json_encode(&answer);
+	return answer;
 }
 
 static Datum
 set_work(LsCall *call)
 {
 	Setting setting = {.rule = {0}};
+	JsonbValue answer;
+	bool changed;
 
 	ls_batch_open(&setting.batch, call, NULL);
 	read_request(&setting, call->request);
@@ -178,9 +195,11 @@ set_work(LsCall *call)
 	ls_store_read_days(call->learner, &setting.days, LS_SEES_OWN);
 	setting.rule = rule_at(&setting.days, setting.batch.now);
 	setting.rule.since = setting.batch.now;
-	if (!setting.batch.dry_run)
-		write_setting(&setting);
-	return JsonbPGetDatum(answer_setting(&setting.days, setting.rule.since));
+	changed = !setting.batch.dry_run && write_setting(&setting);
+	answer = answer_setting(&setting.days, setting.rule.since);
+	if (changed)
+		note_change(&setting, call, answer);
+	return JsonbPGetDatum(ls_json_encode(&answer));
 }
 
 static const LsService service = {

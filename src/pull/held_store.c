@@ -13,7 +13,8 @@
 
 /* Two forms, as one that also serves all types would read all of them for some. */
 #define DOCUMENTS                                                                                                    \
-	"SELECT s.resource_type, s.resource_id, s.version, s.data FROM learnsync_data.resource s"                        \
+	"SELECT s.resource_type, s.resource_id, s.version, s.data, s.at,"                                                \
+	" CASE WHEN s.book OPERATOR(pg_catalog.?) '_learnsync' THEN s.book END FROM learnsync_data.resource s"           \
 	" WHERE s.learner_id" EQ "$1 AND s.data IS NOT NULL"
 #define MEMBERS(condition)                                                                                           \
 	"SELECT m.resource_type, m.resource_id, m.field, pg_catalog.count(*),"                                           \
@@ -158,6 +159,41 @@ count_members(const Reading *reading, const LsHeld *held, const LsRule *rule, Js
 	return count;
 }
 
+/* The members of lists that a person has corrected: of such documents all are read. */
+static int64
+count_corrected(const Reading *reading, const LsHeld *held, const LsRule *rule, LsState *state)
+{
+	LsListed listed = {held->type, held->id, 0, state};
+	LsListRoom room = {.members = PG_INT64_MAX, .bytes = PG_INT64_MAX};
+	JsonbValue whole;
+	int64 count = 0;
+
+	(void) ls_store_complete_lists(reading->learner, &listed, 1, room, LS_SEES_CALLERS);
+	whole = ls_state_whole(state, false);
+	for (int i = 0; i < whole.val.object.nPairs; i++)
+	{
+		const JsonbPair *pair = &whole.val.object.pairs[i];
+		const LsRuleField *field = ls_rule_field(rule, ls_text_of(&pair->key));
+
+		CHECK_FOR_INTERRUPTS();
+		if (field != NULL && field->shape == LS_SHAPE_LIST && pair->value.type == jbvArray)
+			count += pair->value.val.array.nElems;
+	}
+	return count;
+}
+
+/* How many members the lists of a document have. */
+static int64
+members_of(const Reading *reading, const LsHeld *held, const LsRule *rule, Jsonb *data, Jsonb *book, TimestampTz at)
+{
+	LsState state = {.exists = true, .at = at, .deleted_at = LS_NO_TIME};
+
+	if (book != NULL)
+		ls_state_load(rule, &state, data, book);
+	return state.overlay == NULL ? count_members(reading, held, rule, data)
+								 : count_corrected(reading, held, rule, &state);
+}
+
 static void
 take_document(void *argument, uint64 row)
 {
@@ -166,6 +202,8 @@ take_document(void *argument, uint64 row)
 	LsRowKey key = {"resource", {reading->learner, held.type, held.id}};
 	bool isnull;
 	Datum data = ls_store_value(row, 4, &isnull);
+	TimestampTz at = ls_store_time(row, 5);
+	Datum book = ls_store_value(row, 6, &isnull);
 	const LsType *type = type_of(reading, held.type);
 	bool has_lists = type != NULL && type->rule->has_lists;
 
@@ -176,7 +214,8 @@ take_document(void *argument, uint64 row)
 		if (!ls_selection_has(reading->selection, document))
 			return;
 		if (has_lists)
-			held.nmembers = count_members(reading, &held, type->rule, document);
+			held.nmembers = members_of(reading, &held, type->rule, document,
+									   isnull ? NULL : ls_store_object(&key, "book", book), at);
 	}
 	reading->take(reading->argument, &held);
 }

@@ -80,9 +80,9 @@ show(const LsPull *pull, const LsPulled *change)
 		return shown;
 	rule = shown.type->rule;
 	shown.has_lists = true;
-	shown.is_delta = is_delta(pull, change);
 	shown.state = (LsState){.exists = true, .at = change->at, .deleted_at = LS_NO_TIME};
 	ls_state_load(rule, &shown.state, change->data, change->book);
+	shown.is_delta = is_delta(pull, change) && shown.state.whole <= pull->from;
 	return shown;
 }
 

@@ -38,10 +38,9 @@ static LsStatement update_members = {
 	{"pg_catalog.text", "learnsync_internal.member_row[]", NULL}};
 
 static LsStatement delete_members = {
-	"DELETE FROM learnsync_data.member m USING unnest($2, $3, $4) k (resource_type, resource_id, field)"
-	" WHERE m.learner_id" EQ "$1 AND m.resource_type" EQ "k.resource_type AND m.resource_id" EQ "k.resource_id"
-	" AND (k.field" EQ "'' OR m.field" EQ "k.field)",
-	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
+	"DELETE FROM learnsync_data.member m USING unnest($2, $3) k (resource_type, resource_id)"
+	" WHERE m.learner_id" EQ "$1 AND m.resource_type" EQ "k.resource_type AND m.resource_id" EQ "k.resource_id",
+	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
 
 static Datum
 member_datum(const LsResource *resource, const LsField *field, const LsMember *member, const LsMember *stored)
@@ -140,58 +139,15 @@ write_changed(Rows *added, Rows *known, const LsResource *resource, const LsFiel
 	}
 }
 
-/* Fields of which the rows go. */
-typedef struct Emptied
-{
-	int count;
-	Datum *columns[3]; /* type and id of the resource, the field's name, which is empty for all fields */
-} Emptied;
-
-static void
-empty_field(Emptied *emptied, const LsResource *resource, LsText field)
-{
-	emptied->columns[0][emptied->count] = ls_text_to_datum(resource->type->name);
-	emptied->columns[1][emptied->count] = ls_text_to_datum(resource->id);
-	emptied->columns[2][emptied->count++] = ls_text_to_datum(field);
-}
-
-/* Under a document that a person made devices go on counting, where it has the counter at all. */
-static void
-empty_replaced(Emptied *emptied, const LsResource *resource)
-{
-	const LsRule *rule = resource->type->rule;
-
-	for (int i = 0; i < rule->nfields; i++)
-	{
-		const LsRuleField *field = &rule->fields[i];
-
-		if (field->shape == LS_SHAPE_LIST ||
-			(field->shape == LS_SHAPE_TOTALS && ls_state_field(&resource->state, field->name) == NULL))
-			empty_field(emptied, resource, field->name);
-	}
-}
-
-/* Room for as many entries as there can be: a replaced resource is the only one of its push. */
-static Emptied
-start_emptied(const LsPush *push)
-{
-	Emptied emptied = {0};
-	int room = push->nchanged + push->changed[0]->type->rule->nfields;
-
-	for (int i = 0; i < lengthof(emptied.columns); i++)
-		emptied.columns[i] = palloc(sizeof(Datum) * room);
-	return emptied;
-}
-
+/* Those of resources that were deleted, whatever came after: what a person puts in the place of a document has no rows. */
 static void
 delete_emptied(LsPush *push)
 {
-	Datum values[4] = {ls_text_to_datum(push->batch.learner.id)};
-	Emptied emptied;
+	Datum *types = palloc(sizeof(Datum) * Max(push->nchanged, 1));
+	Datum *ids = palloc(sizeof(Datum) * Max(push->nchanged, 1));
+	Datum values[3] = {ls_text_to_datum(push->batch.learner.id)};
+	int count = 0;
 
-	if (push->nchanged == 0)
-		return;
-	emptied = start_emptied(push);
 	for (int i = 0; i < push->nchanged; i++)
 	{
 		const LsResource *resource = push->changed[i];
@@ -199,15 +155,13 @@ delete_emptied(LsPush *push)
 		CHECK_FOR_INTERRUPTS();
 		if (!resource->type->rule->has_rows || !ls_resource_was_emptied(resource))
 			continue;
-		if (resource->replaced)
-			empty_replaced(&emptied, resource);
-		else
-			empty_field(&emptied, resource, ls_text(""));
+		types[count] = ls_text_to_datum(resource->type->name);
+		ids[count++] = ls_text_to_datum(resource->id);
 	}
-	if (emptied.count == 0)
+	if (count == 0)
 		return;
-	for (int i = 0; i < lengthof(emptied.columns); i++)
-		values[i + 1] = ls_text_array(emptied.columns[i], emptied.count);
+	values[1] = ls_text_array(types, count);
+	values[2] = ls_text_array(ids, count);
 	ls_store_run(&delete_members, values, NULL);
 }
 

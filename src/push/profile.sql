@@ -61,15 +61,18 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.add_profile_as_owner(text, text) IS
     'What add_profile does, as the owner of the tables.';
 
-CREATE OR REPLACE FUNCTION learnsync_internal.remove_profile_as_owner(profile_id text) RETURNS boolean
+CREATE OR REPLACE FUNCTION learnsync_internal.remove_profile_as_owner(profile_id text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    had text;
 BEGIN
+    SELECT p.owner INTO had FROM learnsync_data.profile p WHERE p.learner_id = profile_id FOR UPDATE;
     UPDATE learnsync_data.profile p SET owner = NULL WHERE p.learner_id = profile_id AND p.owner IS NOT NULL;
-    RETURN FOUND;
+    RETURN had;
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.remove_profile_as_owner(text) IS
-    'What remove_profile does, as the owner of the tables.';
+    'What remove_profile does, as the owner of the tables: the owner that there was.';
 
 CREATE OR REPLACE FUNCTION learnsync.add_profile(profile_id text, owner text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_add_profile';

@@ -294,18 +294,6 @@ merge_items(LsPush *push, int taken)
 	push->batch.safe_version = safe_version(push);
 }
 
-/* The resource's state with fields that can be changed without it. */
-static LsState
-copy_of(const LsState *state)
-{
-	LsState copy = *state;
-
-	copy.fields = palloc(sizeof(LsField) * Max(state->nfields, 1));
-	if (state->nfields > 0)
-		memcpy(copy.fields, state->fields, sizeof(LsField) * state->nfields);
-	return copy;
-}
-
 /*
  * The states of the resources that conflicts are about, in the order in which items show them, with their lists as they
  * will be stored: a merge knows but what items brought again. Answers how many are whole; for more there is no room.
@@ -326,7 +314,7 @@ read_whole(const LsPush *push, LsState *states, MemoryContext kept)
 			continue;
 		resource->shown = MemoryContextAlloc(kept, sizeof(JsonbValue));
 		resource->shown_bytes = -1;
-		states[count] = copy_of(&resource->state);
+		states[count] = ls_state_copy(&resource->state);
 		if (resource->type->rule->has_lists && !ls_resource_was_emptied(resource))
 			listed[count] = (LsListed){resource->type->name, resource->id, 0, &states[count]};
 		count++;

@@ -192,6 +192,7 @@ static Datum
 uncorrect_work(LsCall *call)
 {
 	Correct correct = {.data = ls_json_null()};
+	const LsLearner *learner = &correct.push.batch.learner;
 	const LsOverlay *overlay;
 	LsResource *resource;
 	LsText newest;
@@ -207,7 +208,7 @@ uncorrect_work(LsCall *call)
 	if (correct.correction_id.data != NULL && !ls_text_equal(correct.correction_id, newest))
 		ereport(ERROR, (errcode(LS_MOVED_ON), errmsg("another correction is the newest"),
 						errdetail("That is \"%s\".", ls_text_string(newest))));
-	ls_correction_drop(&resource->state);
+	ls_correction_drop(&resource->state, learner->version + 1);
 	write_entry(&correct, resource, newest);
 	write_audit(&correct, resource, newest);
 	return JsonbPGetDatum(answer(resource, newest));

@@ -3,12 +3,13 @@ CREATE OR REPLACE FUNCTION learnsync.sync_correct(learner_id text, request jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_sync_correct';
 COMMENT ON FUNCTION learnsync.sync_correct(text, jsonb) IS
     'A person''s correction of a learner''s document, which holds against devices that have not seen it. request: '
-    '{resourceType, resourceId, data, by, reason, conflictId?, learnerId?}; data has the fields that are corrected, by '
-    'and reason say who corrects and why, conflictId is an open conflict of the resource that this settles. Answer: '
-    '{resourceType, resourceId, version, correctionId}. Errors: 22023 malformed request or data that the rule refuses, '
-    '42704 no such type, PT404 no such document or conflict, 0A000 what cannot be corrected (xAPI statements, types '
-    'with a clock or a merge function, computed fields, lists), 54000 20 corrections stand already or all would be '
-    'larger than learnsync.max_document_bytes.';
+    '{resourceType, resourceId, data, by, reason, conflictId?, learnerId?}; data has the fields that are corrected, of '
+    'lists the members to set, as an array, or {set, remove} with an array each; by and reason say who corrects and '
+    'why, conflictId is an open conflict of the resource that this settles. Answer: {resourceType, resourceId, '
+    'version, correctionId}. Errors: 22023 malformed request or data that the rule refuses, 42704 no such type, PT404 '
+    'no such document or conflict, 0A000 what cannot be corrected (xAPI statements, types with a clock or a merge '
+    'function, computed fields), 54000 20 corrections stand already or all would be larger than '
+    'learnsync.max_document_bytes.';
 
 CREATE OR REPLACE FUNCTION learnsync.sync_uncorrect(learner_id text, request jsonb) RETURNS jsonb
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_sync_uncorrect';

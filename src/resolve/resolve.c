@@ -213,8 +213,23 @@ corrects(const Resolve *resolve, const LsResource *resource)
 {
 	const LsRule *rule = resource->type->rule;
 
-	return resolve->resolution == USE_MERGED && rule->policy == LS_POLICY_MERGE && !rule->has_lists &&
-		   resource->stored.exists;
+	return resolve->resolution == USE_MERGED && rule->policy == LS_POLICY_MERGE && resource->stored.exists;
+}
+
+/* The document that the person has seen, with its lists. */
+static JsonbValue
+shown_document(const Resolve *resolve, const LsResource *resource)
+{
+	LsState whole = ls_state_copy(&resource->stored);
+	LsListed listed = {resource->type->name, resource->id, 0, &whole};
+	LsListRoom room = {.members = PG_INT64_MAX, .bytes = PG_INT64_MAX};
+	JsonbValue shown;
+
+	if (resource->type->rule->has_lists)
+		(void) ls_store_complete_lists(resolve->push.batch.learner.id, &listed, 1, room, LS_SEES_OWN);
+	shown = ls_state_whole(&whole, false);
+	ls_json_root(ls_json_encode(&shown), &shown);
+	return shown;
 }
 
 static void
@@ -226,9 +241,8 @@ correct(Resolve *resolve, LsResource *resource)
 											   resolve->push.batch.now, learner->version + 1);
 	LsChange *change = &resolve->item->change;
 	LsFailure failure = {NULL};
-	JsonbValue shown;
+	JsonbValue shown = shown_document(resolve, resource);
 
-	ls_json_root(ls_state_document(&resource->stored), &shown);
 	correction.by = resolve->done.by;
 	correction.reason = resolve->done.reason;
 	change->at = correction.at;

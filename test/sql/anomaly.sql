@@ -164,6 +164,44 @@ SELECT is(pg_temp.close('wrong'), 'wrong_document', 'and a wrong number');
 SELECT pg_temp.round() \g /dev/null
 SELECT is(pg_temp.odd('long'), 'study_time (closed)', 'the same evidence does not bring it back');
 SELECT is(pg_temp.odd('wrong'), 'wrong_document (closed)', 'nor the same damage');
+
+-- What was put right is closed by the next round, and open again where it goes wrong once more.
+SELECT pg_temp.push(who, 'phone', pg_temp.hours('a', 1, 1)) FROM unnest('{fixed,half,unread}'::text[]) who;
+SELECT learnsync.progress_put('rebuilt', '{"events": [{"eventId": "e1", "clientId": "c", "type": "content.progressed",
+    "occurredAt": "2026-01-05T17:00:00Z", "payload": {"contentId": "a", "status": "completed"}}]}');
+CREATE FUNCTION pg_temp.spoil(time_spent int, status text) RETURNS void LANGUAGE sql AS $$
+    UPDATE learnsync_data.resource SET data = data || jsonb_build_object('timeSpent', time_spent)
+    WHERE learner_id IN ('fixed', 'half', 'unread');
+    UPDATE learnsync_data.progress_content SET status = spoil.status WHERE learner_id = 'rebuilt' $$;
+SELECT pg_temp.spoil(7, 'passed');
+SELECT pg_temp.round() \g /dev/null
+SELECT pg_temp.round() \g /dev/null
+SELECT is(pg_temp.odd(who), wanted, who || ': what is wrong stays open')
+FROM (VALUES ('fixed', 'wrong_document'), ('half', 'wrong_document'), ('unread', 'wrong_document'),
+    ('rebuilt', 'wrong_progress')) v (who, wanted);
+SELECT pg_temp.spoil(3600000, 'completed');
+DELETE FROM learnsync_data.push WHERE learner_id = 'half';
+INSERT INTO learnsync_data.resource SELECT learner_id, resource_type, 'torn', version, created_version, at, deleted_at,
+    updated_at, '[]', book FROM learnsync_data.resource WHERE learner_id = 'unread';
+SELECT pg_temp.round() \g /dev/null
+SELECT is(pg_temp.odd('fixed'), 'wrong_document (closed)', 'a document that was put right is closed');
+SELECT is(pg_temp.odd('rebuilt'), 'wrong_progress (closed)', 'and a snapshot that was');
+SELECT is(pg_temp.odd('half'), 'wrong_document', 'one that cannot be judged any more is not');
+SELECT is(pg_temp.odd('unread'), 'wrong_document, wrong_document', 'nor one beside a row that cannot be read');
+SELECT is((SELECT concat_ws(' ', closed_by, reason) FROM learnsync.anomaly WHERE learner = 'fixed'),
+    'verify_round It is right again.', 'by the round');
+SELECT is((SELECT concat_ws(' ', action, learner, by, reason, details #>> '{evidence,damage}') FROM learnsync_api.audit
+    WHERE action = 'auto_close_anomaly' AND learner = 'fixed'),
+    'auto_close_anomaly fixed It is right again. timeSpent is 7, its items make it 3600000', 'which the audit keeps');
+SELECT pg_temp.spoil(7, 'passed');
+SELECT pg_temp.round() \g /dev/null
+SELECT is(pg_temp.odd('fixed') || ', ' || pg_temp.odd('rebuilt'), 'wrong_document, wrong_progress',
+    'what goes wrong in the same way again is open again');
+SELECT pg_temp.spoil(8, 'passed');
+SELECT pg_temp.round() \g /dev/null
+SELECT is(pg_temp.odd('fixed'), 'wrong_document, wrong_document (closed)',
+    'what is wrong in another way by now is open as that only');
+
 DELETE FROM learnsync_data.push WHERE learner_id = 'long' AND device_id = 'tablet';
 SELECT pg_temp.round() \g /dev/null
 SELECT is(pg_temp.odd('long'), 'study_time (closed)', 'nor do items that are not kept any more');

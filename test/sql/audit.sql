@@ -11,7 +11,7 @@ GRANT test_audit_admin, test_audit_service, test_audit_learner TO CURRENT_USER;
 -- What the audit says of the newest things, in short, oldest first.
 CREATE FUNCTION pg_temp.newest(n int DEFAULT 1) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', action, nullif(learner_id, ''), role, 'by ' || by, reason, resource_type,
-        resource_id, details), '; ' ORDER BY at)
+        resource_id, details), '; ' ORDER BY at, learner_id DESC)
     FROM (SELECT * FROM learnsync_data.audit ORDER BY at DESC LIMIT n) a $$;
 CREATE FUNCTION pg_temp.attempt(learner text, n int) RETURNS jsonb LANGUAGE sql AS $$
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
@@ -33,7 +33,8 @@ CREATE FUNCTION pg_temp.decision(learner text, score int, how text, more jsonb D
     SELECT quote_literal(jsonb_build_object('conflictId', conflict_id, 'resolution', how) || more)
     FROM learnsync_data.conflict WHERE learner_id = learner AND client_data ->> 'score' = score::text $$;
 CREATE FUNCTION pg_temp.without_ids(said text) RETURNS text LANGUAGE sql AS $$
-    SELECT regexp_replace(said, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'ID', 'g') $$;
+    SELECT regexp_replace(regexp_replace(said, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'ID', 'g'),
+        '\d{4}-\d\d-\d\d', 'TODAY', 'g') $$;
 
 -- A backend says who decides; an app's call is decided by whoever is signed in, whatever it says.
 SELECT pg_temp.attempt('ann', n) FROM generate_series(1, 4) n;
@@ -64,7 +65,7 @@ SELECT is(
     'the learner sees who decided, and why');
 
 -- Who acts for a profile is who is signed in.
-SELECT learnsync.add_profile('kid', 'ann');
+SELECT pg_temp.run_as('service', 'SELECT learnsync.add_profile(''kid'', ''ann'')');
 SELECT pg_temp.attempt('kid', n) FROM generate_series(1, 2) n;
 SELECT pg_temp.run_as('learner', format('SELECT learnsync_api.sync_resolve(%s)',
     pg_temp.decision('kid', 2, 'use_server', '{"learnerId": "kid"}')));
@@ -121,6 +122,17 @@ INSERT INTO deed (kind, query, noted) VALUES
         'uncorrect ann test_audit_service by ms.k not so quiz_attempt ["q",1] {"correctionId": "ID"}'),
     ('admin', 'SELECT learnsync.drop_resource_type(''noted'')',
         'drop_resource_type test_audit_admin noted {"before": {"key": ["k"], "delete": true}}'),
+    ('service', 'SELECT learnsync.add_profile(''toddler'', ''ann'')',
+        'add_profile toddler test_audit_service {"as": "profile"}; add_profile ann test_audit_service {"as": "owner"}'),
+    ('service', 'SELECT learnsync.remove_profile(''toddler'')', 'remove_profile toddler test_audit_service '
+        '{"as": "profile"}; remove_profile ann test_audit_service {"as": "owner"}'),
+    ('service', 'SELECT learnsync.set_learner(''ann'', ''{"dayStarts": "03:00"}'')',
+        'set_learner ann test_audit_service {"from": "TODAY", "timeZone": "UTC", "dayStarts": "03:00"}'),
+    ('admin', 'SELECT learnsync_api.sync_cleanup(''{"daysOld": 500}'')',
+        'cleanup test_audit_admin {"count": 0, "daysOld": 500}'),
+    ('admin', 'SELECT learnsync.outbox_add(''noted'', ''{"resourceTypes": ["mastery"]}'')',
+        'outbox_add test_audit_admin {"outbox": "noted", "options": {"resourceTypes": ["mastery"]}}'),
+    ('admin', 'SELECT learnsync.outbox_drop(''noted'')', 'outbox_drop test_audit_admin {"outbox": "noted"}'),
     ('admin', 'SELECT learnsync.new_epoch()', 'new_epoch test_audit_admin');
 CREATE FUNCTION pg_temp.noted_by(kind text, query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE before timestamptz := clock_timestamp();
@@ -138,6 +150,10 @@ FROM (VALUES ('service', 'SELECT learnsync.sync_activate_device(''ann'', ''{"dev
     ('admin', 'SELECT learnsync.register_content(''{"contents": [{}]}'')'),
     ('service', 'SELECT learnsync.sync_correct(''ann'', ''{"resourceType": "quiz_attempt", "resourceId": "none", '
         '"data": {"score": 5}, "by": "ms.k", "reason": "misread"}'')'),
+    ('service', 'SELECT learnsync.add_profile(''kid'', ''ann'')'),
+    ('service', 'SELECT learnsync.remove_profile(''nobody'')'),
+    ('service', 'SELECT learnsync.set_learner(''ann'', ''{"dayStarts": "03:00"}'')'),
+    ('learner', 'SELECT learnsync_api.set_learner(''{"dayStarts": "04:00"}'')'),
     ('admin', 'SELECT learnsync.remember_learner(''never heard of'')')) v (kind, query);
 
 -- Who gives and takes access is noted as well.
@@ -150,6 +166,41 @@ SELECT is(pg_temp.newest(), format('revoke_access %s {"role": "test_audit_other"
     'access that is taken away');
 SELECT is(pg_temp.run_as('admin', 'SELECT learnsync_internal.note_access(''x'', ''y'', ''z'')'),
     '42501 permission denied for function note_access', 'an administrator cannot say so himself');
+
+-- All that services and administrators may call and that can change something: what it is called in the audit, or why
+-- it is not there.
+CREATE TEMP TABLE walk (name text, action text, why_not text);
+INSERT INTO walk (name, action) SELECT a, a FROM unnest('{close_anomaly,deactivate_device,define_resource_type,'
+    'drop_devices,drop_resource_type,forget_learner,register_content,remember_learner,new_epoch,outbox_add,outbox_drop,'
+    'add_profile,remove_profile,set_learner}'::text[]) a
+UNION ALL VALUES ('sync_activate_device', 'activate_device'), ('sync_deactivate_device', 'deactivate_device'),
+    ('sync_resolve', 'resolve'), ('sync_correct', 'correct'), ('sync_uncorrect', 'uncorrect'),
+    ('reset_resource_type', 'define_resource_type'), ('sync_cleanup', 'cleanup');
+INSERT INTO walk (name, why_not)
+SELECT p, 'what a learner says, with a receipt of its own' FROM unnest('{sync_push,sync_progress,sync_completions,'
+    'progress_batch,progress_put}'::text[]) p
+UNION ALL SELECT r, 'it only reads' FROM unnest('{sync_pull,sync_devices,sync_status,sync_verify,sync_why,xapi_export,'
+    'progress_get,validate_content,failed_items,item_codes,outboxes,outbox_dead,metrics,dashboard,alerts,rebases,'
+    'resource_verify,progress_verify,unseen_devices,pushes,app_days,part_of,shard_parts,part_publication_sql,'
+    'part_verify}'::text[]) r
+UNION ALL SELECT m, 'shard_parts() says what became of each part' FROM unnest('{part_hold,part_fence,part_accept,'
+    'part_purge}'::text[]) m
+UNION ALL SELECT o, 'it hands on what is there' FROM unnest('{outbox_take,outbox_done,outbox_failed,'
+    'outbox_retry}'::text[]) o
+UNION ALL VALUES ('rebase', 'it carries out a definition, which is there'),
+    ('progress_rebuild', 'it makes anew what events say'), ('maintain', 'what settings say; what it decides is there'),
+    ('retry_failed', 'it takes what learners have sent');
+CREATE TEMP TABLE callable AS
+SELECT DISTINCT p.proname::text AS name FROM learnsync_internal.access_list() a
+JOIN pg_proc p ON p.oid = a.routine::regprocedure::oid
+WHERE a.kind IN ('service', 'admin') AND p.provolatile = 'v'
+    AND p.pronamespace IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace);
+SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM callable WHERE name NOT IN (SELECT name FROM walk)), NULL,
+    'of all that services and administrators may call it is known whether the audit has it');
+SELECT is((SELECT string_agg(DISTINCT w.action, ', ') FROM walk w WHERE w.action NOT IN (
+        SELECT a.action FROM learnsync_data.audit a
+        UNION SELECT unnest('{close_anomaly,forget_learner,remember_learner}'::text[]))), NULL,
+    'what is to be in the audit was seen there; anomalies have a test of theirs, erasures follow');
 
 -- Readers.
 SELECT cmp_ok(
@@ -210,10 +261,12 @@ SELECT is(
     (SELECT string_agg(concat_ws(' ', action, role, by = learner_id, 'by ' || nullif(by, learner_id)), '; '
          ORDER BY at)
      FROM learnsync_data.audit a WHERE learner_id = learnsync_internal.erased_name_as_owner('ann')),
-    'resolve test_audit_service f by ms.k; resolve test_audit_learner t; deactivate_device test_audit_service; '
-        || 'activate_device test_audit_service; deactivate_device test_audit_learner t; '
-        || 'deactivate_device test_audit_admin; correct test_audit_service f by ms.k; '
-        || 'uncorrect test_audit_service f by ms.k; forget_learner test_audit_admin',
+    'resolve test_audit_service f by ms.k; resolve test_audit_learner t; add_profile test_audit_service; '
+        || 'deactivate_device test_audit_service; activate_device test_audit_service; '
+        || 'deactivate_device test_audit_learner t; deactivate_device test_audit_admin; '
+        || 'correct test_audit_service f by ms.k; uncorrect test_audit_service f by ms.k; '
+        || 'add_profile test_audit_service; remove_profile test_audit_service; set_learner test_audit_service; '
+        || 'forget_learner test_audit_admin',
     'who did what stays');
 SELECT is(
     (SELECT by = learnsync_internal.erased_name_as_owner('ann') FROM learnsync_data.audit

@@ -310,8 +310,14 @@ SELECT is(pg_temp.correct('no', type, data, more), wanted, format('refused: %s %
 FROM (VALUES
     ('every', '{"grade": "top"}'::jsonb, '{}'::jsonb,
         '0A000 | computed field "grade" cannot be corrected | Correct the field that it is computed from.'),
-    ('every', '{"tags": ["b"]}', '{}',
-        '0A000 | list "tags" cannot be corrected | Send an item with the members that it is to have.'),
+    ('every', '{"tags": {"set": ["b"], "remove": ["b"]}}', '{}', '22023 | tags names a member twice'),
+    ('every', '{"tags": {"put": ["b"]}}', '{}', '22023 | tags must be an array of members to set, or an object with '
+        'the arrays set and remove'),
+    ('every', '{"tags": {"set": {"a": 1}}}', '{}', '22023 | tags must be an array of members to set, or an object with '
+        'the arrays set and remove'),
+    ('every', '{"tags": null}', '{}', '22023 | tags must be an array of members to set, or an object with the arrays '
+        'set and remove'),
+    ('every', '{"tags": []}', '{}', '22023 | data must say what is to be corrected'),
     ('clocked', '{"a": 1}', '{}',
         '0A000 | a document with a clock of its own cannot be corrected | Send an item with a later clock.'),
     ('every', '{"high": true}', '{}', '22023 | high must be a number or a string'),
@@ -380,7 +386,7 @@ SELECT matches(pg_temp.try($$ SELECT learnsync.define_resource_type('must', '{"k
 CREATE FUNCTION pg_temp.random_items(n int) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_agg(jsonb_build_object('id', n || '-' || i, 'operation', 'update', 'resourceType', 'every',
         'resourceId', 'r', 'clientTimestamp', to_char(clock_timestamp() AT TIME ZONE 'UTC' + CASE WHEN random() < 0.5
-            THEN -random() * interval '2 hours' ELSE random() * interval '4 minutes' END,
+            THEN -random() * interval '2 hours' ELSE interval '3 minutes' + random() * interval '90 seconds' END,
             'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         'seen', (ARRAY[NULL, 2, 3, 4])[1 + (random() * 3)::int],
         'data', (SELECT jsonb_object_agg(key, value) FROM jsonb_each(jsonb_build_object(
@@ -402,8 +408,10 @@ BEGIN
         "any": true, "all": true, "rank": "b", "map": {"x": 5}, "tags": ["t"]}'::jsonb))));
     IF corrects THEN
         PERFORM pg_temp.correct(who, 'every', '{"high": 3, "low": 6, "spent": 1, "total": 7, "last": 4, "first": 4,
-            "any": false, "all": true, "rank": "b", "map": {"x": 4}, "began": null, "ended": null}');
-        PERFORM pg_temp.correct(who, 'every', '{"high": 2, "spent": 2, "total": null, "map": {"x": null, "y": 7}}');
+            "any": false, "all": true, "rank": "b", "map": {"x": 4}, "began": null, "ended": null,
+            "tags": {"set": ["7", "2"], "remove": ["1", "t"]}}');
+        PERFORM pg_temp.correct(who, 'every', '{"high": 2, "spent": 2, "total": null, "map": {"x": null, "y": 7},
+            "tags": {"set": ["1"], "remove": ["7", "3"]}}');
     END IF;
     FOR item IN SELECT i FROM jsonb_array_elements(items) i ORDER BY random() LOOP
         PERFORM learnsync.sync_push(who, jsonb_build_object('deviceId', 'd' || length(item ->> 'id') % 2, 'items',

@@ -143,5 +143,23 @@ FROM (VALUES
     ('{}', 'failed'),
     ('{"data": "x", "resourceId": "m"}', 'failed')) v (more, status);
 
+-- A person brings back what was deleted, and deletes it again: members of its list go, as they do in any delete.
+SELECT learnsync.define_resource_type('listed', '{"key": ["k"], "stale": "discard", "fields": {
+    "l": {"merge": "union", "id": "id"}, "n": {"merge": "max"}}}');
+CREATE FUNCTION pg_temp.say(id text, hour text, more jsonb) RETURNS void LANGUAGE sql AS $$
+    SELECT learnsync.sync_push('again', jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
+        jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'listed', 'resourceId', 'r',
+            'clientTimestamp', '2026-01-08T' || hour || ':00:00Z') || more))) $$;
+CREATE FUNCTION pg_temp.use_client(item text) RETURNS text LANGUAGE sql AS $$
+    SELECT learnsync.sync_resolve('again', jsonb_build_object('conflictId', conflict_id, 'force', true,
+        'resolution', 'use_client')) ->> 'message'
+    FROM learnsync_data.conflict WHERE learner_id = 'again' AND item_id = item $$;
+SELECT pg_temp.say('1', '12', '{"data": {"n": 1}}'), pg_temp.say('2', '10', '{"data": {"l": [{"id": "a"}]}}'),
+    pg_temp.say('3', '09', '{"operation": "delete"}'), pg_temp.say('4', '11', '{"data": {"l": [{"id": "a"}]}}'),
+    pg_temp.say('5', '13', '{"operation": "delete"}'), pg_temp.use_client('2'), pg_temp.use_client('3');
+SELECT is((SELECT count(*) FROM learnsync_data.member WHERE learner_id = 'again'), 0::bigint,
+    'a person who deletes what a person brought back takes the members of its list along');
+SELECT is(pg_temp.use_client('4'), 'Conflict resolved successfully', 'so that they can come back');
+
 SELECT * FROM finish();
 ROLLBACK;
