@@ -272,11 +272,20 @@ learnsync_note_access(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* A call for a catalog, which is read many times: once for all from where it is stored. */
+static Datum
+answer_catalog(FunctionCallInfo fcinfo, LsStatement *statement)
+{
+	if (!PG_ARGISNULL(0))
+		fcinfo->args[0].value = JsonbPGetDatum(PG_GETARG_JSONB_P(0));
+	return answer_call(fcinfo, statement);
+}
+
 /* What was not stored before is noted, with the ids of the first of it. */
 Datum
 learnsync_register_content(PG_FUNCTION_ARGS)
 {
-	Datum done = answer_call(fcinfo, &register_content);
+	Datum done = answer_catalog(fcinfo, &register_content);
 	JsonbValue whole;
 	JsonbValue answer;
 	JsonbValue changes;
@@ -291,7 +300,7 @@ learnsync_register_content(PG_FUNCTION_ARGS)
 Datum
 learnsync_validate_content(PG_FUNCTION_ARGS)
 {
-	return answer_call(fcinfo, &validate_content);
+	return answer_catalog(fcinfo, &validate_content);
 }
 
 /* Notes who may act for whom, or may no more: a row for each, of one moment, so that what is noted of one goes with that one. */

@@ -10,9 +10,12 @@ CREATE OR REPLACE FUNCTION learnsync_internal.beyond_limits_as_owner(value jsonb
 COMMENT ON FUNCTION learnsync_internal.beyond_limits_as_owner(jsonb, text) IS
     'What of a content is beyond the limits of size, depth and numbers: JSON path, code, message.';
 
+-- Planned for any catalog: a plan for this one would hold copies of it, which are made in one go. What is stored is
+-- looked up by index, whatever the planner believes of the number of entries; entries themselves are joined as sets.
 CREATE OR REPLACE FUNCTION learnsync_internal.content_problems_as_owner(catalog jsonb)
     RETURNS TABLE (path text, code text, id text, message text)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off SET enable_hashjoin = on SET enable_mergejoin = on SET jit = off AS $$
 BEGIN
     IF jsonb_typeof(catalog) IS DISTINCT FROM 'object' OR jsonb_typeof(catalog -> 'contents') IS DISTINCT FROM 'array'
         OR jsonb_typeof(COALESCE(catalog -> 'move', 'false')) <> 'boolean' THEN
@@ -72,7 +75,8 @@ BEGIN
         -- A content of the same call that gives its interactions anew may leave one to another.
         SELECT i.n, i.i, i.place, 'duplicate_interaction', i.interaction_id,
             format('the interaction id is in the catalog for content %s', to_json(s.content_id))
-        FROM interaction i JOIN learnsync_data.interaction s USING (interaction_id)
+        FROM interaction i CROSS JOIN LATERAL (
+            SELECT o.content_id FROM learnsync_data.interaction o WHERE o.interaction_id = i.interaction_id OFFSET 0) s
         WHERE s.content_id <> i.content_id AND s.content_id NOT IN (
             SELECT o.content_id FROM entry o
             WHERE o.content_id IS NOT NULL AND jsonb_typeof(o.entry -> 'interactionIds') = 'array'))
@@ -92,23 +96,14 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.validate_content_as_owner(jsonb) IS
     'What validate_content does, as the owner of the tables.';
 
--- The lock keeps others from registering the same ids between the check and the write; readers go on.
-CREATE OR REPLACE FUNCTION learnsync_internal.register_content_as_owner(catalog jsonb) RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- Those who write look up by index, too, each in its turn; nothing here joins entries with entries.
+CREATE OR REPLACE FUNCTION learnsync_internal.write_contents_as_owner(catalog jsonb,
+    OUT added text[], OUT changed text[])
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     known constant text[] := '{contentId,courseId,parentId,position,placements,replaces,kind,retired,interactionIds}';
-    problems text[];
-    added text[];
-    changed text[];
 BEGIN
-    LOCK TABLE learnsync_data.content IN SHARE ROW EXCLUSIVE MODE;
-    SELECT array_agg(format('%s: %s', p.path, p.message)) INTO problems
-    FROM learnsync_internal.content_problems_as_owner(catalog) p;
-    IF problems IS NOT NULL THEN
-        RAISE EXCEPTION 'the catalog is refused, as % of its entries or references are wrong', cardinality(problems)
-            USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(problems[1:10], E'\n'),
-                  HINT = 'validate_content lists all of them.';
-    END IF;
     WITH added AS (
         INSERT INTO learnsync_data.content AS c (content_id, kind, retired, data)
         SELECT e ->> 'contentId', COALESCE(e ->> 'kind', 'lesson'), COALESCE((e ->> 'retired')::boolean, false),
@@ -126,8 +121,19 @@ BEGIN
             AND (c.kind, c.retired, c.data) IS DISTINCT FROM (n.kind, n.retired, n.data)
         RETURNING c.content_id)
     SELECT array_agg(c.content_id) INTO changed FROM changed c;
-    changed := changed || learnsync_internal.write_placements_as_owner(catalog)
-        || learnsync_internal.write_replaces_as_owner(catalog);
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.write_contents_as_owner(jsonb) IS
+    'Writes the contents of a catalog, but for where they stand; which were added, and which changed.';
+
+-- What an entry says of its interactions is all of them.
+CREATE OR REPLACE FUNCTION learnsync_internal.write_interactions_as_owner(catalog jsonb) RETURNS text[]
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+    written text[];
+    removed text[];
+BEGIN
     WITH gone AS (
         SELECT i.interaction_id, i.content_id
         FROM jsonb_array_elements(catalog -> 'contents') e
@@ -140,13 +146,39 @@ BEGIN
     ), removed AS (
         DELETE FROM learnsync_data.interaction i USING gone g WHERE i.interaction_id = g.interaction_id
         RETURNING i.content_id)
-    SELECT changed || array_agg(r.content_id) INTO changed FROM removed r;
+    SELECT array_agg(r.content_id) INTO removed FROM removed r;
     WITH assigned AS (
         INSERT INTO learnsync_data.interaction AS i (interaction_id, content_id)
         SELECT a.id, e ->> 'contentId' FROM jsonb_array_elements(catalog -> 'contents') e
             CROSS JOIN LATERAL jsonb_array_elements_text(COALESCE(NULLIF(e -> 'interactionIds', 'null'), '[]')) a (id)
         ON CONFLICT (interaction_id) DO NOTHING RETURNING i.content_id)
-    SELECT changed || array_agg(a.content_id) INTO changed FROM assigned a;
+    SELECT array_agg(a.content_id) INTO written FROM assigned a;
+    RETURN removed || written;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.write_interactions_as_owner(jsonb) IS
+    'Writes the interactions that a catalog says; whose changed.';
+
+-- The lock keeps others from registering the same ids between the check and the write; readers go on.
+CREATE OR REPLACE FUNCTION learnsync_internal.register_content_as_owner(catalog jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    problems text[];
+    added text[];
+    changed text[];
+BEGIN
+    LOCK TABLE learnsync_data.content IN SHARE ROW EXCLUSIVE MODE;
+    SELECT array_agg(format('%s: %s', p.path, p.message)) INTO problems
+    FROM learnsync_internal.content_problems_as_owner(catalog) p;
+    IF problems IS NOT NULL THEN
+        RAISE EXCEPTION 'the catalog is refused, as % of its entries or references are wrong', cardinality(problems)
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(problems[1:10], E'\n'),
+                  HINT = 'validate_content lists all of them.';
+    END IF;
+    SELECT w.* INTO added, changed FROM learnsync_internal.write_contents_as_owner(catalog) w;
+    changed := changed || learnsync_internal.write_placements_as_owner(catalog)
+        || learnsync_internal.write_replaces_as_owner(catalog)
+        || learnsync_internal.write_interactions_as_owner(catalog);
     changed := ARRAY(SELECT unnest(changed) EXCEPT SELECT unnest(added) ORDER BY 1);
     RETURN jsonb_build_object(
         'answer', jsonb_build_object('contents', jsonb_array_length(catalog -> 'contents'),

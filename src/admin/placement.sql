@@ -165,7 +165,8 @@ BEGIN
     UNION ALL
     SELECT e.n, 0, e.place || CASE WHEN e.entry ? 'placements' THEN '.placements' ELSE '.courseId' END,
         'duplicate_content', e.content_id, format('contentId is in the catalog for course %s', to_json(s.course_id))
-    FROM entry e JOIN learnsync_data.placement s USING (content_id)
+    FROM entry e CROSS JOIN LATERAL (
+        SELECT o.course_id FROM learnsync_data.placement o WHERE o.content_id = e.content_id OFFSET 0) s
     WHERE (catalog -> 'move') IS DISTINCT FROM 'true' AND s.course_id <> '' AND e.entry ?| '{placements,courseId}'
         AND EXISTS (SELECT FROM placed p WHERE p.n = e.n AND p.course_id <> '')
         AND (e.n, s.course_id) NOT IN (SELECT p.n, p.course_id FROM placed p)
@@ -177,7 +178,7 @@ BEGIN
             'parentId is neither in the catalog nor among the contents: %s', to_json(p.parent_id)) END AS message) w
     WHERE p.parent_id = p.content_id
         OR p.parent_id NOT IN (SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL)
-            AND NOT EXISTS (SELECT FROM learnsync_data.content c WHERE c.content_id = p.parent_id)
+            AND (SELECT c.content_id FROM learnsync_data.content c WHERE c.content_id = p.parent_id) IS NULL
     UNION ALL
     SELECT c.n, 0, c.place || '.parentId', 'invalid', c.content_id, 'by parentId the content is a part of itself'
     FROM learnsync_internal.parent_circles_as_owner(catalog, touched) c
@@ -188,7 +189,7 @@ BEGIN
         CASE WHEN jsonb_typeof(r.value) <> 'string' OR NOT learnsync_internal.is_id_as_owner(r.value) OR r.copy > 1
                 OR r.replaced_id = r.content_id THEN 'invalid'
             WHEN r.replaced_id NOT IN (SELECT o.content_id FROM entry o WHERE o.content_id IS NOT NULL)
-                AND NOT EXISTS (SELECT FROM learnsync_data.content c WHERE c.content_id = r.replaced_id)
+                AND (SELECT c.content_id FROM learnsync_data.content c WHERE c.content_id = r.replaced_id) IS NULL
                 THEN 'unknown_content' END AS code,
         CASE WHEN jsonb_typeof(r.value) <> 'string' OR NOT learnsync_internal.is_id_as_owner(r.value)
             THEN 'what is replaced must be a string of 1 to 200 characters'
@@ -207,7 +208,8 @@ COMMENT ON FUNCTION learnsync_internal.placement_problems_as_owner(jsonb) IS
 
 -- What an entry says of its places is all of them. The contents are written already.
 CREATE OR REPLACE FUNCTION learnsync_internal.write_placements_as_owner(catalog jsonb) RETURNS text[]
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     contents text[];
     courses text[];
@@ -248,7 +250,8 @@ COMMENT ON FUNCTION learnsync_internal.write_placements_as_owner(jsonb) IS
     'Writes the placements that a catalog says; whose changed.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.write_replaces_as_owner(catalog jsonb) RETURNS text[]
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     written text[];
     removed text[];

@@ -15,16 +15,17 @@ class Case:
     covers: names of functions; call: a query, in which {n} is the size, {g} what is given and {p} the state
     of the events that are given; given: an expression;
     worlds: what is stored before; learner: who asks; commits: the call ends transactions of its own;
-    cancels: it can be cancelled; limits: the settings that are raised. Where none is, a cancel may nowhere wait.
+    cancels: it can be cancelled; flat: it is about one thing, however much is stored beside;
+    limits: the settings that are raised. Where none is, a cancel may nowhere wait.
     """
 
     def __init__(self, covers, what, call, given="NULL", sizes=SIZES, worlds=(), settings=(), learner="",
-                 commits=False, alone=False, cancels=True, limits=LARGE):
+                 commits=False, alone=False, cancels=True, flat=False, limits=LARGE):
         self.covers = covers.split()
         self.name = f"{self.covers[0]}: {what}"
         self.call, self.given, self.sizes = call, given, sizes
         self.worlds, self.settings, self.learner = worlds, settings, learner
-        self.commits, self.alone, self.cancels, self.limits = commits, alone, cancels, limits
+        self.commits, self.alone, self.cancels, self.flat, self.limits = commits, alone, cancels, flat, limits
 
 
 SETUP = """
@@ -174,6 +175,15 @@ WORLDS = {
             "INSERT INTO learnsync_data.anomaly (learner_id, anomaly_id, kind, weight, evidence, found_at) "
             "SELECT 'odd{n}', md5(i::text)::uuid, 'same_work', 1, '{}', now() FROM generate_series(1, {n}) i"],
     "events": [f"SELECT fz.put('events{{n}}', '{PROGRESSED}', {{n}})"],
+    # As register_content leaves it, which takes longer: courses of a hundred contents.
+    "catalog": ["INSERT INTO learnsync_data.content (content_id, kind, retired, data) "
+                "SELECT 'x{n}-' || i, 'lesson', false, '{}' FROM generate_series(1, {n}) i",
+                "INSERT INTO learnsync_data.placement (content_id, course_id, listed) "
+                "SELECT 'x{n}-' || i, 'x{n}-' || i / 100, true FROM generate_series(1, {n}) i",
+                "INSERT INTO learnsync_data.interaction (interaction_id, content_id) "
+                "SELECT 'x{n}-' || i, 'x{n}-' || i FROM generate_series(1, {n}) i",
+                "ANALYZE learnsync_data.content, learnsync_data.placement, learnsync_data.interaction",
+                f"SELECT fz.push('scholar{{n}}', '{LESSON.replace('l#', 'x{n}-#')}', 10)"],
     "lost": ["DELETE FROM learnsync_data.progress_content"],
 }
 
@@ -221,6 +231,12 @@ LISTS = """jsonb_build_object('l', fz.list('#', {n} / 3), 'o', fz.list('{"id": "
 DERIVED = """jsonb_build_object('fields', fz.object('d#', '{"derive": "f#", "steps": [{"value": "low"},
              {"value": "high", "from": 10}]}', {n}))"""
 CATALOG = request("contents", '{"contentId": "new#", "courseId": "c", "kind": "lesson", "interactionIds": ["i#"]}')
+# One thing beside many contents.
+BESIDE = {"worlds": ["catalog"], "sizes": (1000, 100000), "alone": True, "flat": True}
+# A content with all that is looked up for one.
+NEW_CONTENT = '''jsonb_build_object('contents', jsonb_build_array(jsonb_build_object('contentId', 'new', 'interactionIds',
+                 jsonb_build_array('new'), 'placements', jsonb_build_array(jsonb_build_object('courseId', 'x{n}-0',
+                 'parentId', 'x{n}-1')), 'replaces', jsonb_build_array('x{n}-2'))))'''
 MODULE = '{"idempotencyKey": "k#", "deviceId": "d", "moduleId": "m#", "clientTimestamp": "2026-01-08T10:00:00Z", '
 ACTIVITY = ('{"idempotency_key": "k#", "activity_type": "quiz", "content_id": "c#", "score": 90, '
             '"timestamp": "2026-01-08T10:00:00Z"}')
@@ -582,6 +598,28 @@ CASES = [
          "jsonb_build_object('contents', jsonb_build_array(jsonb_build_object('contentId', 'c', "
          f"'interactionIds', fz.list('\"i#\"', {{n}}))))"),
     Case("learnsync.validate_content", "contents", "SELECT count(*) FROM learnsync.validate_content({g})", CATALOG),
+
+    # One thing beside many contents
+    Case("learnsync.register_content", "a content beside others", "SELECT learnsync.register_content({g}) IS NULL",
+         NEW_CONTENT, **BESIDE),
+    Case("learnsync.register_content", "the same content again, beside others",
+         "SELECT learnsync.register_content({g}), learnsync.register_content({g}), learnsync.register_content({g}) IS NULL",
+         NEW_CONTENT, **BESIDE),
+    Case("learnsync.validate_content", "a content beside others", "SELECT learnsync.validate_content({g}) IS NULL",
+         NEW_CONTENT, **BESIDE),
+    Case("learnsync.sync_completions", "a module beside other contents",
+         "SELECT learnsync.sync_completions('scholar{n}', {g}) IS NULL",
+         f'''jsonb_build_object('events', jsonb_build_array(
+             '{MODULE.replace('m#', 'x{n}-1')}"score": 5}}'::jsonb))''', **BESIDE),
+    Case("learnsync.define_resource_type", "a type that needs content",
+         "SELECT learnsync.define_resource_type('one', '{\"key\": [\"k\"], \"requireContent\": true}')",
+         **BESIDE),
+    Case("learnsync.current_learner", "the courses of a learner, in course_progress",
+         "SELECT count(*) FROM learnsync_api.course_progress", learner="scholar{n}", **BESIDE),
+    Case("learnsync.current_learner", "a content of the view content",
+         "SELECT count(*) FROM learnsync_api.content WHERE content_id = 'x{n}-1'", learner="scholar{n}", **BESIDE),
+    Case("learnsync.current_learner", "a course of the view content",
+         "SELECT count(*) FROM learnsync_api.content WHERE course_id = 'x{n}-0'", learner="scholar{n}", **BESIDE),
 
     # Administration
     Case("learnsync.define_resource_type", "fields", "SELECT count(learnsync.define_resource_type('many', {g}))",
