@@ -151,8 +151,9 @@ BEGIN
             ' WHERE x.ctid >= $1 AND x.ctid < $2 AND x.counts IS NOT NULL', source)
     INTO learners USING low, high;
     learners := learnsync_internal.lock_learners_as_owner(learners);
-    EXECUTE format('SELECT learnsync_internal.counts_as_owner(x.counts) FROM learnsync_data.%I x'
-            ' WHERE x.learner_id IN (SELECT unnest($1))', source)
+    EXECUTE format('SELECT learnsync_internal.counts_as_owner(x.learner_id, %s, x.counts) FROM learnsync_data.%I x'
+            ' WHERE x.learner_id IN (SELECT unnest($1))',
+            CASE source WHEN 'device' THEN 'x.device_id' ELSE 'NULL' END, source)
     INTO counts USING learners;
     EXECUTE format('UPDATE learnsync_data.%I x SET counts = NULL'
             ' WHERE x.learner_id IN (SELECT unnest($1)) AND x.counts IS NOT NULL', source)

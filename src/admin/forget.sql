@@ -31,10 +31,12 @@ BEGIN
     UPDATE learnsync_data.profile p SET owner = NULL WHERE p.owner = forget_as_owner.learner_id;
     PERFORM learnsync_internal.erase_audit_as_owner(learner_id);
     PERFORM learnsync_internal.keep_counts_as_owner((
-        SELECT learnsync_internal.counts_as_owner(c.counts) FROM (
-            SELECT l.counts FROM learnsync_data.learner l WHERE l.learner_id = forget_as_owner.learner_id
+        SELECT learnsync_internal.counts_as_owner(c.learner_id, c.device_id, c.counts) FROM (
+            SELECT l.learner_id, NULL::text AS device_id, l.counts FROM learnsync_data.learner l
+            WHERE l.learner_id = forget_as_owner.learner_id
             UNION ALL
-            SELECT d.counts FROM learnsync_data.device d WHERE d.learner_id = forget_as_owner.learner_id) c));
+            SELECT d.learner_id, d.device_id, d.counts FROM learnsync_data.device d
+            WHERE d.learner_id = forget_as_owner.learner_id) c));
     FOR name IN
         SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition

@@ -175,9 +175,16 @@ read_client(const unsigned char **at, const unsigned char *end, LsText *client)
 	return true;
 }
 
-/* Adds what a row holds. */
+/* The row of a device, or of a learner where there is none. */
+static LsRowKey
+row_key(LsText learner, LsText device)
+{
+	return (LsRowKey){device.data == NULL ? "learner" : "device", {learner, device}, "UPDATE it to NULL."};
+}
+
+/* Adds what a row holds; key is NULL for what was added up from rows. */
 static void
-add_stored(Entries *entries, bytea *stored)
+add_stored(Entries *entries, const LsRowKey *key, bytea *stored)
 {
 	const unsigned char *at = (const unsigned char *) VARDATA_ANY(stored);
 	const unsigned char *end = at + VARSIZE_ANY_EXHDR(stored);
@@ -192,11 +199,10 @@ add_stored(Entries *entries, bytea *stored)
 				(entry.channel != CLIENTS || read_client(&at, end, &entry.client));
 		for (int m = 0; m < NMEASURES; m++)
 			whole = whole && read_number(&at, end, &entry.measures[m]);
+		if (!whole && key != NULL)
+			ls_store_damaged(key, "counts", "as learnsync wrote it");
 		if (!whole)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED), errmsg("counts of calls are not as learnsync wrote them"),
-					 errhint("UPDATE counts to NULL in the rows of learnsync_data.learner and "
-							 "learnsync_data.device where it was written otherwise.")));
+			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("counts are not as learnsync adds them up")));
 		add_entry(entries, &entry);
 	}
 }
@@ -359,7 +365,11 @@ ls_batch_add_counts(const LsBatch *batch, bytea *stored)
 			entry.measures[BYTES] += (uint64) item->raw.val.binary.len;
 	}
 	if (stored != NULL)
-		add_stored(&entries, stored);
+	{
+		LsRowKey key = row_key(batch->learner.id, (LsText){NULL, 0});
+
+		add_stored(&entries, &key, stored);
+	}
 	add_entry(&entries, &entry);
 	entry.client = client_label(&batch->client);
 	if (entry.client.length > 0)
@@ -372,16 +382,17 @@ ls_batch_add_counts(const LsBatch *batch, bytea *stored)
 
 PG_FUNCTION_INFO_V1(learnsync_add_counts);
 
-/* learnsync_internal.add_counts_as_owner(stored, added): for a row that is not read before; either may be NULL. */
+/* learnsync_internal.add_counts_as_owner(learner_id, device_id, stored, added): for a device's row, not read before. */
 Datum
 learnsync_add_counts(PG_FUNCTION_ARGS)
 {
+	LsRowKey key = row_key(ls_text_datum(PG_GETARG_DATUM(0)), ls_text_datum(PG_GETARG_DATUM(1)));
 	Entries entries = {NULL, 0, 0};
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 2; i < 4; i++)
 	{
 		if (!PG_ARGISNULL(i))
-			add_stored(&entries, PG_GETARG_BYTEA_PP(i));
+			add_stored(&entries, &key, PG_GETARG_BYTEA_PP(i));
 	}
 	if (entries.count == 0)
 		PG_RETURN_NULL();
@@ -391,7 +402,7 @@ learnsync_add_counts(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(learnsync_counts_add);
 PG_FUNCTION_INFO_V1(learnsync_counts_end);
 
-/* The step of learnsync_internal.counts_as_owner(counts): those of one more row. */
+/* The step of learnsync_internal.counts_as_owner(learner_id, device_id, counts): those of one more row. */
 Datum
 learnsync_counts_add(PG_FUNCTION_ARGS)
 {
@@ -403,8 +414,13 @@ learnsync_counts_add(PG_FUNCTION_ARGS)
 		elog(ERROR, "counts are added up in an aggregate only");
 	caller = MemoryContextSwitchTo(rows);
 	entries = PG_ARGISNULL(0) ? palloc0(sizeof(Entries)) : (Entries *) PG_GETARG_POINTER(0);
-	if (!PG_ARGISNULL(1))
-		add_stored(entries, PG_GETARG_BYTEA_PP(1));
+	if (!PG_ARGISNULL(3))
+	{
+		LsRowKey key = row_key(ls_text_datum(PG_GETARG_DATUM(1)),
+							   PG_ARGISNULL(2) ? (LsText){NULL, 0} : ls_text_datum(PG_GETARG_DATUM(2)));
+
+		add_stored(entries, &key, PG_GETARG_BYTEA_PP(3));
+	}
 	if (entries->count > MAX_CLIENTS_OF_ALL)
 		bound_clients(entries, MAX_CLIENTS_OF_ALL, false);
 	MemoryContextSwitchTo(caller);
@@ -452,7 +468,7 @@ answer_counts(FunctionCallInfo fcinfo, bool by_client)
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (!PG_ARGISNULL(0))
-		add_stored(&entries, PG_GETARG_BYTEA_PP(0));
+		add_stored(&entries, NULL, PG_GETARG_BYTEA_PP(0));
 	for (int i = 0; i < entries.count; i++)
 	{
 		const Entry *entry = &entries.list[i];

@@ -1,24 +1,27 @@
 -- What the calls of devices came to: as learner and device rows hold it, and by day.
 
-CREATE OR REPLACE FUNCTION learnsync_internal.add_counts_as_owner(stored bytea, added bytea) RETURNS bytea
+CREATE OR REPLACE FUNCTION learnsync_internal.add_counts_as_owner(learner_id text, device_id text, stored bytea,
+    added bytea) RETURNS bytea
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_add_counts';
-COMMENT ON FUNCTION learnsync_internal.add_counts_as_owner(bytea, bytea) IS
-    'What a row is to hold in counts that held so much; either may be NULL.';
+COMMENT ON FUNCTION learnsync_internal.add_counts_as_owner(text, text, bytea, bytea) IS
+    'What a device''s row is to hold in counts that held so much; stored and added may be NULL.';
 
-CREATE OR REPLACE FUNCTION learnsync_internal.counts_add(so_far internal, counts bytea) RETURNS internal
+CREATE OR REPLACE FUNCTION learnsync_internal.counts_add(so_far internal, learner_id text, device_id text,
+    counts bytea) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_counts_add';
-COMMENT ON FUNCTION learnsync_internal.counts_add(internal, bytea) IS 'A step of counts_as_owner().';
+COMMENT ON FUNCTION learnsync_internal.counts_add(internal, text, text, bytea) IS 'A step of counts_as_owner().';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.counts_end(so_far internal) RETURNS bytea
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'learnsync_counts_end';
 COMMENT ON FUNCTION learnsync_internal.counts_end(internal) IS 'The end of counts_as_owner().';
 
-CREATE OR REPLACE AGGREGATE learnsync_internal.counts_as_owner(bytea) (
+CREATE OR REPLACE AGGREGATE learnsync_internal.counts_as_owner(text, text, bytea) (
     SFUNC = learnsync_internal.counts_add,
     STYPE = internal,
     FINALFUNC = learnsync_internal.counts_end,
     PARALLEL = SAFE);
-COMMENT ON AGGREGATE learnsync_internal.counts_as_owner(bytea) IS 'The counts of many rows together.';
+COMMENT ON AGGREGATE learnsync_internal.counts_as_owner(text, text, bytea) IS
+    'The counts of many rows together, of learners (then device_id is NULL) and devices.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.count_rows_as_owner(counts bytea)
     RETURNS TABLE (day date, channel text, calls bigint, items bigint, synced bigint, duplicates bigint,

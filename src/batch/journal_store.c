@@ -84,9 +84,9 @@ static LsStatement add_device = {
 #define SYNCED ", synced_resources = COALESCE(d.synced_resources, '{}') OPERATOR(pg_catalog.||) $7, skew_ms = $8"
 #define DEVICE_KEY " WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
 
-static LsStatement touch_device = {DEVICE_UPDATE
-								   ", counts = learnsync_internal.add_counts_as_owner(d.counts, $9)" DEVICE_KEY,
-								   {DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.bytea", NULL}};
+static LsStatement touch_device = {
+	DEVICE_UPDATE ", counts = learnsync_internal.add_counts_as_owner($1, $2, d.counts, $9)" DEVICE_KEY,
+	{DEVICE_TYPES, SYNCED_TYPES, "pg_catalog.bytea", NULL}};
 
 static LsStatement note_device = {DEVICE_UPDATE SYNCED DEVICE_KEY, {DEVICE_TYPES, SYNCED_TYPES, NULL}};
 
@@ -102,8 +102,8 @@ static LsStatement forget_devices = {
 	" WHERE x.learner_id" EQ "$1 AND x.is_active AND x.device_id" NE "$2"
 	" ORDER BY x.last_sync_at DESC, x.device_id OFFSET GREATEST($3 OPERATOR(pg_catalog.-) 1 OPERATOR(pg_catalog.-)"
 	" (SELECT pg_catalog.count(*) FROM learnsync_data.device y WHERE y.learner_id" EQ "$1 AND NOT y.is_active), 0)) o"
-	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "o.device_id RETURNING d.counts) SELECT"
-	" learnsync_internal.keep_counts_as_owner(learnsync_internal.counts_as_owner(g.counts)) FROM gone g",
+	" WHERE d.learner_id" EQ "$1 AND d.device_id" EQ "o.device_id RETURNING d.device_id, d.counts) SELECT"
+	" learnsync_internal.keep_counts_as_owner(learnsync_internal.counts_as_owner($1, g.device_id, g.counts)) FROM gone g",
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.int8", NULL}};
 
 /*

@@ -93,8 +93,9 @@ BEGIN
     WITH gone AS (
         DELETE FROM learnsync_data.device d
         WHERE d.last_sync_at < cutoff AND d.is_active AND d.learner_id IN (SELECT unnest(learners))
-        RETURNING d.counts)
-    SELECT count(*), learnsync_internal.counts_as_owner(g.counts) INTO dropped, counts FROM gone g;
+        RETURNING d.learner_id, d.device_id, d.counts)
+    SELECT count(*), learnsync_internal.counts_as_owner(g.learner_id, g.device_id, g.counts) INTO dropped, counts
+    FROM gone g;
     PERFORM learnsync_internal.keep_counts_as_owner(counts);
     RETURN dropped;
 END

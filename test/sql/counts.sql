@@ -108,7 +108,7 @@ DECLARE
     held bytea;
 BEGIN
     FOR day IN 1..count LOOP
-        held := learnsync_internal.add_counts_as_owner(held,
+        held := learnsync_internal.add_counts_as_owner('ada', 'd', held,
             ('\x' || lpad(to_hex(day % 3), 2, '0') || lpad(to_hex(day), 2, '0') || '0101010000000101')::bytea);
     END LOOP;
     RETURN held;
@@ -119,11 +119,40 @@ FROM learnsync_internal.count_rows_as_owner(pg_temp.days(100));
 SELECT is(
     pg_temp.error($$ SELECT learnsync_internal.count_rows_as_owner('\x0001ff') $$), 'XX001',
     'what is no count is damage');
-UPDATE learnsync_data.learner SET counts = '\xff';
-SELECT is(
-    pg_temp.error($$ SELECT pg_temp.push('ada', '{}', pg_temp.lesson('9')) $$), 'XX001',
-    'which a push says, too');
-UPDATE learnsync_data.learner SET counts = NULL;
+
+-- What somebody else wrote into a row.
+CREATE FUNCTION pg_temp.damage(call text, a_table text, learner text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    EXECUTE format('UPDATE learnsync_data.%I SET counts = %L WHERE learner_id = %L', a_table, '\xff', learner);
+    EXECUTE call;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN concat_ws(' ', SQLSTATE, substring(detail FROM 'learnsync_data\.\w+'), substring(detail FROM '\(.*\)'));
+END $$;
+SELECT learnsync.sync_push(l.id, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(pg_temp.lesson('1'))))
+    IS NULL FROM (VALUES ('eve'), ('eve')) l (id);
+SELECT is(pg_temp.damage(c.call, 'learner', 'eve'), 'XX001 learnsync_data.learner ("eve")',
+    'counts of a learner that somebody else wrote are named: ' || c.what)
+FROM (VALUES
+    ('a push', $$ SELECT pg_temp.push('eve', '{}', pg_temp.lesson('9')) $$),
+    ('metrics()', 'SELECT learnsync_api.metrics()'),
+    ('app_days()', 'SELECT learnsync_internal.client_days_as_owner(NULL)'),
+    ('maintain()', $$ SELECT learnsync_internal.take_counts_as_owner('learner', '(0,0)', '(4294967295,0)') $$),
+    ('forget_learner()', $$ SELECT learnsync.forget_learner('eve') $$)) c (what, call);
+SELECT is(pg_temp.damage(c.call, 'device', 'eve'), 'XX001 learnsync_data.device ("eve", "d")',
+    'and those of a device: ' || c.what)
+FROM (VALUES
+    ('a retry', $$ SELECT pg_temp.push('eve', '{}', pg_temp.lesson('1')) $$),
+    ('a new device in the place of the oldest', $$ SELECT set_config('learnsync.max_devices', '1', true),
+        learnsync.sync_push('eve', '{"deviceId": "new", "items": []}') $$),
+    ('metrics()', 'SELECT learnsync_api.metrics()'),
+    ('app_days()', 'SELECT learnsync_internal.client_days_as_owner(NULL)'),
+    ('maintain()', $$ SELECT learnsync_internal.take_counts_as_owner('device', '(0,0)', '(4294967295,0)') $$),
+    ('drop_devices()', 'SELECT learnsync.drop_devices(0)'),
+    ('forget_learner()', $$ SELECT learnsync.forget_learner('eve') $$)) c (what, call);
 
 -- What apps say of themselves: counted with the same calls, and in the same rows.
 CREATE FUNCTION pg_temp.said(version text, platform text, network text) RETURNS jsonb LANGUAGE sql AS $$
@@ -196,7 +225,7 @@ DECLARE
     held bytea;
 BEGIN
     FOR day IN 1..count LOOP
-        held := learnsync_internal.add_counts_as_owner(held,
+        held := learnsync_internal.add_counts_as_owner('ada', 'd', held,
             ('\x7f' || lpad(to_hex(day), 2, '0') || '04410000000101010000000101')::bytea);
     END LOOP;
     RETURN held;
