@@ -17,7 +17,8 @@ BEGIN
                   FROM (SELECT l.learner_id, NULL::text AS device_id, l.counts FROM learnsync_data.learner l
                         WHERE l.counts IS NOT NULL
                         UNION ALL
-                        SELECT v.learner_id, v.device_id, v.counts FROM learnsync_data.device v WHERE v.counts IS NOT NULL) x)) r) c
+                        SELECT v.learner_id, v.device_id, v.counts
+                        FROM learnsync_data.device v WHERE v.counts IS NOT NULL) x)) r) c
         WHERE since IS NULL OR c.day >= since
         GROUP BY c.day, c.label, c.value;
 END
