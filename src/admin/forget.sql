@@ -37,12 +37,8 @@ BEGIN
             UNION ALL
             SELECT d.learner_id, d.device_id, d.counts FROM learnsync_data.device d
             WHERE d.learner_id = forget_as_owner.learner_id) c));
-    FOR name IN
-        SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relnamespace = 'learnsync_data'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-            AND a.attname = 'learner_id' AND NOT a.attisdropped AND c.relname <> 'audit'
-        ORDER BY c.relname = 'learner', c.relname
-    LOOP
+    FOR name IN SELECT learnsync_internal.learner_tables() LOOP
+        CONTINUE WHEN name = 'audit';
         EXECUTE format('DELETE FROM learnsync_data.%I WHERE learner_id = $1', name) USING learner_id;
         GET DIAGNOSTICS removed = ROW_COUNT;
         total := total + removed;

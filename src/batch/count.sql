@@ -23,6 +23,20 @@ CREATE OR REPLACE AGGREGATE learnsync_internal.counts_as_owner(text, text, bytea
 COMMENT ON AGGREGATE learnsync_internal.counts_as_owner(text, text, bytea) IS
     'The counts of many rows together, of learners (then device_id is NULL) and devices.';
 
+CREATE OR REPLACE FUNCTION learnsync_internal.held_counts_as_owner() RETURNS bytea
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT learnsync_internal.counts_as_owner(x.learner_id, x.device_id, x.counts)
+            FROM (SELECT l.learner_id, NULL::text AS device_id, l.counts FROM learnsync_data.learner l
+                  WHERE l.counts IS NOT NULL
+                  UNION ALL
+                  SELECT d.learner_id, d.device_id, d.counts FROM learnsync_data.device d
+                  WHERE d.counts IS NOT NULL) x);
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.held_counts_as_owner() IS
+    'The counts that rows of learners and devices hold, as maintain() has not taken them yet.';
+
 CREATE OR REPLACE FUNCTION learnsync_internal.count_rows_as_owner(counts bytea)
     RETURNS TABLE (day date, channel text, calls bigint, items bigint, synced bigint, duplicates bigint,
         conflicts bigint, failed bigint, bytes bigint, microseconds bigint)

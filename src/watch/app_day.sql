@@ -12,13 +12,7 @@ BEGIN
             sum(c.microseconds)::bigint
         FROM (SELECT d.* FROM learnsync_data.day_client d
               UNION ALL
-              SELECT r.* FROM learnsync_internal.client_counts_as_owner((
-                  SELECT learnsync_internal.counts_as_owner(x.learner_id, x.device_id, x.counts)
-                  FROM (SELECT l.learner_id, NULL::text AS device_id, l.counts FROM learnsync_data.learner l
-                        WHERE l.counts IS NOT NULL
-                        UNION ALL
-                        SELECT v.learner_id, v.device_id, v.counts
-                        FROM learnsync_data.device v WHERE v.counts IS NOT NULL) x)) r) c
+              SELECT r.* FROM learnsync_internal.client_counts_as_owner(learnsync_internal.held_counts_as_owner()) r) c
         WHERE since IS NULL OR c.day >= since
         GROUP BY c.day, c.label, c.value;
 END

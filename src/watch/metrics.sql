@@ -60,26 +60,15 @@ BEGIN
             (22, 'log', 'fullest_event_log_ratio', 'gauge', '', 'How full the fullest event log is.'),
             (23, 'outbox_waiting', 'outbox_learners', 'gauge', 'outbox', 'Learners with changes to hand on.'),
             (24, 'outbox_lag', 'outbox_lag_seconds', 'gauge', 'outbox', 'How long the oldest of these has waited.'),
-            (25, 'outbox_dead', 'outbox_dead_letters', 'gauge', 'outbox', 'Changes that were refused for good.'),
-            (26, 'calls_of_version', 'calls_of_version', 'gauge', 'version',
-                'Pushes of seven days, by version of the app.'),
-            (27, 'items_of_version', 'items_of_version', 'gauge', 'version', 'Their items, by version of the app.'),
-            (28, 'refused_of_version', 'refused_items_of_version', 'gauge', 'version',
-                'Those that failed, by version of the app.'),
-            (29, 'conflicts_of_version', 'conflict_items_of_version', 'gauge', 'version',
-                'Those that were conflicts, by version of the app.'),
-            (30, 'calls_of_platform', 'calls_of_platform', 'gauge', 'platform', 'Pushes of seven days, by platform.'),
-            (31, 'items_of_platform', 'items_of_platform', 'gauge', 'platform', 'Their items, by platform.'),
-            (32, 'refused_of_platform', 'refused_items_of_platform', 'gauge', 'platform',
-                'Those that failed, by platform.'),
-            (33, 'conflicts_of_platform', 'conflict_items_of_platform', 'gauge', 'platform',
-                'Those that were conflicts, by platform.'),
-            (34, 'calls_of_network', 'calls_of_network', 'gauge', 'network', 'Pushes of seven days, by network.'),
-            (35, 'items_of_network', 'items_of_network', 'gauge', 'network', 'Their items, by network.'),
-            (36, 'refused_of_network', 'refused_items_of_network', 'gauge', 'network',
-                'Those that failed, by network.'),
-            (37, 'conflicts_of_network', 'conflict_items_of_network', 'gauge', 'network',
-                'Those that were conflicts, by network.'))
+            (25, 'outbox_dead', 'outbox_dead_letters', 'gauge', 'outbox', 'Changes that were refused for good.')
+            UNION ALL
+            SELECT 26 + 4 * l.place + m.place, m.figure || '_of_' || l.label, m.name || '_of_' || l.label, 'gauge',
+                l.label, format('%s, by %s.', m.help, l.words)
+            FROM (VALUES (0, 'version', 'version of the app'), (1, 'platform', 'platform'), (2, 'network', 'network'))
+                    l (place, label, words),
+                (VALUES (0, 'calls', 'calls', 'Pushes of seven days'), (1, 'items', 'items', 'Their items'),
+                    (2, 'refused', 'refused_items', 'Those that failed'),
+                    (3, 'conflicts', 'conflict_items', 'Those that were conflicts')) m (place, figure, name, help))
         SELECT string_agg(m.text, '' ORDER BY m.place)
         FROM (SELECT x.place,
                   format(E'# HELP learnsync_%s %s\n# TYPE learnsync_%s %s\n', x.name, x.help, x.name, x.kind)
