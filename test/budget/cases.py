@@ -184,6 +184,7 @@ WORLDS = {
                 "SELECT 'x{n}-' || i, 'x{n}-' || i FROM generate_series(1, {n}) i",
                 "ANALYZE learnsync_data.content, learnsync_data.placement, learnsync_data.interaction",
                 f"SELECT fz.push('scholar{{n}}', '{LESSON.replace('l#', 'x{n}-#')}', 10)"],
+    "parts": ["SELECT learnsync.part_hold(0, 0, 1)"],
     "lost": ["DELETE FROM learnsync_data.progress_content"],
 }
 
@@ -703,13 +704,13 @@ CASES = [
          worlds=["erased"]),
     Case("learnsync.new_epoch", "learners", "SELECT learnsync.new_epoch()", worlds=["logs"], alone=True),
     Case("learnsync.part_of", "a long name", "SELECT learnsync.part_of(repeat('\\', {n}))", sizes=NAME),
-    Case("learnsync.part_hold learnsync.shard_parts learnsync.part_publication_sql",
-         "learners",
-         "SELECT learnsync.part_hold(0, 0, 1), learnsync.shard_parts(), "
-         "(SELECT count(*) FROM learnsync.part_publication_sql(0))",
-         worlds=["logs"], alone=True),
-    Case("learnsync.part_verify learnsync.part_fence learnsync.part_accept learnsync.part_purge", "learners",
-         "SELECT learnsync.part_hold(0, 0, 1), learnsync.part_fence(0), learnsync.part_accept(0), "
-         "learnsync.part_verify(0), learnsync.part_fence(0), learnsync.part_purge(0, {n})",
-         worlds=["logs"], alone=True),
+    Case("learnsync.part_hold learnsync.shard_parts", "learners",
+         "SELECT learnsync.part_hold(0, 0, 1), learnsync.shard_parts()", worlds=["logs"], alone=True),
+    Case("learnsync.part_verify learnsync.part_publication_sql", "learners",
+         "SELECT learnsync.part_verify(0), count(*) FROM learnsync.part_publication_sql(0)",
+         worlds=["logs", "parts"], alone=True),
+    Case("learnsync.part_fence learnsync.part_accept learnsync.part_purge", "learners",
+         "SELECT learnsync.part_fence(0), learnsync.part_accept(0), learnsync.part_fence(0), "
+         "learnsync.part_purge(0, {n})",
+         worlds=["logs", "parts"], alone=True),
 ]
