@@ -23,6 +23,8 @@ export function dice(seed) {
 
 const json = (status, body, headers = {}) => new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json', ...headers } });
 
+const EMPTY_CODE = () => json(400, { code: '', message: 'FATAL:  the database system is shutting down' });
+
 /** What a request may meet on its way: null leaves it alone. The first word of each is how it is counted. */
 const FAULTS = [
   ['request lost', () => { throw new TypeError('network'); }],
@@ -31,7 +33,7 @@ const FAULTS = [
   ['a portal', () => new Response('<html>Welcome</html>', { status: 200 })],
   ['401', () => json(401, { code: 'PGRST301', message: 'JWT expired' })],
   ['413', () => new Response('<html>413</html>', { status: 413 })],
-  ['400 with an empty code', () => json(400, { code: '', message: 'FATAL:  the database system is shutting down' })],
+  ['400 with an empty code', EMPTY_CODE],
   ['502', () => json(502, { code: '502', message: 'the API cannot be reached', retryable: true })],
   ['504 after the work', async go => { await go(); return json(504, { code: '504', message: 'the API did not answer in time' }); }],
   ['57014', () => json(500, { code: '57014', message: 'canceling statement due to statement timeout' })],
@@ -83,6 +85,7 @@ class Device {
 
   async fetch(url, call) {
     const go = () => fetch(url, call), { random, weak } = this.life, body = JSON.parse(call.body);
+    if (this.life.failsOver && body.items?.length) return EMPTY_CODE();
     if (!weak.on || random() > 0.3) return go();
     const [name, fault] = FAULTS[Math.floor(random() * FAULTS.length)];
     if (name === 'behind' && !url.endsWith('sync_pull')) return go();
@@ -174,6 +177,22 @@ class Life {
     if (what === 3) await restartPostgrest(rest, this.devices);
     if (what === 4 && this.seed % 20 === 4) await restartDatabase(this.devices);
     if (what === 5) await this.deactivate(this.devices[0]);
+    if (what === 6) await this.failOver();
+  }
+
+  /** While the database fails over, all that carries items is answered 400 with an empty code: no item is at fault. */
+  async failOver() {
+    this.weak.on = false;
+    this.failsOver = true;
+    for (const device of this.devices) {
+      while (!(await device.app.queue()).length) await this.use(device);
+      const failed = (await device.app.failed()).length;
+      await device.sync();
+      is((await device.app.failed()).length, failed, `${this.learner}: ${device.name} sets nothing aside for a failover`);
+    }
+    this.failsOver = false;
+    this.weak.on = true;
+    note('failover');
   }
 
   async deactivate(device) {
@@ -285,7 +304,7 @@ export async function test(rest) {
     }
     if ((seed - FIRST + 1) % 20 === 0) console.log(`# ${seed - FIRST + 1} lives`);
   }
-  const wanted = LIVES < 12 ? [] : [...FAULTS.map(([name]) => name), 'killed before a write', 'killed after a write', 'quota', 'wrong clock', 'reset', 'PostgREST restarted', 'deactivated', 'wiped', 'erased'];
+  const wanted = LIVES < 12 ? [] : [...FAULTS.map(([name]) => name), 'killed before a write', 'killed after a write', 'quota', 'wrong clock', 'reset', 'PostgREST restarted', 'deactivated', 'failover', 'wiped', 'erased'];
   is(wanted.filter(name => !seen[name]), [], 'every fault was met');
   console.log(`# ${LIVES} lives: ${Object.entries(seen).map(([name, count]) => `${name} ${count}`).join(', ')}`);
 }
