@@ -124,7 +124,7 @@ fetch_packages() # "PACKAGES TO UNPACK" "PACKAGES TO INSTALL"
 	has_packages $unpacked $wanted || read_package_lists
 	has_packages $unpacked $wanted || fail "The package sources of this system lack some of these: $unpacked $wanted." \
 		"PostgreSQL's own, at apt.postgresql.org, have all versions for Debian and Ubuntu."
-	needed=$({ xargs -n 1 <<<"$wanted"; libraries_of $unpacked; } | grep . | paste -sd ,)
+	needed=$({ xargs -n 1 <<<"$wanted"; libraries_of $unpacked; } | sed "/^$/d" | paste -sd ,)
 	install=$(to_install "$needed") || exit
 	sizes=$(package_fields $unpacked $install)
 	[ -z "$install" ] || may_be_root || fail "Some packages are missing. Please have them installed, then try again:

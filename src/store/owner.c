@@ -160,18 +160,20 @@ read_tables(void)
 	SPI_tuptable = result;
 }
 
+#define SEARCH_PATH "pg_catalog, pg_temp"
+
 /*
  * Our statements do not depend on the search_path, but triggers and constraints of a team may, and they run with rights
  * that the caller does not have: no path of the caller's decides what they mean. Plans are kept under one path, too.
+ * Called before whatever may run what is not ours; a call that goes to the tables directly does without. It lasts until
+ * the store is closed, or the subtransaction ends.
  */
-static int
-fix_search_path(void)
+void
+ls_store_fix_search_path(void)
 {
-	int level = NewGUCNestLevel();
-
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-							 0, false);
-	return level;
+	if (strcmp(namespace_search_path, SEARCH_PATH) != 0)
+		(void) set_config_option("search_path", SEARCH_PATH, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
 }
 
 /*
@@ -181,7 +183,10 @@ fix_search_path(void)
 static void
 fire_at_once(void)
 {
-	if (instance.at_once != NULL && SPI_execute(instance.at_once, false, 0) != SPI_OK_UTILITY)
+	if (instance.at_once == NULL)
+		return;
+	ls_store_fix_search_path();
+	if (SPI_execute(instance.at_once, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not run \"%s\"", instance.at_once);
 }
 
@@ -205,7 +210,7 @@ ls_store_open(LsStoreCall *call)
 	AcceptInvalidationMessages();
 	if (!instance.valid)
 		instance.owner = find_owner();
-	call->settings = fix_search_path();
+	call->settings = NewGUCNestLevel();
 	SPI_connect();
 	SetUserIdAndSecContext(instance.owner, call->context | SECURITY_LOCAL_USERID_CHANGE);
 	if (!instance.valid)
@@ -336,5 +341,6 @@ ls_store_as(Oid role, void (*work)(void *), void *argument)
 {
 	Apart apart = {role, work, argument};
 
+	ls_store_fix_search_path();
 	return ls_try(work_apart, &apart, false);
 }

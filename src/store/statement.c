@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -88,31 +89,32 @@ plan_of(LsStatement *statement)
 
 /*
  * While a statement is planned only lookups by index count as plans: one made while a table was small would else scan
- * it for as long as the plan is kept. Answers the nest level to end, 0 where the plan stands.
+ * it for as long as the plan is kept. What triggers and views' functions plan as it runs goes by the session's settings.
  */
-static int
-begin_planning(LsStatement *statement)
+static void
+plan_by_index(LsStatement *statement)
 {
 	static const char *const unwanted[] = {"enable_seqscan",   "enable_bitmapscan", "enable_hashjoin",
 										   "enable_mergejoin", "enable_memoize",    "jit"};
-	SPIPlanPtr plan = plan_of(statement);
-	int level;
+	int level = NewGUCNestLevel();
 
-	if (statement->planned && SPI_plan_is_valid(plan))
-		return 0;
-	level = NewGUCNestLevel();
 	for (int i = 0; i < lengthof(unwanted); i++)
 		(void) set_config_option(unwanted[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
-
-static void
-end_planning(LsStatement *statement, int level)
-{
-	if (level == 0)
-		return;
+	ReleaseCachedPlan(SPI_plan_get_cached_plan(statement->plan), CurrentResourceOwner);
 	AtEOXact_GUC(true, level);
 	statement->planned = true;
+}
+
+/* Has a statement ready to be run. */
+static void
+make_ready(LsStatement *statement)
+{
+	SPIPlanPtr plan;
+
+	ls_store_fix_search_path();
+	plan = plan_of(statement);
+	if (!statement->planned || !SPI_plan_is_valid(plan))
+		plan_by_index(statement);
 }
 
 /* All that is committed by now; among parallel workers there is no other snapshot than the caller's. */
@@ -130,14 +132,14 @@ uint64
 ls_store_see(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	int level = begin_planning(statement);
-	int result = snapshot == LS_SEES_LATEST
-					 ? execute_latest(statement, (Datum *) values, nulls)
-					 : SPI_execute_plan(statement->plan, (Datum *) values, nulls, snapshot == LS_SEES_CALLERS, 0);
+	int result;
 
+	make_ready(statement);
+	result = snapshot == LS_SEES_LATEST
+				 ? execute_latest(statement, (Datum *) values, nulls)
+				 : SPI_execute_plan(statement->plan, (Datum *) values, nulls, snapshot == LS_SEES_CALLERS, 0);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
-	end_planning(statement, level);
 	MemoryContextSwitchTo(caller);
 	return SPI_processed;
 }
@@ -147,11 +149,11 @@ Portal
 ls_store_cursor(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	int level = begin_planning(statement);
-	Portal portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, nulls, snapshot == LS_SEES_CALLERS);
+	Portal portal;
 
 	Assert(snapshot != LS_SEES_LATEST);
-	end_planning(statement, level);
+	make_ready(statement);
+	portal = SPI_cursor_open(NULL, statement->plan, (Datum *) values, nulls, snapshot == LS_SEES_CALLERS);
 	MemoryContextSwitchTo(caller);
 	return portal;
 }

@@ -24,7 +24,7 @@ typedef struct LsStatement
 	const char *arguments[LS_MAX_ARGUMENTS]; /* type names, ends with NULL */
 	bool writes; /* to be said of one that is to see the latest */
 	SPIPlanPtr plan;
-	bool planned; /* it has run, so the kept plan exists */
+	bool planned; /* the kept plan exists */
 	struct LsStatement *next; /* among the prepared ones */
 } LsStatement;
 
@@ -35,6 +35,9 @@ typedef struct LsRowType
 	TupleDesc desc;
 	struct LsRowType *next; /* among those looked up */
 } LsRowType;
+
+/* owner.c */
+extern void ls_store_fix_search_path(void);
 
 /* statement.c */
 extern uint64 ls_store_see(LsStatement *statement, const Datum *values, const char *nulls, LsSnapshot snapshot);

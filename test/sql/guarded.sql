@@ -57,18 +57,27 @@ ROLLBACK TO guarded;
 
 -- A trigger of the team's that notes each new version.
 CREATE SCHEMA team;
-CREATE TABLE team.seen (learner_id text, operation text, resource_id text, version bigint, by name);
+CREATE TABLE team.seen (learner_id text, operation text, resource_id text, version bigint, by name, path text,
+    plans text);
 GRANT USAGE ON SCHEMA team TO learnsync_owner;
 GRANT INSERT ON team.seen TO learnsync_owner;
 CREATE FUNCTION team.see() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO team.seen VALUES (NEW.learner_id, TG_OP, NEW.resource_id, NEW.version, current_user);
+    INSERT INTO team.seen
+    VALUES (NEW.learner_id, TG_OP, NEW.resource_id, NEW.version, current_user, current_setting('search_path'),
+        current_setting('enable_seqscan'));
     RETURN NULL;
 END $$;
 CREATE TRIGGER see AFTER INSERT OR UPDATE ON learnsync_data.resource FOR EACH ROW EXECUTE FUNCTION team.see();
 CREATE FUNCTION pg_temp.seen(learner text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(left(operation, 1) || ' ' || resource_id || ' ' || version, ', ' ORDER BY version, operation)
     FROM team.seen WHERE learner_id = learner $$;
+
+CREATE FUNCTION pg_temp.path_after_push(learner text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_temp.push(learner, '{}', pg_temp.item('a', 1));
+    RETURN current_setting('search_path');
+END $$;
 
 SELECT pg_temp.push('ann', '{}', pg_temp.item('a', 1), pg_temp.item('b', 1), pg_temp.item('a2', 1, 'a'));
 SELECT is(pg_temp.seen('ann'), 'I a 2, I b 3', 'one insert per new resource, however many items');
@@ -79,7 +88,11 @@ SELECT is(pg_temp.seen('ann'), 'I a 2, I b 3', 'none for retries, dry runs and w
 SELECT pg_temp.push('ann', '{}', pg_temp.item('a3', 1, 'a'), pg_temp.item('c', 1), pg_temp.item('a4', 1, 'a'),
     pg_temp.item('b', 1));
 SELECT is(pg_temp.seen('ann'), 'I a 2, I b 3, U a 4, I c 5', 'one update per new version of an old one');
-SELECT is((SELECT string_agg(DISTINCT by, ',') FROM team.seen), 'learnsync_owner', 'as the owner of the tables');
+SELECT is(
+    (SELECT string_agg(DISTINCT concat_ws(' | ', by, path, plans), ',') FROM team.seen),
+    'learnsync_owner | pg_catalog, pg_temp | on',
+    'as the owner of the tables, by no path of the caller''s, and planned as the session plans');
+SELECT is(current_setting('search_path'), pg_temp.path_after_push('ann'), 'the caller''s path is back after a push');
 
 -- A constraint refuses one item: it fails, retryable; the others are applied, and the trigger still counts each version
 -- once.
