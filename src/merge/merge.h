@@ -277,6 +277,14 @@ typedef struct LsMerged
 /* rule.c */
 extern LsRule *ls_rule_compile(Jsonb *json);
 extern List *ls_rule_function_name(LsText function);
+
+/* rule_option.c */
+pg_noreturn extern void ls_option_refuse(const char *path, const char *message, ...) pg_attribute_printf(2, 3);
+extern void ls_option_check_known(const JsonbValue *json, const char *path, const char *const *known);
+extern bool ls_option_flag(const JsonbValue *json, const char *key, const char *path, bool absent);
+
+/* rule_field.c */
+extern void ls_rule_read_fields(LsRule *rule, const JsonbValue *json);
 extern const LsRuleField *ls_rule_field(const LsRule *rule, LsText name);
 extern const LsRuleField *ls_rule_walk(const LsRule *rule, int *place, LsText name);
 

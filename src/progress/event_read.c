@@ -9,10 +9,6 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-static const char *const type_names[LS_EVENT_TYPES] = {"content.progressed", "onboarding.completed",
-													   "onboarding.reset", "activePath.set", "progress.reset"};
-static const char *const status_names[LS_STATUSES] = {"not_started", "in_progress", "completed", "passed"};
-
 static bool
 is_name(LsText text, const char *name, int length)
 {
@@ -20,54 +16,6 @@ is_name(LsText text, const char *name, int length)
 }
 
 #define IS(text, name) is_name(text, name, sizeof(name) - 1)
-
-static bool
-find_name(LsText name, const char *const *names, int count, int *found)
-{
-	for (int i = 0; i < count; i++)
-	{
-		if (ls_text_equal(name, ls_text(names[i])))
-		{
-			*found = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-const char *
-ls_event_status_name(LsStatus status)
-{
-	return status_names[status];
-}
-
-bool
-ls_event_status(LsText name, LsStatus *status)
-{
-	int found;
-
-	if (!find_name(name, status_names, LS_STATUSES, &found))
-		return false;
-	*status = (LsStatus) found;
-	return true;
-}
-
-const char *
-ls_event_type_name(LsEventType type)
-{
-	return type_names[type];
-}
-
-bool
-ls_event_type(LsText name, LsEventType *type)
-{
-	int found;
-
-	if (!find_name(name, type_names, LS_EVENT_TYPES, &found))
-		return false;
-	*type = (LsEventType) found;
-	return true;
-}
 
 static bool
 refuse_id(const char *path, LsFailure *failure)

@@ -158,12 +158,14 @@ typedef struct LsInteractionRow
 	LsText state; /* a container; without data where an event removed it */
 } LsInteractionRow;
 
-/* event_read.c */
+/* event_name.c */
 extern const char *ls_event_status_name(LsStatus status);
 extern bool ls_event_status(LsText name, LsStatus *status);
-extern bool ls_event_is_score(Numeric number);
-extern bool ls_event_type(LsText name, LsEventType *type);
 extern const char *ls_event_type_name(LsEventType type);
+extern bool ls_event_type(LsText name, LsEventType *type);
+
+/* event_read.c */
+extern bool ls_event_is_score(Numeric number);
 extern bool ls_event_read_payload(LsEvent *event, const JsonbValue *payload, LsFailure *failure)
 	pg_attribute_nonnull(3);
 extern bool ls_event_read(LsEvent *event, const JsonbValue *raw, LsText *client, LsFailure *failure)

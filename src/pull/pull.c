@@ -1,391 +1,159 @@
 /*
  * pull.c
- *		sync_pull: what changed after a cursor, a page at a time, in version order: what the page shows and where it
- *		ends.
- *
- * The change log answers where its rows form an unbroken chain from the cursor on, and little has changed; else one
- * pass over the learner's resources does. Both see one snapshot, so a page never skips what another transaction is about
- * to commit: that will get greater versions, under the learner's lock.
+ *		sync_pull: what changed after a cursor, a page at a time: what a client asks for, where its page starts, and how
+ *		it goes on.
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
+#include "access/xlog.h"
 #include "pull/pull.h"
-#include "utils/memutils.h"
 
-#define MAX_MEMBERS 10000 /* of lists in one page, unless its first change alone has more */
-#define MAX_UNCUT_BYTES (64 * 1024 * 1024)
-#define FRAME_BYTES 400 /* what an answer has beside its changes, at most */
-#define ROWS_PER_LOOKUP 16 /* resources that are read one after the other in the time in which one is looked up */
-#define LOG_ROWS_PER_CHANGE 20 /* how many outdated log entries a page may read before the resources are cheaper */
-#define ROWS_AT_A_TIME 100
+#define DEFAULT_LIMIT 500 /* for clients that store cursors; the pages of others end by bytes alone */
 
-/* A change on its way into the page. */
-typedef struct Shown
-{
-	const LsType *type; /* NULL where it was dropped */
-	bool has_lists;
-	bool is_delta;
-	LsState state; /* where the document has lists, which are stored elsewhere */
-} Shown;
-
-/* Begins an answer in a context that outlives the call. */
-void
-ls_page_open(LsPage *page, MemoryContext context)
-{
-	MemoryContext caller = MemoryContextSwitchTo(context);
-
-	*page = (LsPage){.text = makeStringInfo()};
-	appendStringInfoSpaces(page->text, VARHDRSZ); /* so that the finished text is a datum */
-	appendStringInfoString(page->text, "{\"changes\":[");
-	MemoryContextSwitchTo(caller);
-}
-
-static void
-end_changes(LsPage *page)
-{
-	appendStringInfoChar(page->text, ']');
-}
-
-/* The finished answer, a json. */
-Datum
-ls_page_close(LsPage *page)
-{
-	appendStringInfoChar(page->text, '}');
-	SET_VARSIZE(page->text->data, page->text->len);
-	return PointerGetDatum(page->text->data);
-}
-
-/* What the device is known to hold: changes made later are new to it. */
+/* How many changes a page may have; 0 where the client does not say. */
 static int64
-known_version(const LsPull *pull)
+read_limit(const JsonbValue *request)
 {
-	return pull->from >= 0 ? pull->from : pull->after;
+	JsonbValue limit;
+	int64 wanted;
+
+	if (!ls_json_get(request, "limit", &limit) || limit.type == jbvNull)
+		return 0;
+	if (!ls_json_integer(&limit, &wanted) || wanted < 1)
+		ls_request_refuse("limit", "must be a positive integer");
+	return Min(wanted, (int64) learnsync_max_pull_limit);
 }
 
-/* Whether the device holds the older members of the resource's lists, so that the newer ones are enough. */
-static bool
-is_delta(const LsPull *pull, const LsPulled *change)
-{
-	return pull->deltas && change->created_version <= pull->from;
-}
-
-static Shown
-show(const LsPull *pull, const LsPulled *change)
-{
-	Shown shown = {.type = ls_store_type_of(pull->learner, change->type)};
-	const LsRule *rule;
-
-	if (change->data == NULL || change->left || shown.type == NULL || !shown.type->rule->has_lists)
-		return shown;
-	rule = shown.type->rule;
-	shown.has_lists = true;
-	shown.state = (LsState){.exists = true, .at = change->at, .deleted_at = LS_NO_TIME};
-	ls_state_load(rule, &shown.state, change->data, change->book);
-	shown.is_delta = is_delta(pull, change) && shown.state.whole <= pull->from;
-	return shown;
-}
-
-/* Completes the lists of changes; answers how many changes there is room for, and at least the first of a page. */
-static int
-complete_lists(const LsPull *pull, const LsPulled *changes, Shown *shown, int count, LsListRoom room)
-{
-	LsListed *listed = ls_memory_zeroed(count, sizeof(LsListed));
-
-	for (int i = 0; i < count; i++)
-	{
-		if (shown[i].has_lists)
-			listed[i] =
-				(LsListed){changes[i].type, changes[i].id, shown[i].is_delta ? pull->from : 0, &shown[i].state};
-	}
-	room.at_least = pull->page.nchanges == 0 ? 1 : 0;
-	return ls_store_complete_lists(pull->learner, listed, count, room, LS_SEES_CALLERS);
-}
-
+/* A client that says a version counts versions, unless it sends a cursor; who says neither holds nothing in either way. */
 static void
-print_data(StringInfo out, const LsPulled *change, const Shown *shown)
+read_pull(LsPull *pull, const LsCall *call)
 {
-	JsonbValue data;
+	JsonbValue request;
+	int64 version;
+	int64 limit;
 
-	if (change->data == NULL || change->left)
-		data = ls_json_object();
-	else if (shown->has_lists)
-		data = (shown->is_delta ? ls_state_show_delta : ls_state_show)(shown->type->rule, &shown->state);
-	else if (shown->type != NULL)
-		data = ls_state_show_stored(shown->type->rule, change->data);
-	else
-		ls_json_root(change->data, &data);
-	ls_json_print(out, &data);
-}
-
-static void
-print_change(const LsPull *pull, const LsPulled *change, const Shown *shown)
-{
-	StringInfo out = pull->page.text;
-	bool is_new = change->created_version > known_version(pull);
-	bool is_gone = change->data == NULL || change->left;
-	const char *operation = is_gone ? "delete" : is_new ? "create" : "update";
-
-	if (pull->page.nchanges > 0)
-		appendStringInfoChar(out, ',');
-	appendStringInfo(out, "{%s\"resourceType\":", pull->whose == NULL ? "" : pull->whose);
-	ls_json_print_text(out, change->type);
-	appendStringInfoString(out, ",\"resourceId\":");
-	ls_json_print_text(out, change->id);
-	appendStringInfo(out, ",\"operation\":\"%s\",\"version\":", operation);
-	ls_json_print_int(out, change->version);
-	appendStringInfoString(out, ",\"serverTimestamp\":");
-	ls_json_print_text(out, ls_stamp_text(change->updated_at, 3));
-	if (shown->is_delta)
-		appendStringInfoString(out, ",\"delta\":true");
-	if (change->left)
-		appendStringInfoString(out, ",\"left\":true");
-	appendStringInfoString(out, ",\"data\":");
-	print_data(out, change, shown);
-	appendStringInfoChar(out, '}');
-}
-
-/* How many members the lists of a change hold. */
-static int64
-count_members(const Shown *shown)
-{
-	int64 count = 0;
-
-	for (int i = 0; shown->has_lists && i < shown->state.nfields; i++)
-	{
-		if (shown->state.fields[i].rule->shape == LS_SHAPE_LIST)
-			count += shown->state.fields[i].nmembers;
-	}
-	return count;
-}
-
-static void
-refuse_uncut(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("what was deleted is forgotten up to a version, and all up to it is too much for one answer"),
-			 errdetail("It is more than %d MB.", MAX_UNCUT_BYTES / 1024 / 1024),
-			 errhint("Pull with a \"cursor\" instead of a version: it is given out in pages.")));
-}
-
-/* Adds changes that must all be in this page: below the horizon of tombstones a page by itself would be another reset. */
-static void
-add_uncut(LsPull *pull, const LsPulled *changes, Shown *shown, int count)
-{
-	LsPage *page = &pull->page;
-	LsListRoom room = {.members = PG_INT64_MAX, .bytes = MAX_UNCUT_BYTES - page->text->len};
-
-	if (complete_lists(pull, changes, shown, count, room) < count)
-		refuse_uncut();
-	for (int i = 0; i < count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		print_change(pull, &changes[i], &shown[i]);
-		if (page->text->len > MAX_UNCUT_BYTES)
-			refuse_uncut();
-		page->nchanges++;
-		page->last = changes[i].version;
-	}
-	page->start = page->text->len;
-}
-
-/* Prints a change; takes it back, and answers false, where it has no room and is not the first. */
-static bool
-add_change(LsPull *pull, const LsPulled *change, const Shown *shown)
-{
-	LsPage *page = &pull->page;
-	int before = page->text->len;
-
-	print_change(pull, change, shown);
-	if (page->nchanges > 0 && page->text->len - page->start + FRAME_BYTES > learnsync_max_answer_bytes)
-	{
-		page->text->len = before;
-		return false;
-	}
-	page->nchanges++;
-	page->counted++;
-	page->last = change->version;
-	page->nmembers += count_members(shown);
-	return true;
-}
-
-static void
-add_counted(LsPull *pull, const LsPulled *changes, Shown *shown, int count)
-{
-	LsPage *page = &pull->page;
-	LsListRoom room = {.members = MAX_MEMBERS - page->nmembers,
-					   .bytes = learnsync_max_answer_bytes - (page->text->len - page->start)};
-	int fitting = (int) Min(count, pull->limit - page->counted);
-
-	fitting = complete_lists(pull, changes, shown, fitting, room);
-	for (int i = 0; i < fitting && !page->full; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		page->full = !add_change(pull, &changes[i], &shown[i]);
-	}
-	page->full |= fitting < count;
-}
-
-/* Adds changes, which come in version order, until the page is full. */
-static void
-add_changes(LsPull *pull, const LsPulled *changes, int count)
-{
-	Shown *shown = palloc(sizeof(Shown) * Max(count, 1));
-	int uncut = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		shown[i] = show(pull, &changes[i]);
-		uncut += changes[i].version <= pull->uncut;
-	}
-	if (uncut > 0)
-		add_uncut(pull, changes, shown, uncut);
-	if (uncut < count)
-		add_counted(pull, changes + uncut, shown + uncut, count - uncut);
-}
-
-/* Whether the log is the shorter way to the page: each of its changes is looked up, while all resources are read in a row. */
-static bool
-prefers_log(const LsPull *pull, int64 lookups)
-{
-	return lookups * ROWS_PER_LOOKUP < pull->start.version;
-}
-
-/* How many more changes can be wanted: one more than fit tells that there are more. */
-static int64
-most_wanted(const LsPull *pull)
-{
-	if (pull->uncut > LS_FIRST_VERSION || pull->selection.scoped || pull->limit == PG_INT64_MAX)
-		return PG_INT64_MAX;
-	return pull->limit - pull->page.counted + 1;
-}
-
-/* How far the rows that were read form a chain. */
-typedef struct Chain
-{
-	bool whole; /* there was no gap, and not too much that is out of date */
-	int64 end; /* of the newest row of the log */
-	int64 seen; /* no change up to here was missed */
-	int64 spare; /* rows that may still be read */
-} Chain;
-
-/*
- * Whether a change belongs into the page. A deletion has no document to judge by, so it goes to every scope. What is
- * outside the scope may have been in it, and is told to have left, unless it was made since, or the client holds nothing
- * yet. Was it deleted in between, or are its lists whole again because a person replaced them, it only seems to be made
- * since.
- */
-static bool
-is_wanted(const LsPull *pull, LsPulled *change)
-{
-	const LsType *type;
-
-	if (!change->current || change->version <= pull->after || change->updated_at < pull->since)
-		return false;
-	if (change->data == NULL || ls_selection_has(&pull->selection, change->data))
-		return true;
-	if (pull->by_version || pull->after == LS_FIRST_VERSION)
-		return false;
-	type = ls_store_type_of(pull->learner, change->type);
-	change->left =
-		change->created_version <= pull->after || change->was_deleted || (type != NULL && type->rule->has_lists);
-	return change->left;
-}
-
-/* Brings the wanted ones among rows to the array's beginning; how many they are. */
-static int
-select_changes(const LsPull *pull, LsPulled *rows, int count, Chain *chain)
-{
-	int selected = 0;
-
-	for (int i = 0; i < count && chain->whole; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		chain->whole = rows[i].prev_version <= chain->end && chain->spare-- > 0;
-		if (!chain->whole)
-			break;
-		chain->end = Max(chain->end, rows[i].log_version);
-		chain->seen = Max(chain->seen, Max(rows[i].prev_version, rows[i].version));
-		if (is_wanted(pull, &rows[i]))
-			rows[selected++] = rows[i];
-	}
-	return selected;
+	ls_request_open(call->request, &request);
+	pull->device = ls_call_device(call);
+	pull->cursor = ls_cursor_read(&request);
+	version = ls_request_cursor(&request, "lastSyncVersion");
+	pull->from = ls_request_cursor(&request, "from");
+	pull->epoch = ls_request_text(&request, "epoch", false);
+	pull->by_version = !pull->cursor.given && (version >= 0 || pull->from >= 0 || pull->epoch.data != NULL);
+	pull->after = Max(version, LS_FIRST_VERSION);
+	pull->counts = ls_request_bool(&request, "count");
+	limit = read_limit(&request);
+	pull->limit = limit > 0 ? limit : pull->cursor.given ? DEFAULT_LIMIT : PG_INT64_MAX;
+	ls_selection_read(&pull->selection, &request);
 }
 
 /*
- * Fills the page with changes after a version, from one of the two sources; how the chain of the log went. The rows are
- * read a few at a time, and forgotten once they are printed.
+ * For a client that counts versions. Below the horizon of tombstones it must start anew, however it came there: what it
+ * holds may contain what was deleted and forgotten since, and a cursor of 1 says nothing of what it holds. As it cannot
+ * say later that it has started anew, the page of a reset reaches the horizon at least.
  */
-static Chain
-read_changes(LsPull *pull, int64 after, bool use_log, int64 spare)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext portion = AllocSetContextCreate(caller, "learnsync portion", ALLOCSET_DEFAULT_SIZES);
-	Chain chain = {true, after, after, spare};
-	LsPullSource *source = ls_store_open_pull(pull, after, use_log, most_wanted(pull));
-	LsPulled *rows;
-	int count;
-
-	MemoryContextSwitchTo(portion);
-	while (chain.whole && !pull->page.full &&
-		   (count = ls_store_fetch_pulled(source, (int) Min(most_wanted(pull), ROWS_AT_A_TIME), &rows)) > 0)
-	{
-		CHECK_FOR_INTERRUPTS();
-		add_changes(pull, rows, select_changes(pull, rows, count, &chain));
-		MemoryContextReset(portion);
-	}
-	MemoryContextSwitchTo(caller);
-	ls_store_close_pull(source);
-	MemoryContextDelete(portion);
-	return chain;
-}
-
-/* Adds what changed behind pull->after to the page, as far as there is room. */
-void
-ls_page_fill(LsPull *pull)
+static void
+start_by_version(LsPull *pull)
 {
 	const LsPullStart *start = &pull->start;
-	int64 lookups = Min(pull->limit, start->log_version - pull->after);
-	Chain chain = {false, pull->after, pull->after, 0};
+	bool is_foreign = pull->epoch.data != NULL && !ls_text_equal(pull->epoch, start->epoch);
+	bool is_ahead = pull->after > start->version;
 
-	if (pull->uncut <= LS_FIRST_VERSION && prefers_log(pull, lookups))
-		chain = read_changes(pull, pull->after, true, lookups * LOG_ROWS_PER_CHANGE);
-	if (!pull->page.full && (!chain.whole || chain.end < start->log_version))
-		(void) read_changes(pull, chain.seen, false, PG_INT64_MAX);
+	if (is_ahead && !is_foreign && RecoveryInProgress())
+	{
+		/* A run that a newer server began must not seem to be over: it begins again, or its lists would lack members. */
+		if (pull->from >= 0)
+			pull->after = Min(pull->after, pull->from);
+		pull->idle = true;
+		return;
+	}
+	pull->reset = is_foreign || is_ahead || pull->after < start->tombstone_version;
+	if (pull->reset)
+	{
+		pull->after = LS_FIRST_VERSION;
+		pull->uncut = start->tombstone_version;
+	}
+	/* Nobody holds more than he has seen, nor anything from before a reset that must have been since. */
+	if (pull->from > pull->after || (pull->from >= 0 && pull->from < start->tombstone_version))
+		pull->from = LS_FIRST_VERSION;
+	/* A server that lags behind cannot know whether an earlier page came from one that does not. */
+	pull->deltas = pull->from >= 0 && !pull->selection.scoped && !RecoveryInProgress();
 }
 
-/* How many changes the run will bring. */
-static int64
-count_changes(const LsPull *pull)
+/*
+ * Whether what the client holds is to be dropped: it is of another history, which only a primary can know, or of another
+ * selection, or it may contain what was deleted and forgotten since its run began.
+ */
+static bool
+must_drop(const LsPull *pull, uint64 life, uint64 selection)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext portion;
-	LsPullSource *source;
-	LsPulled *rows;
-	int64 selected = 0;
-	int count;
+	const LsCursor *cursor = &pull->cursor;
 
-	if (!pull->selection.scoped)
-		return ls_store_count_changes(pull, pull->after);
-	portion = AllocSetContextCreate(caller, "learnsync portion", ALLOCSET_DEFAULT_SIZES);
-	source = ls_store_open_pull(pull, pull->after, false, PG_INT64_MAX);
-	MemoryContextSwitchTo(portion);
-	while ((count = ls_store_fetch_pulled(source, ROWS_AT_A_TIME, &rows)) > 0)
+	if (!cursor->given)
+		return false;
+	if (cursor->life != life || ls_cursor_is_ahead(cursor, pull->start.version))
 	{
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < count; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			selected += is_wanted(pull, &rows[i]);
-		}
-		MemoryContextReset(portion);
+		if (!RecoveryInProgress())
+			return true;
+		if (cursor->life != life)
+			return false;
 	}
-	MemoryContextSwitchTo(caller);
-	ls_store_close_pull(source);
-	MemoryContextDelete(portion);
-	return selected;
+	return cursor->selection != selection || pull->start.tombstone_version > Max(cursor->position, cursor->horizon);
+}
+
+/* A run that begins here. */
+static LsCursor
+begin_run(const LsPull *pull, int64 position)
+{
+	return (LsCursor){.given = true,
+					  .position = position,
+					  .newest = pull->start.version,
+					  .from = position,
+					  .horizon = pull->start.tombstone_version};
+}
+
+/*
+ * For a client that stores cursors. A run may touch servers that lag behind others: it is over only on one that is as
+ * new as any that has brought a page of it, as a resource that had moved on there was in none of the later pages.
+ */
+static void
+start_by_cursor(LsPull *pull)
+{
+	const LsPullStart *start = &pull->start;
+	LsCursor *cursor = &pull->cursor;
+	uint64 life = ls_cursor_life(pull->learner, start->epoch);
+	uint64 selection = ls_selection_digest(&pull->selection);
+	bool is_ahead = ls_cursor_is_ahead(cursor, start->version);
+	bool is_other = cursor->given && cursor->life != life;
+
+	pull->after = cursor->position;
+	pull->reset = must_drop(pull, life, selection);
+	pull->behind = !pull->reset && (is_other || is_ahead);
+	pull->idle = pull->behind && (is_other || cursor->position >= start->version);
+	if (pull->idle)
+		return;
+	pull->begins = pull->reset || cursor->newest == 0;
+	if (pull->begins)
+		*cursor = begin_run(pull, pull->reset ? LS_FIRST_VERSION : cursor->position);
+	cursor->newest = Max(cursor->newest, start->version);
+	cursor->life = life;
+	cursor->selection = selection;
+	pull->after = cursor->position;
+	pull->from = cursor->from;
+	pull->deltas = !pull->selection.scoped;
+}
+
+/* Reads what the client asks for and what is there, and finds where the page starts. */
+static void
+begin_pull(LsPull *pull, const LsCall *call)
+{
+	read_pull(pull, call);
+	ls_store_read_pull_start(pull->learner, pull->device, &pull->start);
+	ls_device_check(pull->learner, &pull->start.device);
+	if (pull->by_version)
+		start_by_version(pull);
+	else
+		start_by_cursor(pull);
+	pull->counts &= pull->by_version || pull->begins;
 }
 
 /* What the client is to store: where the page ended and, unless the run is over, the run. */
@@ -418,11 +186,11 @@ print_bool(StringInfo out, const char *name, bool value)
 	appendStringInfo(out, ",\"%s\":%s", name, value ? "true" : "false");
 }
 
-/* What an answer has beside its changes. */
+/* What an answer has behind its changes. */
 static void
 print_frame(const LsPull *pull, StringInfo out)
 {
-	appendStringInfoString(out, ",\"syncVersion\":");
+	appendStringInfoString(out, "],\"syncVersion\":");
 	ls_json_print_int(out, delivered_version(pull));
 	appendStringInfoString(out, ",\"epoch\":");
 	ls_json_print_text(out, pull->start.epoch);
@@ -435,10 +203,10 @@ print_frame(const LsPull *pull, StringInfo out)
 	print_bool(out, "reset", pull->reset);
 	if (pull->behind && !pull->page.full)
 		print_bool(out, "behind", true);
-	if (pull->wants_count && (pull->by_version || pull->begins))
+	if (pull->counts)
 	{
 		appendStringInfoString(out, ",\"count\":");
-		ls_json_print_int(out, count_changes(pull));
+		ls_json_print_int(out, pull->page.all);
 	}
 }
 
@@ -447,12 +215,11 @@ pull_work(LsCall *call)
 {
 	LsPull pull = {.learner = call->learner, .since = LS_NO_TIME};
 
-	ls_pull_begin(&pull, call);
+	begin_pull(&pull, call);
 	ls_page_open(&pull.page, call->outside);
 	if (!pull.idle && pull.after < pull.start.version)
 		ls_page_fill(&pull);
 	move_cursor(&pull);
-	end_changes(&pull.page);
 	print_frame(&pull, pull.page.text);
 	return ls_page_close(&pull.page);
 }

@@ -74,6 +74,7 @@ typedef struct LsPage
 	int start; /* where the text of these begins */
 	int64 nmembers; /* that the lists among these hold together */
 	bool full; /* there is a change that it has no room for */
+	int64 all; /* how many changes the run will bring, where they are counted */
 } LsPage;
 
 /* A whole pull. */
@@ -84,7 +85,6 @@ typedef struct LsPull
 	bool by_version; /* the client counts versions instead of storing cursors */
 	LsCursor cursor; /* as it came, then as it goes back */
 	LsText epoch; /* of the cursor; without data where the client does not say */
-	bool wants_count;
 	int64 after; /* everything up to here was delivered */
 	int64 from; /* the device held everything up to here as the run began; -1 where it does not say */
 	int64 limit; /* of changes; PG_INT64_MAX: the page ends by bytes alone */
@@ -96,12 +96,13 @@ typedef struct LsPull
 	bool idle; /* nothing can be told from here: the page stays empty */
 	bool behind; /* this server lags behind one that has brought a page of the run */
 	bool begins; /* a run does, with this page */
+	bool counts; /* the client wants to know what the run will bring */
 	bool deltas; /* lists of what the device held carry only what is new */
 	int64 uncut; /* changes up to here come at once, and no limit is for them */
 	LsPage page;
 } LsPull;
 
-/* pull.c */
+/* page.c */
 extern void ls_page_open(LsPage *page, MemoryContext context);
 extern void ls_page_fill(LsPull *pull);
 extern Datum ls_page_close(LsPage *page);
@@ -110,9 +111,6 @@ extern Datum ls_page_close(LsPage *page);
 extern void ls_selection_read(LsSelection *selection, const JsonbValue *request);
 extern uint64 ls_selection_digest(const LsSelection *selection);
 extern bool ls_selection_has(const LsSelection *selection, Jsonb *data);
-
-/* pull_start.c */
-extern void ls_pull_begin(LsPull *pull, const LsCall *call);
 
 /* pull_store.c */
 typedef struct LsPullSource LsPullSource;
