@@ -131,13 +131,14 @@ item_of(const LsMember *member)
 	return ItemPointerGetBlockNumberNoCheck(&member->place);
 }
 
-/* Notes of the item that brought the member, if one did, that its content was not taken, where that makes a difference. */
+/* Notes of the item that brought the member that its content was not taken, where that makes a difference. */
 static void
 note_lost(const LsField *field, const LsMember *lost, const LsMember *taken)
 {
-	if (field->lost != NULL && !ItemPointerIsValid(&lost->place) &&
-		ls_json_compare(&lost->value.json, &taken->value.json) != 0)
-		field->lost[item_of(lost)] = true;
+	if (field->lost == NULL || ls_json_compare(&lost->value.json, &taken->value.json) == 0)
+		return;
+	Assert(!ItemPointerIsValid(&lost->place)); /* what is stored comes first, and is no item's */
+	field->lost[item_of(lost)] = true;
 }
 
 /* Of two members of one item only one is taken; what an earlier item said was, in its time. */

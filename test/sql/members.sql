@@ -410,5 +410,26 @@ SELECT is(
     'conflict',
     'an item that says two things of one member is a conflict');
 
+-- A stored member that gives way is no item's, wherever its row lies: here in blocks that have the items' numbers.
+TRUNCATE learnsync_data.member;
+CREATE FUNCTION pg_temp.some(seed text, content jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(jsonb_build_object('id', m::text) || content) FROM generate_series(10, 24) m
+    WHERE md5(seed || m) < '8' $$;
+SELECT count(pg_temp.push('way' || n, '{}', jsonb_build_object('i', 'late', 't', '11', 'm', pg_temp.some('a' || n, '{}'))))
+FROM generate_series(1, 60) n;
+SELECT cmp_ok(
+    (SELECT (max(ctid)::text::point)[0]::int FROM learnsync_data.member), '<', 9, 'there are fewer blocks than items');
+SELECT is(
+    (SELECT string_agg(n || '/' || (r ->> 'id'), ' ')
+     FROM generate_series(1, 60) n,
+         LATERAL pg_temp.push('way' || n, '{}', VARIADIC (
+             SELECT array_agg(jsonb_build_object('i', i, 'r', 'r' || i, 'm', '[{"id": "1"}]'::jsonb))
+             FROM generate_series(1, 9) i) || jsonb_build_object('i', 'early', 't', '10',
+                 'm', pg_temp.some('b' || n, '{"n": 1}'))) answer,
+         jsonb_array_elements(answer -> 'results') r
+     WHERE r ->> 'status' <> 'synced'),
+    NULL,
+    'an item before which stored members give way is synced, and the others of its push are');
+
 SELECT * FROM finish();
 ROLLBACK;
