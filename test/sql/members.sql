@@ -415,7 +415,8 @@ TRUNCATE learnsync_data.member;
 CREATE FUNCTION pg_temp.some(seed text, content jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_agg(jsonb_build_object('id', m::text) || content) FROM generate_series(10, 24) m
     WHERE md5(seed || m) < '8' $$;
-SELECT count(pg_temp.push('way' || n, '{}', jsonb_build_object('i', 'late', 't', '11', 'm', pg_temp.some('a' || n, '{}'))))
+SELECT count(pg_temp.push('way' || n, '{}',
+    jsonb_build_object('i', 'late', 't', '11', 'm', pg_temp.some('a' || n, '{}'))))
 FROM generate_series(1, 60) n;
 SELECT cmp_ok(
     (SELECT (max(ctid)::text::point)[0]::int FROM learnsync_data.member), '<', 9, 'there are fewer blocks than items');
