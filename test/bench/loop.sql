@@ -118,6 +118,7 @@ DECLARE
 	v_failed jsonb[] := '{}';
 	v_conflicts jsonb[] := '{}';
 	v_results jsonb[] := '{}';
+	v_unchanging text[] := '{}';  -- ids of items that changed nothing
 BEGIN
 	IF v_device_id IS NULL OR length(v_device_id) NOT BETWEEN 1 AND 200 THEN
 		RAISE EXCEPTION 'deviceId is required' USING ERRCODE = '22023';
@@ -330,6 +331,8 @@ BEGIN
     INSERT INTO loop.resource (learner_id, resource_type, resource_id, version, created_version, data, at, is_deleted)
 				VALUES (p_learner, v_type, v_key, v_item_version, v_item_version, v_merged, v_at, v_delete);
 			END IF;
+		ELSE
+			v_unchanging := array_append(v_unchanging, v_id);
 		END IF;
 
 		v_conflict_id := NULL;
@@ -355,6 +358,20 @@ BEGIN
 			'status', CASE WHEN v_resolution IS NULL THEN 'synced' ELSE 'conflict' END, 'duplicate', false,
 			'resourceType', v_type, 'resourceId', v_key, 'version', v_item_version));
 	END LOOP;
+
+	-- All items of one push that touch one resource share its version: a later one may have changed it.
+	IF v_version > v_start AND v_unchanging <> '{}' THEN
+		UPDATE loop.ledger l SET version = r.version FROM loop.resource r
+		WHERE l.learner_id = p_learner AND l.device_id = v_device_id AND l.item_id = ANY (v_unchanging)
+			AND r.learner_id = p_learner AND r.resource_type = l.resource_type AND r.resource_id = l.resource_id
+			AND r.version > l.version;
+		v_results := ARRAY(
+			SELECT result || coalesce((
+				SELECT jsonb_build_object('version', version) FROM loop.ledger
+				WHERE learner_id = p_learner AND device_id = v_device_id AND item_id = result ->> 'id'
+					AND result ->> 'id' = ANY (v_unchanging) AND result ->> 'status' <> 'failed'), '{}')
+			FROM unnest(v_results) WITH ORDINALITY AS r (result, n) ORDER BY n);
+	END IF;
 
 	v_cursor := CASE
 		WHEN v_cursor IS NULL THEN coalesce(v_device.version, 1)
