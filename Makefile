@@ -78,6 +78,10 @@ bench:
 test-recovery:
 	SCRATCH_NEEDS=python3 test/scratch test/scenario/recovery </dev/null
 
+# Learners spread over servers, which are databases of one cluster: parts move under load.
+test-shards:
+	SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/shards/run $(SHARDS) </dev/null
+
 # As many statements go to a store while stores, workers and servers die; four minutes. A few do in make test.
 STATEMENTS ?= 100000
 test-forward:
@@ -155,6 +159,6 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-forward test-cron test-http test-client test-dashboard test-versions \
+	test-instructions test-recovery test-shards test-forward test-cron test-http test-client test-dashboard test-versions \
 	test-exhaustive test-coverage bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

@@ -116,6 +116,7 @@ VALUES
             ('admin', 'learnsync.outbox_drop(text)'),
             ('service', 'learnsync.part_of(text, integer)'),
             ('admin', 'learnsync.shard_parts()'),
+            ('admin', 'learnsync.shard_state()'),
             ('admin', 'learnsync.part_hold(integer, integer, integer)'),
             ('admin', 'learnsync.part_publication_sql(integer)'),
             ('admin', 'learnsync.part_fence(integer)'),

@@ -207,6 +207,7 @@ BEGIN
         counts bytea,
         life bigint,
         moved_at timestamptz
+            DEFAULT CASE WHEN current_setting('session_replication_role') = 'replica' THEN clock_timestamp() END
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '

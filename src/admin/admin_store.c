@@ -78,6 +78,7 @@ static LsStatement close_anomaly = {
 	{"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.text", NULL}};
 static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()", {NULL}};
 static LsStatement shard_parts = {"SELECT learnsync_internal.shard_parts_as_owner()", {NULL}};
+static LsStatement shard_state = {"SELECT learnsync_internal.shard_state_as_owner()", {NULL}};
 static LsStatement part_hold = {"SELECT learnsync_internal.part_hold_as_owner($1, $2, $3)",
 								{"pg_catalog.int4", "pg_catalog.int4", "pg_catalog.int4", NULL}};
 static LsStatement part_fence = {"SELECT learnsync_internal.part_fence_as_owner($1)", {"pg_catalog.int4", NULL}};
@@ -123,6 +124,7 @@ PG_FUNCTION_INFO_V1(learnsync_note_access);
 PG_FUNCTION_INFO_V1(learnsync_verify_piece);
 PG_FUNCTION_INFO_V1(learnsync_close_anomaly);
 PG_FUNCTION_INFO_V1(learnsync_shard_parts);
+PG_FUNCTION_INFO_V1(learnsync_shard_state);
 PG_FUNCTION_INFO_V1(learnsync_part_hold);
 PG_FUNCTION_INFO_V1(learnsync_part_fence);
 PG_FUNCTION_INFO_V1(learnsync_part_accept);
@@ -406,6 +408,12 @@ Datum
 learnsync_shard_parts(PG_FUNCTION_ARGS)
 {
 	return answer_call(fcinfo, &shard_parts);
+}
+
+Datum
+learnsync_shard_state(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &shard_state);
 }
 
 Datum

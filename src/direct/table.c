@@ -63,7 +63,7 @@ static const Column learner[] = {
 	[LS_LEARNER_DAYS] = {"days", JSONBOID, false, false},
 	[LS_LEARNER_COUNTS] = {"counts", BYTEAOID, false, false},
 	[LS_LEARNER_LIFE] = {"life", INT8OID, false, false},
-	[LS_LEARNER_MOVED_AT] = {"moved_at", TIMESTAMPTZOID, false, false},
+	[LS_LEARNER_MOVED_AT] = {"moved_at", TIMESTAMPTZOID, false, true},
 };
 
 static const Column device[] = {

@@ -93,7 +93,7 @@ COMMENT ON FUNCTION learnsync_internal.part_learners_as_owner(integer) IS
 CREATE OR REPLACE FUNCTION learnsync_internal.part_fence_as_owner(part integer) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    learners bigint;
+    learners text[];
 BEGIN
     UPDATE learnsync_data.part p SET state = 'fenced', since = clock_timestamp()
     WHERE p.part = part_fence_as_owner.part AND p.state IN ('here', 'fenced');
@@ -101,20 +101,19 @@ BEGIN
         RAISE EXCEPTION 'part % is not here', COALESCE(part::text, 'NULL')
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'learnsync.shard_parts() says what is.';
     END IF;
-    PERFORM FROM learnsync_data.learner l
-    WHERE l.learner_id IN (SELECT learnsync_internal.part_learners_as_owner(part_fence_as_owner.part))
+    learners := ARRAY(SELECT learnsync_internal.part_learners_as_owner(part_fence_as_owner.part));
+    PERFORM FROM learnsync_data.learner l WHERE l.learner_id IN (SELECT unnest(learners))
     ORDER BY l.learner_id FOR NO KEY UPDATE;
     UPDATE learnsync_data.learner l SET moved_at = clock_timestamp()
-    WHERE l.learner_id IN (SELECT learnsync_internal.part_learners_as_owner(part_fence_as_owner.part))
-        AND l.moved_at IS NULL;
-    SELECT count(*) INTO learners FROM learnsync_internal.part_learners_as_owner(part_fence_as_owner.part);
-    RETURN (SELECT jsonb_build_object('learners', learners, 'epoch', i.epoch, 'life', i.life)
+    WHERE l.learner_id IN (SELECT unnest(learners)) AND l.moved_at IS NULL;
+    RETURN (SELECT jsonb_build_object('learners', cardinality(learners), 'epoch', i.epoch, 'life', i.life)
             FROM learnsync_data.instance i);
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.part_fence_as_owner(integer) IS
     'What part_fence does, as the owner of the tables.';
 
+-- By its default moved_at is set in rows that come by replication, so nothing is taken of these learners before.
 -- Of who was erased meanwhile something may have come along.
 CREATE OR REPLACE FUNCTION learnsync_internal.forget_again_as_owner(part integer) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -186,6 +185,7 @@ CREATE OR REPLACE FUNCTION learnsync_internal.part_verify_as_owner(part integer)
     SET bytea_output = hex SET extra_float_digits = 1 SET "IntervalStyle" = postgres AS $$
 DECLARE
     own_epoch CONSTANT uuid := (SELECT i.epoch FROM learnsync_data.instance i);
+    learners CONSTANT text[] := ARRAY(SELECT learnsync_internal.part_learners_as_owner(part));
     name text;
     counted jsonb;
     answer jsonb := '{}';
@@ -195,15 +195,15 @@ BEGIN
         EXECUTE format($query$
             SELECT jsonb_build_object('rows', count(*), 'sum', COALESCE(sum(hashtextextended(
                 (to_jsonb(t) - '{moved_at,life,epoch}'::text[])::text, 0)), 0)::text)
-            FROM learnsync_internal.part_learners_as_owner($1) l
+            FROM unnest($1) l
             CROSS JOIN LATERAL (SELECT * FROM learnsync_data.%I x WHERE x.learner_id = l OFFSET 0) t $query$, name)
-        INTO counted USING part;
+        INTO counted USING learners;
         answer := answer || jsonb_build_object(name, counted);
     END LOOP;
     RETURN answer || jsonb_build_object('epochs', (
         SELECT jsonb_build_object('rows', count(*), 'sum',
             COALESCE(sum(hashtextextended(COALESCE(x.epoch, own_epoch)::text, 0)), 0)::text)
-        FROM learnsync_internal.part_learners_as_owner(part) l
+        FROM unnest(learners) l
         CROSS JOIN LATERAL (SELECT y.epoch FROM learnsync_data.learner y WHERE y.learner_id = l OFFSET 0) x));
 END
 $$;
@@ -219,11 +219,14 @@ BEGIN
     IF learners IS NULL OR learners < 1 THEN
         RAISE EXCEPTION 'learners must be a positive number' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    UPDATE learnsync_data.part p SET state = 'leaving', since = clock_timestamp()
-    WHERE p.part = part_purge_as_owner.part AND p.state = 'fenced';
-    IF EXISTS (SELECT FROM learnsync_data.part p WHERE p.part = part_purge_as_owner.part AND p.state <> 'leaving')
-        OR NOT EXISTS (SELECT FROM learnsync_data.instance i
-                       WHERE part_purge_as_owner.part BETWEEN 0 AND i.parts - 1) THEN
+    IF EXISTS (SELECT FROM learnsync_data.instance i WHERE part_purge_as_owner.part BETWEEN 0 AND i.parts - 1) THEN
+        INSERT INTO learnsync_data.part AS p (part, state, since)
+        VALUES (part_purge_as_owner.part, 'leaving', clock_timestamp())
+        ON CONFLICT ON CONSTRAINT part_pkey DO UPDATE SET state = EXCLUDED.state, since = EXCLUDED.since
+        WHERE p.state <> 'here';
+    END IF;
+    IF NOT EXISTS (SELECT FROM learnsync_data.part p
+                   WHERE p.part = part_purge_as_owner.part AND p.state = 'leaving') THEN
         RAISE EXCEPTION 'part % is not given away', COALESCE(part::text, 'NULL')
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Call learnsync.part_fence() first.';
     END IF;
@@ -314,3 +317,82 @@ CREATE OR REPLACE FUNCTION learnsync.part_publication_sql(INOUT part integer, OU
 COMMENT ON FUNCTION learnsync.part_publication_sql(integer) IS
     'The statements that publish the rows of a part as learnsync_part_N, for a superuser to run: inserts, updates and '
     'deletes. Errors: 55000 no such part.';
+
+-- What servers among which learners are spread must have in common, table by table; columns that say when and how far a
+-- server came are left out.
+CREATE OR REPLACE FUNCTION learnsync_internal.shard_tables_as_owner() RETURNS TABLE (name text, own_columns text[])
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+VALUES ('forgotten', '{forgotten_at}'::text[]), ('resource_type', '{rebase_learners,rebased_at,ruled_from}'),
+    ('content', '{}'), ('placement', '{}'), ('replacement', '{}'), ('interaction', '{}')
+$$;
+COMMENT ON FUNCTION learnsync_internal.shard_tables_as_owner() IS
+    'The tables that are the same on all servers among which learners are spread.';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.shard_state_as_owner() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO'
+    SET bytea_output = hex SET extra_float_digits = 1 AS $$
+DECLARE
+    each record;
+    counted jsonb;
+    answer jsonb;
+BEGIN
+    SELECT jsonb_build_object('release', i.release, 'schema', i.schema_version, 'parts', i.parts,
+        'secret', left(encode(sha256(i.secret || convert_to('shard_state', 'UTF8')), 'hex'), 16),
+        'settings', (SELECT jsonb_object_agg(s.name, s.reset_val) FROM pg_settings s
+                     WHERE s.name LIKE 'learnsync.%' AND s.name <> 'learnsync.learner_id'))
+    INTO answer FROM learnsync_data.instance i;
+    FOR each IN SELECT * FROM learnsync_internal.shard_tables_as_owner() LOOP
+        EXECUTE format($query$
+            SELECT jsonb_build_object('rows', count(*),
+                'sum', COALESCE(sum(hashtextextended((to_jsonb(t) - $1)::text, 0)), 0)::text)
+            FROM learnsync_data.%I t $query$, each.name)
+        INTO counted USING each.own_columns;
+        answer := answer || jsonb_build_object(each.name, counted);
+    END LOOP;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.shard_state_as_owner() IS 'What shard_state reads, as the owner of the tables.';
+
+CREATE OR REPLACE FUNCTION learnsync.shard_state() RETURNS jsonb
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_shard_state';
+COMMENT ON FUNCTION learnsync.shard_state() IS
+    'What must be equal on all servers among which learners are spread: {release, schema, parts, secret (a digest), '
+    'settings: {name: value}, and of erased learners, rules and the content catalog {table: {rows, sum}}}.';
+
+-- Reads the secret, so it is for superusers only: it is granted to nobody and reads as the caller.
+CREATE OR REPLACE FUNCTION learnsync.shard_seed() RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO'
+    SET bytea_output = hex SET extra_float_digits = 1 AS $$
+DECLARE
+    name text;
+BEGIN
+    RETURN QUERY SELECT format('DO $do$ BEGIN IF NOT EXISTS (SELECT FROM learnsync_data.instance i '
+            'WHERE i.release = %L AND i.schema_version = %s) THEN RAISE EXCEPTION ''this server has another release'' '
+            'USING ERRCODE = ''object_not_in_prerequisite_state''; END IF; '
+            'IF EXISTS (SELECT FROM learnsync_data.learner) THEN RAISE EXCEPTION ''this server has learners already'' '
+            'USING ERRCODE = ''object_not_in_prerequisite_state''; END IF; END $do$;', i.release, i.schema_version)
+        FROM learnsync_data.instance i;
+    RETURN QUERY SELECT format('UPDATE learnsync_data.instance SET secret = %L, parts = %L;', i.secret, i.parts)
+        FROM learnsync_data.instance i;
+    FOR name IN SELECT t.name FROM learnsync_internal.shard_tables_as_owner() t LOOP
+        RETURN NEXT format('DELETE FROM learnsync_data.%I;', name);
+        RETURN QUERY EXECUTE format($query$
+            SELECT format('INSERT INTO learnsync_data.%%I SELECT * FROM '
+                'jsonb_populate_recordset(NULL::learnsync_data.%%1$I, %%L);', %L, jsonb_agg(x.row))
+            FROM (SELECT to_jsonb(t) AS row, row_number() OVER () / 1000 AS piece FROM learnsync_data.%1$I t) x
+            GROUP BY x.piece $query$, name);
+    END LOOP;
+    RETURN QUERY SELECT format('DO $do$ BEGIN EXECUTE format(''ALTER DATABASE %%I SET %s = %%L'', '
+            'current_database(), %L); END $do$;', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1))
+        FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) o
+        WHERE s.setrole = 0 AND s.setdatabase = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+            AND o LIKE 'learnsync.%';
+    RETURN NEXT 'SELECT learnsync.new_epoch();';
+END
+$$;
+COMMENT ON FUNCTION learnsync.shard_seed() IS
+    'The statements that make another server, where setup() has just run, one of those among which learners are '
+    'spread: with the secret of this one, its erased learners, number of parts, rules, content catalog, and what '
+    'ALTER DATABASE set of learnsync. Run what it prints in one transaction there, as a superuser; functions that '
+    'rules name must be there before. It prints a secret. For superusers, on both servers.';

@@ -706,6 +706,7 @@ CASES = [
     Case("learnsync.part_of", "a long name", "SELECT learnsync.part_of(repeat('\\', {n}))", sizes=NAME),
     Case("learnsync.part_hold learnsync.shard_parts", "learners",
          "SELECT learnsync.part_hold(0, 0, 1), learnsync.shard_parts()", worlds=["logs"], alone=True),
+    Case("learnsync.shard_state", "erased learners", "SELECT learnsync.shard_state()", worlds=["erased"], alone=True),
     Case("learnsync.part_verify learnsync.part_publication_sql", "learners",
          "SELECT learnsync.part_verify(0), count(*) FROM learnsync.part_publication_sql(0)",
          worlds=["logs", "parts"], alone=True),

@@ -11,7 +11,8 @@ SELECT is_empty(
 SELECT set_eq(
     $$ SELECT oid FROM pg_temp.called() WHERE oid NOT IN (SELECT routine::regprocedure
                                                          FROM learnsync_internal.access_list()) $$,
-    $$ SELECT unnest('{learnsync.setup,learnsync.grant_access,learnsync.revoke_access}'::regproc[])::oid $$,
+    $$ SELECT unnest('{learnsync.setup,learnsync.grant_access,learnsync.revoke_access,
+           learnsync.shard_seed}'::regproc[])::oid $$,
     'and is granted to somebody, but for those of the superuser');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_temp.called() p

@@ -158,5 +158,47 @@ SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'grace
 SELECT is(learnsync.part_accept(16), 'part 16 is here', 'the part may come back');
 SELECT is(pg_temp.push('grace'), 'synced', 'with new learners');
 
+-- What a new server is told, and what two must have in common.
+SELECT learnsync.shard_state() AS state \gset
+SELECT is(
+    ARRAY(SELECT jsonb_object_keys(:'state'::jsonb) EXCEPT SELECT unnest('{release,schema,parts,secret,settings,'
+        'forgotten,resource_type,content,placement,replacement,interaction}'::text[])),
+    '{}',
+    'what servers have in common');
+SELECT unalike(:'state'::text, '%' || (SELECT encode(secret, 'hex') FROM learnsync_data.instance) || '%',
+    'which tells no secret');
+SELECT learnsync.register_content('{"contents": [{"contentId": "new", "kind": "lesson"}]}') IS NOT NULL AS registered;
+SELECT is(
+    ARRAY(SELECT e.key FROM jsonb_each(learnsync.shard_state()) e WHERE :'state'::jsonb -> e.key <> e.value ORDER BY 1),
+    '{content}',
+    'a change of the catalog is seen');
+CREATE TEMP TABLE seed AS SELECT * FROM learnsync.shard_seed() WITH ORDINALITY s (statement, n);
+SELECT is(
+    (SELECT count(*) FROM seed s CROSS JOIN learnsync_data.instance i
+     WHERE strpos(s.statement, encode(i.secret, 'hex')) > 0),
+    1::bigint, 'a seed has the secret');
+SELECT matches(
+    pg_temp.try((SELECT statement FROM seed WHERE n = 1)), 'this server has learners already',
+    'and is for nobody who has learners');
+CREATE ROLE test_parts_admin;
+SELECT learnsync.grant_access('test_parts_admin', 'admin');
+SET ROLE test_parts_admin;
+SELECT throws_ok('SELECT learnsync.shard_seed()', '42501', NULL, 'administrators do not get it');
+RESET ROLE;
+
+-- A part that was to come, and did not come whole.
+SELECT learnsync.part_fence(16);
+SELECT is(learnsync.part_purge(16, 1), 1::bigint, 'a part is being removed');
+SELECT throws_ok('SELECT learnsync.part_accept(16)', '55000', NULL, 'which does not end half-way');
+SELECT is(learnsync.part_purge(16), 0::bigint, 'it is gone');
+SET session_replication_role = replica;
+INSERT INTO learnsync_data.learner (learner_id) VALUES ('grace');
+INSERT INTO learnsync_data.audit (learner_id, at, action, role) VALUES ('grace', now(), 'x', 'x');
+RESET session_replication_role;
+SELECT is(pg_temp.push('grace'), 'PT503 the learner is on another server', 'who came by replication is not here yet');
+SELECT is(learnsync.part_purge(16), 1::bigint, 'and can be removed again');
+SELECT is((SELECT count(*) FROM learnsync_data.audit WHERE learner_id = 'grace'), 0::bigint, 'with the audit');
+SELECT is(learnsync.shard_parts() -> 'leaving', '[]', 'nothing stays of it');
+
 SELECT * FROM finish();
 ROLLBACK;
