@@ -6,7 +6,7 @@ COMMENT ON FUNCTION learnsync_internal.try_again_as_owner(text, text, text, uuid
     'Sends failed items of one learner once more, through the function that they came through and as their device.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.next_to_retry(after text, code text, waiting boolean) RETURNS text
-    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_next_to_retry';
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_next_to_retry';
 COMMENT ON FUNCTION learnsync_internal.next_to_retry(text, text, boolean) IS
     'The first learner after the given one who has failed items that are to be tried again; NULL where there is none. '
     'Of one code, or those that are due, or of these only the ones that have waited for a type or content.';

@@ -29,7 +29,7 @@ CREATE CAST (learnsync.merge_rule AS jsonb) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE OR REPLACE FUNCTION learnsync.define_resource_type(name text, rule jsonb, rebase boolean DEFAULT false,
     dry_run boolean DEFAULT false)
     RETURNS text
-    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_define_resource_type';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_define_resource_type';
 COMMENT ON FUNCTION learnsync.define_resource_type(text, jsonb, boolean, boolean) IS
     'Adds a resource type, or gives it another rule, and answers which. A type that has data may get further fields '
     'and looser validation; anything else is refused (55006), or, with rebase, noted for CALL learnsync.rebase() where '
@@ -40,7 +40,7 @@ COMMENT ON FUNCTION learnsync.define_resource_type(text, jsonb, boolean, boolean
     'is a warning.';
 
 CREATE OR REPLACE FUNCTION learnsync.drop_resource_type(name text) RETURNS text
-    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'learnsync_drop_resource_type';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_drop_resource_type';
 COMMENT ON FUNCTION learnsync.drop_resource_type(text) IS
     'Removes a resource type that has no data (55006 otherwise, 42704 where there is none).';
 

@@ -60,7 +60,7 @@ COMMENT ON FUNCTION learnsync_internal.see_to_outbox_as_owner() IS 'Makes the ta
 
 -- A life is numbered by the clock: greater than every earlier one, also of a server that was restored from a backup.
 CREATE OR REPLACE FUNCTION learnsync_internal.new_life_as_owner() RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT greatest(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, i.life + 1)
             FROM learnsync_data.instance i);
@@ -352,7 +352,7 @@ COMMENT ON FUNCTION learnsync_internal.outbox_retry_as_owner(text, text) IS
 
 -- Whoever takes something of the learner now may hold it until the lease ends: it is told after that.
 CREATE OR REPLACE FUNCTION learnsync_internal.outbox_leases_as_owner(learner_id text) RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT jsonb_object_agg(o.name, greatest(clock_timestamp(), m.until))
             FROM learnsync_data.outbox o LEFT JOIN (

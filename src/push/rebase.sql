@@ -1,6 +1,6 @@
 -- A rule that was changed while its type has data is carried out learner by learner.
 CREATE OR REPLACE FUNCTION learnsync_internal.next_to_rebase(name text, after text) RETURNS text
-    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_next_to_rebase';
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_next_to_rebase';
 COMMENT ON FUNCTION learnsync_internal.next_to_rebase(text, text) IS
     'The first learner after the given one whose documents of the type are not carried over; NULL where there is none.';
 
@@ -15,7 +15,7 @@ COMMENT ON FUNCTION learnsync_internal.end_rebase(text) IS
     'Notes that all learners of a type are carried over, and later on forgets the rule that was.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.rebase_list_as_owner() RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT COALESCE(jsonb_agg(jsonb_build_object('name', t.name, 'generation', t.generation,
                 'learners', t.rebase_learners, 'done', d.done, 'rebased_at', t.rebased_at,
@@ -31,12 +31,12 @@ COMMENT ON FUNCTION learnsync_internal.rebase_list_as_owner() IS
     'What rebases answers, as the owner of the tables.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.rebase_list() RETURNS jsonb
-    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_rebase_list';
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_rebase_list';
 COMMENT ON FUNCTION learnsync_internal.rebase_list() IS 'What rebases answers, as JSON.';
 
 CREATE OR REPLACE FUNCTION learnsync.rebases()
     RETURNS TABLE (name text, generation integer, learners bigint, done bigint, percent integer, rebased_at timestamptz)
-    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.* FROM jsonb_to_recordset(learnsync_internal.rebase_list())
         AS r (name text, generation integer, learners bigint, done bigint, percent integer, rebased_at timestamptz)
 $$;

@@ -347,19 +347,41 @@ PG_FUNCTION_INFO_V1(learnsync_define_resource_type);
 PG_FUNCTION_INFO_V1(learnsync_drop_resource_type);
 PG_FUNCTION_INFO_V1(learnsync_end_rebase);
 
+/* NULL is no name that a type can have, and neither is what it stands for here. */
+static LsText
+name_argument(FunctionCallInfo fcinfo)
+{
+	return PG_ARGISNULL(0) ? ls_text("") : ls_text_datum(PG_GETARG_DATUM(0));
+}
+
+static Jsonb *
+rule_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(1))
+		ls_option_refuse("rule", "must be an object");
+	return PG_GETARG_JSONB_P(1);
+}
+
+static bool
+flag_argument(FunctionCallInfo fcinfo, int argument)
+{
+	return !PG_ARGISNULL(argument) && PG_GETARG_BOOL(argument);
+}
+
 Datum
 learnsync_define_resource_type(PG_FUNCTION_ARGS)
 {
 	LsStoreCall call;
+	LsText name = name_argument(fcinfo);
+	Jsonb *rule = rule_argument(fcinfo);
 	LsText definer = ls_text(GetUserNameFromId(GetUserId(), false));
-	Definition definition = {
-		.name = ls_text_datum(PG_GETARG_DATUM(0)),
-		.rule = PG_GETARG_JSONB_P(1),
-		.compiled = ls_rule_compile(PG_GETARG_JSONB_P(1)),
-		.definer = definer,
-		.rebase = PG_GETARG_BOOL(2),
-		.dry_run = PG_GETARG_BOOL(3),
-		.values = {PG_GETARG_DATUM(0), JsonbPGetDatum(PG_GETARG_JSONB_P(1)), ls_text_to_datum(definer)}};
+	Definition definition = {.name = name,
+							 .rule = rule,
+							 .compiled = ls_rule_compile(rule),
+							 .definer = definer,
+							 .rebase = flag_argument(fcinfo, 2),
+							 .dry_run = flag_argument(fcinfo, 3),
+							 .values = {ls_text_to_datum(name), JsonbPGetDatum(rule), ls_text_to_datum(definer)}};
 	const char *done;
 
 	check_name(definition.name);
@@ -396,8 +418,8 @@ Datum
 learnsync_drop_resource_type(PG_FUNCTION_ARGS)
 {
 	LsStoreCall call;
-	LsText name = ls_text_datum(PG_GETARG_DATUM(0));
-	Datum values[] = {PG_GETARG_DATUM(0)};
+	LsText name = name_argument(fcinfo);
+	Datum values[] = {ls_text_to_datum(name)};
 	LsTypeRow old;
 
 	ls_store_open(&call);

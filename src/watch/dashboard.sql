@@ -57,7 +57,7 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.dashboard_style_as_owner() IS 'The style sheet of the dashboard.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.dashboard_alerts_as_owner(alerts jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     shown CONSTANT integer := 12;
     more CONSTANT integer := jsonb_array_length(alerts) - shown;
@@ -152,7 +152,7 @@ COMMENT ON FUNCTION learnsync_internal.dashboard_charts_as_owner(jsonb) IS 'The 
 
 -- Of one figure the entries in a given order, as html_bars_as_owner takes them; those that are not named by number.
 CREATE OR REPLACE FUNCTION learnsync_internal.dashboard_entries_as_owner(figure jsonb, names text[], shown text[])
-    RETURNS jsonb LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT COALESCE(jsonb_agg(jsonb_build_array(COALESCE(shown[array_position(names, f.key)], f.key), f.value)
                 ORDER BY array_position(names, f.key), f.value::numeric DESC, f.key), '[]')

@@ -5,7 +5,7 @@ CREATE DOMAIN learnsync_api."text/plain" AS text;
 COMMENT ON DOMAIN learnsync_api."text/plain" IS 'Text that PostgREST sends as such.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.sample_as_owner(metric text, label text, label_value text, value numeric)
-    RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN metric || CASE WHEN label = '' THEN '' ELSE format('{%s="%s"}', label, replace(replace(replace(label_value,
         '\', '\\'), '"', '\"'), E'\n', '\n')) END || ' ' || trim_scale(value);

@@ -11,7 +11,7 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.html_text_as_owner(text) IS 'Text as it stands in HTML, attributes included.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.html_number_as_owner(value numeric, unit text DEFAULT '') RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN COALESCE(CASE WHEN unit = '' OR value = trunc(value) THEN to_char(value, 'FM999,999,999,999,990')
                          ELSE to_char(value, 'FM999,999,999,990.0') END || unit, '–');
@@ -33,7 +33,7 @@ COMMENT ON FUNCTION learnsync_internal.html_age_as_owner(interval) IS 'How long 
 
 CREATE OR REPLACE FUNCTION learnsync_internal.html_card_as_owner(label text, value text, note text,
     is_bad boolean DEFAULT false)
-    RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN format('<div class="card%s"><dt>%s</dt><dd><b>%s</b><span>%s</span></dd></div>',
         CASE WHEN is_bad THEN ' bad' ELSE '' END, label, value, note);
@@ -45,7 +45,7 @@ COMMENT ON FUNCTION learnsync_internal.html_card_as_owner(text, text, text, bool
 -- entries: [[name, number], ...] in the order in which they are shown.
 CREATE OR REPLACE FUNCTION learnsync_internal.html_bars_as_owner(title text, caption text, head text, entries jsonb,
     tone text DEFAULT 'plain')
-    RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     most CONSTANT numeric := (SELECT max((e ->> 1)::numeric) FROM jsonb_array_elements(entries) e);
 BEGIN
@@ -103,7 +103,7 @@ COMMENT ON FUNCTION learnsync_internal.html_axes_as_owner(date[], numeric, text)
 
 -- series: [{"name", "tone", "values": [a number or null for each day]}, ...].
 CREATE OR REPLACE FUNCTION learnsync_internal.html_columns_as_owner(days date[], series jsonb, top numeric) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     slot CONSTANT numeric := 366.0 / array_length(days, 1);
 BEGIN
@@ -122,7 +122,7 @@ COMMENT ON FUNCTION learnsync_internal.html_columns_as_owner(date[], jsonb, nume
     'The columns of a chart of days, one series on top of the other.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.html_lines_as_owner(days date[], series jsonb, top numeric) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     slot CONSTANT numeric := 366.0 / array_length(days, 1);
 BEGIN

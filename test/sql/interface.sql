@@ -32,11 +32,58 @@ SELECT set_eq(
 SELECT ok(obj_description(oid, 'pg_namespace') <> '', nspname || ' is described')
 FROM pg_namespace WHERE nspname IN ('learnsync', 'learnsync_api', 'learnsync_internal') ORDER BY nspname;
 
--- Labels.
+-- Labels, by the rule that CONTRIBUTING.md tells. What is called is found in the text of functions, but not in strings.
+CREATE TEMP TABLE labelled AS
+SELECT f.oid, f.pronamespace::regnamespace AS schema, f.proname, f.provolatile, f.proparallel, f.proisstrict,
+    strpos('isv', f.provolatile::text) AS changes, f.prorettype = 'trigger'::regtype AS fires,
+    f.prosrc AS body,
+    CASE WHEN l.lanname NOT IN ('c', 'internal')
+        THEN regexp_replace(COALESCE(pg_get_function_sqlbody(f.oid), f.prosrc), '''[^'']*''|--[^\n]*', '', 'g')
+        ELSE '' END AS code
+FROM pg_proc f JOIN pg_language l ON l.oid = f.prolang WHERE f.pronamespace::regnamespace::text LIKE 'learnsync%';
+CREATE FUNCTION pg_temp.writes(code text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
+    SELECT code ~ '\y(INSERT INTO|UPDATE [a-z_.%I]+|DELETE FROM|TRUNCATE|LOCK TABLE|FOR (NO KEY )?UPDATE'
+        '|FOR (KEY )?SHARE|CREATE|ALTER|DROP|GRANT|REVOKE|COMMIT|SET TRANSACTION)\y' $$;
 SELECT is_empty(
-    $$ SELECT oid::regprocedure FROM pg_proc
-       WHERE pronamespace::regnamespace::text LIKE 'learnsync%' AND (provolatile = 'i') <> (proparallel = 's') $$,
-    'what touches no table is IMMUTABLE and PARALLEL SAFE, what does is neither');
+    $$ SELECT oid::regprocedure FROM labelled WHERE (provolatile = 'i') <> (proparallel = 's') $$,
+    'what answers from its arguments alone is IMMUTABLE and PARALLEL SAFE, what does not is neither');
+SELECT is_empty(
+    $$ SELECT l.oid::regprocedure, c.call FROM labelled l,
+           LATERAL (SELECT x[1] AS call
+                    FROM regexp_matches(l.code, '(?<![.\w])(?:pg_catalog\.)?([a-z_0-9]+)\(', 'g') x) c,
+           LATERAL (SELECT min(strpos('isv', p.provolatile::text)) AS changes FROM pg_proc p
+                    WHERE p.proname = c.call AND p.pronamespace = 'pg_catalog'::regnamespace) p
+       WHERE p.changes > l.changes
+           AND NOT (c.call IN ('clock_timestamp', 'pg_relation_size') AND l.provolatile = 's') $$,
+    'none calls one of the server that may change more than it says of itself, but for the clock and a table''s size');
+SELECT is_empty(
+    $$ SELECT oid::regprocedure FROM labelled WHERE provolatile <> 'v'
+           AND (pg_temp.writes(code) OR code ~ '\yEXECUTE\y' AND pg_temp.writes(body)) $$,
+    'what writes or locks is VOLATILE');
+SELECT is_empty(
+    $$ SELECT l.oid::regprocedure FROM labelled l
+       WHERE l.provolatile = 'v' AND l.code <> '' AND NOT l.fires
+           AND NOT pg_temp.writes(l.code) AND l.code !~ '\yEXECUTE\y'
+           AND NOT EXISTS (SELECT FROM labelled b
+                           WHERE b.provolatile = 'v' AND l.code ~ (b.schema || '\.' || b.proname || '\(')) $$,
+    'what only reads is not');
+SELECT is_empty(
+    $$ SELECT a.oid::regprocedure FROM labelled a JOIN labelled b ON b.proname = a.proname || '_as_owner'
+       WHERE a.provolatile <> b.provolatile $$,
+    'a function has the label of what it has done as the owner of the tables');
+SELECT set_eq(
+    $$ SELECT oid FROM labelled WHERE proparallel = 'r' $$,
+    $$ SELECT l.oid FROM labelled l JOIN pg_depend d ON d.refobjid = l.oid AND d.refclassid = 'pg_proc'::regclass
+       WHERE l.provolatile <> 'i' AND d.classid IN ('pg_policy'::regclass, 'pg_rewrite'::regclass) $$,
+    'PARALLEL RESTRICTED is what policies and views call of what is not IMMUTABLE');
+SELECT is_empty(
+    $$ SELECT oid::regprocedure FROM labelled
+       WHERE schema IN ('learnsync'::regnamespace, 'learnsync_api'::regnamespace)
+           AND proisstrict AND provolatile <> 'i' $$,
+    'what is called for what it does, or for what is stored, is not STRICT: it says what it thinks of NULL');
+SELECT throws_ok('SELECT learnsync.define_resource_type(NULL, ''{}'')', '22023', NULL, 'a type needs a name');
+SELECT throws_ok('SELECT learnsync.define_resource_type(''strict'', NULL)', '22023', NULL, 'a type needs a rule');
+SELECT throws_ok('SELECT learnsync.drop_resource_type(NULL)', '42704', NULL, 'there is no type NULL');
 SELECT is_empty(
     $$ SELECT a.proname FROM pg_proc a JOIN pg_proc b USING (proname)
        WHERE a.pronamespace = 'learnsync'::regnamespace AND b.pronamespace = 'learnsync_api'::regnamespace
@@ -44,13 +91,9 @@ SELECT is_empty(
                <> (b.provolatile, b.proparallel, b.proisstrict, b.prorettype, b.proretset) $$,
     'a function has the same labels and the same result for backends and for apps');
 SELECT is_empty(
-    $$ WITH ours AS (
-           SELECT oid, provolatile, pronamespace::regnamespace || '\.' || proname || '\(' AS call,
-               CASE WHEN prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
-                   THEN regexp_replace(prosrc, '''[^'']*''', '', 'g') ELSE '' END AS body
-           FROM pg_proc WHERE pronamespace::regnamespace::text LIKE 'learnsync%')
-       SELECT a.oid::regprocedure, b.oid::regprocedure FROM ours a JOIN ours b ON a.body ~ b.call
-       WHERE strpos('isv', a.provolatile::text) < strpos('isv', b.provolatile::text) $$,
+    $$ SELECT a.oid::regprocedure, b.oid::regprocedure
+       FROM labelled a JOIN labelled b ON a.code ~ (b.schema || '\.' || b.proname || '\(')
+       WHERE a.changes < b.changes $$,
     'none calls another that may change more than it says of itself');
 
 -- Administrators only, whose procedures call their steps by name, get into learnsync_internal, and there to those steps
