@@ -84,7 +84,7 @@ FROM jsonb_array_elements(learnsync.sync_push('ann', '{"deviceId": "d1", "items"
         "clientTimestamp": "2026-01-08T10:00:00Z"},
     {"id": "i4", "operation": "create", "resourceType": "quiz_attempt",
         "data": {"quizId": "q", "attemptNumber": 1, "score": 1},
-        "clientTimestamp": "2026-01-08T10:00:00Z"}]}') -> 'results') result;
+        "clientTimestamp": "2026-01-08T10:00:00Z"}]}')::jsonb -> 'results') result;
 SELECT key, fingerprint FROM learnsync_data.ledger ORDER BY key;
 SELECT conflict_id FROM learnsync_data.conflict;
 

@@ -23,7 +23,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 -- 55000: not set up.
-SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "d", "items": []}') $$);
+SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "d", "items": []}')::jsonb $$);
 SELECT learnsync.setup('regress_learnsync_owner');
 SELECT learnsync.grant_access('regress_learnsync_learner', 'learner');
 
@@ -111,15 +111,15 @@ FROM (VALUES
     ('SET LOCAL learnsync.jwt_claim = ''email'''),
     ('SET LOCAL learnsync.max_batch_items = 9')) AS v (statement);
 SELECT pg_temp.try('SELECT learnsync_api.sync_devices()', 'regress_learnsync_nobody');
-SELECT learnsync.sync_push('ann', '{"deviceId": "old", "items": []}') -> 'syncVersion';
+SELECT learnsync.sync_push('ann', '{"deviceId": "old", "items": []}')::jsonb -> 'syncVersion';
 UPDATE learnsync_data.device SET is_active = false WHERE device_id = 'old';
-SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "old", "items": []}') $$);
-SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "old", "items": [], "dryRun": true}') $$);
+SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "old", "items": []}')::jsonb $$);
+SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "old", "items": [], "dryRun": true}')::jsonb $$);
 SELECT pg_temp.try($$ SELECT learnsync.sync_pull('ann', '{"deviceId": "old"}') $$);
 
 -- What is not jsonb never reaches us; nor is a setting that does not exist taken for one of ours.
-SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "a\u0000b", "items": []}') $$);
-SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "d", "items": [') $$);
+SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "a\u0000b", "items": []}')::jsonb $$);
+SELECT pg_temp.try($$ SELECT learnsync.sync_push('ann', '{"deviceId": "d", "items": [')::jsonb $$);
 SELECT pg_temp.try('SET LOCAL learnsync.max_batch_itmes = 9');
 
 -- Roles and kinds of access.

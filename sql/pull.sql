@@ -22,7 +22,7 @@ SELECT learnsync.sync_push('ann', '{"deviceId": "phone", "deviceName": "Phone", 
         {"id": "2", "operation": "create", "resourceType": "quiz_attempt",
             "data": {"quizId": "q1", "attemptNumber": 1, "score": 80}, "clientTimestamp": "2026-01-08T10:01:00Z"},
         {"id": "3", "operation": "create", "resourceType": "mastery", "data": {"competencyId": "m1", "level": 1},
-            "clientTimestamp": "2026-01-08T10:02:00Z"}]}') -> 'syncVersion';
+            "clientTimestamp": "2026-01-08T10:02:00Z"}]}')::jsonb -> 'syncVersion';
 SELECT learnsync.sync_push('ann', '{"deviceId": "tablet", "items": [
     {"id": "1", "operation": "update", "resourceType": "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 40},
         "clientTimestamp": "2026-01-09T10:00:00Z"},
@@ -33,7 +33,7 @@ SELECT learnsync.sync_push('ann', '{"deviceId": "tablet", "items": [
     {"id": "4", "operation": "create", "resourceType": "quiz_attempt",
         "data": {"quizId": "q1", "attemptNumber": 1, "score": 95}, "clientTimestamp": "2026-01-09T10:03:00Z"},
     {"id": "5", "operation": "create", "resourceType": "badge", "data": {},
-        "clientTimestamp": "2026-01-09T10:04:00Z"}]}') -> 'syncVersion';
+        "clientTimestamp": "2026-01-09T10:04:00Z"}]}')::jsonb -> 'syncVersion';
 
 -- Everything; what changed since a cursor; a page; nothing new.
 SELECT pg_temp.pull('{"deviceId": "phone"}');

@@ -8,15 +8,15 @@ SELECT learnsync.setup('regress_learnsync_owner');
 -- The answer a line per member, without what changes from run to run.
 CREATE FUNCTION pg_temp.push(request jsonb) RETURNS TABLE (member text, value jsonb) LANGUAGE sql AS $$
     WITH answer AS MATERIALIZED (
-        SELECT learnsync.sync_push('ann', request) - '{epoch,serverTimestamp}'::text[] AS answer)
+        SELECT learnsync.sync_push('ann', request)::jsonb - '{epoch,serverTimestamp}'::text[] AS answer)
     SELECT name, item FROM answer, unnest('{results,conflicts,failedItems}'::text[]) WITH ORDINALITY AS n (name, nn),
         jsonb_array_elements(answer -> name) WITH ORDINALITY AS i (item, ni)
     UNION ALL SELECT name, answer -> name FROM answer, unnest('{syncedItems,syncVersion}'::text[]) name $$;
 SELECT jsonb_object_agg(key, jsonb_typeof(value))
-FROM jsonb_each(learnsync.sync_push('ann', '{"deviceId": "phone", "items": []}'));
+FROM jsonb_each(learnsync.sync_push('ann', '{"deviceId": "phone", "items": []}')::jsonb);
 SELECT answer ->> 'epoch' = (SELECT epoch::text FROM learnsync_data.instance),
     answer ->> 'serverTimestamp' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$'
-FROM learnsync.sync_push('ann', '{"deviceId": "phone", "items": []}') answer;
+FROM CAST(learnsync.sync_push('ann', '{"deviceId": "phone", "items": []}') AS jsonb) answer;
 
 -- One of each: synced, without an id, conflict for a person, failed, duplicate, id reused.
 SELECT '{"deviceId": "phone", "deviceName": "Ann''s phone", "lastSyncVersion": 1, "metadata": {"appVersion": "2.1"},

@@ -231,7 +231,7 @@ FROM change;
 SELECT learnsync.sync_push('eve', jsonb_build_object('deviceId', 'd',
     'items', jsonb_agg(jsonb_build_object('id', n::text, 'operation', 'create', 'resourceType', 'used_' || n,
         'resourceId', '1', 'data', '{"s": "x", "a": 5}'::jsonb,
-        'clientTimestamp', '2026-01-08T10:00:00Z')))) ->> 'failedItems' AS failed
+        'clientTimestamp', '2026-01-08T10:00:00Z'))))::jsonb ->> 'failedItems' AS failed
 FROM change;
 SELECT path || ' ' || change || '  =>  ' || pg_temp.try(format('SELECT learnsync.define_resource_type(%L, %L)', name,
     CASE WHEN path = '' THEN rule || change::jsonb

@@ -40,11 +40,11 @@ DROP SCHEMA learnsync CASCADE;
 CREATE EXTENSION learnsync;
 
 -- Nothing works before setup(), and everything says so.
-SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": []}');
+SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": []}')::jsonb;
 \echo :SQLSTATE
 SET learnsync.learner_id = 'ann';
 \set VERBOSITY terse
-SELECT learnsync_api.sync_push('{"deviceId": "d1", "items": []}');
+SELECT learnsync_api.sync_push('{"deviceId": "d1", "items": []}')::jsonb;
 SELECT learnsync.sync_pull('ann', '{"deviceId": "d1"}');
 SELECT learnsync_api.sync_pull('{"deviceId": "d1"}');
 SELECT learnsync.sync_devices('ann');
@@ -169,7 +169,7 @@ WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AN
 -- Dropping the extension takes no row; row security stays closed until setup() opens it again.
 SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": [{"id": "i1", "operation": "update",
     "resourceType": "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 7},
-    "clientTimestamp": "2026-01-08T10:00:00Z"}]}') -> 'syncedItems' AS synced;
+    "clientTimestamp": "2026-01-08T10:00:00Z"}]}')::jsonb -> 'syncedItems' AS synced;
 GRANT USAGE ON SCHEMA learnsync_data, learnsync TO regress_learnsync_other;
 GRANT SELECT ON learnsync_data.resource TO regress_learnsync_other;
 SELECT learnsync.grant_access('regress_learnsync_other', 'service');
@@ -194,7 +194,7 @@ RESET ROLE;
 SELECT epoch = :'before_epoch' AS same_epoch FROM learnsync_data.instance;
 SELECT learnsync.sync_push('ann', '{"deviceId": "d1", "items": [{"id": "i1", "operation": "update",
     "resourceType": "lesson_progress", "data": {"lessonId": "l1", "timeSpent": 7},
-    "clientTimestamp": "2026-01-08T10:00:00Z"}]}') #> '{results,0,duplicate}' AS duplicate;
+    "clientTimestamp": "2026-01-08T10:00:00Z"}]}')::jsonb #> '{results,0,duplicate}' AS duplicate;
 
 -- The layout of another release.
 UPDATE learnsync_data.instance SET schema_version = 0, release = '0.5';

@@ -133,6 +133,12 @@ ls_json_string(const char *string)
 }
 
 /* json_print.c */
+
+/* Appends what is written as it stands, a literal. */
+#define ls_json_print_plain(out, literal) appendBinaryStringInfo(out, "" literal, sizeof(literal) - 1)
+
+extern StringInfo ls_json_print_open(MemoryContext context);
+extern Datum ls_json_print_close(StringInfo out);
 extern void ls_json_print_text(StringInfo out, LsText text);
 extern void ls_json_print_int(StringInfo out, int64 number);
 extern void ls_json_print(StringInfo out, const JsonbValue *value);

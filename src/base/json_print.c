@@ -12,6 +12,27 @@
 #include "utils/numeric.h"
 
 #define INT64_CHARS 20
+#define IN_EACH_BYTE (PG_UINT64_MAX / 0xff) /* times a byte */
+
+/* Begins a text that is printed where it stays: in a context that outlives the call. */
+StringInfo
+ls_json_print_open(MemoryContext context)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	StringInfo out = makeStringInfo();
+
+	out->len = VARHDRSZ; /* so that the finished text is a datum */
+	MemoryContextSwitchTo(caller);
+	return out;
+}
+
+/* The finished text. */
+Datum
+ls_json_print_close(StringInfo out)
+{
+	SET_VARSIZE(out->data, out->len);
+	return PointerGetDatum(out->data);
+}
 
 static void
 print_escaped(StringInfo out, unsigned char c)
@@ -27,6 +48,24 @@ print_escaped(StringInfo out, unsigned char c)
 		appendStringInfo(out, "u%04x", c);
 }
 
+/* Whether one of eight bytes is less than that. */
+static inline bool
+has_less(uint64 bytes, uint64 than)
+{
+	return ((bytes - IN_EACH_BYTE * than) & ~bytes & IN_EACH_BYTE * 0x80) != 0;
+}
+
+/* Whether the next eight bytes are printed as they are. */
+static inline bool
+are_plain(const char *next)
+{
+	uint64 bytes;
+
+	memcpy(&bytes, next, sizeof(bytes));
+	return !has_less(bytes, ' ') && !has_less(bytes ^ IN_EACH_BYTE * '"', 1) &&
+		   !has_less(bytes ^ IN_EACH_BYTE * '\\', 1);
+}
+
 /* A string, quoted. */
 void
 ls_json_print_text(StringInfo out, LsText text)
@@ -36,8 +75,11 @@ ls_json_print_text(StringInfo out, LsText text)
 	appendStringInfoCharMacro(out, '"');
 	for (int i = 0; i < text.length; i++)
 	{
-		unsigned char c = text.data[i];
+		unsigned char c;
 
+		while (text.length - i > (int) sizeof(uint64) && are_plain(text.data + i))
+			i += sizeof(uint64);
+		c = text.data[i];
 		if (c >= ' ' && c != '"' && c != '\\')
 			continue;
 		appendBinaryStringInfo(out, text.data + start, i - start);

@@ -32,12 +32,8 @@ typedef struct Shown
 void
 ls_page_open(LsPage *page, MemoryContext context)
 {
-	MemoryContext caller = MemoryContextSwitchTo(context);
-
-	*page = (LsPage){.text = makeStringInfo()};
-	appendStringInfoSpaces(page->text, VARHDRSZ); /* so that the finished text is a datum */
-	appendStringInfoString(page->text, "{\"changes\":[");
-	MemoryContextSwitchTo(caller);
+	*page = (LsPage){.text = ls_json_print_open(context)};
+	ls_json_print_plain(page->text, "{\"changes\":[");
 }
 
 /* The finished answer, a json. */
@@ -45,8 +41,7 @@ Datum
 ls_page_close(LsPage *page)
 {
 	appendStringInfoChar(page->text, '}');
-	SET_VARSIZE(page->text->data, page->text->len);
-	return PointerGetDatum(page->text->data);
+	return ls_json_print_close(page->text);
 }
 
 /* What the device is known to hold: changes made later are new to it. */

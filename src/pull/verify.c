@@ -265,7 +265,7 @@ static Datum
 verify_work(LsCall *call)
 {
 	Verify verify = {.learner = call->learner};
-	StringInfoData out;
+	StringInfo out;
 
 	read_request(&verify, call);
 	ls_store_read_pull_start(verify.learner, call->device.data != NULL ? call->device : ls_text(""), &verify.start);
@@ -275,9 +275,9 @@ verify_work(LsCall *call)
 	ls_store_read_held(verify.learner, &verify.selection, add_held, &verify);
 	if (is_equal(&verify))
 		return CStringGetTextDatum("{\"equal\":true}");
-	initStringInfo(&out);
-	print_difference(&verify, &out);
-	return ls_text_to_datum((LsText){out.data, out.len});
+	out = ls_json_print_open(call->outside);
+	print_difference(&verify, out);
+	return ls_json_print_close(out);
 }
 
 static const LsService service = {

@@ -275,50 +275,79 @@ ls_push_open(LsPush *push, const LsCall *call, const LsChannel *channel)
 	ls_batch_open(&push->batch, call, channel);
 }
 
-static JsonbValue
-result_of(const LsItem *item)
+static void
+print_id(StringInfo out, LsText id)
 {
-	JsonbValue result = ls_json_object();
+	if (id.data == NULL)
+		ls_json_print_plain(out, "null");
+	else
+		ls_json_print_text(out, id);
+}
+
+static void
+print_result(StringInfo out, const LsItem *item)
+{
 	bool failed = item->verdict == LS_FAILED;
-	LsText type = item->type != NULL ? item->type->name : item->type_name;
+	int64 newest = item->resource == NULL ? 0 : ls_resource_version(item->resource);
 
-	ls_json_put(&result, "id", ls_json_text(item->id));
-	ls_json_put(&result, "status", ls_json_string(ls_verdict_status(item->verdict)));
+	ls_json_print_plain(out, "{\"id\":");
+	print_id(out, item->id);
 	if (!failed && item->change.capped.type != jbvNull)
-		ls_json_put(&result, "capped", item->change.capped);
-	ls_json_put(&result, "version", failed ? ls_json_null() : ls_json_int(item->version));
-	ls_json_put(&result, "duplicate", ls_json_bool(item->duplicate));
-	ls_json_put(&result, "resourceId", ls_json_text(item->resource_id));
-	ls_json_put(&result, "resourceType", ls_json_text(type));
-	if (item->duplicate && item->resource != NULL && ls_resource_version(item->resource) > item->version)
-		ls_json_put(&result, "serverVersion", ls_json_int(ls_resource_version(item->resource)));
-	return result;
-}
-
-static JsonbValue
-conflict_of(const LsItem *item)
-{
-	JsonbValue conflict = ls_json_object();
-	pg_uuid_t id = ls_digest_derive(&item->key, "conflict");
-	JsonbValue server = ls_json_null();
-	JsonbValue version = ls_json_null();
-
-	if (item->resource != NULL)
 	{
-		server = *item->resource->shown;
-		version = ls_json_int(ls_resource_version(item->resource));
+		ls_json_print_plain(out, ",\"capped\":");
+		ls_json_print(out, &item->change.capped);
 	}
-	ls_json_put(&conflict, "id", ls_json_text(item->id));
-	ls_json_put(&conflict, "conflictId", ls_json_uuid(&id));
-	ls_json_put(&conflict, "clientData", item->data.type == jbvNull ? ls_json_object() : item->data);
-	ls_json_put(&conflict, "serverData", server);
-	ls_json_put(&conflict, "serverVersion", version);
-	ls_json_put(&conflict, "resolution", ls_json_string(ls_verdict_resolution(item->verdict)));
-	return conflict;
+	ls_json_print_plain(out, ",\"status\":\"");
+	appendStringInfoString(out, ls_verdict_status(item->verdict));
+	ls_json_print_plain(out, "\",\"version\":");
+	if (failed)
+		ls_json_print_plain(out, "null");
+	else
+		ls_json_print_int(out, item->version);
+	appendStringInfoString(out, item->duplicate ? ",\"duplicate\":true" : ",\"duplicate\":false");
+	ls_json_print_plain(out, ",\"resourceId\":");
+	print_id(out, item->resource_id);
+	ls_json_print_plain(out, ",\"resourceType\":");
+	print_id(out, item->type != NULL ? item->type->name : item->type_name);
+	if (item->duplicate && newest > item->version)
+	{
+		ls_json_print_plain(out, ",\"serverVersion\":");
+		ls_json_print_int(out, newest);
+	}
+	appendStringInfoChar(out, '}');
 }
 
-static JsonbValue
-failure_of(const LsItem *item)
+static void
+print_conflict(StringInfo out, const LsItem *item)
+{
+	pg_uuid_t id = ls_digest_derive(&item->key, "conflict");
+
+	ls_json_print_plain(out, "{\"id\":");
+	print_id(out, item->id);
+	ls_json_print_plain(out, ",\"clientData\":");
+	if (item->data.type == jbvNull)
+		ls_json_print_plain(out, "{}");
+	else
+		ls_json_print(out, &item->data);
+	ls_json_print_plain(out, ",\"conflictId\":");
+	ls_json_print_text(out, ls_digest_uuid_text(&id));
+	ls_json_print_plain(out, ",\"resolution\":\"");
+	appendStringInfoString(out, ls_verdict_resolution(item->verdict));
+	ls_json_print_plain(out, "\",\"serverData\":");
+	if (item->resource == NULL)
+		ls_json_print_plain(out, "null,\"serverVersion\":null");
+	else
+	{
+		ls_json_print(out, item->resource->shown);
+		ls_json_print_plain(out, ",\"serverVersion\":");
+		ls_json_print_int(out, ls_resource_version(item->resource));
+	}
+	appendStringInfoChar(out, '}');
+}
+
+/* Of those there are few, and their words are not ours only: built and printed then. */
+static void
+print_failure(StringInfo out, const LsItem *item)
 {
 	JsonbValue failure = ls_json_object();
 	LsReceipt first;
@@ -332,7 +361,69 @@ failure_of(const LsItem *item)
 		ls_json_put(&failure, "waiting", ls_json_bool(true));
 	if (ls_item_first(item, &first))
 		ls_json_put(&failure, "first", ls_item_first_json(&first));
-	return failure;
+	ls_json_print(out, &failure);
+}
+
+static void
+print_synced(StringInfo out, const LsItem *item)
+{
+	print_id(out, item->id);
+}
+
+static bool
+is_any(const LsItem *item)
+{
+	return true;
+}
+
+static bool
+is_failed(const LsItem *item)
+{
+	return item->verdict == LS_FAILED;
+}
+
+static bool
+is_conflict(const LsItem *item)
+{
+	return item->verdict != LS_FAILED && ls_verdict_is_conflict(item->verdict);
+}
+
+static bool
+is_synced(const LsItem *item)
+{
+	return item->verdict != LS_FAILED && !ls_verdict_is_conflict(item->verdict);
+}
+
+/* One of the lists of an answer, and which items it has. */
+typedef struct Group
+{
+	const char *name; /* as it is printed */
+	bool (*has)(const LsItem *item);
+	void (*print)(StringInfo out, const LsItem *item);
+} Group;
+
+static const Group groups[] = {{",\"results\":[", is_any, print_result},
+							   {",\"conflicts\":[", is_conflict, print_conflict},
+							   {",\"failedItems\":[", is_failed, print_failure},
+							   {",\"syncedItems\":[", is_synced, print_synced}};
+
+static void
+print_group(const Group *group, const LsPush *push, StringInfo out)
+{
+	int start;
+
+	appendStringInfoString(out, group->name);
+	start = out->len;
+	for (int i = 0; i < push->batch.nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!group->has(&push->batch.items[i]))
+			continue;
+		if (out->len > start)
+			appendStringInfoCharMacro(out, ',');
+		group->print(out, &push->batch.items[i]);
+	}
+	appendStringInfoChar(out, ']');
 }
 
 /* What the device is to store in place of its cursor. */
@@ -348,45 +439,28 @@ new_cursor(const LsPush *push)
 }
 
 /* The answer, made in the context that outlives the call: it may be large, and is not copied. */
-static Jsonb *
-answer_push(LsPush *push, MemoryContext outside)
+static Datum
+answer_push(const LsPush *push, MemoryContext outside)
 {
-	MemoryContext inside = CurrentMemoryContext;
-	Jsonb *json;
-	JsonbValue answer = ls_json_object();
-	JsonbValue results = ls_json_array();
-	JsonbValue synced = ls_json_array();
-	JsonbValue conflicts = ls_json_array();
-	JsonbValue failed = ls_json_array();
+	StringInfo out = ls_json_print_open(outside);
 
-	for (int i = 0; i < push->batch.nitems; i++)
-	{
-		LsItem *item = &push->batch.items[i];
-
-		CHECK_FOR_INTERRUPTS();
-		ls_json_add(&results, result_of(item));
-		if (item->verdict == LS_FAILED)
-			ls_json_add(&failed, failure_of(item));
-		else if (ls_verdict_is_conflict(item->verdict))
-			ls_json_add(&conflicts, conflict_of(item));
-		else
-			ls_json_add(&synced, ls_json_text(item->id));
-	}
-	ls_json_put(&answer, "epoch", ls_json_text(push->batch.learner.epoch));
-	ls_json_put(&answer, "results", results);
-	ls_json_put(&answer, "conflicts", conflicts);
-	ls_json_put(&answer, "failedItems", failed);
+	ls_json_print_plain(out, "{\"epoch\":");
+	ls_json_print_text(out, push->batch.learner.epoch);
 	if (push->is_foreign)
-		ls_json_put(&answer, "reset", ls_json_bool(true));
-	ls_json_put(&answer, "syncVersion", ls_json_int(push->batch.safe_version));
+		ls_json_print_plain(out, ",\"reset\":true");
 	if (push->bookmark.given)
-		ls_json_put(&answer, "cursor", ls_json_text(new_cursor(push)));
-	ls_json_put(&answer, "syncedItems", synced);
-	ls_json_put(&answer, "serverTimestamp", ls_json_stamp(push->batch.now));
-	MemoryContextSwitchTo(outside);
-	json = ls_json_encode(&answer);
-	MemoryContextSwitchTo(inside);
-	return json;
+	{
+		ls_json_print_plain(out, ",\"cursor\":");
+		ls_json_print_text(out, new_cursor(push));
+	}
+	for (int i = 0; i < lengthof(groups); i++)
+		print_group(&groups[i], push, out);
+	ls_json_print_plain(out, ",\"syncVersion\":");
+	ls_json_print_int(out, push->batch.safe_version);
+	ls_json_print_plain(out, ",\"serverTimestamp\":");
+	ls_json_print_text(out, ls_stamp_text(push->batch.now, 3));
+	appendStringInfoChar(out, '}');
+	return ls_json_print_close(out);
 }
 
 static Datum
@@ -398,7 +472,7 @@ push_work(LsCall *call)
 	read_envelope(&push, call);
 	push.batch.unmetered = push.batch.nitems == 0;
 	ls_push_run(&push);
-	return JsonbPGetDatum(answer_push(&push, call->outside));
+	return answer_push(&push, call->outside);
 }
 
 const LsService ls_push_items = {.work = push_work,
@@ -406,6 +480,7 @@ const LsService ls_push_items = {.work = push_work,
 													   "lastSyncVersion", "epoch", "dryRun", "atomic", "sentAt",
 													   "traceparent"),
 								 .writes = true,
+								 .prints = true,
 								 .by_device = true};
 
 PG_FUNCTION_INFO_V1(learnsync_sync_push);

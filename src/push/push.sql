@@ -1,5 +1,5 @@
 -- sync_push
-CREATE OR REPLACE FUNCTION learnsync.sync_push(learner_id text, request jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync.sync_push(learner_id text, request jsonb) RETURNS json
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_sync_push';
 COMMENT ON FUNCTION learnsync.sync_push(text, jsonb) IS
     'Takes in a batch of one device, each item exactly once. request: {deviceId, deviceName?, items: [{id?, '
@@ -11,7 +11,7 @@ COMMENT ON FUNCTION learnsync.sync_push(text, jsonb) IS
     'envelope, 54000 too many items, or conflicts of an atomic push that show more than learnsync.max_answer_bytes, '
     'PT403 deactivated device.';
 
-CREATE OR REPLACE FUNCTION learnsync_api.sync_push(jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION learnsync_api.sync_push(jsonb) RETURNS json
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'learnsync_api_sync_push';
 COMMENT ON FUNCTION learnsync_api.sync_push(jsonb) IS
     'Push what this device collected offline. Body: {deviceId, deviceName?, items: [{id?, operation: '

@@ -14,7 +14,7 @@ CREATE FUNCTION pg_temp.item(id text, minute int, data jsonb, type text DEFAULT 
 CREATE FUNCTION pg_temp.push(learner text, device text, VARIADIC items jsonb[]) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', r ->> 'id', r ->> 'status'), ', ')
     FROM jsonb_array_elements(learnsync.sync_push(learner,
-        jsonb_build_object('deviceId', device, 'items', to_jsonb(items))) -> 'results') r $$;
+        jsonb_build_object('deviceId', device, 'items', to_jsonb(items)))::jsonb -> 'results') r $$;
 CREATE FUNCTION pg_temp.hours(id text, minute int, hours numeric) RETURNS jsonb LANGUAGE sql RETURN
     pg_temp.item(id, minute, jsonb_build_object('lessonId', id, 'timeSpent', (hours * 3600000)::bigint));
 -- A whole round in this transaction, by an administrator; how many learners it looked at.

@@ -13,7 +13,7 @@ CREATE FUNCTION pg_temp.item(id text, type text, data jsonb, minute int DEFAULT 
             'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
         'data', data) || more $$;
 CREATE FUNCTION pg_temp.push(learner text, items jsonb, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', items) || more) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', items) || more)::jsonb $$;
 -- Stale items about one document.
 CREATE FUNCTION pg_temp.stale(type text, k text, first int, last int) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_agg(pg_temp.item(k || n, type, jsonb_build_object('k', k, 'left', n), -n) ORDER BY n)

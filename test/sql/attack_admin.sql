@@ -57,11 +57,11 @@ CREATE FUNCTION team.define(role text, type text, function text) RETURNS text LA
 CREATE FUNCTION team.push(learner text, type text, start int DEFAULT 0) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', (SELECT string_agg(r ->> 'status', ' ') FROM jsonb_array_elements(a -> 'results') r),
         a #>> '{failedItems,0,error}')
-    FROM learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd',
+    FROM CAST(learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd',
         'items', (SELECT jsonb_agg(jsonb_build_object('id', type || n, 'operation', 'update', 'resourceType', type,
                       'clientTimestamp', '2026-01-08T10:00:0' || n || 'Z',
                       'data', jsonb_build_object('k', 'r', 'n', n)))
-                  FROM generate_series(start, 1) n))) a $$;
+                  FROM generate_series(start, 1) n))) AS jsonb) a $$;
 CREATE FUNCTION team.ran_as(learner text, type text) RETURNS text LANGUAGE sql AS $$
     SELECT data ->> 'as' FROM learnsync_data.resource WHERE learner_id = learner AND resource_type = type $$;
 
@@ -301,7 +301,7 @@ CREATE FUNCTION team.try(learner text) RETURNS jsonb LANGUAGE sql AS $$
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd',
         'items', jsonb_agg(jsonb_build_object('id', n || '.' || i, 'operation', 'update', 'resourceType', 'tries',
             'clientTimestamp', '2026-01-08T10:00:0' || i || 'Z', 'data', jsonb_build_object('k', n::text, 'i', i))
-        ORDER BY i)))
+        ORDER BY i)))::jsonb
     FROM team.attempt, generate_series(0, 1) i $$;
 SELECT is(
     jsonb_array_length(team.try('cron') -> 'failedItems'),
@@ -439,12 +439,12 @@ CREATE FUNCTION team.master(learner text, VARIADIC ids text[]) RETURNS text LANG
     SELECT concat_ws(' ',
         (SELECT pg_catalog.string_agg(r ->> 'status', ' ') FROM pg_catalog.jsonb_array_elements(a -> 'results') r),
         a #>> '{failedItems,0,error}')
-    FROM learnsync.sync_push(learner, pg_catalog.jsonb_build_object('deviceId', 'd',
+    FROM CAST(learnsync.sync_push(learner, pg_catalog.jsonb_build_object('deviceId', 'd',
         'items', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', id, 'operation', 'update',
                       'resourceType', 'mastery', 'resourceId', id, 'clientTimestamp', '2026-01-08T10:00:00Z',
                       'data', CASE WHEN id ~ ' ' THEN pg_catalog.jsonb_build_object('execute', id)
                           ELSE '{}'::pg_catalog.jsonb END))
-                  FROM pg_catalog.unnest(ids) id))) a $$;
+                  FROM pg_catalog.unnest(ids) id))) AS jsonb) a $$;
 CREATE TRIGGER team AFTER INSERT OR UPDATE ON learnsync_data.resource FOR EACH ROW EXECUTE FUNCTION team.trigger();
 SET SESSION AUTHORIZATION attack_service;
 SET search_path = attack_evil, public, pg_catalog;

@@ -28,7 +28,7 @@ CREATE FUNCTION pg_temp.work(learner text, id text, score int) RETURNS jsonb LAN
             '2026-01-08T10:00:00Z', 'data', jsonb_build_object('quizId', 'q', 'attemptNumber', 1, 'score', score)),
         jsonb_build_object('id', 'l' || id, 'operation', 'update', 'resourceType', 'lesson_progress',
             'clientTimestamp', '2026-01-08T10:00:00Z',
-            'data', jsonb_build_object('lessonId', 'l', 'completionPercentage', score, 'timeSpent', 1000))))) $$;
+            'data', jsonb_build_object('lessonId', 'l', 'completionPercentage', score, 'timeSpent', 1000)))))::jsonb $$;
 -- Everything of ann's that a call could have changed.
 CREATE FUNCTION pg_temp.trace() RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws('|', (SELECT string_agg(t::text, '' ORDER BY t::text) FROM learnsync_data.resource t

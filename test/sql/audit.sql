@@ -16,7 +16,8 @@ CREATE FUNCTION pg_temp.newest(n int DEFAULT 1) RETURNS text LANGUAGE sql AS $$
 CREATE FUNCTION pg_temp.attempt(learner text, n int) RETURNS jsonb LANGUAGE sql AS $$
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
         jsonb_build_object('id', n::text, 'operation', 'update', 'resourceType', 'quiz_attempt', 'clientTimestamp',
-            '2026-01-08T10:00:00Z', 'data', jsonb_build_object('quizId', 'q', 'attemptNumber', 1, 'score', n))))) $$;
+            '2026-01-08T10:00:00Z', 'data', jsonb_build_object('quizId', 'q', 'attemptNumber', 1, 'score', n)))))::jsonb
+    $$;
 -- Runs a query that answers one value as another role; in short what came of it.
 CREATE FUNCTION pg_temp.run_as(kind text, query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE answer text;

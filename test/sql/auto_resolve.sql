@@ -11,7 +11,7 @@ CREATE FUNCTION pg_temp.push(learner text, id text, type text, text text, k text
     RETURNS jsonb LANGUAGE sql AS $$
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
         jsonb_build_object('id', id, 'operation', 'update', 'resourceType', type,
-            'clientTimestamp', '2026-01-08T10:00:00Z', 'data', jsonb_build_object('k', k, 't', text))))) $$;
+            'clientTimestamp', '2026-01-08T10:00:00Z', 'data', jsonb_build_object('k', k, 't', text)))))::jsonb $$;
 -- A resource, and so many conflicts about it.
 CREATE FUNCTION pg_temp.quarrel(learner text, type text, conflicts int DEFAULT 1) RETURNS void LANGUAGE sql AS $$
     SELECT pg_temp.push(learner, type || n, type, n::text) FROM generate_series(0, conflicts) n $$;

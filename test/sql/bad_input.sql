@@ -11,7 +11,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[])
     RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)))::jsonb $$;
 -- Code and path of an item among good ones, or what became of it.
 CREATE FUNCTION pg_temp.verdict(item jsonb, learner text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
     SELECT COALESCE((answer #>> '{failedItems,0,code}') || ' ' || (answer #>> '{failedItems,0,path}')
@@ -304,7 +304,7 @@ WHERE verdict LIKE 'bad_timestamp%' OR item -> 'data' = '{"lessonId": "l"}' AND 
     AND verdict = 'synced';
 SELECT is(
     jsonb_path_query_array(
-        learnsync.sync_push('many', jsonb_build_object('deviceId', 'd', 'items', jsonb_agg(item ORDER BY n))),
+        learnsync.sync_push('many', jsonb_build_object('deviceId', 'd', 'items', jsonb_agg(item ORDER BY n)))::jsonb,
         '$.results[*].status'),
     jsonb_agg(CASE WHEN verdict = 'synced' THEN 'synced' ELSE 'failed' END ORDER BY n),
     count(*) || ' in one push, ' || count(*) FILTER (WHERE verdict = 'synced') || ' good ones')
@@ -443,7 +443,7 @@ BEGIN
 END $$;
 SELECT is(pg_temp.sqlstate_of($$ SELECT learnsync.sync_push('dan', body) FROM million $$), '54000', 'a million items');
 SELECT cmp_ok(
-    pg_temp.milliseconds($$ SELECT learnsync.sync_push('dan', body) FROM million $$),
+    pg_temp.milliseconds($$ SELECT learnsync.sync_push('dan', body)::jsonb FROM million $$),
     '<',
     500::numeric,
     'are refused fast');
@@ -457,7 +457,7 @@ FROM (VALUES (3, '00000'), (4, '54000')) v (n, state);
 RESET learnsync.max_batch_items;
 SELECT is(
     jsonb_path_query_array(
-        learnsync.sync_push('eve', '{"deviceId": "d", "items": []}') - '{epoch,serverTimestamp}'::text[],
+        learnsync.sync_push('eve', '{"deviceId": "d", "items": []}')::jsonb - '{epoch,serverTimestamp}'::text[],
         '$.*.type()'),
     '["array", "array", "array", "number", "array"]',
     'an empty push is answered');

@@ -164,7 +164,7 @@ SELECT is(
     learnsync.sync_push('ann', jsonb_build_object('deviceId', 'd',
         'items', jsonb_build_array(jsonb_build_object('id', lesson, 'operation', 'update', 'resourceType', 'reading',
             'data', jsonb_build_object('lessonId', lesson, 'page', '1'),
-            'clientTimestamp', '2026-01-08T10:00:00Z')))) -> 'failedItems' #>> '{0,code}',
+            'clientTimestamp', '2026-01-08T10:00:00Z'))))::jsonb -> 'failedItems' #>> '{0,code}',
     code,
     lesson)
 FROM (VALUES ('l1', NULL), ('nope', 'unknown_content')) v (lesson, code);

@@ -7,7 +7,7 @@ CREATE FUNCTION pg_temp.item(id text, n int, at text DEFAULT '2026-01-08T10:00:0
     SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'lesson_progress',
         'clientTimestamp', at, 'data', jsonb_build_object('lessonId', COALESCE(lesson, id), 'timeSpent', n)) $$;
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)))::jsonb $$;
 CREATE FUNCTION pg_temp.verdicts(answer jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg((r ->> 'id') || ':' || left(r ->> 'status', 1)
             || CASE WHEN (r ->> 'duplicate')::boolean THEN '*' ELSE '' END,
@@ -447,7 +447,7 @@ SELECT is(
     'a receipt that is gone does not come back');
 SELECT is(
     pg_temp.verdicts(learnsync.sync_push('rex', jsonb_build_object('deviceId', 'd', 'dryRun', true,
-        'items', jsonb_build_array(pg_temp.item('old', 1, pg_temp.ago('400 days')))))),
+        'items', jsonb_build_array(pg_temp.item('old', 1, pg_temp.ago('400 days')))))::jsonb),
     'old:f expired',
     'a dry run says so too');
 SELECT is(

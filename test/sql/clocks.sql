@@ -50,7 +50,8 @@ CREATE FUNCTION pg_temp.item(id text, type text, at text, data jsonb, operation 
     SELECT jsonb_build_object('id', id, 'operation', operation, 'resourceType', type, 'data', data,
         'clientTimestamp', at) $$;
 CREATE FUNCTION pg_temp.send(learner text, sent text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 't', 'sentAt', sent, 'items', to_jsonb(items)))
+    SELECT learnsync.sync_push(learner,
+        jsonb_build_object('deviceId', 't', 'sentAt', sent, 'items', to_jsonb(items)))::jsonb
         ::jsonb $$;
 SELECT learnsync.define_resource_type('reading', '{"key": ["bookId"], "stale": "ignore", "fields": {
     "page": {"merge": "latest", "type": "integer"}, "bookmarks": {"merge": "map_latest"},

@@ -14,7 +14,7 @@ CREATE FUNCTION pg_temp.item(id text, type text, data jsonb, minute int DEFAULT 
             'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
         'data', data) || more $$;
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)))::jsonb $$;
 CREATE FUNCTION pg_temp.open_conflict(learner text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(conflict_id::text, ',') FROM learnsync_data.conflict
     WHERE learner_id = learner AND closed_at IS NULL $$;

@@ -33,7 +33,7 @@ CREATE FUNCTION pg_temp.item(type text, data jsonb, minute numeric DEFAULT -60, 
 CREATE FUNCTION pg_temp.push(who text, items jsonb, more jsonb DEFAULT '{}') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answer jsonb := learnsync.sync_push(who, jsonb_build_object('deviceId', 'd', 'items',
-        CASE jsonb_typeof(items) WHEN 'array' THEN items ELSE jsonb_build_array(items) END) || more);
+        CASE jsonb_typeof(items) WHEN 'array' THEN items ELSE jsonb_build_array(items) END) || more)::jsonb;
 BEGIN
     RETURN (SELECT string_agg(COALESCE((SELECT c ->> 'resolution' FROM jsonb_array_elements(answer -> 'conflicts') c
                                         WHERE c -> 'id' = r -> 'id'),
@@ -219,10 +219,10 @@ SELECT is(pg_temp.uncorrect('stack', 'every'), 'PT404 | no correction stands on 
 -- What a device has seen: the item's word, as a version or a cursor of this life; else the push's, of later items only.
 SELECT pg_temp.push('sight', pg_temp.item('every', '{"high": 9}'));
 SELECT pg_temp.correct('sight', 'every', '{"high": 1}');
-SELECT learnsync.sync_pull('sight', '{"deviceId": "d", "cursor": null}')::jsonb ->> 'cursor' AS cursor \gset
+SELECT learnsync.sync_pull('sight', '{"deviceId": "d", "cursor": null}') ->> 'cursor' AS cursor \gset
 SELECT pg_temp.push('other', pg_temp.item('every', jsonb_build_object('high', n))) FROM generate_series(1, 5) n;
 SELECT regexp_replace(:'cursor', '^(1-[0-9a-f]+)-0-', '\1-9-') AS running \gset
-SELECT learnsync.sync_pull('other', '{"deviceId": "d"}')::jsonb ->> 'cursor' AS foreign \gset
+SELECT learnsync.sync_pull('other', '{"deviceId": "d"}') ->> 'cursor' AS foreign \gset
 CREATE FUNCTION pg_temp.sees(said jsonb, minute numeric, pushed jsonb, n int) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_temp.push('sight', pg_temp.item('every', jsonb_build_object('high', n), minute, said), pushed);

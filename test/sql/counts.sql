@@ -147,7 +147,7 @@ SELECT is(pg_temp.damage(c.call, 'device', 'eve'), 'XX001 learnsync_data.device 
 FROM (VALUES
     ('a retry', $$ SELECT pg_temp.push('eve', '{}', pg_temp.lesson('1')) $$),
     ('a new device in the place of the oldest', $$ SELECT set_config('learnsync.max_devices', '1', true),
-        learnsync.sync_push('eve', '{"deviceId": "new", "items": []}') $$),
+        learnsync.sync_push('eve', '{"deviceId": "new", "items": []}')::jsonb $$),
     ('metrics()', 'SELECT learnsync_api.metrics()'),
     ('app_days()', 'SELECT learnsync_internal.client_days_as_owner(NULL)'),
     ('maintain()', $$ SELECT learnsync_internal.take_counts_as_owner('device', '(0,0)', '(4294967295,0)') $$),

@@ -4,7 +4,7 @@ SELECT no_plan();
 
 CREATE FUNCTION pg_temp.push(learner text, device text, more jsonb DEFAULT '{}')
     RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', '[]'::jsonb) || more) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', '[]'::jsonb) || more)::jsonb $$;
 CREATE FUNCTION pg_temp.items(VARIADIC items text[]) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('items', jsonb_agg('{"operation": "create", "resourceType": "quiz_attempt",
             "clientTimestamp": "2026-01-08T10:00:00Z"}'::jsonb

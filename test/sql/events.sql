@@ -464,7 +464,7 @@ CREATE FUNCTION pg_temp.push(learner text, id text, since int DEFAULT NULL) RETU
         'lastSyncVersion', since,
         'items', jsonb_build_array(jsonb_build_object('id', id, 'operation', 'update',
             'resourceType', 'lesson_progress', 'clientTimestamp', '2026-01-08T10:00:00Z',
-            'data', jsonb_build_object('lessonId', id)))))) $$;
+            'data', jsonb_build_object('lessonId', id))))))::jsonb $$;
 CREATE FUNCTION pg_temp.pull(learner text, since int, page int DEFAULT 100) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answer jsonb := learnsync.sync_pull(learner, jsonb_build_object('deviceId', 'd', 'lastSyncVersion', since,

@@ -14,7 +14,7 @@ CREATE FUNCTION pg_temp.push(learner text, device text, more jsonb, VARIADIC ite
     RETURNS jsonb LANGUAGE sql AS $$
     SELECT learnsync.sync_push(learner,
         jsonb_build_object('deviceId', device, 'items', to_jsonb(items))
-            || more) - '{epoch,serverTimestamp}'::text[] $$;
+            || more)::jsonb - '{epoch,serverTimestamp}'::text[] $$;
 -- The verdicts in short: status, code and whether it is a duplicate.
 CREATE FUNCTION pg_temp.verdicts(answer jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(CASE WHEN r ->> 'status' = 'failed' THEN f.code ELSE r ->> 'status' END

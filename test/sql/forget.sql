@@ -94,7 +94,7 @@ CREATE FUNCTION pg_temp.lesson(learner text, device text, more jsonb, VARIADIC l
             'items', (SELECT jsonb_agg(jsonb_build_object('id', l, 'operation', 'update',
                           'resourceType', 'lesson_progress', 'data', jsonb_build_object('lessonId', l),
                           'clientTimestamp', '2026-01-05T10:00:00Z'))
-                      FROM unnest(lessons) l)) || more) $$;
+                      FROM unnest(lessons) l)) || more)::jsonb $$;
 CREATE FUNCTION pg_temp.event(learner text, id text, since text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
     SELECT learnsync.progress_put(learner, jsonb_build_object('since', since,
         'events', jsonb_build_array(jsonb_build_object('eventId', id, 'occurredAt', '2026-01-05T10:00:00Z',
@@ -128,7 +128,7 @@ SELECT is(
 FROM life;
 SELECT is(
     pg_temp.held(learnsync.sync_push('twice', jsonb_build_object('deviceId', 'tablet', 'lastSyncVersion', 4,
-        'epoch', epoch, 'items', '[]'::jsonb))),
+        'epoch', epoch, 'items', '[]'::jsonb))::jsonb),
     '1 reset',
     'a push, be it empty')
 FROM life;

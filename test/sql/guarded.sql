@@ -8,7 +8,8 @@ CREATE FUNCTION pg_temp.item(id text, n int, lesson text DEFAULT NULL) RETURNS j
         'clientTimestamp', '2026-01-08T10:00:00Z',
         'data', jsonb_build_object('lessonId', COALESCE(lesson, id), 'timeSpent', n)) $$;
 CREATE FUNCTION pg_temp.push(learner text, more jsonb, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)) || more) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)) || more)::jsonb
+    $$;
 CREATE FUNCTION pg_temp.verdicts(answer jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg((r ->> 'id') || ':' || left(r ->> 'status', 1)
             || CASE WHEN (r ->> 'duplicate')::boolean THEN '*' ELSE '' END,

@@ -102,7 +102,7 @@ CREATE TRIGGER nest AFTER INSERT OR UPDATE ON learnsync_data.resource FOR EACH R
 SELECT throws_ok(
     $$SELECT learnsync.sync_push('l', '{"deviceId": "d", "items": [{"id": "i", "operation": "update", '
                                       '"resourceType": "mastery", "data": {"competencyId": "x"}, "clientTimestamp": '
-                                      '"2026-01-08T10:00:00Z"}]}')$$,
+                                      '"2026-01-08T10:00:00Z"}]}')::jsonb$$,
     '55000',
     NULL,
     'a put within a push');

@@ -19,7 +19,7 @@ CREATE FUNCTION pg_temp.devices(query text, schema text DEFAULT 'learnsync_api')
         jsonb_build_object('learnsync-query', query),
         CASE schema WHEN 'learnsync' THEN 'learnsync.sync_status(''ann'')' ELSE 'learnsync_api.sync_status()' END
             || ' #>> ''{devices,0,deviceId}''') $$;
-SELECT learnsync.sync_push('ann', jsonb_build_object('deviceId', d, 'items', '[]'::jsonb))
+SELECT learnsync.sync_push('ann', jsonb_build_object('deviceId', d, 'items', '[]'::jsonb))::jsonb
 FROM unnest('{in.co.school.tablet,a b,é&=,+,d}'::text[]) d;
 SELECT learnsync.sync_push('ann', jsonb_build_object('deviceId', 'd',
     'items', (SELECT jsonb_agg(jsonb_build_object('id', n, 'operation', 'create', 'resourceType', 'quiz_attempt',

@@ -26,7 +26,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE;
 END $$;
 
-SELECT learnsync.sync_push(l, jsonb_build_object('deviceId', left('device of ' || l, 20), 'items', '[]'::jsonb))
+SELECT learnsync.sync_push(l, jsonb_build_object('deviceId', left('device of ' || l, 20), 'items', '[]'::jsonb))::jsonb
 FROM unnest(ARRAY['ann', 'bob', repeat('é', 200), 'a"b', '42']) l;
 
 -- The learner that claims and setting name, NULL for none: then every function of learnsync_api answers 28000.

@@ -15,7 +15,7 @@ CREATE FUNCTION pg_temp.item(id text, type text, data jsonb, more jsonb DEFAULT 
     SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', type,
         'clientTimestamp', '2026-01-08T10:00:00Z', 'data', data) || more $$;
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)))::jsonb $$;
 -- What became of the only item of a push.
 CREATE FUNCTION pg_temp.verdict(answer jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT COALESCE((answer #>> '{failedItems,0,code}') || ' ' || (answer #>> '{failedItems,0,path}'),
@@ -375,7 +375,7 @@ SELECT is(
 SELECT is(
     (SELECT string_agg(DISTINCT pg_temp.verdicts(learnsync.sync_push('device',
              jsonb_build_object('deviceId', repeat('x', 190) || n,
-                 'items', jsonb_build_array(pg_temp.item('1', 'limits_doc', '{"k": "a", "taps": 1}'))))),
+                 'items', jsonb_build_array(pg_temp.item('1', 'limits_doc', '{"k": "a", "taps": 1}'))))::jsonb),
          '; ')
      FROM generate_series(1, 60) n),
     'synced',

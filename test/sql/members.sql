@@ -16,7 +16,7 @@ CREATE FUNCTION pg_temp.push(learner text, more jsonb, VARIADIC items jsonb[]) R
                                   ELSE '{}' END
                                   || (i - '{i,o,y,r,t,m}'::text[]))
                       ORDER BY n)
-                      FROM unnest(items) WITH ORDINALITY AS x (i, n))) || more) $$;
+                      FROM unnest(items) WITH ORDINALITY AS x (i, n))) || more)::jsonb $$;
 CREATE FUNCTION pg_temp.messages(first int, last int, text text DEFAULT '') RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_agg(jsonb_build_object('id', 'm' || n, 'text', text)) FROM generate_series(first, last) n $$;
 CREATE FUNCTION pg_temp.pull(learner text, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE plpgsql STABLE AS $$

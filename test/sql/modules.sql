@@ -191,7 +191,7 @@ SELECT is(pg_temp.document('bob', 'module_completion') ->> 'score', '3', 'and st
 SELECT is(
     learnsync.sync_push('bob', '{"deviceId": "tab", "items": [{"id": "x", "operation": "update",
         "resourceType": "module_completion", "data": {"moduleId": "nowhere", "score": 1},
-        "clientTimestamp": "2026-01-08T10:00:00Z"}]}') #> '{failedItems,0}',
+        "clientTimestamp": "2026-01-08T10:00:00Z"}]}')::jsonb #> '{failedItems,0}',
     '{"id": "x", "code": "unknown_content", "path": "data.moduleId", "waiting": true,
         "error": "moduleId is not in the content catalog", "retryable": false}',
     'sync_push asks the catalog, too');

@@ -7,7 +7,7 @@ CREATE FUNCTION pg_temp.push(learner text, type text, VARIADIC data jsonb[]) RET
         'items', (SELECT jsonb_agg(jsonb_build_object('id', n || md5(d::text), 'operation', 'update',
                       'resourceType', type, 'resourceId', 'r',
                       'clientTimestamp', '2026-01-08T10:00:0' || n || 'Z', 'data', d) ORDER BY n)
-                  FROM unnest(data) WITH ORDINALITY u (d, n)))) $$;
+                  FROM unnest(data) WITH ORDINALITY u (d, n))))::jsonb $$;
 CREATE FUNCTION pg_temp.document(learner text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     RETURN learnsync.sync_pull(learner, '{"deviceId": "d"}')::jsonb #> '{changes,0,data}';

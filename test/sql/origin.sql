@@ -11,7 +11,8 @@ CREATE FUNCTION pg_temp.push(more jsonb, VARIADIC items jsonb[]) RETURNS text LA
 DECLARE
     hint text;
 BEGIN
-    RETURN learnsync.sync_push('ada', '{"deviceId": "d"}' || more || jsonb_build_object('items', items)) -> 'ignored';
+    RETURN learnsync.sync_push('ada',
+        '{"deviceId": "d"}' || more || jsonb_build_object('items', items)) -> 'ignored';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_DETAIL;
     RETURN concat_ws(' | ', SQLSTATE, SQLERRM, hint);
@@ -159,7 +160,7 @@ CREATE FUNCTION pg_temp.conflicts(learner text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(COALESCE(server_data::text, 'nothing'), '; ' ORDER BY item_id) FROM learnsync_data.conflict
     WHERE learner_id = learner $$;
 CREATE FUNCTION pg_temp.send(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', items)) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', items))::jsonb $$;
 CREATE FUNCTION pg_temp.note(id text, tags jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'listed',
         'clientTimestamp', '2026-01-08T10:00:00Z', 'data', jsonb_build_object('k', 'x', 'text', id, 'tags', tags)) $$;

@@ -10,7 +10,7 @@ CREATE FUNCTION pg_temp.item(id text, data jsonb, type text DEFAULT 'box_list', 
     SELECT jsonb_build_object('id', id || clock_timestamp(), 'operation', operation, 'resourceType', type, 'resourceId',
         id, 'clientTimestamp', '2026-01-08T10:00:00Z', 'data', data) $$;
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)))::jsonb $$;
 -- Takes, remembers the lease, and says in short what came.
 CREATE FUNCTION pg_temp.take(most int DEFAULT 100, outbox text DEFAULT 'box', seconds int DEFAULT 60) RETURNS text
     LANGUAGE plpgsql AS $$
@@ -245,8 +245,8 @@ INSERT INTO channel (what, call) VALUES
     ('events are not handed on', $$ learnsync.progress_put('ann', '{"events": [{"eventId": "e", "clientId": "c", "type":
         "onboarding.reset", "occurredAt": "2026-01-08T10:00:00Z", "payload": {}}]}') $$),
     ('a dry run changes nothing', $$ learnsync.sync_push('ann', jsonb_build_object('deviceId', 'd', 'dryRun', true,
-        'items', jsonb_build_array(pg_temp.item('dry', '{"n": 1}')))) $$),
-    ('a push without effect', $$ learnsync.sync_push('ann', '{"deviceId": "d", "items": []}') $$);
+        'items', jsonb_build_array(pg_temp.item('dry', '{"n": 1}'))))::jsonb $$),
+    ('a push without effect', $$ learnsync.sync_push('ann', '{"deviceId": "d", "items": []}')::jsonb $$);
 SELECT learnsync.register_content('{"contents": [{"contentId": "m", "kind": "module"}]}');
 CREATE FUNCTION pg_temp.channel_says(call text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE took text;

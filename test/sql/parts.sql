@@ -6,7 +6,7 @@ CREATE FUNCTION pg_temp.push(learner text, more jsonb DEFAULT '{}') RETURNS text
 BEGIN
     RETURN learnsync.sync_push(learner, '{"deviceId": "d", "items": [
         {"id": "1", "operation": "update", "resourceType": "lesson_progress",
-            "clientTimestamp": "2026-01-08T10:00:00Z", "data": {"lessonId": "a", "timeSpent": 1}}]}' || more)
+            "clientTimestamp": "2026-01-08T10:00:00Z", "data": {"lessonId": "a", "timeSpent": 1}}]}' || more)::jsonb
         #>> '{results,0,status}';
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE || ' ' || SQLERRM;

@@ -34,7 +34,8 @@ CREATE FUNCTION pg_temp.study(learner text, lesson text, percent int, course tex
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
         jsonb_build_object('id', lesson || percent, 'operation', 'update', 'resourceType', 'lesson_progress',
             'clientTimestamp', '2026-01-01T10:00:00Z', 'data', jsonb_strip_nulls(jsonb_build_object(
-                'lessonId', lesson, 'completionPercentage', percent, 'timeSpent', 10, 'courseId', course)))))) $$;
+                'lessonId', lesson, 'completionPercentage', percent, 'timeSpent', 10, 'courseId', course))))))::jsonb
+    $$;
 
 -- placements say all of it; courseId, parentId and position are the short form of one.
 SELECT is(
@@ -168,7 +169,7 @@ INSERT INTO learnsync_data.replacement SELECT 'big' || n, 'big' || n - 1 FROM ge
 WHERE n % 5 <> 0;
 SELECT learnsync.sync_push('big', jsonb_build_object('deviceId', 'd', 'items', jsonb_agg(jsonb_build_object('id',
     n::text, 'operation', 'update', 'resourceType', 'lesson_progress', 'clientTimestamp', '2026-01-01T10:00:00Z',
-    'data', jsonb_build_object('lessonId', 'big' || n, 'completionPercentage', 100))))) -> 'syncVersion'
+    'data', jsonb_build_object('lessonId', 'big' || n, 'completionPercentage', 100)))))::jsonb -> 'syncVersion'
 FROM generate_series(1, 2000, 10) n;
 -- What the planner expects of a learner is what learners have on average.
 INSERT INTO learnsync_data.resource

@@ -14,7 +14,7 @@ BEGIN
                       ORDER BY n)
                       FROM unnest(items) WITH ORDINALITY AS x (i, n))) || COALESCE(current_setting('test.more',
                 true)::jsonb,
-            '{}'));
+            '{}'))::jsonb;
 END $$;
 CREATE FUNCTION pg_temp.document(learner text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
@@ -459,7 +459,7 @@ CREATE FUNCTION pg_temp.made_from(learner text, type text, ancestors jsonb[]) RE
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', jsonb_agg(jsonb_strip_nulls(
         jsonb_build_object('id', n::text, 'operation', 'update', 'resourceType', type, 'ancestor', a,
             'clientTimestamp', '2026-01-08T10:00:0' || n || 'Z')) || jsonb_build_object(
-        'data', jsonb_build_object('k', 'r', 'n', n)) ORDER BY n)))
+        'data', jsonb_build_object('k', 'r', 'n', n)) ORDER BY n)))::jsonb
     FROM unnest(ancestors) WITH ORDINALITY u (a, n) $$;
 SELECT is(
     pg_temp.verdicts(pg_temp.made_from('three', 'three', ARRAY[NULL, '{"n": 0, "x": [1]}'::jsonb])),

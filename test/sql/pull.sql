@@ -12,7 +12,8 @@ CREATE FUNCTION pg_temp.item(id text, type text, resource text, data jsonb, hour
         'data', data) $$;
 CREATE FUNCTION pg_temp.push(learner text, device text, more jsonb, VARIADIC items jsonb[])
     RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', to_jsonb(items)) || more) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', to_jsonb(items)) || more)::jsonb
+    $$;
 CREATE FUNCTION pg_temp.pull(learner text, request jsonb)
     RETURNS jsonb LANGUAGE plpgsql AS $$
     BEGIN RETURN learnsync.sync_pull(learner, '{"deviceId": "reader"}' || request)::jsonb - 'epoch'; END $$;

@@ -11,7 +11,8 @@ CREATE FUNCTION pg_temp.item(id text, type text, resource text, data jsonb, hour
             timestamp '2026-01-08' + make_interval(hours => hour),
             'YYYY-MM-DD"T"HH24:MI:SS"Z"')) $$;
 CREATE FUNCTION pg_temp.push(learner text, more jsonb, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'phone', 'items', to_jsonb(items)) || more) $$;
+    SELECT learnsync.sync_push(learner,
+        jsonb_build_object('deviceId', 'phone', 'items', to_jsonb(items)) || more)::jsonb $$;
 -- A page in short: operation, id and version of each change and the messages that it brings, then the version, + where
 -- there is more, ! for a reset, ~ for a server that lags behind. The cursor is kept under a name.
 CREATE TEMP TABLE kept (name text PRIMARY KEY, cursor text);
@@ -229,7 +230,8 @@ SELECT pg_temp.run('one', 'c');
 SELECT pg_temp.copy('c', 'other');
 SELECT is(pg_temp.run('two', 'other'), 'c:a@2 c:b@3 c:c@4 =4!', 'a cursor of another learner');
 SELECT is(answer ->> 'syncVersion' || (answer ->> 'reset'), '1true', 'a push with it, be it empty')
-FROM (SELECT learnsync.sync_push('two', jsonb_build_object('deviceId', 'p', 'items', '[]'::jsonb, 'cursor', cursor))
+FROM (SELECT learnsync.sync_push('two',
+          jsonb_build_object('deviceId', 'p', 'items', '[]'::jsonb, 'cursor', cursor))::jsonb
       FROM kept WHERE name = 'c') x (answer);
 SELECT pg_temp.copy('c', 'ahead');
 UPDATE kept SET cursor = regexp_replace(cursor, '^1-4', '1-5') WHERE name = 'ahead';

@@ -156,7 +156,7 @@ SELECT learnsync.sync_push('lists', jsonb_build_object('deviceId', 'd',
     'items', jsonb_agg(jsonb_build_object('id', c || '-' || n, 'operation', 'update', 'resourceType', 'conversation',
         'resourceId', 'c' || c, 'clientTimestamp', '2026-01-05T10:00:00Z',
         'data', jsonb_build_object(
-            'messages', jsonb_build_array(jsonb_build_object('id', n, 'text', repeat('m', 20000))))))))
+            'messages', jsonb_build_array(jsonb_build_object('id', n, 'text', repeat('m', 20000))))))))::jsonb
 FROM generate_series(1, 4) c, generate_series(1, 20) n;
 SELECT learnsync.sync_push('lists', jsonb_build_object('deviceId', 'd',
     'items', jsonb_build_array(pg_temp.lesson('1', 'l', 5))));

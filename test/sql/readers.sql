@@ -115,7 +115,7 @@ SELECT learnsync.sync_push(who, jsonb_build_object('deviceId', 'd', 'items', jso
     jsonb_build_object('id', 'good', 'operation', 'update', 'resourceType', 'mastery', 'resourceId', 'r',
         'data', '{}'::jsonb, 'clientTimestamp', '2026-01-08T10:00:00Z'),
     jsonb_build_object('id', 'bad', 'operation', 'update', 'resourceType', 'mastery'),
-    jsonb_build_object('id', 'early', 'operation', 'update', 'resourceType', 'unheard_of'))))
+    jsonb_build_object('id', 'early', 'operation', 'update', 'resourceType', 'unheard_of'))))::jsonb
 FROM unnest('{reader-ann,reader-bob}'::text[]) who;
 UPDATE learnsync_data.failed SET failed_at = failed_at - interval '1 day' WHERE learner_id = 'reader-bob';
 SET LOCAL learnsync.learner_id = 'reader-ann';

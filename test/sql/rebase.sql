@@ -8,7 +8,7 @@ BEGIN
     RETURN learnsync.sync_push(learner, jsonb_build_object('deviceId', device,
         'items', jsonb_build_array(jsonb_build_object('id', md5(concat_ws('/', device, t, data, op)), 'operation', op,
             'resourceType', 'deck', 'resourceId', coalesce(data ->> 'id', 'r'),
-            'clientTimestamp', '2026-01-08T' || t || ':00Z', 'data', data - 'id'))))::jsonb #>> '{results,0,status}';
+            'clientTimestamp', '2026-01-08T' || t || ':00Z', 'data', data - 'id')))) #>> '{results,0,status}';
 END $$;
 CREATE FUNCTION pg_temp.document(learner text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
@@ -122,7 +122,7 @@ SELECT is(pg_temp.document('cid'), '{"n": 3}', 'the earlier value stands for who
 SELECT is(
     pg_temp.refusal($$SELECT learnsync.sync_push('bob', '{"deviceId": "d", "dryRun": true, "items": [{"id": "1",
         "operation": "update", "resourceType": "deck", "resourceId": "r", "data": {},
-        "clientTimestamp": "2026-01-08T10:00:00Z"}]}')$$) LIKE 'PT503%being changed%',
+        "clientTimestamp": "2026-01-08T10:00:00Z"}]}')::jsonb$$) LIKE 'PT503%being changed%',
     true,
     'a dry run of whoever is not carried over is for later');
 SELECT is(pg_temp.carry_all(), 'ann bob', 'the others are carried over, and nobody twice');

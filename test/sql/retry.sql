@@ -19,7 +19,7 @@ CREATE FUNCTION pg_temp.push(learner text, more jsonb, VARIADIC items jsonb[]) R
     SELECT string_agg(r ->> 'status' || CASE WHEN (r ->> 'duplicate')::boolean THEN '*' ELSE '' END, ' ' ORDER BY n)
     FROM jsonb_array_elements(learnsync.sync_push(learner,
         jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))
-            || more) -> 'results') WITH ORDINALITY AS x (r, n) $$;
+            || more)::jsonb -> 'results') WITH ORDINALITY AS x (r, n) $$;
 CREATE FUNCTION pg_temp.failed(learner text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(format('%s %s %s', item_id, code, retry_count), ', ' ORDER BY item_id)
     FROM learnsync_data.failed WHERE learner_id = learner $$;

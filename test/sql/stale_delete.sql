@@ -18,7 +18,7 @@ BEGIN
     FOR batch IN
     SELECT jsonb_agg(pg_temp.item(s, type) ORDER BY n) FROM jsonb_array_elements(named) WITH ORDINALITY AS x (s, n)
     GROUP BY CASE WHEN one_push THEN 0 ELSE n END ORDER BY min(n) LOOP
-        answer := learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', batch));
+        answer := learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', batch))::jsonb;
         said := said || (SELECT string_agg(' ' || CASE r ->> 'status'
                                  WHEN 'failed' THEN answer #>> '{failedItems,0,code}'
                                  WHEN 'conflict' THEN (SELECT c ->> 'resolution'
@@ -92,14 +92,14 @@ SELECT pg_temp.run('null', 'adds', '[["delete", 11]]', false);
 SELECT is(
     learnsync.sync_push('null', jsonb_build_object('deviceId', 'd',
         'items', jsonb_build_array(pg_temp.item('["update", 10, 1, "late"]',
-            'adds')))) #> '{conflicts,0}' || '{"conflictId": 0}',
+            'adds'))))::jsonb #> '{conflicts,0}' || '{"conflictId": 0}',
     '{"id": "late", "conflictId": 0, "clientData": {"n": 1}, "serverData": null, "serverVersion": 2,
         "resolution": "server_wins"}',
     'serverData of what is deleted is null');
 SELECT is(
     learnsync.sync_push('stale', jsonb_build_object('deviceId', 'd',
         'items', jsonb_build_array(pg_temp.item('["update", 12, 1, "u"]', 'adds'),
-            pg_temp.item('["delete", 11, null, "d"]', 'adds')))) #> '{conflicts,0}' || '{"conflictId": 0}',
+            pg_temp.item('["delete", 11, null, "d"]', 'adds'))))::jsonb #> '{conflicts,0}' || '{"conflictId": 0}',
     '{"id": "d", "conflictId": 0, "clientData": {}, "serverData": {"k": "r", "n": 1}, "serverVersion": 2,
         "resolution": "manual_required"}',
     'a stale delete leaves the document');
@@ -149,7 +149,7 @@ SELECT learnsync.define_resource_type('listed', '{"key": ["k"], "stale": "discar
 CREATE FUNCTION pg_temp.say(id text, hour text, more jsonb) RETURNS void LANGUAGE sql AS $$
     SELECT learnsync.sync_push('again', jsonb_build_object('deviceId', 'd', 'items', jsonb_build_array(
         jsonb_build_object('id', id, 'operation', 'update', 'resourceType', 'listed', 'resourceId', 'r',
-            'clientTimestamp', '2026-01-08T' || hour || ':00:00Z') || more))) $$;
+            'clientTimestamp', '2026-01-08T' || hour || ':00:00Z') || more)))::jsonb $$;
 CREATE FUNCTION pg_temp.use_client(item text) RETURNS text LANGUAGE sql AS $$
     SELECT learnsync.sync_resolve('again', jsonb_build_object('conflictId', conflict_id, 'force', true,
         'resolution', 'use_client')) ->> 'message'

@@ -8,7 +8,7 @@ CREATE FUNCTION pg_temp.push(learner text, type text, VARIADIC items jsonb[]) RE
         'items', (SELECT jsonb_agg(jsonb_build_object('id', md5(i::text), 'operation', 'update', 'resourceType', type,
                       'resourceId', 'r', 'clientTimestamp', '2026-01-08T' || (i ->> 't') || 'Z', 'data', i -> 'd')
                   ORDER BY n)
-                  FROM unnest(items) WITH ORDINALITY AS x (i, n)))) $$;
+                  FROM unnest(items) WITH ORDINALITY AS x (i, n))))::jsonb $$;
 CREATE FUNCTION pg_temp.document(learner text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     RETURN jsonb_path_query_first(learnsync.sync_pull(learner, '{"deviceId": "d"}')::jsonb, '$.changes[0].data') - 'k';
@@ -184,7 +184,7 @@ CREATE FUNCTION pg_temp.push_from(learner text, device text, type text, t text, 
     RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.last(learnsync.sync_push(learner, jsonb_build_object('deviceId', device,
         'items', jsonb_build_array(jsonb_build_object('operation', operation, 'resourceType', type, 'resourceId', 'r',
-            'clientTimestamp', '2026-01-08T' || t || 'Z', 'data', data))))) $$;
+            'clientTimestamp', '2026-01-08T' || t || 'Z', 'data', data))))::jsonb) $$;
 SELECT learnsync.define_resource_type('kept', '{"key": ["k"], "stale": "ignore",
     "fields": {"c": {"merge": "counter"}, "m": {"merge": "map_latest"}, "x": {}}}');
 SELECT is(pg_temp.push_from('kept', device, 'kept', t, data, op), verdict, concat_ws(' ', device, t, op, data))
@@ -493,7 +493,7 @@ SELECT is(
             'resourceType', 'mastery', 'resourceId', 'm', 'data', jsonb_build_object('n', n),
             'clientTimestamp', to_char(
                 clock_timestamp() AT TIME ZONE 'UTC' + ahead,
-                'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))))),
+                'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))))::jsonb),
     verdict,
     what)
 FROM (VALUES
@@ -511,11 +511,11 @@ CREATE FUNCTION pg_temp.lesson(learner text, device text, percent int, at text) 
     SELECT (answer #>> '{results,0,status}') || ' '
         || concat_ws(' ', answer #>> '{conflicts,0,resolution}',
             answer #>> '{conflicts,0,serverData,completionPercentage}')
-    FROM learnsync.sync_push(learner, jsonb_build_object('deviceId', device,
+    FROM CAST(learnsync.sync_push(learner, jsonb_build_object('deviceId', device,
         'items', jsonb_build_array(jsonb_build_object('id', 'i', 'operation', 'update',
             'resourceType', 'lesson_progress', 'clientTimestamp', at,
             'data', jsonb_build_object('lessonId', 'r', 'completionPercentage', percent,
-                'timeSpent', 60000))))) answer $$;
+                'timeSpent', 60000))))) AS jsonb) answer $$;
 CREATE FUNCTION pg_temp.state(learner text) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', d ->> 'completionPercentage', d ->> 'status', d ->> 'timeSpent', d ->> 'startedAt',
         d ->> 'lastAccessedAt')
@@ -542,7 +542,8 @@ FROM unnest('{stale,fresh}'::text[]) l;
 SELECT is(
     pg_temp.last(learnsync.sync_push('quiz', jsonb_build_object('deviceId', device,
         'items', jsonb_build_array(jsonb_build_object('id', id, 'operation', 'create', 'resourceType', 'quiz_attempt',
-            'data', jsonb_build_object('quizId', 'q', 'attemptNumber', 1, 'score', score), 'clientTimestamp', at))))),
+            'data', jsonb_build_object('quizId', 'q', 'attemptNumber', 1, 'score', score),
+            'clientTimestamp', at))))::jsonb),
     verdict,
     what)
 FROM (VALUES

@@ -8,7 +8,7 @@ CREATE FUNCTION pg_temp.item(id text, type text, data jsonb, hour int DEFAULT 10
     'resourceId', data ->> 'is', 'data', data - 'is',
     'clientTimestamp', to_jsonb(timestamptz '2026-01-08 00:00:00+00' + make_interval(hours => hour)));
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql
-    RETURN learnsync.sync_push(learner, jsonb_build_object('deviceId', 'phone', 'items', to_jsonb(items)));
+    RETURN learnsync.sync_push(learner, jsonb_build_object('deviceId', 'phone', 'items', to_jsonb(items)))::jsonb;
 
 -- The client's side: what the comment says, with what it holds in a table.
 CREATE FUNCTION pg_temp.fnv(value text) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -222,7 +222,7 @@ SELECT is(learnsync.sync_verify('many', pg_temp.request('many', false) || '{"buc
     '["bucket"]', 'a member that means nothing is named');
 
 -- Over the API: for oneself, by devices that are let in.
-SELECT learnsync.sync_push('many', '{"deviceId": "tablet", "items": []}'),
+SELECT learnsync.sync_push('many', '{"deviceId": "tablet", "items": []}')::jsonb,
     learnsync.sync_deactivate_device('many', '{"deviceId": "tablet"}') \g /dev/null
 SELECT throws_ok(format('SELECT learnsync.sync_verify(%L, %L)', 'many',
     pg_temp.request('many', false) || '{"deviceId": "tablet"}'), 'PT403', NULL, 'a deactivated device is turned away');

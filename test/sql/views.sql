@@ -56,7 +56,7 @@ CREATE FUNCTION pg_temp.item(type text, data jsonb, id text DEFAULT NULL, at tex
         'data', data) $$;
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
     SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'tab', 'deviceName', 'Tablet',
-        'items', to_jsonb(items))) $$;
+        'items', to_jsonb(items)))::jsonb $$;
 
 -- Kinds of access, again and again.
 SELECT lives_ok(

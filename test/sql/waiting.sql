@@ -17,7 +17,8 @@ CREATE FUNCTION pg_temp.item(id text, type text, data jsonb DEFAULT '{}', resour
     SELECT jsonb_build_object('id', id, 'operation', 'update', 'resourceType', type, 'resourceId', resource,
         'clientTimestamp', '2026-01-08T10:00:00Z', 'data', data) $$;
 CREATE FUNCTION pg_temp.answer(learner text, more jsonb, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)) || more) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)) || more)::jsonb
+    $$;
 CREATE FUNCTION pg_temp.told(answer jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', r ->> 'id', r ->> 'status',
             CASE WHEN (r ->> 'duplicate')::boolean THEN 'again' END, f ->> 'code',

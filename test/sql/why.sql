@@ -7,7 +7,8 @@ CREATE FUNCTION pg_temp.item(id text, minute int, data jsonb, type text DEFAULT 
     LANGUAGE sql RETURN jsonb_build_object('id', id, 'operation', 'update', 'resourceType', type, 'data', data,
     'clientTimestamp', to_jsonb(timestamptz '2026-01-08 10:00:00+00' + minute * interval '1 minute'));
 CREATE FUNCTION pg_temp.push(learner text, device text, VARIADIC items jsonb[]) RETURNS jsonb
-    LANGUAGE sql RETURN learnsync.sync_push(learner, jsonb_build_object('deviceId', device, 'items', to_jsonb(items)));
+    LANGUAGE sql RETURN learnsync.sync_push(learner,
+    jsonb_build_object('deviceId', device, 'items', to_jsonb(items)))::jsonb;
 CREATE FUNCTION pg_temp.why(learner text, id text, type text DEFAULT 'lesson_progress') RETURNS jsonb
     LANGUAGE sql RETURN learnsync.sync_why(learner, jsonb_build_object('resourceType', type, 'resourceId', id));
 -- The ids that a part of a field's answer names.

@@ -11,7 +11,7 @@ CREATE FUNCTION pg_temp.item(id text, statement jsonb, more jsonb DEFAULT '{}') 
     SELECT jsonb_build_object('id', id, 'operation', 'create', 'resourceType', 'xapi_statement',
         'clientTimestamp', '2026-01-08T10:00:00Z', 'data', statement) || more $$;
 CREATE FUNCTION pg_temp.push(learner text, VARIADIC items jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items))) $$;
+    SELECT learnsync.sync_push(learner, jsonb_build_object('deviceId', 'd', 'items', to_jsonb(items)))::jsonb $$;
 CREATE FUNCTION pg_temp.verdicts(answer jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(CASE r ->> 'status'
             WHEN 'failed' THEN (SELECT f ->> 'code' || ' ' || (f ->> 'path')
