@@ -226,7 +226,7 @@ update_row(const Datum *values, const char *nulls)
 	return changed;
 }
 
-/* The types of the items, which are not all that changed where there is none; how many. */
+/* The types of the items, of which events have that of all; none are not all that changed. How many there are. */
 static int
 changed_types(const LsBatch *batch, Datum *array)
 {
@@ -239,16 +239,16 @@ changed_types(const LsBatch *batch, Datum *array)
 		const LsItem *item = &batch->items[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (item->type == NULL || item->type == last || item->failure.code != NULL)
+		if (item->failure.code != NULL || (count > 0 && item->type == last))
 			continue;
 		last = item->type;
-		types[count++] = ls_text_to_datum(last->name);
+		types[count++] = ls_text_to_datum(last == NULL ? ls_text(LS_EVENT_TYPE) : last->name);
 	}
 	*array = ls_text_array(types, count);
 	return count;
 }
 
-/* Notes for whoever is handed changes that there are some. Events of the event log, which have no type, are not. */
+/* Notes for whoever is handed changes that there are some. */
 static void
 mark(const LsBatch *batch)
 {
@@ -257,8 +257,7 @@ mark(const LsBatch *batch)
 	Datum values[] = {ls_text_to_datum(batch->learner.id), Int64GetDatum(batch->learner.version),
 					  Int64GetDatum(batch->version), types, TimestampTzGetDatum(batch->now)};
 
-	if (count > 0 || batch->nitems == 0)
-		(void) ls_store_see(&mark_outboxes, values, count == 0 ? "   n " : NULL, LS_SEES_LATEST);
+	(void) ls_store_see(&mark_outboxes, values, count == 0 ? "   n " : NULL, LS_SEES_LATEST);
 }
 
 /*

@@ -395,7 +395,8 @@ COMMENT ON FUNCTION learnsync_internal.outbox_renew_as_owner(bigint) IS
 CREATE OR REPLACE FUNCTION learnsync.outbox_add(name text, options jsonb DEFAULT '{}') RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_outbox_add';
 COMMENT ON FUNCTION learnsync.outbox_add(text, jsonb) IS
-    'Adds an outbox, from which outbox_take hands on changes. options: {resourceTypes? (default: all), from? ("now", '
+    'Adds an outbox, from which outbox_take hands on changes. options: {resourceTypes? (default: all; progress_event '
+    'for the events of the event log), from? ("now", '
     'the default, "beginning" or a time: what was changed last before then is not handed on)}. Waits until no push is '
     'open, at most 8 seconds. Errors: 22023 such options or name, 42710 it exists, 55P03 open transactions.';
 
@@ -411,7 +412,8 @@ COMMENT ON FUNCTION learnsync.outbox_take(text, integer, integer) IS
     '[{learnerId, life, resourceType, resourceId, operation, version, serverTimestamp, data}], lease (NULL where there '
     'are none), hasMore}: the newest state of what changed, of a learner in the order of versions and for one taker '
     'at a time. operation is create, update or delete, or, without a resource, forget (the learner was erased) or '
-    'reset (of this learner drop what does not come from here on). Say outbox_done or outbox_failed before the lease '
+    'reset (of this learner drop what does not come from here on). An event of the event log is a progress_event that '
+    'is created: resourceId is its id, data itself. Say outbox_done or outbox_failed before the lease '
     'ends: else they come again. A receiver that drops what has a lower (life, version) than it holds has each once. '
     'Errors: 42704 no such outbox, 22023 such numbers.';
 

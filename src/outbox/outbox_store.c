@@ -24,6 +24,7 @@ typedef struct LsOutbox
 {
 	LsText name;
 	LsSelection selection;
+	bool events; /* those of the event log are handed on */
 	TimestampTz since; /* what was changed last before then is not handed on; LS_NO_TIME: all is */
 	pg_uuid_t lease;
 	int64 seconds; /* for which it holds */
@@ -47,9 +48,10 @@ static LsStatement fill = {
 	"SELECT learnsync_internal.outbox_known_as_owner($1), learnsync_internal.outbox_fill_as_owner($1)",
 	{"pg_catalog.text", NULL}};
 
-static LsStatement read_outbox = {
-	"SELECT o.resource_types, o.changed_from FROM learnsync_data.outbox o WHERE o.name" EQ "$1",
-	{"pg_catalog.text", NULL}};
+static LsStatement read_outbox = {"SELECT o.resource_types, o.changed_from, COALESCE('" LS_EVENT_TYPE "'" EQ
+								  "ANY (o.resource_types), true)"
+								  " FROM learnsync_data.outbox o WHERE o.name" EQ "$1",
+								  {"pg_catalog.text", NULL}};
 
 /* Who has waited longest, and is in nobody's hands. $1 is the outbox. */
 static LsStatement find_marked = {
@@ -138,6 +140,7 @@ open_outbox(LsOutbox *outbox)
 	if (!isnull)
 		outbox->selection.type_array = datumCopy(types, false, -1);
 	outbox->since = ls_store_time(0, 2);
+	outbox->events = DatumGetBool(ls_store_value(0, 3, &isnull));
 }
 
 /* The learners of whom something is due, each once or more often; how many there are. */
@@ -268,7 +271,7 @@ add_changes(LsPull *pull, const LsMark *mark)
 		pull->after = LS_FIRST_VERSION;
 	}
 	pull->whose = whose(pull->learner, mark->life);
-	pull->page.last = pull->after;
+	pull->page.last = pull->events_seen = pull->after;
 	if (pull->after < pull->start.version)
 		ls_page_fill(pull);
 	return pull->page.full ? pull->page.last : Max(pull->start.version, pull->after);
@@ -283,6 +286,7 @@ take_changes(const LsOutbox *outbox, LsPage *page, LsText learner, const LsMark 
 				   .from = -1,
 				   .limit = limit,
 				   .selection = outbox->selection,
+				   .with_events = outbox->events,
 				   .since = outbox->since};
 	int64 before = page->nchanges;
 	int64 version = LS_FIRST_VERSION;

@@ -302,6 +302,45 @@ select_changes(const LsPull *pull, LsPulled *rows, int count, Chain *chain)
 	return selected;
 }
 
+/* Two lists in version order become one. */
+static LsPulled *
+merge_changes(const LsPulled *these, int nthese, const LsPulled *those, int nthose)
+{
+	LsPulled *merged = palloc(sizeof(LsPulled) * Max(nthese + nthose, 1));
+
+	for (int i = 0, j = 0; i + j < nthese + nthose;)
+	{
+		bool is_next = j == nthose || (i < nthese && these[i].version < those[j].version);
+
+		merged[i + j] = is_next ? these[i] : those[j];
+		i += is_next;
+		j += !is_next;
+	}
+	return merged;
+}
+
+/* Adds changes, the last that there are up to a version, and between them the events, a few at a time. */
+static void
+add_with_events(LsPull *pull, const LsPulled *changes, int count, int64 to)
+{
+	while (pull->events_seen < to && !pull->page.full)
+	{
+		int wanted = (int) Min(most_wanted(pull), ROWS_AT_A_TIME);
+		LsPulled *events;
+		int nevents = ls_store_read_logged(pull, to, wanted, &events);
+		int64 end = nevents == wanted ? events[nevents - 1].version : to;
+		int upto = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		while (upto < count && changes[upto].version <= end)
+			upto++;
+		add_changes(pull, merge_changes(changes, upto, events, nevents), upto + nevents);
+		changes += upto;
+		count -= upto;
+		pull->events_seen = end;
+	}
+}
+
 /*
  * Fills the page with changes after a version, from one of the two sources; how the chain of the log went. The rows are
  * read a few at a time, and forgotten once they are printed.
@@ -321,7 +360,11 @@ read_changes(LsPull *pull, int64 after, bool use_log, int64 spare)
 		   (count = ls_store_fetch_pulled(source, (int) Min(most_wanted(pull), ROWS_AT_A_TIME), &rows)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		add_changes(pull, rows, select_changes(pull, rows, count, &chain));
+		count = select_changes(pull, rows, count, &chain);
+		if (pull->with_events)
+			add_with_events(pull, rows, count, chain.seen);
+		else
+			add_changes(pull, rows, count);
 		MemoryContextReset(portion);
 	}
 	MemoryContextSwitchTo(caller);
@@ -374,6 +417,8 @@ ls_page_fill(LsPull *pull)
 		chain = read_changes(pull, pull->after, true, lookups * LOG_ROWS_PER_CHANGE);
 	if (!pull->page.full && (!chain.whole || chain.end < start->log_version))
 		(void) read_changes(pull, chain.seen, false, PG_INT64_MAX);
+	if (pull->with_events)
+		add_with_events(pull, NULL, 0, start->version);
 	if (pull->counts)
 		pull->page.all = count_changes(pull);
 }

@@ -90,6 +90,8 @@ typedef struct LsPull
 	int64 limit; /* of changes; PG_INT64_MAX: the page ends by bytes alone */
 	LsSelection selection;
 	TimestampTz since; /* what was changed last before then is not wanted */
+	bool with_events; /* those of the event log are changes, too */
+	int64 events_seen; /* none up to here is to be added any more */
 	const char *whose; /* members that each change begins with, in JSON; NULL: none */
 	LsPullStart start;
 	bool reset;
@@ -120,6 +122,9 @@ extern LsPullSource *ls_store_open_pull(const LsPull *pull, int64 after, bool us
 extern int ls_store_fetch_pulled(LsPullSource *source, int count, LsPulled **changes);
 extern void ls_store_close_pull(LsPullSource *source);
 extern int64 ls_store_count_changes(const LsPull *pull, int64 after);
+
+/* logged_store.c */
+extern int ls_store_read_logged(const LsPull *pull, int64 to, int limit, LsPulled **changes);
 
 /* held_store.c */
 typedef void (*LsTakeHeld)(void *argument, const LsHeld *held);

@@ -74,6 +74,9 @@ check_name(LsText name)
 						errmsg("invalid name of a resource type: \"%s\"", ls_text_string(name)),
 						errdetail("It must have 1 to %d lower-case letters, digits and underscores.",
 								  LS_MAX_TYPE_NAME_BYTES - 1)));
+	if (ls_text_equal(name, ls_text(LS_EVENT_TYPE)))
+		ereport(ERROR, (errcode(ERRCODE_RESERVED_NAME), errmsg("the name \"%s\" is reserved", ls_text_string(name)),
+						errdetail("Outboxes hand on the events of the event log as such.")));
 }
 
 /* Refuses what a type with data cannot take; problem is NULL where all data stands in the way. */

@@ -8,6 +8,8 @@
 #include "merge/merge.h"
 #include "store/store.h"
 
+#define LS_EVENT_TYPE "progress_event" /* what outboxes call events of the event log; no resource's */
+
 /* A row of learnsync_data.resource_type, compiled. */
 typedef struct LsType
 {

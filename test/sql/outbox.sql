@@ -242,8 +242,10 @@ INSERT INTO channel (what, call) VALUES
         "activity_type": "quiz", "content_id": "c"}]}') $$),
     ('a retry changes nothing', $$ learnsync.progress_batch('ann', '{"profile_id": "ann", "items": [{"idempotency_key":
         "k", "activity_type": "quiz", "content_id": "c"}]}') $$),
-    ('events are not handed on', $$ learnsync.progress_put('ann', '{"events": [{"eventId": "e", "clientId": "c", "type":
+    ('progress_put', $$ learnsync.progress_put('ann', '{"events": [{"eventId": "e", "clientId": "c", "type":
         "onboarding.reset", "occurredAt": "2026-01-08T10:00:00Z", "payload": {}}]}') $$),
+    ('the same events change nothing', $$ learnsync.progress_put('ann', '{"events": [{"eventId": "e", "clientId": "c",
+        "type": "onboarding.reset", "occurredAt": "2026-01-08T10:00:00Z", "payload": {}}]}') $$),
     ('a dry run changes nothing', $$ learnsync.sync_push('ann', jsonb_build_object('deviceId', 'd', 'dryRun', true,
         'items', jsonb_build_array(pg_temp.item('dry', '{"n": 1}'))))::jsonb $$),
     ('a push without effect', $$ learnsync.sync_push('ann', '{"deviceId": "d", "items": []}')::jsonb $$);
@@ -268,10 +270,11 @@ sync_progress: ann create m
 sync_completions: ann create m
 progress_batch: ann create k
 a retry changes nothing: nothing
-events are not handed on: nothing
+progress_put: ann create e
+the same events change nothing: nothing
 a dry run changes nothing: nothing
 a push without effect: nothing',
-    'whatever makes a new version of a resource is handed on');
+    'whatever makes a new version of a resource, or an event, is handed on');
 SELECT pg_temp.push('ann', pg_temp.item('early2', '{"n": 1}', 'box_later'));
 SELECT learnsync.define_resource_type('box_later', '{"key": ["k"], "fields": {"n": {"merge": "max"}}}');
 SELECT learnsync.sync_push('ann', '{"deviceId": "d", "items": []}');
@@ -287,6 +290,83 @@ SAVEPOINT before;
 SELECT pg_temp.push('ann', pg_temp.item('x', '{"n": 1}'));
 ROLLBACK TO before;
 SELECT is(pg_temp.marks(), NULL, 'a push that is undone leaves no mark');
+
+-- Events of the event log come between resources, in the order of versions, as they were sent.
+CREATE FUNCTION pg_temp.event(id text, payload jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('eventId', id, 'clientId', 'c', 'type', 'activePath.set', 'occurredAt',
+        '2026-01-08T10:00:00Z', 'payload', payload || '{"pathId": "p"}') $$;
+CREATE FUNCTION pg_temp.put(learner text, VARIADIC events jsonb[]) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT learnsync.progress_put(learner, jsonb_build_object('events', to_jsonb(events))) $$;
+SELECT pg_temp.put('leo', pg_temp.event('e1'), pg_temp.event('e2'));
+SELECT pg_temp.push('leo', pg_temp.item('a', '{"n": 1}'), pg_temp.item('b', '{"n": 1}'));
+SELECT pg_temp.put('leo', pg_temp.event('e3'));
+SELECT pg_temp.push('leo', pg_temp.item('a', '{"n": 2}'));
+SELECT pg_temp.put('leo', pg_temp.event('e4', '{"more": 1}'), pg_temp.event('e1'));
+CREATE FUNCTION pg_temp.take_in_short(most int DEFAULT 100) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.take(most) IS NULL;
+    SELECT string_agg(concat_ws(' ', c ->> 'resourceType', c ->> 'resourceId', c ->> 'version'), ', ' ORDER BY n)
+    FROM jsonb_array_elements(current_setting('box.changes')::jsonb) WITH ORDINALITY x (c, n) $$;
+SELECT is(
+    pg_temp.take_in_short(3), 'progress_event e1 2, progress_event e2 3, box_list b 5', 'events come among resources');
+SELECT pg_temp.done();
+SELECT is(
+    pg_temp.take_in_short(), 'progress_event e3 6, box_list a 7, progress_event e4 8', 'and so on where a page ended');
+SELECT is(
+    current_setting('box.changes')::jsonb -> 2 -> 'data', pg_temp.event('e4', '{"more": 1}'), 'as they were sent');
+SELECT is(
+    (current_setting('box.changes')::jsonb -> 2) - '{data,life,serverTimestamp}'::text[],
+    '{"learnerId": "leo", "resourceType": "progress_event", "resourceId": "e4", "operation": "create", "version": 8}',
+    'with what receivers go by');
+SELECT is(
+    learnsync.outbox_failed('box', current_setting('box.lease'), 'no', jsonb_build_array(
+        current_setting('box.changes')::jsonb -> 0,
+        current_setting('box.changes')::jsonb -> 1 || '{"retryable": true}')),
+    1::bigint,
+    'an event is refused, and what comes after it fails');
+SELECT is(
+    (SELECT concat_ws(' ', resource_type, resource_id, version) FROM learnsync.outbox_dead('box')),
+    'progress_event e3 6',
+    'it is a dead letter');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take_in_short(), 'box_list a 7, progress_event e4 8', 'the rest comes again');
+SELECT pg_temp.done();
+SELECT is(learnsync.outbox_retry('box'), 1::bigint, 'it is put back');
+SELECT matches(pg_temp.take_in_short(), '^progress_event e3 6', 'and comes');
+SELECT pg_temp.done();
+SELECT learnsync.outbox_add('log', '{"resourceTypes": ["progress_event"], "from": "beginning"}');
+SELECT learnsync.outbox_add('lists', '{"resourceTypes": ["box_list"]}');
+SELECT is(pg_temp.take(100, 'log') ~ '^ann create e \d+ .*leo create e1 2 .*leo create e4 8 ', true,
+    'an outbox of events alone, from the beginning');
+SELECT pg_temp.done('log');
+SELECT pg_temp.put('leo', pg_temp.event('e5'));
+SELECT pg_temp.push('leo', pg_temp.item('c', '{"n": 1}', 'box_note'));
+SELECT is(pg_temp.marks(), 'box leo 8 10, log leo 8 9',
+    'events mark no outbox of other types, nor others that of events');
+SELECT is(pg_temp.take_in_short(), 'progress_event e5 9, box_note c 10', 'each outbox has its own');
+SELECT pg_temp.done();
+SELECT pg_temp.put('leo', VARIADIC (SELECT array_agg(pg_temp.event('many' || n)) FROM generate_series(1, 250) n));
+SELECT pg_temp.push('leo', VARIADIC (SELECT array_agg(pg_temp.item('i' || n, '{"n": 1}'))
+    FROM generate_series(1, 250) n));
+SELECT pg_temp.put('leo', VARIADIC (SELECT array_agg(pg_temp.event('more' || n)) FROM generate_series(1, 250) n));
+SELECT pg_temp.take(740) IS NOT NULL AS taken;
+SELECT is(
+    (SELECT array_agg((c ->> 'version')::int ORDER BY n)
+     FROM jsonb_array_elements(current_setting('box.changes')::jsonb) WITH ORDINALITY x (c, n)),
+    (SELECT array_agg(n) FROM generate_series(11, 750) n),
+    'many, in one order');
+SELECT pg_temp.done();
+SELECT is(pg_temp.take_in_short(), (SELECT string_agg(format('progress_event more%s %s', n - 510, n), ', ')
+    FROM generate_series(751, 760) n), 'and the rest');
+SELECT pg_temp.done();
+SELECT learnsync.outbox_drop('log');
+SELECT learnsync.outbox_drop('lists');
+SELECT throws_ok($$ SELECT learnsync.define_resource_type('progress_event', '{"key": ["k"]}') $$, '42939',
+    'the name "progress_event" is reserved', 'no type of resources has the name of events');
+SELECT learnsync.forget_learner('leo') > 0 AS erased;
+SELECT is(pg_temp.take(), 'leo forget 761', 'erasing tells of events as of all else');
+SELECT pg_temp.done();
+SELECT learnsync.remember_learner('leo');
+DELETE FROM learnsync_data.learner WHERE learner_id = 'leo';
 
 -- Only some types, and from some time on.
 SELECT learnsync.outbox_add('notes', '{"resourceTypes": ["box_note", "box_note"], "from": "beginning"}');
@@ -383,7 +463,7 @@ SELECT is((SELECT count(*) FROM anew WHERE life <= current_setting('box.life')::
 SELECT is(
     (SELECT count(*) FROM anew WHERE "resourceId" IS NOT NULL AND "resourceId" <> 'note'),
     (SELECT count(*) FROM learnsync_data.resource r, learnsync_data.outbox o
-     WHERE r.resource_id <> 'note' AND r.updated_at >= o.changed_from),
+     WHERE r.resource_id <> 'note' AND r.updated_at >= o.changed_from) + (SELECT count(*) FROM learnsync_data.event),
     'all that is of the outbox''s time');
 SELECT is((SELECT count(*) FROM anew WHERE "resourceId" = 'early'), 0::bigint, 'but nothing from before it');
 
