@@ -7,7 +7,7 @@ LEARNSYNC_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" learnsy
 
 # In the order in which they are installed.
 MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/progress type/types base/digest \
-	base/fail direct/direct batch/count xapi/xapi call/learner push/push pull/pull push/module push/profile \
+	base/fail base/tell direct/direct batch/count xapi/xapi call/learner push/push pull/pull push/module push/profile \
 	admin/placement admin/content status/device status/failed_items resolve/resolve resolve/correct fold/fold \
 	event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget \
 	outbox/outbox shard/part watch/figure watch/app_day watch/metrics watch/alert watch/page watch/dashboard \

@@ -98,6 +98,7 @@ VALUES
             ('admin', 'learnsync_internal.alert_list()'),
             ('admin', 'learnsync.maintain(integer)'),
             ('admin', 'learnsync_internal.maintain_step(integer, jsonb)'),
+            ('admin', 'learnsync_internal.tell(text, bigint, bigint)'),
             ('admin', 'learnsync.retry_failed(text, text)'),
             ('admin', 'learnsync_internal.retry(text, text, boolean)'),
             ('admin', 'learnsync_internal.next_to_retry(text, text, boolean)'),

@@ -278,9 +278,11 @@ COMMENT ON FUNCTION learnsync_internal.verify_piece(integer) IS
 CREATE OR REPLACE PROCEDURE learnsync_internal.verify_some()
     LANGUAGE plpgsql AS $$
 DECLARE
-    remaining pg_catalog.int4 := pg_catalog.current_setting('learnsync.verify_learners');
+    total CONSTANT pg_catalog.int4 := pg_catalog.current_setting('learnsync.verify_learners');
+    remaining pg_catalog.int4 := total;
     looked pg_catalog.int4;
 BEGIN
+    PERFORM learnsync_internal.tell('', 0, 0);
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -288,6 +290,8 @@ BEGIN
         looked := learnsync_internal.verify_piece(least(remaining, 10));
         EXIT WHEN looked OPERATOR(pg_catalog.=) 0;
         remaining := remaining OPERATOR(pg_catalog.-) looked;
+        PERFORM learnsync_internal.tell(
+            'maintain, learners whose numbers are looked at', total OPERATOR(pg_catalog.-) remaining, total);
     END LOOP;
 END
 $$;

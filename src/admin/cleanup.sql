@@ -313,6 +313,16 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.task_limit_as_owner(text, integer) IS
     'What a task of maintain() removes is older than that; NULL for what is no task.';
 
+CREATE OR REPLACE FUNCTION learnsync_internal.task_pages_as_owner(task text) RETURNS bigint
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE WHEN task = 'empty' THEN 0 ELSE ceil(pg_relation_size(format('learnsync_data.%I',
+        CASE task WHEN 'resolve' THEN 'conflict' ELSE replace(task, '_counts', '') END))
+        / current_setting('block_size')::numeric) END;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.task_pages_as_owner(text) IS 'How many pages a task of maintain() goes through.';
+
 -- The work of one maintain(): a list of [task, first page, end, cutoff]. Of payloads only whole weeks go, most of them
 -- by emptying a slot; the other tables are gone through once a day.
 CREATE OR REPLACE FUNCTION learnsync_internal.plan_as_owner(days_old integer) RETURNS jsonb
@@ -336,7 +346,8 @@ BEGIN
                         'ledger}'::text[]) WITH ORDINALITY t (task, n)
             WHERE learnsync_internal.task_limit_as_owner(t.task, days_old) IS NOT NULL);
     END IF;
-    RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'payloadsFrom', cutoff, 'swept', sweep);
+    RETURN jsonb_build_object('tasks', tasks, 'items', 0, 'rows', 0, 'payloadsFrom', cutoff, 'swept', sweep, 'done', 0,
+        'pages', (SELECT sum(learnsync_internal.task_pages_as_owner(t ->> 0)) FROM jsonb_array_elements(tasks) t));
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.plan_as_owner(integer) IS 'What a maintain() has to do.';
@@ -347,7 +358,7 @@ DECLARE
     -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
     piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
     task CONSTANT text := work #>> '{tasks,0,0}';
-    of_table CONSTANT text := CASE task WHEN 'resolve' THEN 'conflict' ELSE replace(task, '_counts', '') END;
+    pages CONSTANT bigint := learnsync_internal.task_pages_as_owner(task);
     place CONSTANT bigint := work #>> '{tasks,0,1}';
     limit_at CONSTANT timestamptz := learnsync_internal.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
     removed bigint;
@@ -374,13 +385,15 @@ BEGIN
     ELSE
         removed := learnsync_internal.clean_pages_as_owner(task, place, place + piece,
             least(limit_at, (work #>> '{tasks,0,2}')::timestamptz));
-        IF (place + piece) * current_setting('block_size')::integer
-            < pg_relation_size(format('learnsync_data.%I', of_table)) THEN
+        work := jsonb_set(work, '{done}', to_jsonb((work ->> 'done')::bigint + least(piece, pages - place)));
+        IF place + piece < pages THEN
             work := jsonb_set(work, '{tasks,0,1}', to_jsonb(place + piece));
         ELSE
             work := work #- '{tasks,0}';
         END IF;
         IF task NOT LIKE 'push_%' THEN
+            work := jsonb_set(work, '{rows}', to_jsonb((work ->> 'rows')::bigint
+                + CASE task WHEN 'learner' THEN 0 ELSE removed END));
             removed := 0;
         END IF;
     END IF;
@@ -399,13 +412,25 @@ CREATE OR REPLACE PROCEDURE learnsync.maintain(days_old integer DEFAULT 30)
     LANGUAGE plpgsql AS $$
 DECLARE
     work pg_catalog.jsonb;
+    left_over pg_catalog.jsonb;
 BEGIN
+    PERFORM learnsync_internal.tell('', 0, 0);
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        work := learnsync_internal.maintain_step(days_old, work);
-        EXIT WHEN work IS NULL;
+        left_over := learnsync_internal.maintain_step(days_old, work);
+        EXIT WHEN left_over IS NULL;
+        work := left_over;
+        PERFORM learnsync_internal.tell('maintain, pages gone through',
+            (work OPERATOR(pg_catalog.->>) 'done')::pg_catalog.int8,
+            (work OPERATOR(pg_catalog.->>) 'pages')::pg_catalog.int8);
     END LOOP;
+    IF (work OPERATOR(pg_catalog.->>) 'items') OPERATOR(pg_catalog.<>) '0'
+        OR (work OPERATOR(pg_catalog.->>) 'rows') OPERATOR(pg_catalog.<>) '0'
+    THEN
+        RAISE NOTICE 'maintain: removed the payloads of % items, and % rows besides',
+            work OPERATOR(pg_catalog.->>) 'items', work OPERATOR(pg_catalog.->>) 'rows';
+    END IF;
     CALL learnsync.rebase();
     CALL learnsync_internal.retry(NULL, NULL, true);
     CALL learnsync_internal.verify_some();

@@ -26,10 +26,12 @@ CREATE OR REPLACE PROCEDURE learnsync_internal.retry(learner text, code text, wa
 DECLARE
     each pg_catalog.text;
     tried pg_catalog.int4[];
+    seen pg_catalog.int8 := 0;
     learners pg_catalog.int8 := 0;
     items pg_catalog.int8 := 0;
     failed pg_catalog.int8 := 0;
 BEGIN
+    PERFORM learnsync_internal.tell('', 0, 0);
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -47,6 +49,8 @@ BEGIN
             RAISE WARNING 'the failed items of a learner could not be tried again: %', SQLERRM;
             PERFORM learnsync_internal.postpone_retry(each, code);
         END;
+        seen := seen OPERATOR(pg_catalog.+) 1;
+        PERFORM learnsync_internal.tell('second tries, learners', seen, -1);
     END LOOP;
     IF items OPERATOR(pg_catalog.>) 0 THEN
         RAISE NOTICE 'tried again: % failed items, of learners: %, failed once more: %', items, learners, failed;

@@ -167,6 +167,9 @@ extern Numeric ls_number_add(Numeric a, Numeric b);
 extern Numeric ls_number_subtract(Numeric a, Numeric b);
 extern char *ls_number_text(Numeric number);
 
+/* tell.c */
+extern void ls_tell(const char *task, int64 done, int64 total);
+
 /* memory.c */
 extern void ls_memory_copy(void *to, const void *from, Size bytes);
 extern void ls_memory_extend(StringInfo text);

@@ -69,26 +69,20 @@ CREATE OR REPLACE PROCEDURE learnsync.progress_rebuild() LANGUAGE plpgsql AS $$
 DECLARE
     step record;
     before pg_catalog.int8 := -1;
-    shown pg_catalog.int8 := -1;
-    percent pg_catalog.int8;
 BEGIN
     SELECT ''::pg_catalog.text AS after, 0::pg_catalog.int8 AS done, (-1)::pg_catalog.int8 AS total INTO step;
+    PERFORM learnsync_internal.tell('', 0, 0);
     WHILE step.done OPERATOR(pg_catalog.<>) before LOOP
         before := step.done;
         SELECT s.after, s.done, s.total INTO step
         FROM learnsync_internal.progress_rebuild_next(step.after, step.done, step.total) s;
         COMMIT;
-        percent := CASE
-            WHEN step.total OPERATOR(pg_catalog.=) 0 OR step.done OPERATOR(pg_catalog.>=) step.total THEN 100
-            ELSE step.done OPERATOR(pg_catalog.*) 100 OPERATOR(pg_catalog./) step.total END;
-        IF percent OPERATOR(pg_catalog.<>) shown THEN
-            RAISE NOTICE '% %%', percent;
-            shown := percent;
-        END IF;
+        PERFORM learnsync_internal.tell('progress_rebuild, learners looked at', step.done, step.total);
     END LOOP;
+    RAISE NOTICE 'progress_rebuild: 100 %% of % learners looked at', step.done;
 END
 $$;
 COMMENT ON PROCEDURE learnsync.progress_rebuild() IS
     'Derives stored snapshots again from the log where they differ from it, one learner per transaction, and reports '
-    'its progress as notices with a percentage. A learner whose log cannot be read is left, with a warning that '
+    'a percentage each second. A learner whose log cannot be read is left, with a warning that '
     'names the event. Puts go on meanwhile; only the learner at hand waits.';

@@ -210,10 +210,13 @@ learnsync_progress_verify(PG_FUNCTION_ARGS)
 	const char *damage;
 	int64 before = -1;
 	int64 looked_at = 0;
+	int64 total;
 	LsStoreCall call;
 
 	InitMaterializedSRF(fcinfo, 0);
 	ls_store_open(&call);
+	total = ls_store_count_learners();
+	ls_tell("", 0, 0);
 	for (; looked_at != before;)
 	{
 		before = looked_at;
@@ -224,6 +227,7 @@ learnsync_progress_verify(PG_FUNCTION_ARGS)
 
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		}
+		ls_tell("progress_verify, learners", looked_at, total);
 	}
 	ls_store_close(&call);
 	return (Datum) 0;

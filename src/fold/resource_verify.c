@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "event/event.h"
 #include "fold/fold.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -182,9 +183,12 @@ verify_all(Verify *verify)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "learnsync verify", ALLOCSET_DEFAULT_SIZES);
 	LsText after = ls_text("");
+	int64 total = ls_store_count_learners();
+	int64 done = 0;
 	LsText *learners;
 	int count;
 
+	ls_tell("", 0, 0);
 	while ((count = ls_store_read_learners(after, LEARNERS_AT_A_TIME, &learners)) > 0)
 	{
 		for (int i = 0; i < count; i++)
@@ -194,6 +198,7 @@ verify_all(Verify *verify)
 			try_learner(verify, learners[i]);
 			MemoryContextSwitchTo(caller);
 			MemoryContextReset(context);
+			ls_tell("resource_verify, learners", ++done, total);
 		}
 		after = learners[count - 1];
 	}

@@ -52,15 +52,13 @@ DECLARE
     learner pg_catalog.text;
     carried boolean;
     left_over pg_catalog.int8;
-    percent pg_catalog.int4;
-    told pg_catalog.int4;
     seen pg_catalog.int8;
 BEGIN
     FOR each IN
         SELECT r.* FROM learnsync.rebases() r WHERE COALESCE(r.name OPERATOR(pg_catalog.=) rebase.name, true)
     LOOP
-        told := each.percent;
         seen := each.done;
+        PERFORM learnsync_internal.tell('', 0, 0);
         FOR round IN 1..10 LOOP
             EXIT WHEN each.rebased_at IS NOT NULL;
             learner := '';
@@ -81,13 +79,8 @@ BEGIN
                 ELSE
                     left_over := left_over OPERATOR(pg_catalog.+) 1;
                 END IF;
-                percent := seen OPERATOR(pg_catalog.*) 100 OPERATOR(pg_catalog./) GREATEST(each.learners, 1);
-                IF percent OPERATOR(pg_catalog.>=) (told OPERATOR(pg_catalog.+) 10)
-                    AND percent OPERATOR(pg_catalog.<) 100
-                THEN
-                    told := percent;
-                    RAISE NOTICE '%: % %% of the learners are carried over', each.name, percent;
-                END IF;
+                PERFORM learnsync_internal.tell(
+                    pg_catalog.format('rebase, learners whose %s is carried over', each.name), seen, each.learners);
             END LOOP;
             EXIT WHEN left_over OPERATOR(pg_catalog.=) 0;
             PERFORM pg_catalog.pg_sleep(0.1);
@@ -108,5 +101,5 @@ END
 $$;
 COMMENT ON PROCEDURE learnsync.rebase(text) IS
     'Carries out the changes of rules that were defined with rebase, of one type or of all: learner by learner, each '
-    'in a transaction of its own, with a notice for each tenth. Can be stopped and called again at any time; '
+    'in a transaction of its own, with a notice a second of how far it is. Can be stopped and called again at any time; '
     'maintain() calls it as well. Cannot run inside a transaction block (2D000).';
