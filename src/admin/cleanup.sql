@@ -314,7 +314,7 @@ COMMENT ON FUNCTION learnsync_internal.task_limit_as_owner(text, integer) IS
     'What a task of maintain() removes is older than that; NULL for what is no task.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.task_pages_as_owner(task text) RETURNS bigint
-    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN CASE WHEN task = 'empty' THEN 0 ELSE ceil(pg_relation_size(format('learnsync_data.%I',
         CASE task WHEN 'resolve' THEN 'conflict' ELSE replace(task, '_counts', '') END))

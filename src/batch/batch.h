@@ -236,6 +236,7 @@ extern void ls_store_refuse_forgotten(LsText learner);
 extern void ls_store_lock_learner(LsLearner *learner);
 extern void ls_store_read_learner(LsLearner *learner);
 extern int ls_store_read_learners(LsText after, int limit, LsText **learners);
+extern int64 ls_store_count_learners(void);
 extern LsText ls_learner_epoch(LsText own);
 extern void ls_store_update_learner(const LsBatch *batch, bool logged, bool failed);
 

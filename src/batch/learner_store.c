@@ -31,6 +31,9 @@ static LsStatement read_learners = {"SELECT l.learner_id FROM learnsync_data.lea
 
 static LsStatement lock_learner = {LEARNER_COLUMNS " FOR NO KEY UPDATE", {"pg_catalog.text", NULL}};
 
+static LsStatement count_learners = {
+	"SELECT pg_catalog.count(*) FROM learnsync_data.learner l WHERE l.learner_id" GT "$1", {"pg_catalog.text", NULL}};
+
 static LsStatement add_learner = {
 	"INSERT INTO learnsync_data.learner (learner_id) VALUES ($1) ON CONFLICT (learner_id) DO NOTHING",
 	{"pg_catalog.text", NULL}};
@@ -305,4 +308,13 @@ ls_store_read_learners(LsText after, int limit, LsText **learners)
 		(*learners)[i] = ls_text(ls_text_string(ls_store_text(i, 1)));
 	SPI_freetuptable(SPI_tuptable);
 	return count;
+}
+
+int64
+ls_store_count_learners(void)
+{
+	Datum values[] = {CStringGetTextDatum("")};
+
+	ls_store_read(&count_learners, values, NULL);
+	return ls_store_int(0, 1);
 }

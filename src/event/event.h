@@ -58,7 +58,6 @@ typedef struct LsStoredEvent
 extern void ls_store_read_known_events(LsPut *put);
 extern void ls_store_add_events(LsPut *put);
 extern int ls_store_read_events(LsText learner, int64 after, int limit, LsSnapshot snapshot, LsStoredEvent **events);
-extern int64 ls_store_count_learners(void);
 
 /* progress_store.c */
 

@@ -29,10 +29,6 @@ static LsStatement read_events = {
 	" ORDER BY e.version LIMIT $3",
 	{"pg_catalog.text", "pg_catalog.int8", "pg_catalog.int4", NULL}};
 
-/* $1 is where the last page ended. */
-static LsStatement count_learners = {
-	"SELECT pg_catalog.count(*) FROM learnsync_data.learner l WHERE l.learner_id" GT "$1", {"pg_catalog.text", NULL}};
-
 /* What an event is known by in the log; nothing that is no id stands there. */
 static Datum
 id_datum(const LsItem *item)
@@ -137,13 +133,4 @@ ls_store_read_events(LsText learner, int64 after, int limit, LsSnapshot snapshot
 	}
 	SPI_freetuptable(SPI_tuptable); /* a log may be long */
 	return count;
-}
-
-int64
-ls_store_count_learners(void)
-{
-	Datum values[] = {CStringGetTextDatum("")};
-
-	ls_store_read(&count_learners, values, NULL);
-	return ls_store_int(0, 1);
 }

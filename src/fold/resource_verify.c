@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "event/event.h"
 #include "fold/fold.h"
 #include "funcapi.h"
 #include "miscadmin.h"

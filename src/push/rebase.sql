@@ -101,5 +101,5 @@ END
 $$;
 COMMENT ON PROCEDURE learnsync.rebase(text) IS
     'Carries out the changes of rules that were defined with rebase, of one type or of all: learner by learner, each '
-    'in a transaction of its own, with a notice a second of how far it is. Can be stopped and called again at any time; '
-    'maintain() calls it as well. Cannot run inside a transaction block (2D000).';
+    'in a transaction of its own, with a notice a second of how far it is. Can be stopped and called again at any '
+    'time; maintain() calls it as well. Cannot run inside a transaction block (2D000).';

@@ -119,7 +119,7 @@ SELECT bag_eq(
     $$ VALUES ('maintain_step'::name), ('progress_rebuild_next'), ('next_to_retry'), ('retry_learner'), ('retry'),
            ('postpone_retry'), ('next_to_rebase'), ('rebase_learner'), ('end_rebase'), ('rebase_list'),
            ('alert_list'), ('app_day_list'),
-           ('verify_piece'), ('verify_some') $$,
+           ('verify_piece'), ('verify_some'), ('tell') $$,
     'an administrator has the steps of the procedures there, and nothing else by name');
 CREATE FUNCTION pg_temp.ask(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
