@@ -46,6 +46,8 @@ export interface Options {
   batch?: number;
   batchBytes?: number;
   page?: number;
+  /** false where the documents live elsewhere, in another library: sync() then only sends. */
+  pull?: boolean;
   timeout?: number;
   fetch?: typeof fetch;
   now?: () => number;
@@ -97,18 +99,21 @@ export class Refusal extends Error {
   retryAfter: number | null;
 }
 
-export class Learnsync {
+/** Items and Documents are what learnsync.typescript() makes of your rules: with them a field that is misspelt does not compile. */
+export class Learnsync<Items extends object = Record<string, any>, Documents extends object = Record<keyof Items, any>> {
   readonly deviceId: string;
-  record(resourceType: string, data: unknown, more?: { operation?: Item['operation']; resourceId?: string; id?: string; ancestor?: unknown }): Promise<Item>;
-  remove(resourceType: string, resourceId: string): Promise<Item>;
-  document<T = any>(resourceType: string, resourceId: string): Promise<T | null>;
-  documents<T = any>(resourceType: string): Promise<Map<string, T>>;
+  record<T extends keyof Items & string>(resourceType: T, data: Items[T], more?: { operation?: Item['operation']; resourceId?: string; id?: string; ancestor?: unknown; also?: Change[] }): Promise<Item>;
+  remove(resourceType: keyof Items & string, resourceId: string): Promise<Item>;
+  document<T extends keyof Documents & string>(resourceType: T, resourceId: string): Promise<Documents[T] | null>;
+  documents<T extends keyof Documents & string>(resourceType: T): Promise<Map<string, Documents[T]>>;
   queue(): Promise<QueueRow[]>;
   failed(): Promise<FailedRow[]>;
   conflicts(): Promise<ConflictRow[]>;
   retry(id: string, data?: unknown): Promise<boolean>;
   discard(id: string): Promise<boolean>;
   decide(conflictId: string, resolution: Resolution, more?: { mergedData?: unknown; force?: boolean; reason?: string }): Promise<boolean>;
+  call<T = any>(name: string, body: object): Promise<T>;
+  rule(resourceType: string): Promise<Rule | undefined>;
   sync(): Promise<Outcome>;
   verify(): Promise<Difference[] | null>;
   renew(): Promise<boolean>;
@@ -117,9 +122,10 @@ export class Learnsync {
   start(options?: { every?: number }): () => void;
 }
 
-export function open(options: Options): Promise<Learnsync>;
+export function open<Items extends object = Record<string, any>, Documents extends object = Record<keyof Items, any>>(options: Options): Promise<Learnsync<Items, Documents>>;
 export function memory(): Storage;
 export function indexedDb(name?: string): Promise<Storage>;
 export function uuid(now?: number): string;
 export function shown<T = any>(document: T | null, item: Pick<Item, 'operation' | 'data' | 'clientTimestamp'>, rule?: Rule): T | null;
+export function difference(document: any, before: any, rule?: Rule): any;
 export const RULES: Record<string, Rule>;

@@ -4,7 +4,7 @@
 // All that must last is in the storage, in five tables:
 //   queue      what is still to be sent, by item id        sent        what was taken, until it was pulled
 //   documents  as the server has them                      failed      what the server will never take as it is
-//   conflicts  what waits for a person                     meta        deviceId, learnerId, position, wipe
+//   conflicts  what waits for a person                     meta        deviceId, learnerId, position, lists, wipe
 // A storage has six methods (learnsync.d.ts says which); each write is all or nothing, and every step is one write. So
 // there is nothing between two writes that a restart would have to mend: what was not noted is sent, or asked, again.
 
@@ -19,7 +19,10 @@ const REFUSALS = {
 };
 const STATES = { deactivated: 'deactivated', erased: 'erased', unauthorized: 'signed-out', forbidden: 'forbidden', refused: 'refused' };
 
-/** The shipped types, as far as a client needs their rules; those of your own go into the option rules. */
+/**
+ * The shipped types, as far as a client needs their rules; those of your own go into the option rules. By them documents
+ * look as they will before the server has said so, and nothing more: pages of a pull name the lists that they bring.
+ */
 export const RULES = {
   lesson_progress: { key: ['lessonId'], policy: 'merge', fields: {
     completionPercentage: { merge: 'max' }, timeSpent: { merge: 'sum' },
@@ -124,6 +127,18 @@ export function shown(document, { operation, data = {}, clientTimestamp: at }, r
   return result;
 }
 
+/** What a document says that another did not: sums as what was added, of lists the members that are new. Null where nothing. */
+export function difference(document, before, rule = {}) {
+  if (rule.policy && rule.policy !== 'merge') return isSame(document, before ?? undefined) ? null : document;
+  const said = Object.entries(document).flatMap(([name, value]) => {
+    const { merge, derive } = rule.fields?.[name] ?? {}, was = before?.[name];
+    if (derive || /_time$/.test(merge) || isSame(value, was)) return [];
+    if (merge === 'sum') return [[name, (value ?? 0) - (was ?? 0)]];
+    return [[name, merge === 'union' && Array.isArray(was) ? value.filter(member => !was.some(other => isSame(member, other))) : value]];
+  });
+  return said.length || !before ? Object.fromEntries(said) : null;
+}
+
 const fnv = text => new TextEncoder().encode(text).reduce((hash, byte) => Math.imul(hash ^ byte, 16777619) >>> 0, 2166136261);
 const sum = held => held.reduce((total, { hash }) => (total + hash) % 2 ** 32, 0);
 
@@ -131,7 +146,7 @@ export class Learnsync {
   #options; #storage; #device; #rules; #running = null; #failures = 0; #size; #limit; #listeners = new Set();
 
   constructor(options, device) {
-    this.#options = { batch: 100, batchBytes: 1e6, page: 500, timeout: 30000, selection: {}, now: Date.now, fetch: (...call) => fetch(...call), ...options };
+    this.#options = { batch: 100, batchBytes: 1e6, page: 500, timeout: 30000, pull: true, selection: {}, now: Date.now, fetch: (...call) => fetch(...call), ...options };
     this.#storage = options.storage;
     this.#device = device;
     this.#rules = { ...RULES, ...options.rules };
@@ -143,12 +158,12 @@ export class Learnsync {
   get deviceId() { return this.#device; }
 
   /** Queues what the learner did. Once the promise is kept, it lasts; where it breaks (a full disk), say so to the learner. */
-  async record(resourceType, data, { operation = 'update', resourceId, id, ancestor } = {}) {
+  async record(resourceType, data, { operation = 'update', resourceId, id, ancestor, also = [] } = {}) {
     const now = this.#options.now();
     const { cursor } = await this.#storage.get('meta', 'position') ?? {};
     const item = JSON.parse(JSON.stringify({ id: id ?? uuid(now), operation, resourceType, resourceId, data,
       clientTimestamp: new Date(now).toISOString(), seen: cursor, ancestor }));
-    await this.#write([['queue', item.id, { item, resourceId: resourceOf(item, this.#rules) }]]);
+    await this.#write([['queue', item.id, { item, resourceId: resourceOf(item, this.#rules) }], ...also]);
     return item;
   }
 
@@ -157,7 +172,7 @@ export class Learnsync {
   /** A document as the screen shows it: with what is queued, and with what was taken until it was pulled; null: there is none. */
   async document(resourceType, resourceId) {
     const row = await this.#storage.get('documents', keyOf(resourceType, resourceId));
-    return this.#shown(resourceType, row, (await this.#ours(resourceType)).get(resourceId));
+    return this.#shown(await this.#rule(resourceType), row, (await this.#ours(resourceType)).get(resourceId));
   }
 
   /** All documents of a type, by id. */
@@ -165,7 +180,8 @@ export class Learnsync {
     const rows = await this.#storage.list('documents', keyOf(resourceType, '').slice(0, -3)), ours = await this.#ours(resourceType);
     const all = new Map(rows.map(([, row]) => [row.id, row]));
     for (const id of ours.keys()) if (!all.has(id)) all.set(id, undefined);
-    return new Map([...all].map(([id, row]) => [id, this.#shown(resourceType, row, ours.get(id))]).filter(([, data]) => data !== null));
+    const rule = await this.#rule(resourceType);
+    return new Map([...all].map(([id, row]) => [id, this.#shown(rule, row, ours.get(id))]).filter(([, data]) => data !== null));
   }
 
   async #ours(resourceType) {
@@ -177,11 +193,18 @@ export class Learnsync {
     return ours;
   }
 
-  #shown(resourceType, { data: document = null, version = 0 } = {}, rows = []) {
+  /** The rule of a type as far as it is known: what the app says of it, and what pages have said of its lists. */
+  async #rule(resourceType) {
+    const rule = this.#rules[resourceType], lists = await this.#storage.get('meta', 'lists') ?? {};
+    const named = Object.entries(lists[resourceType] ?? {}).map(([field, list]) => [field, { merge: 'union', ...list }]);
+    return named.length ? { ...rule, fields: { ...rule?.fields, ...Object.fromEntries(named) } } : rule;
+  }
+
+  #shown(rule, { data: document = null, version = 0 } = {}, rows = []) {
     for (const row of rows) {
       if (row.version <= version) continue;              // the document has it
       if (row.shows !== undefined) [document, version] = [row.shows, row.version];
-      else document = shown(document, row.item, this.#rules[resourceType]);
+      else document = shown(document, row.item, rule);
     }
     return document;
   }
@@ -210,6 +233,12 @@ export class Learnsync {
     return true;
   }
 
+  /** One call of the API, by a token that is renewed once. Breaks with a Refusal. */
+  call(name, body) { return this.#call(name, body); }
+
+  /** What is known of the rule of a type. */
+  rule(resourceType) { return this.#rule(resourceType); }
+
   /** Sends and brings. Never breaks for what network or server say: the answer tells what came of it, and when to ask again. */
   sync() {
     this.#running ??= this.#storage.lock(() => this.#round()).finally(() => { this.#running = null; });
@@ -221,7 +250,7 @@ export class Learnsync {
     let again = true;
     for (let turn = 0; again && turn < 2; turn++) {        // a reset puts back into the queue what was taken and not pulled
       again = false;
-      for (const step of [this.#confirm, this.#push, this.#decisions, this.#pull]) {
+      for (const step of [this.#confirm, this.#push, this.#decisions, ...this.#options.pull ? [this.#pull] : []]) {
         const { stop, requeued } = await this.#attempt(step, outcome);
         if (stop) return this.#finish(outcome);
         again ||= requeued > 0 && outcome.state === 'ok';
@@ -353,7 +382,7 @@ export class Learnsync {
 
   #taken({ item }, { resourceId, version, serverVersion }, conflict, pulled) {
     const changes = [], current = Math.max(version, serverVersion ?? 0, conflict?.serverVersion ?? 0);
-    if (version > pulled || (conflict && current > pulled))
+    if (this.#options.pull && (version > pulled || (conflict && current > pulled)))
       changes.push(['sent', item.id, { item, resourceId, version: current, shows: conflict && (conflict.serverData ?? null) }]);
     if (conflict?.resolution === 'manual_required')
       changes.push(['conflicts', conflict.conflictId, { ...conflict, resourceType: item.resourceType, resourceId, item, decision: null }]);
@@ -380,6 +409,8 @@ export class Learnsync {
     for (let requeued = 0; ;) {
       const held = await this.#storage.get('meta', 'position');
       const page = await this.#page(held);
+      // So a pull answers an erased learner's device; only a push says so.
+      if (page.reset && !page.changes.length) await this.#call('sync_push', { deviceId: this.#device, items: [] });
       const { changes, back } = await this.#turned(page);
       // Another tab may have been faster, where tabs cannot wait for each other: then its pages stand.
       if (!await this.#write([...changes, ['meta', 'position', { cursor: page.cursor, version: page.syncVersion }]], ['meta', 'position', held]))
@@ -402,16 +433,17 @@ export class Learnsync {
     }
   }
 
-  /** The fields of a type that are lists of members, of which a pull brings only the new ones. */
-  #lists(type) { return Object.fromEntries(Object.entries(this.#rules[type]?.fields ?? {}).filter(([, { merge }]) => merge === 'union')); }
+  /** Of each type that has documents here, the fields that are lists of members: of these a pull may bring only the new ones. */
+  async #lists(more = {}) { return { ...await this.#storage.get('meta', 'lists'), ...more }; }
 
   /** What a page changes in the storage. */
   async #turned(page) {
-    const arrived = new Map(), changes = page.reset ? [['documents', null]] : [];
+    const arrived = new Map(), changes = page.reset ? [['documents', null]] : [], lists = await this.#lists(page.lists);
+    if (page.lists) changes.push(['meta', 'lists', lists]);
     for (const change of page.changes) {
       const { resourceType: type, resourceId: id, version, operation } = change, key = keyOf(type, id);
       const known = page.reset ? undefined : await this.#storage.get('documents', key);
-      changes.push(['documents', key, operation === 'delete' ? undefined : { type, id, version, data: joined(known, change, this.#lists(type)) }]);
+      changes.push(['documents', key, operation === 'delete' ? undefined : { type, id, version, data: joined(known, change, lists[type]) }]);
       arrived.set(key, version);
     }
     const isOver = !page.hasMore && !page.behind;
@@ -427,9 +459,9 @@ export class Learnsync {
 
   /** Whether the copy is as the server has it: the documents that differ, none where all is well; null: pull first, and ask again. */
   async verify() {
-    const { cursor } = await this.#storage.get('meta', 'position') ?? {};
+    const { cursor } = await this.#storage.get('meta', 'position') ?? {}, lists = await this.#lists();
     const held = (await this.#storage.list('documents')).map(([, { type, id, version, data }]) => {
-      const members = Object.keys(this.#lists(type)).reduce((n, field) => n + (data[field]?.length ?? 0), 0);
+      const members = Object.keys(lists[type] ?? {}).reduce((n, field) => n + (data[field]?.length ?? 0), 0);
       return { type, id, version, members, bucket: fnv(`${type}\n${id}`) % 64, hash: fnv([type, id, version, members].join('\n')) };
     });
     const buckets = Array.from({ length: 64 }, (_, n) => sum(held.filter(({ bucket }) => bucket === n)));

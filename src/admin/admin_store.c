@@ -72,6 +72,10 @@ static LsStatement metrics = {"SELECT learnsync_internal.metrics_as_owner()", {N
 static LsStatement alert_list = {"SELECT learnsync_internal.alert_list_as_owner()", {NULL}};
 static LsStatement app_day_list = {"SELECT learnsync_internal.app_day_list_as_owner($1)", {"pg_catalog.date", NULL}};
 static LsStatement dashboard = {"SELECT learnsync_internal.dashboard_as_owner()", {NULL}};
+static LsStatement json_schema = {"SELECT learnsync_internal.json_schema_as_owner($1, $2)",
+								  {"pg_catalog.text", "pg_catalog.text", NULL}};
+static LsStatement openapi = {"SELECT learnsync_internal.openapi_as_owner()", {NULL}};
+static LsStatement typescript = {"SELECT learnsync_internal.typescript_as_owner()", {NULL}};
 static LsStatement verify_piece = {"SELECT learnsync_internal.verify_piece_as_owner($1)", {"pg_catalog.int4", NULL}};
 static LsStatement close_anomaly = {
 	"SELECT learnsync_internal.close_anomaly_as_owner($1, $2, $3, $4)",
@@ -115,6 +119,9 @@ PG_FUNCTION_INFO_V1(learnsync_metrics);
 PG_FUNCTION_INFO_V1(learnsync_dashboard);
 PG_FUNCTION_INFO_V1(learnsync_alert_list);
 PG_FUNCTION_INFO_V1(learnsync_app_day_list);
+PG_FUNCTION_INFO_V1(learnsync_json_schema);
+PG_FUNCTION_INFO_V1(learnsync_openapi);
+PG_FUNCTION_INFO_V1(learnsync_typescript);
 PG_FUNCTION_INFO_V1(learnsync_drop_devices);
 PG_FUNCTION_INFO_V1(learnsync_deactivate_device);
 PG_FUNCTION_INFO_V1(learnsync_forget_learner);
@@ -178,6 +185,24 @@ Datum
 learnsync_dashboard(PG_FUNCTION_ARGS)
 {
 	return answer_call(fcinfo, &dashboard);
+}
+
+Datum
+learnsync_json_schema(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &json_schema);
+}
+
+Datum
+learnsync_openapi(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &openapi);
+}
+
+Datum
+learnsync_typescript(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &typescript);
 }
 
 Datum

@@ -32,8 +32,11 @@ typedef struct Shown
 void
 ls_page_open(LsPage *page, MemoryContext context)
 {
-	*page = (LsPage){.text = ls_json_print_open(context)};
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	*page = (LsPage){.text = ls_json_print_open(context), .lists = makeStringInfo()};
 	ls_json_print_plain(page->text, "{\"changes\":[");
+	MemoryContextSwitchTo(caller);
 }
 
 /* The finished answer, a json. */
@@ -106,8 +109,55 @@ print_data(StringInfo out, const LsPulled *change, const Shown *shown)
 	ls_json_print(out, &data);
 }
 
+/* Prints which fields of a type are lists, and what names their members: what a client joins deltas by. */
 static void
-print_change(const LsPull *pull, const LsPulled *change, const Shown *shown)
+print_lists(StringInfo out, const LsType *type)
+{
+	const char *before = "";
+
+	ls_json_print_text(out, type->name);
+	appendStringInfoString(out, ":{");
+	for (int i = 0; i < type->rule->nfields; i++)
+	{
+		const LsRuleField *field = &type->rule->fields[i];
+
+		if (field->shape != LS_SHAPE_LIST)
+			continue;
+		appendStringInfoString(out, before);
+		ls_json_print_text(out, field->name);
+		appendStringInfoString(out, ":{\"id\":[");
+		for (int n = 0; n < field->nids; n++)
+		{
+			appendStringInfoString(out, n > 0 ? "," : "");
+			ls_json_print_text(out, field->ids[n]);
+		}
+		appendStringInfoString(out, field->members_latest ? "],\"members\":\"latest\"}" : "]}");
+		before = ",";
+	}
+	appendStringInfoChar(out, '}');
+}
+
+/* Sees to it that the page names the lists of a type, once. */
+static void
+name_lists(LsPage *page, const LsType *type)
+{
+	MemoryContext caller;
+	ListCell *cell;
+
+	foreach (cell, page->listed)
+	{
+		if (ls_text_equal(ls_text(lfirst(cell)), type->name))
+			return;
+	}
+	appendStringInfoString(page->lists, page->listed == NIL ? "" : ",");
+	print_lists(page->lists, type);
+	caller = MemoryContextSwitchTo(GetMemoryChunkContext(page->text));
+	page->listed = lcons(ls_text_string(type->name), page->listed);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+print_change(LsPull *pull, const LsPulled *change, const Shown *shown)
 {
 	StringInfo out = pull->page.text;
 	bool is_new = change->created_version > known_version(pull);
@@ -131,6 +181,8 @@ print_change(const LsPull *pull, const LsPulled *change, const Shown *shown)
 	appendStringInfoString(out, ",\"data\":");
 	print_data(out, change, shown);
 	appendStringInfoChar(out, '}');
+	if (shown->has_lists)
+		name_lists(&pull->page, shown->type);
 }
 
 /* How many members the lists of a change hold. */
@@ -184,11 +236,16 @@ add_change(LsPull *pull, const LsPulled *change, const Shown *shown)
 {
 	LsPage *page = &pull->page;
 	int before = page->text->len;
+	int listed = page->lists->len;
 
 	print_change(pull, change, shown);
-	if (page->nchanges > 0 && page->text->len - page->start + FRAME_BYTES > learnsync_max_answer_bytes)
+	if (page->nchanges > 0 &&
+		page->text->len - page->start + page->lists->len + FRAME_BYTES > learnsync_max_answer_bytes)
 	{
 		page->text->len = before;
+		if (page->lists->len > listed)
+			page->listed = list_delete_first(page->listed);
+		page->lists->len = listed;
 		return false;
 	}
 	page->nchanges++;

@@ -203,6 +203,8 @@ print_frame(const LsPull *pull, StringInfo out)
 	print_bool(out, "reset", pull->reset);
 	if (pull->behind && !pull->page.full)
 		print_bool(out, "behind", true);
+	if (pull->page.listed != NIL)
+		appendStringInfo(out, ",\"lists\":{%.*s}", pull->page.lists->len, pull->page.lists->data);
 	if (pull->counts)
 	{
 		appendStringInfoString(out, ",\"count\":");

@@ -73,6 +73,8 @@ typedef struct LsPage
 	int64 counted; /* how many of them the limit is for */
 	int start; /* where the text of these begins */
 	int64 nmembers; /* that the lists among these hold together */
+	List *listed; /* the names of their types that have lists */
+	StringInfo lists; /* what there is to say of these types' lists */
 	bool full; /* there is a change that it has no room for */
 	int64 all; /* how many changes the run will bring, where they are counted */
 } LsPage;

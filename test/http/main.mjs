@@ -34,7 +34,7 @@ async function main() {
   psql(ROLES);
   const rest = await startPostgrest();
   await install(rest);
-  for (const name of only.length ? only : ['api', 'paths', 'edge', 'greedy', 'attack', 'devices', 'watch', 'wake', 'lives']) {
+  for (const name of only.length ? only : ['api', 'paths', 'edge', 'greedy', 'attack', 'devices', 'watch', 'wake', 'lives', 'describe']) {
     console.log(`# ${name}`);
     await (await import(`./${name}.mjs`)).test(rest);
   }

@@ -28,6 +28,9 @@ export function token(claims, { secret = SECRET, alg = 'HS256' } = {}) {
 /** A learner's token. */
 export const learner = sub => token({ role: 'authenticated', sub });
 
+/** What the functions of the API answered to requests of the tests: what openapi() says of them is held against it. */
+export const answered = [];
+
 /** One HTTP request, sent to the letter: method, path and headers as they are. body: a string, or what becomes JSON. */
 export function request(port, { method = 'GET', path, as, headers = {}, body, agent, encoding = 'utf8' }) {
   const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
@@ -40,6 +43,8 @@ export function request(port, { method = 'GET', path, as, headers = {}, body, ag
       for await (const chunk of response) text += chunk;
       let json;
       try { json = JSON.parse(text); } catch { json = undefined; }
+      const name = path.match(/\/rpc\/(\w+)$/)?.[1];
+      if (name && json && answered.length < 5000) answered.push({ name, status: response.statusCode, body: json, request: payload });
       resolve({ status: response.statusCode, headers: response.headers, text, body: json });
     });
     call.on('error', reject);
@@ -106,8 +111,8 @@ const ALONE = `include "${ROOT}/http/learnsync.conf"; error_page 400 414 /learns
  * The shipped nginx files before a server on a port. server: what stands in its block, beside: what else in the http
  * block, edit: what becomes of the file's text.
  */
-export async function startNginx(upstream, { server = ALONE, beside = '', edit } = {}) {
-  const port = await freePort();
+export async function startNginx(upstream, { server = ALONE, beside = '', edit, port: wanted } = {}) {
+  const port = wanted ?? await freePort();
   const folder = `${TMP}/nginx-${port}`;
   const packed = `${TMP}/nginx/usr/sbin/nginx`;
   mkdirSync(folder, { recursive: true });

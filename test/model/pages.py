@@ -45,7 +45,7 @@ def page_by_version(server, learner_id, learner, request, cut):
     last = taken[-1][0].version if taken else 1
     answer = {"changes": [pulled_change(resource, left, cursor if known is None else known, known is not None) for resource, left in taken],
               "syncVersion": max(last, uncut) if more else learner.version,
-              "epoch": epoch or ANY, "hasMore": more, "reset": reset}
+              "epoch": epoch or ANY, "hasMore": more, "reset": reset, **named_lists(taken)}
     return answer, None
 
 
@@ -66,8 +66,20 @@ def page_by_cursor(server, learner_id, learner, request, cut):
     lists = "scope" not in request
     answer = {"changes": [pulled_change(resource, left, run[0], lists) for resource, left in taken], "syncVersion": reached,
               "cursor": ANY, "epoch": server.epochs.get(learner_id) or ANY, "hasMore": more, "reset": reset,
-              **({"count": len(wanted)} if request.get("count") and begins else {})}
+              **named_lists(taken), **({"count": len(wanted)} if request.get("count") and begins else {})}
     return answer, Cursor(reached, life, selection, run if more else None)
+
+
+def named_lists(taken):
+    """What a page says of the lists of its types: what names their members."""
+    lists = {}
+    for resource, left in taken:
+        if resource.lists() and not left and resource.document() is not None:
+            fields = {name: resource.rule["fields"][name] for name in resource.lists()}
+            lists[resource.type] = {name: {"id": [spec.get("id", [])] if isinstance(spec.get("id"), str) else spec.get("id", []),
+                                           **({"members": "latest"} if spec.get("members") == "latest" else {})}
+                                    for name, spec in fields.items()}
+    return {"lists": lists} if lists else {}
 
 
 def life_of(server, learner_id):

@@ -183,7 +183,7 @@ SELECT p, 'what a learner says, with a receipt of its own' FROM unnest('{sync_pu
 UNION ALL SELECT r, 'it only reads' FROM unnest('{sync_pull,sync_devices,sync_status,sync_verify,sync_why,xapi_export,'
     'progress_get,validate_content,failed_items,item_codes,outboxes,outbox_dead,metrics,dashboard,alerts,rebases,'
     'resource_verify,progress_verify,unseen_devices,pushes,app_days,part_of,shard_parts,shard_state,'
-    'part_publication_sql,part_verify}'::text[]) r
+    'part_publication_sql,part_verify,json_schema,openapi,typescript}'::text[]) r
 UNION ALL SELECT m, 'shard_parts() says what became of each part' FROM unnest('{part_hold,part_fence,part_accept,'
     'part_purge}'::text[]) m
 UNION ALL SELECT o, 'it hands on what is there' FROM unnest('{outbox_take,outbox_done,outbox_failed,'
