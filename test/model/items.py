@@ -17,9 +17,10 @@ DECK = {
         "mastered": {"merge": "first_time", "when": {"best": {"from": 500}}},
         "touched": {"merge": "last_time"},
         "slowAt": {"merge": "last_time", "when": {"fastest": {"above": 10}}},
+        "quickAt": {"merge": "first_time", "when": {"fastest": {"from": 0, "to": 2}}},
         "grade": {"derive": "best",
                   "steps": [{"value": "none"}, {"value": "ok", "above": 0}, {"value": "good", "from": 500}]},
-        "size": {"derive": "cards", "steps": [{"value": 1, "from": 3}, {"value": 2, "from": 10}]}}}
+        "size": {"derive": "cards", "steps": [{"value": 0, "to": 0}, {"value": 1, "from": 3}, {"value": 2, "from": 10}]}}}
 
 BOARD = {
     "key": ["area", "number"], "policy": "merge", "stale": "ignore", "other": "ignore",
@@ -29,9 +30,9 @@ BOARD = {
         "metres": {"merge": "counter"},
         "seen": {"merge": "any"}, "passed": {"merge": "all", "type": "boolean"},
         "prefs": {"merge": "map_latest"},
-        "tags": {"merge": "union"},
+        "tags": {"merge": "union", "type": "array"},
         "parts": {"merge": "union", "id": ["uid", "id", "n"]},
-        "chat": {"merge": "union", "id": "id"},
+        "chat": {"merge": "union", "id": "id", "members": "first"},
         "tasks": {"merge": "union", "id": "id", "members": "latest"},
         "busy": {"derive": "taps", "steps": [{"value": False}, {"value": True, "above": 5}]}}}
 
@@ -54,7 +55,8 @@ USER_TYPES = {
     "tally": {"key": ["tallyId"], "policy": "custom", "function": "twin.tally",
               "fields": {"points": {"type": "number"}, "touched": {"merge": "last_time"},
                          "level": {"derive": "points", "steps": [{"value": "low"}, {"value": "high", "from": 10}]}}},
-    "newest": {"key": ["newestId"], "policy": "custom", "function": "twin.newest", "delete": False},
+    "newest": {"key": ["newestId"], "policy": "custom", "function": "twin.newest", "delete": False, "format": "json",
+               "fields": {"b": {"type": "any"}}},
     "both": {"key": ["bothId"], "policy": "custom", "function": "twin.both"},
     "three": {"key": ["threeId"], "policy": "custom", "function": "twin.three"},
     "gauge": {"key": ["gaugeId"], "policy": "merge", "stale": "ignore",

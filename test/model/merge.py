@@ -191,10 +191,10 @@ def order_of_id(id):
 
 def within(bounds, value):
     """Whether a value keeps the bounds of a condition or step; only numbers can, unless there are none."""
-    if "above" not in bounds and "from" not in bounds:
+    if not {"above", "from", "to"} & set(bounds):
         return True
     return (is_number(value) and ("above" not in bounds or value > Decimal(bounds["above"]))
-            and ("from" not in bounds or value >= Decimal(bounds["from"])))
+            and ("from" not in bounds or value >= Decimal(bounds["from"])) and ("to" not in bounds or value <= Decimal(bounds["to"])))
 
 
 def merge_field(name, spec, stored, data, at, device):

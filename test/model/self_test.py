@@ -9,6 +9,7 @@ import unittest
 sys.dont_write_bytecode = True
 
 import custom  # noqa: E402, F401
+import options  # noqa: E402
 from items import DECK, ORDER_FREE, USER_TYPES  # noqa: E402
 from merge import LESSON_PROGRESS, Change, State, apply, document  # noqa: E402
 from model import Server  # noqa: E402
@@ -36,6 +37,11 @@ class Case(unittest.TestCase):
 
     def statuses(self, answer):
         return [(r["status"], r["version"]) for r in answer["results"]]
+
+    def test_random_lives_have_every_option_of_a_rule(self):
+        shipped = options.of_sql(options.source("src/type/types.sql"))
+        lived = set().union(shipped, *(options.of_rule(parse(dump(rule))) for rule in USER_TYPES.values()))
+        self.assertEqual([], [name for name in options.unused(lived) if not options.is_of_request(name)])
 
     def test_values_are_ordered_like_jsonb_but_text_by_bytes(self):
         rising = ['null', '""', '"B"', '"a"', '"aa"', '"é"', '-1', '1.5', 'false', 'true', '[]', '[2]', '[1,1]', '{}',

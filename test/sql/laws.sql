@@ -31,6 +31,7 @@ CREATE FUNCTION pg_temp.value(strategy text, type text) RETURNS jsonb LANGUAGE s
 SELECT CASE
     WHEN random() < 0.05 THEN 'null'
     WHEN strategy = 'rank' THEN pg_temp.one_of('"low"', '2', '"high"')
+    WHEN type = 'fraction' THEN to_jsonb(floor(random() * 17) / 2 - 4)
     WHEN type = 'number' THEN to_jsonb(floor(random() * 7)::int - 3)
     WHEN type = 'number or string' THEN pg_temp.one_of('1', '1.0', '-3', '2.5', '"1"', '"b"', '"ä"')
     WHEN type = 'integer' THEN to_jsonb(floor(random() * 7)::int - 3)
@@ -57,7 +58,27 @@ UNION ALL
 SELECT 'policy ' || policy, 'any', true, true, true, jsonb_build_object('policy', policy)
 FROM unnest(ARRAY['latest', 'insert_only', 'immutable', 'server_wins', 'client_wins', 'manual']) policy
 UNION ALL
-SELECT 'policy latest by clock', 'number', true, true, true, '{"policy": "latest", "clock": "f"}';
+SELECT 'policy latest by clock', 'number', true, true, true, '{"policy": "latest", "clock": "f"}'
+UNION ALL
+SELECT name, type, true, true, idempotent, rule
+FROM (VALUES
+    ('union of what is in the arrays', 'array', true, '{"fields": {"f": {"merge": "union"}}}'::jsonb),
+    ('union by one of several ids', 'array', true,
+        '{"fields": {"f": {"merge": "union", "id": ["t", "id"], "members": "first", "type": "array"}}}'),
+    ('max of what is rounded and capped', 'fraction', true,
+        '{"fields": {"f": {"merge": "max", "type": "number", "round": 0, "cap": 2, "min": -4, "max": 4}}}'),
+    ('sum of what is rounded and capped', 'fraction', false,
+        '{"stale": "discard", "fields": {"f": {"merge": "sum", "type": "integer", "round": 0, "cap": 1}}}'),
+    ('counter of what is capped', 'fraction', true, '{"fields": {"f": {"merge": "counter", "type": "number", "cap": 2}}}'),
+    ('first_time in a range', 'fraction', true, '{"stale": "ignore", "fields": {"f": {"merge": "min"},
+        "t": {"merge": "first_time", "when": {"f": {"above": -1, "to": 2}}}}}'),
+    ('last_time from a value', 'fraction', true, '{"stale": "merge", "fields": {"f": {"merge": "max"},
+        "t": {"merge": "last_time", "when": {"f": {"from": 1}}}}}'),
+    ('latest of texts', 'string', true,
+        '{"other": "ignore", "fields": {"f": {"type": "string", "maxLength": 2}, "other": {"type": "any"}}}'),
+    ('policy latest of what is rounded', 'fraction', true,
+        '{"policy": "latest", "format": "json", "fields": {"f": {"type": "number", "round": 0, "cap": 2}}}'))
+    v (name, type, idempotent, rule);
 
 CREATE TEMP TABLE item AS
 SELECT name, n, floor(random() * 120)::int AS part, 'd' || floor(random() * 3) AS device,
