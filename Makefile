@@ -62,6 +62,11 @@ demo:
 demo-json:
 	@test/scratch demo/run json </dev/null
 
+# Two phones in a page, the server's documents and its dashboard, over PostgREST and nginx; stays up until it is stopped.
+demo-web:
+	@test/http/install
+	@test/scratch node demo/web/serve.mjs </dev/null
+
 # The private server with the data of the demo.
 psql:
 	@test/scratch demo/psql
@@ -101,10 +106,20 @@ test-dashboard:
 	test/http/install browser
 	SCRATCH_NEEDS=python3 test/scratch test/http/run dashboard </dev/null
 
+# The page of make demo-web in a headless Chromium; leaves pictures in tmp/http.
+test-demo-web:
+	test/http/install browser
+	SCRATCH_NEEDS=python3 test/scratch test/http/run demo </dev/null
+
 # Random lives of the client in clients/js, and two tabs of it in a browser.
 test-client:
 	test/http/install browser
 	SEEDS=$(or $(SEEDS),200) SCRATCH_NEEDS=python3 test/scratch test/http/run lives tabs </dev/null
+
+# The adapters of clients/, each with the library from npm.
+test-adapters:
+	test/http/install adapters
+	SCRATCH_NEEDS=python3 test/scratch test/http/run adapters </dev/null
 
 bench-http:
 	test/http/install
@@ -158,7 +173,8 @@ progress-long:
 days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
-.PHONY: FORCE reference demo demo-json psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-shards test-forward test-cron test-http test-client test-dashboard test-versions \
+.PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
+	test-instructions test-recovery test-shards test-forward test-cron test-http test-client test-adapters \
+	test-demo-web test-dashboard test-versions \
 	test-exhaustive test-coverage bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:
