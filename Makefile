@@ -10,8 +10,8 @@ MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/pro
 	base/fail base/tell direct/direct batch/count xapi/xapi call/learner push/push pull/pull push/module push/profile \
 	admin/placement admin/content status/device status/failed_items resolve/resolve resolve/correct fold/fold \
 	event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget \
-	outbox/outbox shard/part watch/figure watch/app_day watch/metrics watch/alert watch/page watch/dashboard \
-	describe/describe audit/audit view_comment view tables access)
+	outbox/outbox shard/part shard/router watch/figure watch/app_day watch/metrics watch/alert watch/page \
+	watch/dashboard describe/describe audit/audit view_comment view tables access)
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(srcdir)/src
@@ -85,7 +85,7 @@ test-recovery:
 
 # Learners spread over servers, which are databases of one cluster: parts move under load.
 test-shards:
-	SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/shards/run $(SHARDS) </dev/null
+	SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/shards/all $(SHARDS) </dev/null
 
 # As many statements go to a store while stores, workers and servers die; four minutes. A few do in make test.
 STATEMENTS ?= 100000

@@ -122,6 +122,8 @@ VALUES
             ('service', 'learnsync.part_of(text, integer)'),
             ('admin', 'learnsync.shard_parts()'),
             ('admin', 'learnsync.shard_state()'),
+            ('admin', 'learnsync_internal.shard_enter(text, text, text, text)'),
+            ('admin', 'learnsync_internal.shard_rows(text, text, text, text, text, text)'),
             ('admin', 'learnsync.part_hold(integer, integer, integer)'),
             ('admin', 'learnsync.part_publication_sql(integer)'),
             ('admin', 'learnsync.part_fence(integer)'),

@@ -63,9 +63,7 @@ BEGIN
     -- not the learner's part the hash goes alone.
     INSERT INTO learnsync_data.learner (learner_id, epoch, life)
     SELECT remember_as_owner.learner_id, gen_random_uuid(), learnsync_internal.new_life_as_owner()
-    FROM learnsync_data.instance i WHERE i.parts IS NULL OR EXISTS (
-        SELECT FROM learnsync_data.part p WHERE p.state = 'here'
-            AND p.part = learnsync.part_of(remember_as_owner.learner_id, i.parts) FOR SHARE)
+    WHERE learnsync_internal.part_is_here_as_owner(learner_id)
     ON CONFLICT ON CONSTRAINT learner_pkey DO UPDATE SET epoch = EXCLUDED.epoch, life = EXCLUDED.life;
     DELETE FROM learnsync_data.forgotten f
     WHERE f.learner_hash = learnsync_internal.forgotten_hash_as_owner(learner_id);

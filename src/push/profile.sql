@@ -31,8 +31,13 @@ BEGIN
     END IF;
     FOR id IN SELECT u FROM unnest(ARRAY[profile_id, owner]) u ORDER BY u COLLATE "C" LOOP
         LOOP
-            PERFORM FROM learnsync_data.learner l WHERE l.learner_id = id FOR NO KEY UPDATE;
+            PERFORM FROM learnsync_data.learner l
+            WHERE l.learner_id = id AND (l.moved_at IS NULL OR id <> profile_id) FOR NO KEY UPDATE;
             EXIT WHEN FOUND;
+            IF id = profile_id AND NOT learnsync_internal.part_is_here_as_owner(id) THEN
+                RAISE EXCEPTION 'the learner is on another server' USING ERRCODE = 'PT503',
+                    DETAIL = 'The part of this profile was given away, or was never here.';
+            END IF;
             INSERT INTO learnsync_data.learner (learner_id) VALUES (id) ON CONFLICT (learner_id) DO NOTHING;
             IF FOUND THEN
                 made := made || id;

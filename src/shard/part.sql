@@ -23,6 +23,18 @@ END
 $$;
 COMMENT ON FUNCTION learnsync_internal.see_to_parts_as_owner() IS 'Makes the table of parts. Part of setup().';
 
+-- Held until the transaction ends, as by a push of a learner without a row.
+CREATE OR REPLACE FUNCTION learnsync_internal.part_is_here_as_owner(learner_id text) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM learnsync_data.part p CROSS JOIN learnsync_data.instance i
+    WHERE p.state = 'here' AND p.part = learnsync.part_of(part_is_here_as_owner.learner_id, i.parts) FOR SHARE OF p;
+    RETURN FOUND OR EXISTS (SELECT FROM learnsync_data.instance i WHERE i.parts IS NULL);
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.part_is_here_as_owner(text) IS
+    'Whether this server has the part of a learner; it is not given away before the transaction ends.';
+
 CREATE OR REPLACE FUNCTION learnsync_internal.shard_parts_as_owner() RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -362,7 +374,7 @@ COMMENT ON FUNCTION learnsync.shard_state() IS
 
 -- Reads the secret, so it is for superusers only: it is granted to nobody and reads as the caller.
 CREATE OR REPLACE FUNCTION learnsync.shard_seed() RETURNS SETOF text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO'
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO'
     SET bytea_output = hex SET extra_float_digits = 1 AS $$
 DECLARE
     name text;

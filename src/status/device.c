@@ -111,9 +111,15 @@ static void
 write_active(void *argument)
 {
 	Switch *device = argument;
+	LsDevice present = {.id = device->device};
 
 	if (ls_store_is_shard())
-		ls_store_lock_learner(&(LsLearner){.id = device->learner});
+	{
+		ls_shard_admit(device->learner);
+		ls_store_read_device(device->learner, &present);
+		if (present.exists) /* an erased learner has none, and is told what one server would say */
+			ls_store_lock_learner(&(LsLearner){.id = device->learner});
+	}
 	device->found = ls_store_activate(device->learner, device->device, &device->activation);
 }
 

@@ -712,6 +712,10 @@ CASES = [
     Case("learnsync.part_of", "a long name", "SELECT learnsync.part_of(repeat('\\', {n}))", sizes=NAME),
     Case("learnsync.part_hold learnsync.shard_parts", "learners",
          "SELECT learnsync.part_hold(0, 0, 1), learnsync.shard_parts()", worlds=["logs"], alone=True),
+    Case("learnsync_internal.shard_rows learnsync_internal.shard_enter", "devices",
+         "SELECT count(*) FROM learnsync_internal.shard_rows('{{\"sub\": \"devices{n}\"}}', NULL, NULL, NULL, "
+         "'learnsync_report.device', 'learner_id') t (l text, d text, n text, at timestamptz, v bigint, a boolean, "
+         "c timestamptz, m jsonb)", worlds=["devices"]),
     Case("learnsync.shard_state", "erased learners", "SELECT learnsync.shard_state()", worlds=["erased"], alone=True),
     Case("learnsync.part_verify learnsync.part_publication_sql", "learners",
          "SELECT learnsync.part_verify(0), count(*) FROM learnsync.part_publication_sql(0)",

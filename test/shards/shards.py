@@ -14,6 +14,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "model"))
 from psql import Failed, Psql  # noqa: E402
 
 results = []
+PARTS = 16
+ROLES = {"learner": "test_shard_learner", "service": "test_shard_service", "admin": "test_shard_admin", "report": "test_shard_report"}
+SHARDS = [f"learnsync_shard_{n}" for n in range(1, 5)]
 
 
 def check(name, got, wanted):
@@ -74,6 +77,42 @@ def seed(first, other):
     done = subprocess.run(f"psql -XqAt -v ON_ERROR_STOP=1 -d {first} -c 'SELECT learnsync.shard_seed()'"
                           f" | psql -Xq1 -v ON_ERROR_STOP=1 -o /dev/null -d {other} -f -", shell=True, stderr=subprocess.PIPE, text=True)
     return done.stderr.strip()
+
+
+def make_router(router, shards, parts=PARTS):
+    drop(router)
+    sql("postgres", f"CREATE DATABASE {router} TEMPLATE template0")
+    load_router(router, shards, parts)
+    for kind, role in ROLES.items():
+        sql(router, f"SELECT learnsync.grant_access('{role}', '{kind}')")
+
+
+def load_router(router, shards, parts=PARTS):
+    strings = ", ".join(f"'host={os.environ['PGHOST']} port={os.environ['PGPORT']} dbname={s}'" for s in shards)
+    text = sql(shards[0], f"SELECT learnsync.router_sql(ARRAY[{strings}], {parts})")
+    done = subprocess.run(["psql", "-Xq1", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-d", router, "-f", "-"], input=text, text=True,
+                          stderr=subprocess.PIPE, env=dict(os.environ, PGOPTIONS="-c client_min_messages=warning"))
+    check(f"the statements for {router} run", done.stderr, "")
+
+
+def make_roles():
+    for role in ROLES.values():
+        sql("postgres", f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    sql("postgres", "DO $$ BEGIN CREATE ROLE learnsync_router; EXCEPTION WHEN duplicate_object THEN NULL; END $$", "ALTER ROLE learnsync_router LOGIN")
+
+
+def make_shards(shards, parts=PARTS):
+    """Each has as many parts; all have what the first one has."""
+    each = parts // len(shards)
+    for n, shard in enumerate(shards):
+        make_server(shard)
+        if n == 0:
+            sql(shard, f"SELECT learnsync.part_hold(0, {each - 1}, {parts})")
+        else:
+            check(f"{shard} is made alike", seed(shards[0], shard), "")
+            sql(shard, f"SELECT learnsync.part_hold({n * each}, {(n + 1) * each - 1}, {parts})")
+        for kind in ("learner", "admin", "report"):
+            sql(shard, f"SELECT learnsync.grant_access('learnsync_router', '{kind}')")
 
 
 def move(part, old, new, *routers, **environment):

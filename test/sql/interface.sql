@@ -12,7 +12,7 @@ SELECT set_eq(
     $$ SELECT oid FROM pg_temp.called() WHERE oid NOT IN (SELECT routine::regprocedure
                                                          FROM learnsync_internal.access_list()) $$,
     $$ SELECT unnest('{learnsync.setup,learnsync.grant_access,learnsync.revoke_access,
-           learnsync.shard_seed}'::regproc[])::oid $$,
+           learnsync.shard_seed,learnsync.router_sql}'::regproc[])::oid $$,
     'and is granted to somebody, but for those of the superuser');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_temp.called() p
@@ -38,12 +38,13 @@ SELECT f.oid, f.pronamespace::regnamespace AS schema, f.proname, f.provolatile, 
     strpos('isv', f.provolatile::text) AS changes, f.prorettype = 'trigger'::regtype AS fires,
     f.prosrc AS body,
     CASE WHEN l.lanname NOT IN ('c', 'internal')
-        THEN regexp_replace(COALESCE(pg_get_function_sqlbody(f.oid), f.prosrc), '''[^'']*''|--[^\n]*', '', 'g')
+        THEN regexp_replace(regexp_replace(COALESCE(pg_get_function_sqlbody(f.oid), f.prosrc),
+            '\$(sql|wrapper|body)\$.*?\$\1\$', '', 'g'), '''[^'']*''|--[^\n]*', '', 'g')
         ELSE '' END AS code
 FROM pg_proc f JOIN pg_language l ON l.oid = f.prolang WHERE f.pronamespace::regnamespace::text LIKE 'learnsync%';
 CREATE FUNCTION pg_temp.writes(code text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
     SELECT code ~ '\y(INSERT INTO|UPDATE [a-z_.%I]+|DELETE FROM|TRUNCATE|LOCK TABLE|FOR (NO KEY )?UPDATE'
-        '|FOR (KEY )?SHARE|CREATE|ALTER|DROP|GRANT|REVOKE|COMMIT|SET TRANSACTION)\y' $$;
+        '|FOR (KEY )?SHARE|CREATE|ALTER|DROP|GRANT|REVOKE|COMMIT|SET TRANSACTION|set_config)\y' $$;
 SELECT is_empty(
     $$ SELECT oid::regprocedure FROM labelled WHERE (provolatile = 'i') <> (proparallel = 's') $$,
     'what answers from its arguments alone is IMMUTABLE and PARALLEL SAFE, what does not is neither');
@@ -117,8 +118,8 @@ SELECT bag_eq(
            AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = p.oid)
            AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castfunc = p.oid) $$,
     $$ VALUES ('maintain_step'::name), ('progress_rebuild_next'), ('next_to_retry'), ('retry_learner'), ('retry'),
-           ('postpone_retry'), ('next_to_rebase'), ('rebase_learner'), ('end_rebase'), ('rebase_list'),
-           ('alert_list'), ('app_day_list'),
+           ('postpone_retry'), ('shard_enter'), ('shard_rows'), ('next_to_rebase'), ('rebase_learner'),
+           ('end_rebase'), ('rebase_list'), ('alert_list'), ('app_day_list'),
            ('verify_piece'), ('verify_some'), ('tell') $$,
     'an administrator has the steps of the procedures there, and nothing else by name');
 CREATE FUNCTION pg_temp.ask(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$

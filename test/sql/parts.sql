@@ -155,6 +155,9 @@ SELECT is(learnsync.forget_learner('grace'), 0::bigint, 'erasing works on every 
 SELECT is(learnsync.remember_learner('grace'), true, 'so does the way back');
 SELECT is((SELECT count(*) FROM learnsync_data.learner WHERE learner_id = 'grace'), 0::bigint,
     'but the learner is not made here');
+SELECT is(
+    pg_temp.try($$SELECT learnsync.add_profile('grace', 'ada')$$), 'PT503 the learner is on another server',
+    'nor is a profile made where its part is not');
 SELECT is(learnsync.part_accept(16), 'part 16 is here', 'the part may come back');
 SELECT is(pg_temp.push('grace'), 'synced', 'with new learners');
 
