@@ -178,6 +178,7 @@ class Life {
     if (what === 4 && this.seed % 20 === 4) await restartDatabase(this.devices);
     if (what === 5) await this.deactivate(this.devices[0]);
     if (what === 6) await this.failOver();
+    if (what === 7) await this.moveAway();
   }
 
   /** While the database fails over, all that carries items is answered 400 with an empty code: no item is at fault. */
@@ -193,6 +194,19 @@ class Life {
     this.failsOver = false;
     this.weak.on = true;
     note('failover');
+  }
+
+  /** The learner's part is about to be given to another server: for a while this one refuses all, and says when to ask again. */
+  async moveAway() {
+    const part = psql(`SELECT learnsync.part_of('${this.learner}', 256)`), handed = psql(`SELECT learnsync.part_fence(${part})`);
+    this.weak.on = false;
+    for (const device of this.devices) {
+      const queued = (await device.app.queue()).length, outcome = await device.sync();
+      is([outcome.state, outcome.wait >= 1000, (await device.app.queue()).length], ['later', true, queued], `${this.learner}: while it moves ${device.name} keeps what it has, and waits`);
+    }
+    psql(`SELECT learnsync.part_accept(${part}, '${handed}')`);
+    this.weak.on = true;
+    note('fenced');
   }
 
   async deactivate(device) {
@@ -291,6 +305,7 @@ async function restartDatabase(devices) {
 
 export async function test(rest) {
   psql(`SELECT learnsync.define_resource_type('task_list', '{"key": ["name"], "fields": {"tasks": {"merge": "union", "id": "id", "members": "latest"}}}')`);
+  psql('SELECT learnsync.part_hold(0, 255)');
   const nginx = await startNginx(rest.port);
   const urls = [`http://127.0.0.1:${nginx.port}/learnsync`, `http://127.0.0.1:${rest.port}`];
   for (let seed = FIRST; seed < FIRST + LIVES; seed++) {
@@ -304,7 +319,7 @@ export async function test(rest) {
     }
     if ((seed - FIRST + 1) % 20 === 0) console.log(`# ${seed - FIRST + 1} lives`);
   }
-  const wanted = LIVES < 12 ? [] : [...FAULTS.map(([name]) => name), 'killed before a write', 'killed after a write', 'quota', 'wrong clock', 'reset', 'PostgREST restarted', 'deactivated', 'failover', 'wiped', 'erased'];
+  const wanted = LIVES < 12 ? [] : [...FAULTS.map(([name]) => name), 'killed before a write', 'killed after a write', 'quota', 'wrong clock', 'reset', 'PostgREST restarted', 'deactivated', 'failover', 'fenced', 'wiped', 'erased'];
   is(wanted.filter(name => !seen[name]), [], 'every fault was met');
   console.log(`# ${LIVES} lives: ${Object.entries(seen).map(([name, count]) => `${name} ${count}`).join(', ')}`);
 }
