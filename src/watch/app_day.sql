@@ -1,7 +1,8 @@
 -- What calls came to by what apps say of themselves.
 
 -- Until now: what maintain() took, and what rows of learners and devices hold.
-CREATE OR REPLACE FUNCTION learnsync_internal.client_days_as_owner(since date)
+CREATE OR REPLACE FUNCTION learnsync_internal.client_days_as_owner(since date,
+    held bytea DEFAULT learnsync_internal.held_counts_as_owner())
     RETURNS TABLE (day date, label text, value text, calls bigint, items bigint, synced bigint, duplicates bigint,
         conflicts bigint, failed bigint, bytes bigint, microseconds bigint)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -12,16 +13,16 @@ BEGIN
             sum(c.microseconds)::bigint
         FROM (SELECT d.* FROM learnsync_data.day_client d
               UNION ALL
-              SELECT r.* FROM learnsync_internal.client_counts_as_owner(learnsync_internal.held_counts_as_owner()) r) c
+              SELECT r.* FROM learnsync_internal.client_counts_as_owner(held) r) c
         WHERE since IS NULL OR c.day >= since
         GROUP BY c.day, c.label, c.value;
 END
 $$;
-COMMENT ON FUNCTION learnsync_internal.client_days_as_owner(date) IS
+COMMENT ON FUNCTION learnsync_internal.client_days_as_owner(date, bytea) IS
     'Calls and what became of their items, by day and version, platform and network, up to now.';
 
 -- The twelve most frequent of each within seven days: a series for each that was ever said would never end.
-CREATE OR REPLACE FUNCTION learnsync_internal.client_figures_as_owner()
+CREATE OR REPLACE FUNCTION learnsync_internal.client_figures_as_owner(held bytea)
     RETURNS TABLE (name text, label text, value numeric)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -30,14 +31,14 @@ BEGIN
         FROM (SELECT c.label, c.value, sum(c.calls) AS calls, sum(c.items) AS items, sum(c.failed) AS failed,
                   sum(c.conflicts) AS conflicts,
                   row_number() OVER (PARTITION BY c.label ORDER BY sum(c.calls) DESC, c.value) AS place
-              FROM learnsync_internal.client_days_as_owner((clock_timestamp() AT TIME ZONE 'UTC')::date - 6) c
+              FROM learnsync_internal.client_days_as_owner((clock_timestamp() AT TIME ZONE 'UTC')::date - 6, held) c
               GROUP BY c.label, c.value) p,
             LATERAL (VALUES ('calls', p.calls), ('items', p.items), ('refused', p.failed),
                 ('conflicts', p.conflicts)) u (name, value)
         GROUP BY 1, 2;
 END
 $$;
-COMMENT ON FUNCTION learnsync_internal.client_figures_as_owner() IS
+COMMENT ON FUNCTION learnsync_internal.client_figures_as_owner(bytea) IS
     'What calls of the last seven days came to, by version of the app, platform and network.';
 
 CREATE OR REPLACE FUNCTION learnsync_internal.app_day_list_as_owner(since date) RETURNS jsonb

@@ -173,10 +173,16 @@ BEGIN
                 '{none yet,once,twice,three times,four times or more}'), 'warn')
         || learnsync_internal.html_bars_as_owner('Anomalies', 'Open ones, by kind; the view learnsync.anomaly has them',
             'Kind', learnsync_internal.dashboard_entries_as_owner(figure -> 'anomalies', '{}', '{}'), 'warn')
+        || learnsync_internal.html_bars_as_owner('Failed by version', 'Items of pushes of 7 days, by app',
+            'Version', learnsync_internal.dashboard_entries_as_owner(figure -> 'refused_of_version', '{}', '{}'), 'bad')
+        || learnsync_internal.html_bars_as_owner('Conflicts by version', 'Items of pushes of 7 days', 'Version',
+            learnsync_internal.dashboard_entries_as_owner(figure -> 'conflicts_of_version', '{}', '{}'), 'warn')
         || '</div></section><section aria-labelledby="devices"><h2 id="devices">Active devices</h2>'
            '<div class="grid2">'
         || learnsync_internal.html_bars_as_owner('Version of the app', 'By metadata.appVersion of their pushes',
             'Version', learnsync_internal.dashboard_entries_as_owner(figure -> 'version', '{}', '{}'))
+        || learnsync_internal.html_bars_as_owner('Pushes by version', 'Those of 7 days that say of what app they are',
+            'Version', learnsync_internal.dashboard_entries_as_owner(figure -> 'calls_of_version', '{}', '{}'))
         || learnsync_internal.html_bars_as_owner('Last sync', 'By how long ago they were last seen', 'Within',
             learnsync_internal.dashboard_entries_as_owner(figure -> 'seen', '{day,week,month,quarter,longer}',
                 '{a day,7 days,30 days,90 days,longer ago}'))
@@ -250,7 +256,8 @@ CREATE OR REPLACE FUNCTION learnsync_internal.dashboard_as_owner() RETURNS text
     SET enable_memoize = on SET jit = off AS $$
 DECLARE
     alerts CONSTANT jsonb := COALESCE(learnsync_internal.alert_list_as_owner(), '[]');
-    counts CONSTANT jsonb := COALESCE((SELECT jsonb_agg(c) FROM learnsync_internal.day_counts_as_owner() c
+    held CONSTANT bytea := learnsync_internal.held_counts_as_owner();
+    counts CONSTANT jsonb := COALESCE((SELECT jsonb_agg(c) FROM learnsync_internal.day_counts_as_owner(held) c
                                        WHERE c.day > timezone('UTC', clock_timestamp())::date - 14), '[]');
     days CONSTANT jsonb := learnsync_internal.dashboard_days_as_owner(counts);
     figure jsonb;
@@ -260,7 +267,9 @@ BEGIN
     FROM (SELECT x.name, jsonb_object_agg(x.label, x.value) AS labels
           FROM (SELECT * FROM learnsync_internal.figures_as_owner()
                 UNION ALL
-                SELECT * FROM learnsync_internal.device_figures_as_owner()) x
+                SELECT * FROM learnsync_internal.device_figures_as_owner()
+                UNION ALL
+                SELECT * FROM learnsync_internal.client_figures_as_owner(held)) x
           GROUP BY x.name) f;
     SELECT jsonb_object_agg(s.key, s.value) INTO week
     FROM (SELECT v.key, sum(v.value::numeric) AS value

@@ -3,7 +3,8 @@
 -- while the store plans for lookups by index alone: metrics, alerts and dashboard set what it has switched off.
 
 -- What was counted until now: what maintain() took, and what rows of learners and devices hold.
-CREATE OR REPLACE FUNCTION learnsync_internal.day_counts_as_owner()
+CREATE OR REPLACE FUNCTION learnsync_internal.day_counts_as_owner(
+    held bytea DEFAULT learnsync_internal.held_counts_as_owner())
     RETURNS TABLE (day date, channel text, calls bigint, items bigint, synced bigint, duplicates bigint,
         conflicts bigint, failed bigint, bytes bigint, microseconds bigint)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -14,11 +15,11 @@ BEGIN
             sum(c.microseconds)::bigint
         FROM (SELECT d.* FROM learnsync_data.day_count d
               UNION ALL
-              SELECT r.* FROM learnsync_internal.count_rows_as_owner(learnsync_internal.held_counts_as_owner()) r) c
+              SELECT r.* FROM learnsync_internal.count_rows_as_owner(held) r) c
         GROUP BY c.day, c.channel;
 END
 $$;
-COMMENT ON FUNCTION learnsync_internal.day_counts_as_owner() IS
+COMMENT ON FUNCTION learnsync_internal.day_counts_as_owner(bytea) IS
     'Calls and what became of their items, by day and channel, up to now.';
 
 -- What a device says of itself is the client's, so there may be any number of versions; the most frequent are named.

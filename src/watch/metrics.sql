@@ -18,13 +18,15 @@ CREATE OR REPLACE FUNCTION learnsync_internal.metrics_as_owner() RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = on SET enable_bitmapscan = on SET enable_hashjoin = on SET enable_mergejoin = on
     SET enable_memoize = on SET jit = off AS $$
+DECLARE
+    held CONSTANT bytea := learnsync_internal.held_counts_as_owner();
 BEGIN
     RETURN (
         WITH counts AS (
             SELECT c.channel, sum(c.calls) AS calls, sum(c.synced) AS synced, sum(c.duplicates) AS duplicates,
                 sum(c.conflicts) AS conflicts, sum(c.failed) AS failed, sum(c.bytes) AS bytes,
                 sum(c.microseconds) / 1000000 AS seconds
-            FROM learnsync_internal.day_counts_as_owner() c GROUP BY c.channel),
+            FROM learnsync_internal.day_counts_as_owner(held) c GROUP BY c.channel),
         figure AS (
             SELECT u.name, c.channel AS label, u.value FROM counts c, LATERAL (VALUES ('calls', c.calls),
                 ('synced', c.synced), ('duplicates', c.duplicates), ('conflicts', c.conflicts),
@@ -34,7 +36,7 @@ BEGIN
             UNION ALL
             SELECT * FROM learnsync_internal.device_figures_as_owner()
             UNION ALL
-            SELECT * FROM learnsync_internal.client_figures_as_owner()),
+            SELECT * FROM learnsync_internal.client_figures_as_owner(held)),
         metric (place, figure, name, kind, label, help) AS (VALUES
             (1, 'calls', 'calls_total', 'counter', 'channel', 'Calls with items, by the function they came through.'),
             (2, 'synced', 'synced_items_total', 'counter', 'channel', 'Items that were taken.'),

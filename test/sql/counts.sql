@@ -102,6 +102,19 @@ SELECT is(pg_temp.counted(), '8 13 4 5 1 3', 'a device that is forgotten as one 
 SELECT is(items, synced + duplicates + conflicts + failed, 'each item counts once: ' || channel)
 FROM learnsync_internal.day_counts_as_owner() ORDER BY channel;
 
+-- Who asks for figures reads them once.
+SET LOCAL track_functions = 'pl';
+CREATE FUNCTION pg_temp.readings(call text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    before CONSTANT bigint := COALESCE((SELECT sum(calls) FROM pg_stat_xact_user_functions
+                                        WHERE funcname = 'held_counts_as_owner'), 0);
+BEGIN
+    EXECUTE call;
+    RETURN (SELECT sum(calls) FROM pg_stat_xact_user_functions WHERE funcname = 'held_counts_as_owner') - before;
+END $$;
+SELECT is(pg_temp.readings('SELECT learnsync_api.metrics()'), 1::bigint, 'metrics() reads what rows hold once');
+SELECT is(pg_temp.readings('SELECT * FROM learnsync.app_days()'), 1::bigint, 'and so does app_days()');
+
 -- The row stays small where maintain() is never called.
 CREATE FUNCTION pg_temp.days(count int) RETURNS bytea LANGUAGE plpgsql AS $$
 DECLARE

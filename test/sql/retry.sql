@@ -193,6 +193,57 @@ SELECT is(
     'and for what the server tried again');
 SELECT is(pg_temp.seen('fay'), '5 each once', 'still once');
 
+-- By hand: all of one code, at once and however often, retryable or not, of one learner or of all.
+ALTER TABLE learnsync_data.resource ADD CONSTRAINT retry_team CHECK ((data ->> 'timeSpent')::int < 100) NOT VALID;
+SELECT is(
+    string_agg(pg_temp.push(l, '{}', pg_temp.item('bad', -1), pg_temp.item('big', 100)), ', '),
+    'failed failed, failed failed',
+    'two learners, two codes')
+FROM unnest('{gil,hal}'::text[]) l;
+CALL learnsync.retry_failed();
+SELECT is(pg_temp.failed('gil'), 'bad out_of_range 0, big error 0', 'neither is due, and one never is');
+SELECT 'CALL learnsync.retry_failed(code => ''out_of_range'')' FROM generate_series(1, 6) \gexec
+SELECT is(
+    pg_temp.failed('gil') || '; ' || pg_temp.failed('hal'),
+    'bad out_of_range 6, big error 0; bad out_of_range 6, big error 0',
+    'those of the code are tried at once, more than four times, of all learners; the others are left alone');
+CALL learnsync.retry_failed('gil', 'out_of_range');
+CALL learnsync.retry_failed('gil', 'too_large');
+SELECT is(
+    pg_temp.failed('gil') || '; ' || pg_temp.failed('hal'),
+    'bad out_of_range 7, big error 0; bad out_of_range 6, big error 0',
+    'of one learner');
+ALTER TABLE learnsync_data.resource DROP CONSTRAINT retry_team;
+CALL learnsync.retry_failed('hal', 'error');
+SELECT is(
+    pg_temp.failed('gil') || '; ' || pg_temp.failed('hal'),
+    'bad out_of_range 7, big error 0; bad out_of_range 6',
+    'what can be taken by now is, before it is due');
+SELECT learnsync.define_resource_type(name, jsonb_set(rule, '{fields,timeSpent,min}', '-10'))
+FROM learnsync_data.resource_type WHERE name = 'lesson_progress';
+SELECT learnsync.sync_deactivate_device('gil', '{"deviceId": "d"}');
+CALL learnsync.retry_failed(code => 'out_of_range');
+SELECT is(
+    pg_temp.failed('gil') || COALESCE(pg_temp.failed('hal'), '; hal none'),
+    'bad out_of_range 7, big error 0; hal none',
+    'the rule was wrong: all of them are taken, but for those of a device that is turned away');
+SELECT learnsync.sync_activate_device('gil', '{"deviceId": "d"}');
+CALL learnsync.retry_failed(code => 'out_of_range');
+CALL learnsync.retry_failed(code => 'error');
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', learner_id, resource_id, data ->> 'timeSpent'), ', '
+         ORDER BY learner_id, resource_id)
+     FROM learnsync_data.resource WHERE learner_id IN ('gil', 'hal')) || COALESCE(pg_temp.failed('gil'), ''),
+    'gil bad -1, gil big 100, hal bad -1, hal big 100',
+    'until it is let in');
+SELECT is(
+    pg_temp.push('gil', '{}', pg_temp.item('bad', -1), pg_temp.item('big', 100)),
+    'synced* synced*',
+    'the device''s own copies are duplicates then');
+SELECT is(pg_temp.seen(l), '2 each once', 'and every version was seen once') FROM unnest('{gil,hal}'::text[]) l;
+SELECT throws_ok($$ CALL learnsync.retry_failed(code => 'no_code') $$, '22023', 'unknown item code: ''no_code''',
+    'there is no such code');
+
 -- maintain() at every isolation level, by an administrator.
 CREATE ROLE retry_admin;
 UPDATE learnsync_data.instance SET swept_at = NULL;
