@@ -246,21 +246,26 @@ make_room(LsField *field, int more)
 
 /*
  * Adds what another list has and this one does not have as good, to be sorted in later: merging lists of many items
- * one by one would copy the growing list each time. Whether there was anything.
+ * one by one would copy the growing list each time. Whether there was anything. Where items before have added something,
+ * what one says may be just that, though it gives way to what is stored: only in its order is it seen whether it was lost.
  */
 bool
 ls_member_gather(LsField *field, const LsField *other)
 {
-	int before = field->nmembers;
+	bool undecided = other->lost != NULL && field->nsorted < field->nmembers;
+	bool changed = false;
 
 	field->lost = other->lost;
 	for (int i = 0; i < other->nmembers; i++)
 	{
 		const LsMember *member = &other->members[i];
 		const LsMember *known = ls_member_find(field, member->id);
+		bool gives_way =
+			known != NULL && !field->rule->strategy->replaces(field->rule, &known->value, &member->value);
 
 		CHECK_FOR_INTERRUPTS();
-		if (known != NULL && !field->rule->strategy->replaces(field->rule, &known->value, &member->value))
+		changed |= !gives_way;
+		if (gives_way && !undecided)
 		{
 			note_lost(field, member, known);
 			continue;
@@ -268,5 +273,5 @@ ls_member_gather(LsField *field, const LsField *other)
 		make_room(field, 1);
 		field->members[field->nmembers++] = *member;
 	}
-	return field->nmembers > before;
+	return changed;
 }

@@ -410,6 +410,21 @@ SELECT is(
     'conflict',
     'an item that says two things of one member is a conflict');
 
+-- What an item says of a member is taken where it is what an item before it made of that, whatever was stored.
+SELECT is(
+    jsonb_path_query_array(
+        pg_temp.push('same ' || type, '{}',
+            jsonb_build_object('i', '2', 'y', type, 't', first, 'm', '[{"id": "m", "v": 2}, {"id": "n"}]'::jsonb),
+            jsonb_build_object('i', '3', 'y', type, 't', second, 'm', '[{"id": "m", "v": 2}]'::jsonb),
+            jsonb_build_object('i', '4', 'y', type, 't', second, 'm', '[{"id": "m", "v": 3}]'::jsonb)),
+        '$.results[*].status'),
+    '["synced", "synced", "conflict"]',
+    'what another item has said before is synced, and nothing else: ' || type)
+FROM (VALUES ('todo', '12', '10'), ('conversation', '10', '12')) v (type, first, second),
+    LATERAL (SELECT pg_temp.push('same ' || type, '{}',
+        jsonb_build_object('i', '1', 'y', type, 't', '11', 'm', '[{"id": "m", "v": 1}]'::jsonb)) OFFSET 0) stored
+WHERE stored IS NOT NULL;
+
 -- A stored member that gives way is no item's, wherever its row lies: here in blocks that have the items' numbers.
 TRUNCATE learnsync_data.member;
 CREATE FUNCTION pg_temp.some(seed text, content jsonb) RETURNS jsonb LANGUAGE sql AS $$
