@@ -1,5 +1,6 @@
 -- What is odd about learners: maintain() goes round them all, some at a time, and notes what it finds. Nothing of it is
--- looked at while a push runs.
+-- looked at while a push runs. What takes JSON of any size plans without it: a plan made for a value copies that many
+-- times, and hears of no cancel meanwhile.
 
 -- What is kept of a learner's accepted items, each with its order instant.
 CREATE OR REPLACE FUNCTION learnsync_internal.kept_items_as_owner(learner_id text, OUT type text, OUT device_id text,
@@ -123,7 +124,8 @@ COMMENT ON FUNCTION learnsync_internal.shared_devices_as_owner(text) IS
 CREATE OR REPLACE FUNCTION learnsync_internal.wrong_numbers_as_owner(checked jsonb, progress text, OUT kind text,
     OUT subject text, OUT weight bigint, OUT evidence jsonb)
     RETURNS SETOF record
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN QUERY
     SELECT 'wrong_document', c::text, 1::bigint,
@@ -139,7 +141,8 @@ COMMENT ON FUNCTION learnsync_internal.wrong_numbers_as_owner(jsonb, text) IS
 -- A learner who is erased meanwhile has no row any more, and nothing is noted of them. What was closed comes back only
 -- where there is more of it.
 CREATE OR REPLACE FUNCTION learnsync_internal.note_anomalies_as_owner(learner_id text, odd jsonb) RETURNS bigint
-    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     noted bigint;
 BEGIN
@@ -166,7 +169,8 @@ COMMENT ON FUNCTION learnsync_internal.note_anomalies_as_owner(text, jsonb) IS
 -- learner of whom a row cannot be read. Should it go wrong in the same way once more, it is open again.
 CREATE OR REPLACE FUNCTION learnsync_internal.end_anomalies_as_owner(learner_id text, odd jsonb, unjudged jsonb)
     RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     id CONSTANT text := learner_id;
     gone uuid[];
@@ -200,7 +204,8 @@ COMMENT ON FUNCTION learnsync_internal.end_anomalies_as_owner(text, jsonb, jsonb
 -- Looks at one learner: how many documents there were, how many of these cannot be judged, how much is newly odd.
 CREATE OR REPLACE FUNCTION learnsync_internal.look_at_as_owner(learner_id text, OUT resources bigint,
     OUT unjudged bigint, OUT noted bigint)
-    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     odd jsonb;
     doubtful jsonb;

@@ -96,7 +96,9 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.validate_content_as_owner(jsonb) IS
     'What validate_content does, as the owner of the tables.';
 
--- Those who write look up by index, too, each in its turn; nothing here joins entries with entries.
+-- Those who write look up by index, too, each in its turn; nothing here joins entries with entries. What is stored is
+-- found behind OFFSET 0 and written by its place, or by a list of ids: of a table that was empty when it was vacuumed,
+-- the planner would go through all rows for each entry. The lock of register_content() keeps rows in their places.
 CREATE OR REPLACE FUNCTION learnsync_internal.write_contents_as_owner(catalog jsonb,
     OUT added text[], OUT changed text[])
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
@@ -113,11 +115,12 @@ BEGIN
     SELECT array_agg(a.content_id) INTO added FROM added a;
     WITH changed AS (
         UPDATE learnsync_data.content c SET kind = n.kind, retired = n.retired, data = n.data
-        FROM (SELECT s.content_id, COALESCE(e ->> 'kind', s.kind) AS kind,
+        FROM (SELECT s.place, COALESCE(e ->> 'kind', s.kind) AS kind,
                   COALESCE((e ->> 'retired')::boolean, s.retired) AS retired, s.data || (e - known) AS data
-              FROM jsonb_array_elements(catalog -> 'contents') e
-              JOIN learnsync_data.content s ON s.content_id = e ->> 'contentId') n
-        WHERE c.content_id = n.content_id
+              FROM jsonb_array_elements(catalog -> 'contents') e CROSS JOIN LATERAL (
+                  SELECT x.ctid AS place, x.kind, x.retired, x.data FROM learnsync_data.content x
+                  WHERE x.content_id = e ->> 'contentId' OFFSET 0) s) n
+        WHERE c.ctid = n.place
             AND (c.kind, c.retired, c.data) IS DISTINCT FROM (n.kind, n.retired, n.data)
         RETURNING c.content_id)
     SELECT array_agg(c.content_id) INTO changed FROM changed c;
@@ -136,15 +139,17 @@ DECLARE
 BEGIN
     WITH gone AS (
         SELECT i.interaction_id, i.content_id
-        FROM jsonb_array_elements(catalog -> 'contents') e
-        JOIN learnsync_data.interaction i ON i.content_id = e ->> 'contentId'
+        FROM jsonb_array_elements(catalog -> 'contents') e CROSS JOIN LATERAL (
+            SELECT x.interaction_id, x.content_id FROM learnsync_data.interaction x
+            WHERE x.content_id = e ->> 'contentId' OFFSET 0) i
         WHERE jsonb_typeof(e -> 'interactionIds') = 'array'
         EXCEPT
         SELECT a.id COLLATE "C", (e ->> 'contentId') COLLATE "C"
         FROM jsonb_array_elements(catalog -> 'contents') e
             CROSS JOIN LATERAL jsonb_array_elements_text(COALESCE(NULLIF(e -> 'interactionIds', 'null'), '[]')) a (id)
     ), removed AS (
-        DELETE FROM learnsync_data.interaction i USING gone g WHERE i.interaction_id = g.interaction_id
+        DELETE FROM learnsync_data.interaction i
+        WHERE i.interaction_id = ANY (ARRAY(SELECT g.interaction_id FROM gone g))
         RETURNING i.content_id)
     SELECT array_agg(r.content_id) INTO removed FROM removed r;
     WITH assigned AS (

@@ -224,25 +224,33 @@ BEGIN
     FROM learnsync_internal.placements_as_owner(catalog) p
     WHERE p.course_id <> '' OR p.parent_id IS NOT NULL OR NULLIF(p."position", 'null') IS NOT NULL;
     WITH gone AS (
-        DELETE FROM learnsync_data.placement s
-        USING jsonb_array_elements(catalog -> 'contents') e
-        WHERE s.content_id = e ->> 'contentId' AND e ?| '{placements,courseId,parentId,position}'
-            AND (s.content_id, s.course_id) NOT IN (SELECT p.c, p.k FROM unnest(contents, courses) p (c, k))
+        DELETE FROM learnsync_data.placement s WHERE s.ctid = ANY (ARRAY(
+            SELECT o.place FROM jsonb_array_elements(catalog -> 'contents') e CROSS JOIN LATERAL (
+                SELECT x.ctid AS place, x.content_id, x.course_id FROM learnsync_data.placement x
+                WHERE x.content_id = e ->> 'contentId' OFFSET 0) o
+            WHERE e ?| '{placements,courseId,parentId,position}'
+                AND (o.content_id, o.course_id) NOT IN (SELECT p.c, p.k FROM unnest(contents, courses) p (c, k))))
         RETURNING s.content_id)
     SELECT array_agg(g.content_id) INTO removed FROM gone g;
     WITH put AS (
         INSERT INTO learnsync_data.placement AS s (content_id, course_id, parent_id, "position", listed)
         SELECT p.*, c.kind = 'lesson' AND NOT c.retired
         FROM unnest(contents, courses, parents, positions) p (content_id, course_id, parent_id, "position")
-        JOIN learnsync_data.content c USING (content_id)
+        CROSS JOIN LATERAL (
+            SELECT x.kind, x.retired FROM learnsync_data.content x WHERE x.content_id = p.content_id OFFSET 0) c
         ON CONFLICT (content_id, course_id)
             DO UPDATE SET parent_id = EXCLUDED.parent_id, "position" = EXCLUDED."position"
         WHERE (s.parent_id, s."position") IS DISTINCT FROM (EXCLUDED.parent_id, EXCLUDED."position")
         RETURNING s.content_id)
     SELECT array_agg(p.content_id) INTO written FROM put p;
-    UPDATE learnsync_data.placement s SET listed = NOT s.listed
-    FROM jsonb_array_elements(catalog -> 'contents') e JOIN learnsync_data.content c ON c.content_id = e ->> 'contentId'
-    WHERE s.content_id = c.content_id AND s.listed <> (c.kind = 'lesson' AND NOT c.retired);
+    UPDATE learnsync_data.placement s SET listed = NOT s.listed WHERE s.ctid = ANY (ARRAY(
+        SELECT o.place FROM jsonb_array_elements(catalog -> 'contents') e CROSS JOIN LATERAL (
+            SELECT x.kind = 'lesson' AND NOT x.retired AS is_listed FROM learnsync_data.content x
+            WHERE x.content_id = e ->> 'contentId' OFFSET 0) c
+        CROSS JOIN LATERAL (
+            SELECT x.ctid AS place, x.listed FROM learnsync_data.placement x
+            WHERE x.content_id = e ->> 'contentId' OFFSET 0) o
+        WHERE o.listed <> c.is_listed));
     RETURN removed || written;
 END
 $$;
@@ -257,9 +265,11 @@ DECLARE
     removed text[];
 BEGIN
     WITH gone AS (
-        DELETE FROM learnsync_data.replacement x USING jsonb_array_elements(catalog -> 'contents') e
-        WHERE x.content_id = e ->> 'contentId' AND e ? 'replaces'
-            AND NOT COALESCE((e -> 'replaces') ? x.replaced_id, false)
+        DELETE FROM learnsync_data.replacement x WHERE x.ctid = ANY (ARRAY(
+            SELECT o.place FROM jsonb_array_elements(catalog -> 'contents') e CROSS JOIN LATERAL (
+                SELECT s.ctid AS place, s.replaced_id FROM learnsync_data.replacement s
+                WHERE s.content_id = e ->> 'contentId' OFFSET 0) o
+            WHERE e ? 'replaces' AND NOT COALESCE((e -> 'replaces') ? o.replaced_id, false)))
         RETURNING x.content_id)
     SELECT array_agg(g.content_id) INTO removed FROM gone g;
     WITH put AS (
