@@ -156,6 +156,7 @@ BEGIN
         epoch uuid NOT NULL DEFAULT gen_random_uuid(),
         secret bytea NOT NULL DEFAULT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()),
         payloads_from timestamptz NOT NULL DEFAULT '-infinity',
+        receipts_from timestamptz NOT NULL DEFAULT '-infinity',
         swept_at timestamptz,
         cleaned_at timestamptz,
         cleaned_items bigint NOT NULL DEFAULT 0,
@@ -164,11 +165,11 @@ BEGIN
         parts integer);
     PERFORM learnsync_internal.see_to_comment_as_owner('instance',
         'One row: layout of the tables and the release that made it, epoch of the cursors (a new one makes every '
-        'device start anew), secret for hashes. payloads_from: no row of push is older; swept_at: when maintain() '
-        'last went through all tables; cleaned_at: when it last ended, cleaned_items: how many items it ever '
-        'removed. life: the number of the epoch, which receivers of outboxes go by; has_outbox: there are some. '
-        'parts: into how many all learners are divided, where they are spread over servers. '
-        'For nobody but the owner, whatever is granted.');
+        'device start anew), secret for hashes. payloads_from: no row of push is older; receipts_from: receipts of '
+        'items from before may be gone; swept_at: when maintain() last went through all tables; cleaned_at: when it '
+        'last ended, cleaned_items: how many items it ever removed. life: the number of the epoch, for receivers of '
+        'outboxes; has_outbox: there are some. parts: into how many learners are divided, where they are spread over '
+        'servers. For nobody but the owner, whatever is granted.');
     SELECT i.schema_version, i.release INTO present FROM learnsync_data.instance i;
     IF present.schema_version > latest THEN
         RAISE EXCEPTION 'the tables are of release %, which is newer than the extension', present.release
@@ -211,16 +212,15 @@ BEGIN
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
-        'tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of '
-        'items from before may be gone (NULL: none is). rate_at: until when the pushes so far use up the rate limit. '
-        'epoch: of this learner''s cursors, where it is not the one of instance: a learner who was erased and let in '
-        'again has a life of their own, whose number is life. clocks: of devices whose clock was wrong or that say '
-        'when they send, and of channels without devices: how far it is ahead, client time and order instant of the '
-        'item with the greatest instant, and of the newest, all in microseconds, times since 2000-01-01. days: '
-        '[[since, time zone, minutes '
-        'after midnight at which days begin], ...] as set_learner said them; NULL and before the first: UTC. counts: '
-        'of calls and items by day and channel, packed, until maintain() takes them to day_count. moved_at: since '
-        'when nothing is taken any more, as the learner lives on another server or is about to.');
+        'tombstones are gone, number of pushes, whether there may be failed items. receipt_horizon: receipts of items '
+        'from before may be gone, beside what instance says, as this learner came from another server. rate_at: until '
+        'when the pushes so far use up the rate limit. epoch: of this learner''s cursors, where it is not that of '
+        'instance: who was erased and let in again has a life of their own, whose number is life. clocks: of devices '
+        'whose clock was wrong or that say when they send, and of channels without devices: how far it is ahead, '
+        'client time and order instant of the item with the greatest instant, and of the newest, all in microseconds, '
+        'times since 2000-01-01. days: [[since, time zone, minutes after midnight at which days begin], ...] as '
+        'set_learner said; NULL: UTC. counts: of calls and items by day and channel, packed, until maintain() takes '
+        'them to day_count. moved_at: since when nothing is taken any more, as the learner moves to another server.');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.device (
         learner_id text COLLATE "C" NOT NULL,

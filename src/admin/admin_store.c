@@ -145,10 +145,32 @@ PG_FUNCTION_INFO_V1(learnsync_validate_content);
 PG_FUNCTION_INFO_V1(learnsync_add_profile);
 PG_FUNCTION_INFO_V1(learnsync_remove_profile);
 
+/* Every session reads the instance anew once this transaction has committed, and this one at once. */
+static void
+tell_sessions(void)
+{
+	CacheInvalidateRelcacheByRelid(get_relname_relid("instance", get_namespace_oid("learnsync_data", false)));
+}
+
+/* Whether the work that a maintain() begins with goes through all tables; then it says from when on receipts may be gone. */
+static bool
+is_sweep(Jsonb *work)
+{
+	JsonbValue plan;
+	JsonbValue swept;
+
+	ls_json_root(work, &plan);
+	return ls_json_get(&plan, "swept", &swept) && swept.type == jbvBool && swept.val.boolean;
+}
+
 Datum
 learnsync_maintain_step(PG_FUNCTION_ARGS)
 {
-	return answer_call(fcinfo, &maintain_step);
+	Datum work = answer_call(fcinfo, &maintain_step);
+
+	if (PG_ARGISNULL(1) && !fcinfo->isnull && is_sweep(DatumGetJsonbP(work)))
+		tell_sessions();
+	return work;
 }
 
 Datum
@@ -372,14 +394,13 @@ learnsync_remove_profile(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(existed);
 }
 
-/* Every session reads the instance anew once this transaction has committed, and this one at once. */
 static Datum
 change_instance(FunctionCallInfo fcinfo, LsStatement *statement, LsAudit done)
 {
 	Datum answer = answer_call(fcinfo, statement);
 
 	note(done);
-	CacheInvalidateRelcacheByRelid(get_relname_relid("instance", get_namespace_oid("learnsync_data", false)));
+	tell_sessions();
 	return answer;
 }
 

@@ -164,6 +164,26 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.take_counts_as_owner(text, tid, tid) IS
     'Adds what rows of learner or device in some pages hold in counts to those of their days.';
 
+-- Receipts go without the lock of any learner: whoever does not find one any more must know from when on that can be.
+-- So that was committed, and every session told, before. The learners of a part that is about to be given away took
+-- along what is so here; until they are gone nothing more is removed.
+CREATE OR REPLACE FUNCTION learnsync_internal.may_remove_receipts_as_owner() RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
+        RAISE EXCEPTION 'receipts are removed in a transaction of their own'
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'CALL learnsync.maintain(); does so.';
+    END IF;
+    IF (SELECT i.parts FROM learnsync_data.instance i) IS NULL THEN
+        RETURN true;
+    END IF;
+    LOCK TABLE learnsync_data.part IN SHARE MODE;
+    RETURN NOT EXISTS (SELECT FROM learnsync_data.part p WHERE p.state = 'fenced');
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.may_remove_receipts_as_owner() IS
+    'Whether receipts may be removed by this transaction, in which nothing was written yet.';
+
 -- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows. What
 -- is known of a learner moves on with it, under the learner's lock, so that the next push and pull know what is gone.
 CREATE OR REPLACE FUNCTION learnsync_internal.clean_pages_as_owner(task text, from_page bigint, to_page bigint,
@@ -174,7 +194,6 @@ DECLARE
     low CONSTANT tid := format('(%s,0)', from_page);
     high CONSTANT tid := format('(%s,0)', least(to_page, 4294967295));
     learners text[];
-    behind text[];
     removed bigint := 0;
 BEGIN
     CASE task
@@ -226,22 +245,10 @@ BEGIN
             WHERE l.learner_id = g.learner_id)
         SELECT count(*) INTO removed FROM gone;
     WHEN 'ledger' THEN
-        -- The lock is needed once per learner: where the horizon has moved, receipts from before it serve no more.
-        SELECT array_agg(l.learner_id),
-            array_agg(l.learner_id) FILTER (WHERE l.receipt_horizon IS NULL OR l.receipt_horizon < cutoff)
-        INTO learners, behind
-        FROM (SELECT DISTINCT g.learner_id FROM learnsync_data.ledger g
-              WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff) o
-        JOIN learnsync_data.learner l ON l.learner_id = o.learner_id;
-        UPDATE learnsync_data.learner l SET receipt_horizon = cutoff
-        WHERE l.learner_id IN (SELECT unnest(learnsync_internal.lock_learners_as_owner(behind)));
-        IF behind IS NOT NULL THEN
-            SELECT array_agg(l.learner_id) INTO learners FROM learnsync_data.learner l
-            WHERE l.learner_id IN (SELECT unnest(learners)) AND l.receipt_horizon >= cutoff;
+        IF learnsync_internal.may_remove_receipts_as_owner() THEN
+            DELETE FROM learnsync_data.ledger g WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff;
+            GET DIAGNOSTICS removed = ROW_COUNT;
         END IF;
-        DELETE FROM learnsync_data.ledger g
-        WHERE g.ctid >= low AND g.ctid < high AND g.at < cutoff AND g.learner_id IN (SELECT unnest(learners));
-        GET DIAGNOSTICS removed = ROW_COUNT;
     ELSE
         EXECUTE format('WITH gone AS (DELETE FROM learnsync_data.%I p WHERE p.ctid >= $1 AND p.ctid < $2'
                 ' AND p.pushed_at < $3 RETURNING p.item_count) SELECT COALESCE(sum(item_count), 0) FROM gone',
@@ -305,7 +312,8 @@ BEGIN
             WHERE jsonb_path_exists(t.rule, '$.fields.*.members ? (@ == "latest")')) THEN NULL
         WHEN task IN ('resource', 'member')
             THEN learnsync_internal.days_ago_as_owner(current_setting('learnsync.tombstone_days')::integer)
-        WHEN task = 'ledger' AND keep > 0 THEN learnsync_internal.days_ago_as_owner(keep)
+        WHEN task = 'ledger' AND keep > 0
+            THEN (SELECT i.receipts_from - interval '24 hours' FROM learnsync_data.instance i)
         WHEN task ~ '^(empty|push_[0-7])$'
             THEN date_bin('168 hours', learnsync_internal.days_ago_as_owner(days_old), '2000-01-01 00:00:00+00') END;
 END
@@ -323,6 +331,16 @@ END
 $$;
 COMMENT ON FUNCTION learnsync_internal.task_pages_as_owner(text) IS 'How many pages a task of maintain() goes through.';
 
+CREATE OR REPLACE FUNCTION learnsync_internal.is_sweep_due_as_owner() RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT i.swept_at IS NULL OR i.swept_at < clock_timestamp() - interval '23 hours 30 minutes'
+            FROM learnsync_data.instance i);
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.is_sweep_due_as_owner() IS
+    'Whether maintain() is to go through all tables, as once a day.';
+
 -- The work of one maintain(): a list of [task, first page, end, cutoff]. Of payloads only whole weeks go, most of them
 -- by emptying a slot; the other tables are gone through once a day.
 CREATE OR REPLACE FUNCTION learnsync_internal.plan_as_owner(days_old integer) RETURNS jsonb
@@ -330,14 +348,12 @@ CREATE OR REPLACE FUNCTION learnsync_internal.plan_as_owner(days_old integer) RE
 DECLARE
     cutoff CONSTANT timestamptz := learnsync_internal.task_limit_as_owner('empty', days_old);
     tasks jsonb := '[]';
-    sweep boolean;
+    sweep CONSTANT boolean := learnsync_internal.is_sweep_due_as_owner();
 BEGIN
     SELECT COALESCE(jsonb_agg(jsonb_build_array(CASE WHEN whole THEN 'empty' ELSE 'push_' || slot END,
             CASE WHEN whole THEN slot ELSE 0 END, cutoff)),
         '[]')
     INTO tasks FROM learnsync_internal.slots_as_owner(cutoff);
-    SELECT i.swept_at IS NULL OR i.swept_at < clock_timestamp() - interval '23 hours 30 minutes' INTO STRICT sweep
-    FROM learnsync_data.instance i;
     IF sweep THEN
         tasks := tasks || (
             SELECT jsonb_agg(jsonb_build_array(t.task, 0, learnsync_internal.task_limit_as_owner(t.task, days_old))
@@ -361,9 +377,14 @@ DECLARE
     pages CONSTANT bigint := learnsync_internal.task_pages_as_owner(task);
     place CONSTANT bigint := work #>> '{tasks,0,1}';
     limit_at CONSTANT timestamptz := learnsync_internal.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
+    keep CONSTANT integer := current_setting('learnsync.receipt_days');
     removed bigint;
 BEGIN
     IF work IS NULL THEN
+        -- From now on items this old are refused that have no receipt; a day later these go.
+        UPDATE learnsync_data.instance
+        SET receipts_from = greatest(receipts_from, learnsync_internal.days_ago_as_owner(keep))
+        WHERE keep > 0 AND learnsync_internal.is_sweep_due_as_owner();
         RETURN learnsync_internal.plan_as_owner(days_old);
     ELSIF task IS NULL THEN
         UPDATE learnsync_data.instance SET cleaned_at = clock_timestamp(),

@@ -470,11 +470,11 @@ apply(LsPush *push)
  * Whether an item is new cannot be told once receipts that old are gone; but for one that waits, which was new when it came.
  */
 static void
-refuse_expired(const LsPush *push, LsItem *item)
+refuse_expired(const LsPush *push, TimestampTz horizon, LsItem *item)
 {
 	bool could_be_taken = item->refused.code == NULL || item->refused.waits_for.data != NULL;
 
-	if (could_be_taken && !item->waited && item->dated < push->batch.learner.receipt_horizon)
+	if (could_be_taken && !item->waited && item->dated < horizon)
 		ls_fail(&item->refused, "expired", push->batch.channel->time,
 				"items this old are not taken any more, as it is not known whether they were taken before");
 }
@@ -484,6 +484,7 @@ static void
 judge_items(LsPush *push)
 {
 	LsBatch *batch = &push->batch;
+	TimestampTz horizon = Max(batch->learner.receipt_horizon, ls_store_receipts_from());
 
 	ls_batch_link(batch);
 	ls_batch_judge(batch);
@@ -497,7 +498,7 @@ judge_items(LsPush *push)
 		item->change.received = batch->now;
 		item->change.device = batch->device.id;
 		if (!item->receipt.found)
-			refuse_expired(push, item);
+			refuse_expired(push, horizon, item);
 	}
 }
 

@@ -116,7 +116,9 @@ BEGIN
     learners := ARRAY(SELECT learnsync_internal.part_learners_as_owner(part_fence_as_owner.part));
     PERFORM FROM learnsync_data.learner l WHERE l.learner_id IN (SELECT unnest(learners))
     ORDER BY l.learner_id FOR NO KEY UPDATE;
-    UPDATE learnsync_data.learner l SET moved_at = clock_timestamp()
+    UPDATE learnsync_data.learner l SET moved_at = clock_timestamp(),
+        receipt_horizon = (SELECT NULLIF(greatest(l.receipt_horizon, i.receipts_from), '-infinity')
+                           FROM learnsync_data.instance i)
     WHERE l.learner_id IN (SELECT unnest(learners)) AND l.moved_at IS NULL;
     RETURN (SELECT jsonb_build_object('learners', cardinality(learners), 'epoch', i.epoch, 'life', i.life)
             FROM learnsync_data.instance i);

@@ -29,6 +29,7 @@ static struct
 	bool guarded;
 	bool has_outbox;
 	bool is_shard;
+	TimestampTz receipts_from;
 	char *at_once; /* the statement that ends the deferral of a team's triggers; NULL where there are none */
 	char epoch[37];
 } instance;
@@ -118,7 +119,8 @@ static LsStatement read_instance = {
 	" OPERATOR(pg_catalog.||) ' IMMEDIATE' FROM pg_catalog.pg_constraint c"
 	" WHERE c.conrelid" EQ "ANY (o.tables) AND c.contype" EQ "'t' AND c.condeferrable),"
 	" COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'has_outbox')::pg_catalog.bool, false),"
-	" (pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'parts') IS NOT NULL"
+	" (pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'parts') IS NOT NULL,"
+	" (pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'receipts_from')::pg_catalog.timestamptz"
 	" FROM learnsync_data.instance i, (SELECT pg_catalog.array_agg(r.oid) AS tables FROM pg_catalog.pg_class r"
 	" WHERE r.relnamespace" EQ "'learnsync_data'::pg_catalog.regnamespace"
 	" AND r.relname OPERATOR(pg_catalog.<>) 'instance') o",
@@ -156,6 +158,7 @@ read_tables(void)
 	note_deferred(ls_store_text(0, 6));
 	instance.has_outbox = DatumGetBool(ls_store_value(0, 7, &isnull));
 	instance.is_shard = DatumGetBool(ls_store_value(0, 8, &isnull));
+	instance.receipts_from = ls_store_time(0, 9);
 	instance.valid = known == changes && !IsInParallelMode(); /* else it may be of the past */
 	SPI_tuptable = result;
 }
@@ -280,6 +283,18 @@ ls_store_is_shard(void)
 {
 	look_again();
 	return instance.is_shard;
+}
+
+/*
+ * Receipts of items from before may be gone. To be asked after receipts were looked for: who removed one that was not found
+ * any more had this committed, and sessions told, before.
+ */
+TimestampTz
+ls_store_receipts_from(void)
+{
+	AcceptInvalidationMessages();
+	look_again();
+	return instance.receipts_from;
 }
 
 /* How many changes of relations and rules this session has heard of. */

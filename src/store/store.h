@@ -41,6 +41,7 @@ extern void ls_store_forget_rows(void);
 extern bool ls_store_is_guarded(const char *table);
 extern bool ls_store_has_outbox(void);
 extern bool ls_store_is_shard(void);
+extern TimestampTz ls_store_receipts_from(void);
 extern LsText ls_store_epoch(void);
 extern Oid ls_store_table(const char *name);
 extern ErrorData *ls_store_as(Oid role, void (*work)(void *), void *argument);
