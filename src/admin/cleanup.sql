@@ -374,7 +374,7 @@ DECLARE
     -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
     piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
     task CONSTANT text := work #>> '{tasks,0,0}';
-    pages CONSTANT bigint := learnsync_internal.task_pages_as_owner(task);
+    pages bigint;
     place CONSTANT bigint := work #>> '{tasks,0,1}';
     limit_at CONSTANT timestamptz := learnsync_internal.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
     keep CONSTANT integer := current_setting('learnsync.receipt_days');
@@ -406,15 +406,18 @@ BEGIN
     ELSE
         removed := learnsync_internal.clean_pages_as_owner(task, place, place + piece,
             least(limit_at, (work #>> '{tasks,0,2}')::timestamptz));
-        work := jsonb_set(work, '{done}', to_jsonb((work ->> 'done')::bigint + least(piece, pages - place)));
+        -- What an administrator made up does not say how much is done.
+        pages := learnsync_internal.task_pages_as_owner(task);
+        work := jsonb_set(work, '{done}',
+            to_jsonb(COALESCE((work ->> 'done')::bigint, 0) + least(piece, pages - place)), false);
         IF place + piece < pages THEN
             work := jsonb_set(work, '{tasks,0,1}', to_jsonb(place + piece));
         ELSE
             work := work #- '{tasks,0}';
         END IF;
         IF task NOT LIKE 'push_%' THEN
-            work := jsonb_set(work, '{rows}', to_jsonb((work ->> 'rows')::bigint
-                + CASE task WHEN 'learner' THEN 0 ELSE removed END));
+            work := jsonb_set(work, '{rows}', to_jsonb(COALESCE((work ->> 'rows')::bigint, 0)
+                + CASE task WHEN 'learner' THEN 0 ELSE removed END), false);
             removed := 0;
         END IF;
     END IF;
