@@ -17,6 +17,8 @@ OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(srcdir)/src
 INSTALL_SCRIPT_SQL = sql/$(EXTENSION)--$(LEARNSYNC_VERSION).sql
 DATA_built = $(INSTALL_SCRIPT_SQL)
+# Older releases, and how one leads to the next.
+DATA = $(filter-out sql/released/$(notdir $(INSTALL_SCRIPT_SQL)),$(wildcard sql/released/*.sql))
 
 REGRESS = $(filter-out $(EXTENSION)--%,$(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=$(EXTENSION) --encoding=UTF8
@@ -125,9 +127,31 @@ bench-http:
 	test/http/install
 	test/scratch test/http/run bench </dev/null
 
-# make demo and make test on other systems, in chroots of Debian and Ubuntu; an hour, as root.
+# make demo, make test and the packages on other systems, in chroots of Debian and Ubuntu; an hour and a half, as root.
 test-versions:
 	test/versions $(SUITES)
+
+# Freezes this version: docs/releases.md has what comes before and after.
+release: $(INSTALL_SCRIPT_SQL)
+	packaging/freeze
+
+# A release is frozen, a next one made up, and a database of the first brought to it; twelve minutes.
+test-release:
+	@SCRATCH_NEEDS='pgtap python3' test/scratch test/release/run $(TEST) </dev/null
+
+# The archive for PGXN, of what is committed.
+dist:
+	@mkdir -p tmp
+	git archive --format=zip --prefix=$(EXTENSION)-$(LEARNSYNC_VERSION)/ -o tmp/$(EXTENSION)-$(LEARNSYNC_VERSION).zip HEAD
+	@echo tmp/$(EXTENSION)-$(LEARNSYNC_VERSION).zip
+
+# The RPM package, of what make dist made.
+test-rpm: dist
+	@SCRATCH_NEEDS='rpm unzip' test/scratch test/rpm </dev/null
+
+# The images of container/, built and started, in a Debian of their own; five minutes, as root.
+test-container:
+	test/container
 
 # What our own code costs in a push, in instructions: the same in every run.
 test-instructions:
@@ -175,6 +199,6 @@ days-long:
 
 .PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
 	test-instructions test-recovery test-shards test-forward test-cron test-http test-client test-adapters \
-	test-demo-web test-dashboard test-versions \
-	test-exhaustive test-coverage bench bench-http model-long progress-long days-long
+	test-demo-web test-dashboard test-versions test-container test-rpm test-release test-exhaustive test-coverage \
+	release dist bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

@@ -176,6 +176,9 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Run ALTER EXTENSION learnsync UPDATE; first.';
     END IF;
 
+    -- Here stand the steps from one layout to the next, by number, before the tables as the newest layout has them:
+    -- IF present.schema_version < 2 THEN PERFORM learnsync_internal.change_tables_as_owner('ALTER TABLE ...'); END IF;
+
     CREATE TABLE IF NOT EXISTS learnsync_data.resource_type (
         name text COLLATE "C" PRIMARY KEY,
         rule jsonb NOT NULL,
