@@ -11,7 +11,7 @@ MODULES_SQL = $(patsubst %,src/%.sql,schemas merge/rule merge/merge progress/pro
 	admin/placement admin/content status/device status/failed_items resolve/resolve resolve/correct fold/fold \
 	event/event people/set_learner push/rebase admin/anomaly admin/cleanup admin/retry_failed admin/forget \
 	outbox/outbox shard/part shard/router watch/figure watch/app_day watch/metrics watch/alert watch/page \
-	watch/dashboard describe/describe audit/audit view_comment view tables access)
+	watch/dashboard describe/describe audit/audit view_comment view setup tables access)
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(srcdir)/src

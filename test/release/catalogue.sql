@@ -70,5 +70,6 @@ line AS (
     UNION ALL
     SELECT concat_ws(' ', 'layout', i.schema_version, i.release) FROM learnsync_data.instance i
     UNION ALL
-    SELECT concat_ws(' ', 'extension', e.extversion, e.extrelocatable) FROM pg_extension e WHERE e.extname = 'learnsync')
+    SELECT concat_ws(' ', 'extension', e.extversion, e.extrelocatable) FROM pg_extension e
+    WHERE e.extname = 'learnsync')
 SELECT replace(text, E'\n', ' ') FROM line ORDER BY text COLLATE "C";

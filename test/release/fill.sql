@@ -11,7 +11,8 @@ SELECT learnsync.define_resource_type('note', '{"key": ["noteId"], "fields": {"t
 SELECT learnsync.register_content('{"contents": [
     {"contentId": "c1", "kind": "course"}, {"contentId": "m1", "kind": "module", "courseId": "c1"},
     {"contentId": "l1", "kind": "lesson", "courseId": "c1", "parentId": "m1", "position": 1, "interactionIds": ["i1"]},
-    {"contentId": "l2", "kind": "lesson", "courseId": "c1", "replaces": ["l0"]}, {"contentId": "l0", "kind": "lesson"}]}');
+    {"contentId": "l2", "kind": "lesson", "courseId": "c1", "replaces": ["l0"]},
+    {"contentId": "l0", "kind": "lesson"}]}');
 SELECT learnsync.outbox_add('reports');
 SELECT learnsync.sync_push(learner, '{"deviceId": "phone", "metadata": {"appVersion": "3.1"}, "items": [
     {"id": "a", "operation": "update", "resourceType": "lesson_progress", "clientTimestamp": "2026-01-08T10:00:00Z",
@@ -40,8 +41,9 @@ SELECT learnsync.sync_push('ada', '{"deviceId": "tablet", "atomic": true, "items
 SELECT learnsync.sync_correct('bob', '{"resourceType": "lesson_progress", "resourceId": "l1", "by": "ms.k",
     "reason": "a typing error", "data": {"completionPercentage": 4}}');
 SELECT learnsync.progress_put('ada', '{"events": [
-    {"eventId": "e1", "clientId": "c", "type": "content.progressed", "contentId": "l1", "occurredAt": "2026-01-08T10:00:00Z",
-     "payload": {"contentId": "l1", "status": "completed", "interaction": {"interactionId": "i1", "state": {"x": 1}}}}]}');
+    {"eventId": "e1", "clientId": "c", "type": "content.progressed", "occurredAt": "2026-01-08T10:00:00Z",
+     "payload": {"contentId": "l1", "status": "completed",
+                 "interaction": {"interactionId": "i1", "state": {"x": 1}}}}]}');
 SELECT learnsync.set_learner('ada', '{"timeZone": "Pacific/Apia", "dayStarts": "04:00"}');
 SELECT learnsync.add_profile('kid', 'ada');
 SELECT learnsync.forget_learner('carl');
