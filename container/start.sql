@@ -1,5 +1,5 @@
--- Run at each start, so every statement may find its work done: the extension and its tables at this release, the roles, and
--- cleaning every minute.
+-- Run at each start, so every statement may find its work done: the extension and its tables at this release, the
+-- roles, and cleaning every minute.
 SET client_min_messages = warning;
 \getenv authenticator_password AUTHENTICATOR_PASSWORD
 \getenv backend_password BACKEND_PASSWORD
