@@ -205,22 +205,30 @@ BEGIN
         removed := learnsync_internal.forget_members_as_owner(low, high, cutoff);
     WHEN 'conflict' THEN
         DELETE FROM learnsync_data.conflict c
-        WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.closed_by = 'rule';
+        WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.closed_by = 'rule'
+            AND NOT EXISTS (SELECT FROM learnsync_data.learner l
+            WHERE l.learner_id = c.learner_id AND l.moved_at IS NOT NULL);
         GET DIAGNOSTICS removed = ROW_COUNT;
         UPDATE learnsync_data.conflict c SET client_data = NULL, server_data = NULL
         WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff
+            AND NOT EXISTS (SELECT FROM learnsync_data.learner l
+                WHERE l.learner_id = c.learner_id AND l.moved_at IS NOT NULL)
             AND (c.client_data IS NOT NULL OR c.server_data IS NOT NULL);
     WHEN 'failed' THEN
         -- A push that sends one of them again has its row: it is not waited for.
         DELETE FROM learnsync_data.failed f WHERE f.ctid = ANY (ARRAY(
             SELECT x.ctid FROM learnsync_data.failed x
             WHERE x.ctid >= low AND x.ctid < high AND x.failed_at < cutoff AND x.waits_for IS NULL
+            AND NOT EXISTS (SELECT FROM learnsync_data.learner l
+            WHERE l.learner_id = x.learner_id AND l.moved_at IS NOT NULL)
             FOR UPDATE SKIP LOCKED));
         GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'instant' THEN
         DELETE FROM learnsync_data.instant t WHERE t.ctid = ANY (ARRAY(
             SELECT x.ctid FROM learnsync_data.instant x
-            WHERE x.ctid >= low AND x.ctid < high AND x.noted_at < cutoff FOR UPDATE SKIP LOCKED));
+            WHERE x.ctid >= low AND x.ctid < high AND x.noted_at < cutoff
+            AND NOT EXISTS (SELECT FROM learnsync_data.learner l
+            WHERE l.learner_id = x.learner_id AND l.moved_at IS NOT NULL) FOR UPDATE SKIP LOCKED));
         GET DIAGNOSTICS removed = ROW_COUNT;
     WHEN 'learner' THEN
         learners := learnsync_internal.lock_learners_as_owner(ARRAY(

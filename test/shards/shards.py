@@ -225,6 +225,8 @@ class Fleet:
                                  " WHERE resource_type = 'lesson_progress' AND data IS NOT NULL")
             for line in text.splitlines():
                 learner, resource, spent = json.loads(line)
+                if learner not in self.learners:
+                    continue
                 twice += (learner, resource) in rows
                 rows[learner, resource] = spent
         return rows, twice
