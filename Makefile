@@ -89,6 +89,11 @@ test-recovery:
 test-shards:
 	SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/shards/all $(SHARDS) </dev/null
 
+# Sessions and servers are killed under devices, for so many seconds, and a quarter as long with a server that loses.
+SECONDS ?= 600
+test-crash:
+	@SCRATCH_NEEDS=python3 test/scratch test/scenario/crash $(SECONDS) </dev/null
+
 # As many statements go to a store while stores, workers and servers die; four minutes. A few do in make test.
 STATEMENTS ?= 100000
 test-forward:
@@ -198,7 +203,7 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-shards test-forward test-cron test-http test-client test-adapters \
+	test-instructions test-recovery test-crash test-shards test-forward test-cron test-http test-client test-adapters \
 	test-demo-web test-dashboard test-versions test-container test-rpm test-release test-exhaustive test-coverage \
 	release dist bench bench-http model-long progress-long days-long
 .DELETE_ON_ERROR:

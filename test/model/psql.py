@@ -60,6 +60,8 @@ class Psql:
             line = line.rstrip("\n")
             if line == END:
                 break
+            if line.startswith("server closed the connection"):
+                raise Lost
             error = re.match(r"(?:ERROR|FATAL|PANIC): +(\w{5})\b", line)
             if error:
                 self.drain()
