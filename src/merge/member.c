@@ -244,6 +244,13 @@ make_room(LsField *field, int more)
 	*field = larger;
 }
 
+/* Whether all members of that id are alike, as it is the digest of their content. */
+static bool
+is_known_by_content(const LsRuleField *rule, const LsMember *member)
+{
+	return rule->shape != LS_SHAPE_MAP && !ls_json_is_object(&member->value.json);
+}
+
 /*
  * Adds what another list has and this one does not have as good, to be sorted in later: merging lists of many items
  * one by one would copy the growing list each time. Whether there was anything. Where items before have added something,
@@ -265,7 +272,7 @@ ls_member_gather(LsField *field, const LsField *other)
 
 		CHECK_FOR_INTERRUPTS();
 		changed |= !gives_way;
-		if (gives_way && !undecided)
+		if (gives_way && (!undecided || is_known_by_content(field->rule, member)))
 		{
 			note_lost(field, member, known);
 			continue;
