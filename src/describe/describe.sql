@@ -197,6 +197,9 @@ CREATE OR REPLACE FUNCTION learnsync_internal.rule_schema_as_owner(rule jsonb, i
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     keys CONSTANT text[] := ARRAY(SELECT k FROM jsonb_array_elements_text(COALESCE(rule -> 'key', '[]')) k);
+    -- Apart, as a large rule comes compressed, and would be unpacked for each field.
+    policy CONSTANT text := COALESCE(rule ->> 'policy', 'merge');
+    fields CONSTANT jsonb := COALESCE(rule -> 'fields', '{}');
     schema jsonb;
 BEGIN
     SELECT jsonb_build_object('type', 'object', 'additionalProperties', rule ->> 'other' IS DISTINCT FROM 'refuse',
@@ -204,17 +207,17 @@ BEGIN
         'required', COALESCE(jsonb_agg(f.name ORDER BY f.name) FILTER (WHERE f.is_required), '[]'))
     INTO schema
     FROM (SELECT k AS name, is_document AS is_required, CASE
-              WHEN rule #>> ARRAY['fields', k, 'type'] = 'integer' THEN
-                  '{"type": "integer"}'::jsonb || CASE WHEN rule #> ARRAY['fields', k] ? 'min' THEN
-                      jsonb_build_object('minimum', rule #> ARRAY['fields', k, 'min']) ELSE '{}' END
+              WHEN fields #>> ARRAY[k, 'type'] = 'integer' THEN
+                  '{"type": "integer"}'::jsonb || CASE WHEN fields -> k ? 'min' THEN
+                      jsonb_build_object('minimum', fields #> ARRAY[k, 'min']) ELSE '{}' END
               WHEN is_document THEN '{"type": "string"}' ELSE '{"type": ["string", "number"]}' END AS schema
           FROM unnest(keys) k
           UNION ALL
           SELECT m.key, COALESCE((m.value ->> 'required')::boolean, false),
               learnsync_internal.field_schema_as_owner(m.value, is_document,
-                  NOT is_document OR COALESCE(rule ->> 'policy', 'merge') <> 'merge'
+                  NOT is_document OR policy <> 'merge'
                       OR COALESCE(m.value ->> 'merge', 'latest') = 'latest')
-          FROM jsonb_each(COALESCE(rule -> 'fields', '{}')) m WHERE m.key <> ALL (keys)
+          FROM jsonb_each(fields) m WHERE m.key <> ALL (keys)
           UNION ALL
           SELECT m.key, true, m.value
           FROM jsonb_each('{"actor": {"type": "object", "additionalProperties": true},
