@@ -5,7 +5,7 @@
  * A timer raises the flag that the server's macro looks at, as a cancel does, and sees how long it stays up. Only what is
  * spent in the library, or in what the library called, counts: what the server does between two calls is not ours. Where
  * limits are raised, nor is what it does in one go with one value or context: to read a stored value, to compress one
- * that is to be stored, to list what is in one, and to give memory back.
+ * that is to be stored, and to give memory back.
  */
 #include "postgres.h"
 
@@ -69,44 +69,31 @@ note_library(struct dl_phdr_info *info, size_t size, void *argument)
 	return 1;
 }
 
+/* Whether a place is in a function of the server that cannot be cut short: no interrupt is looked for in it. */
 static bool
-is_one_of(const char *name, const char *const *names, int count)
+is_in_one_go(void *place)
 {
-	for (int i = 0; i < count; i++)
+	static const char *const names[] = {"detoast_attr", "toast_compress_datum", "MemoryContextReset", "MemoryContextDelete"};
+	Dl_info info;
+
+	if (all_counts || dladdr(place, &info) == 0 || info.dli_sname == NULL)
+		return false;
+	for (int i = 0; i < lengthof(names); i++)
 	{
-		if (strcmp(name, names[i]) == 0)
+		if (strcmp(info.dli_sname, names[i]) == 0)
 			return true;
 	}
 	return false;
 }
 
-/*
- * Whether a place is in a function of the server that cannot be cut short: no interrupt is looked for in it. Nor where the
- * rows of a function in FROM are made, unless that function runs statements of its own.
- */
-static bool
-is_in_one_go(const char *name, bool *runs_statements)
-{
-	static const char *const names[] = {"detoast_attr", "toast_compress_datum", "MemoryContextReset",
-										"MemoryContextResetOnly", "MemoryContextDelete"};
-
-	*runs_statements |= strcmp(name, "plpgsql_exec_function") == 0 || strcmp(name, "fmgr_sql") == 0;
-	return is_one_of(name, names, lengthof(names)) ||
-		   (!*runs_statements && strcmp(name, "ExecMakeTableFunctionResult") == 0);
-}
-
 static bool
 is_ours(void *const *stack, int count)
 {
-	bool runs_statements = false;
-	Dl_info info;
-
 	for (int i = 0; i < count; i++)
 	{
 		if ((uintptr_t) stack[i] >= library.start && (uintptr_t) stack[i] < library.end)
 			return true;
-		if (!all_counts && dladdr(stack[i], &info) != 0 && info.dli_sname != NULL &&
-			is_in_one_go(info.dli_sname, &runs_statements))
+		if (is_in_one_go(stack[i]))
 			return false;
 	}
 	return false;
