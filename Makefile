@@ -81,6 +81,10 @@ test:
 bench:
 	SCRATCH_CONF=test/bench/server.conf SCRATCH_NEEDS=python3 test/scratch test/bench/run $(BENCH) </dev/null
 
+# What a machine must have for so many learners, and what a router costs; some minutes.
+bench-sizing:
+	SCRATCH_CONF=test/bench/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/bench/sizing $(SIZING) </dev/null
+
 # Dump and restore, a replica, a point-in-time restore: three more servers, half a minute.
 test-recovery:
 	SCRATCH_NEEDS=python3 test/scratch test/scenario/recovery </dev/null
@@ -205,5 +209,5 @@ days-long:
 .PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
 	test-instructions test-recovery test-crash test-shards test-forward test-cron test-http test-client test-adapters \
 	test-demo-web test-dashboard test-versions test-container test-rpm test-release test-exhaustive test-coverage \
-	release dist bench bench-http model-long progress-long days-long
+	release dist bench bench-http bench-sizing model-long progress-long days-long
 .DELETE_ON_ERROR:
