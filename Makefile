@@ -136,7 +136,7 @@ bench-http:
 	test/http/install
 	test/scratch test/http/run bench </dev/null
 
-# make demo, make test and the packages on other systems, in chroots of Debian and Ubuntu; an hour and a half, as root.
+# make demo, make test, the packages and pg_upgrade on other systems, in chroots of Debian and Ubuntu; two hours, as root.
 test-versions:
 	test/versions $(SUITES)
 
