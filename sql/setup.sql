@@ -156,7 +156,7 @@ WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind IN ('r', 'p') AN
 SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 WHERE c.relnamespace = 'learnsync_data'::regnamespace
     AND c.relname NOT IN ('instance', 'resource_type', 'forgotten', 'content', 'placement', 'replacement',
-        'interaction', 'day_count', 'day_client', 'outbox', 'verify_round', 'part')
+        'interaction', 'day_count', 'day_client', 'outbox', 'verify_round', 'part', 'shard_change')
     AND i.indisunique
         AND (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) <> 'learner_id';
 SELECT relname FROM pg_class WHERE relnamespace = 'learnsync_data'::regnamespace AND relkind = 'S';

@@ -124,6 +124,9 @@ VALUES
             ('admin', 'learnsync.shard_state()'),
             ('admin', 'learnsync_internal.shard_enter(text, text, text, text)'),
             ('admin', 'learnsync_internal.shard_rows(text, text, text, text, text, text)'),
+            ('admin', 'learnsync_internal.shard_change_begin(jsonb)'),
+            ('admin', 'learnsync_internal.shard_change_end(boolean)'),
+            ('admin', 'learnsync_internal.shard_change_run(text, jsonb)'),
             ('admin', 'learnsync.part_hold(integer, integer, integer)'),
             ('admin', 'learnsync.part_publication_sql(integer)'),
             ('admin', 'learnsync.part_fence(integer)'),
@@ -173,7 +176,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['instance', 'forgotten', 'interaction', 'day_count', 'day_client', 'outbox',
-        'outbox_mark', 'outbox_dead', 'part'] LOOP
+        'outbox_mark', 'outbox_dead', 'part', 'shard_change'] LOOP
         PERFORM learnsync_internal.see_to_row_security_as_owner(name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['rebased', 'ledger', 'instant', 'event', 'progress', 'progress_interaction'] LOOP

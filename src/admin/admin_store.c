@@ -83,6 +83,10 @@ static LsStatement close_anomaly = {
 static LsStatement new_epoch = {"SELECT learnsync_internal.new_epoch_as_owner()", {NULL}};
 static LsStatement shard_parts = {"SELECT learnsync_internal.shard_parts_as_owner()", {NULL}};
 static LsStatement shard_state = {"SELECT learnsync_internal.shard_state_as_owner()", {NULL}};
+static LsStatement shard_change_begin = {"SELECT learnsync_internal.shard_change_begin_as_owner($1)",
+										 {"pg_catalog.jsonb", NULL}};
+static LsStatement shard_change_end = {"SELECT learnsync_internal.shard_change_end_as_owner($1)",
+									   {"pg_catalog.bool", NULL}};
 static LsStatement part_hold = {"SELECT learnsync_internal.part_hold_as_owner($1, $2, $3)",
 								{"pg_catalog.int4", "pg_catalog.int4", "pg_catalog.int4", NULL}};
 static LsStatement part_fence = {"SELECT learnsync_internal.part_fence_as_owner($1)", {"pg_catalog.int4", NULL}};
@@ -132,6 +136,8 @@ PG_FUNCTION_INFO_V1(learnsync_verify_piece);
 PG_FUNCTION_INFO_V1(learnsync_close_anomaly);
 PG_FUNCTION_INFO_V1(learnsync_shard_parts);
 PG_FUNCTION_INFO_V1(learnsync_shard_state);
+PG_FUNCTION_INFO_V1(learnsync_shard_change_begin);
+PG_FUNCTION_INFO_V1(learnsync_shard_change_end);
 PG_FUNCTION_INFO_V1(learnsync_part_hold);
 PG_FUNCTION_INFO_V1(learnsync_part_fence);
 PG_FUNCTION_INFO_V1(learnsync_part_accept);
@@ -460,6 +466,18 @@ Datum
 learnsync_shard_state(PG_FUNCTION_ARGS)
 {
 	return answer_call(fcinfo, &shard_state);
+}
+
+Datum
+learnsync_shard_change_begin(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &shard_change_begin);
+}
+
+Datum
+learnsync_shard_change_end(PG_FUNCTION_ARGS)
+{
+	return answer_call(fcinfo, &shard_change_end);
 }
 
 Datum

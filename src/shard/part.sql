@@ -19,9 +19,18 @@ BEGIN
         'The parts of all learners that this server has, where they are spread over several. state: here, fenced '
         '(about to be given away, nothing is taken), or leaving (its rows are being removed). What has no row is '
         'elsewhere.');
+
+    CREATE TABLE IF NOT EXISTS learnsync_data.shard_change (
+        singleton boolean PRIMARY KEY DEFAULT true,
+        change jsonb NOT NULL,
+        begun_at timestamptz NOT NULL);
+    PERFORM learnsync_internal.see_to_comment_as_owner('shard_change',
+        'The change of rules or catalog that a router has begun and that may not be on all servers yet: {routine, '
+        'arguments, subject}; no row where there is none. On the first server only.');
 END
 $$;
-COMMENT ON FUNCTION learnsync_internal.see_to_parts_as_owner() IS 'Makes the table of parts. Part of setup().';
+COMMENT ON FUNCTION learnsync_internal.see_to_parts_as_owner() IS
+    'Makes the tables of parts, and of what routers do to all servers. Part of setup().';
 
 -- Held until the transaction ends, as by a push of a learner without a row.
 CREATE OR REPLACE FUNCTION learnsync_internal.part_is_here_as_owner(learner_id text) RETURNS boolean
@@ -353,7 +362,9 @@ BEGIN
     SELECT jsonb_build_object('release', i.release, 'schema', i.schema_version, 'parts', i.parts,
         'secret', left(encode(sha256(i.secret || convert_to('shard_state', 'UTF8')), 'hex'), 16),
         'settings', (SELECT jsonb_object_agg(s.name, s.reset_val) FROM pg_settings s
-                     WHERE s.name LIKE 'learnsync.%' AND s.name <> 'learnsync.learner_id'))
+                     WHERE s.name LIKE 'learnsync.%' AND s.name <> 'learnsync.learner_id'),
+        'change', (SELECT jsonb_build_object('routine', c.change -> 'routine', 'subject', c.change -> 'subject',
+            'begunAt', c.begun_at) FROM learnsync_data.shard_change c))
     INTO answer FROM learnsync_data.instance i;
     FOR each IN SELECT * FROM learnsync_internal.shard_tables_as_owner() LOOP
         EXECUTE format($query$
@@ -372,7 +383,9 @@ CREATE OR REPLACE FUNCTION learnsync.shard_state() RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_shard_state';
 COMMENT ON FUNCTION learnsync.shard_state() IS
     'What must be equal on all servers among which learners are spread: {release, schema, parts, secret (a digest), '
-    'settings: {name: value}, and of erased learners, rules and the content catalog {table: {rows, sum}}}.';
+    'settings: {name: value}, and of erased learners, rules and the content catalog {table: {rows, sum}}}; and change, '
+    'which the first of them has where a router has begun one that is not on all servers yet: {routine, subject, '
+    'begunAt}.';
 
 -- Reads the secret, so it is for superusers only: it is granted to nobody and reads as the caller.
 CREATE OR REPLACE FUNCTION learnsync.shard_seed() RETURNS SETOF text

@@ -40,8 +40,100 @@ COMMENT ON FUNCTION learnsync_internal.shard_rows(text, text, text, text, text, 
     'The rows of a view for a caller of a router; filter: the column that names the learner, where only those whose '
     'part is here are wanted, or caller, where that one must be here.';
 
+-- The lock is the session's, so it goes with the connection of a router that dies, and only then may another go on.
+CREATE OR REPLACE FUNCTION learnsync_internal.holds_change_as_owner() RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted
+        AND (l.classid::bigint << 32) + l.objid::bigint = 7813573408257 AND l.objsubid = 1
+        AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()));
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.holds_change_as_owner() IS
+    'Whether this session is the one that may change what all servers share.';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.shard_change_begin_as_owner(change jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present jsonb;
+BEGIN
+    IF jsonb_typeof(change -> 'routine') IS DISTINCT FROM 'string'
+        OR jsonb_typeof(change -> 'arguments') IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'change must have a routine and its arguments' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF NOT learnsync_internal.holds_change_as_owner() THEN
+        PERFORM pg_advisory_lock(7813573408257);
+    END IF;
+    SELECT c.change INTO present FROM learnsync_data.shard_change c;
+    IF present -> 'subject' <> change -> 'subject' OR jsonb_typeof(present -> 'subject') = 'null' THEN
+        RETURN present;
+    END IF;
+    INSERT INTO learnsync_data.shard_change (change, begun_at)
+    VALUES (shard_change_begin_as_owner.change, clock_timestamp())
+    ON CONFLICT ON CONSTRAINT shard_change_pkey DO UPDATE SET change = EXCLUDED.change, begun_at = EXCLUDED.begun_at;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.shard_change_begin_as_owner(jsonb) IS
+    'What shard_change_begin does, as the owner of the tables.';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.shard_change_end_as_owner(done boolean) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT learnsync_internal.holds_change_as_owner() THEN
+        IF done IS TRUE THEN
+            RAISE EXCEPTION 'this change was not begun here' USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'The connection was lost meanwhile; say the same again.';
+        END IF;
+        RETURN false;
+    END IF;
+    IF done IS TRUE THEN
+        DELETE FROM learnsync_data.shard_change;
+    END IF;
+    RETURN pg_advisory_unlock(7813573408257);
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.shard_change_end_as_owner(boolean) IS
+    'What shard_change_end does, as the owner of the tables.';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.shard_change_begin(change jsonb) RETURNS jsonb
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_shard_change_begin';
+COMMENT ON FUNCTION learnsync_internal.shard_change_begin(jsonb) IS
+    'Puts down what a router is about to do to all servers, and keeps other routers waiting until this session ends or '
+    'shard_change_end is called. Where another change was begun, of another subject, it answers that, which is to be '
+    'completed first; one of the same subject is replaced.';
+
+CREATE OR REPLACE FUNCTION learnsync_internal.shard_change_end(done boolean) RETURNS boolean
+    LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_shard_change_end';
+COMMENT ON FUNCTION learnsync_internal.shard_change_end(boolean) IS
+    'Lets other routers go on; done: the change is on all servers, and no longer put down.';
+
+-- What is refused is an answer: after an error a router gives up its connection, and the lock with it.
+CREATE OR REPLACE FUNCTION learnsync_internal.shard_change_run(routine text, arguments jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    message text;
+    detail text;
+    hint text;
+BEGIN
+    RETURN jsonb_build_object('answer', CASE routine
+        WHEN 'define_resource_type' THEN to_jsonb(learnsync.define_resource_type(arguments ->> 0,
+            NULLIF(arguments -> 1, 'null'), (arguments ->> 2)::boolean, (arguments ->> 3)::boolean))
+        WHEN 'drop_resource_type' THEN to_jsonb(learnsync.drop_resource_type(arguments ->> 0))
+        WHEN 'reset_resource_type' THEN to_jsonb(learnsync.reset_resource_type(arguments ->> 0))
+        WHEN 'validate_content' THEN to_jsonb(learnsync.validate_content(NULLIF(arguments -> 0, 'null')))
+        WHEN 'register_content' THEN learnsync.register_content(NULLIF(arguments -> 0, 'null')) END);
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RETURN jsonb_build_object('code', SQLSTATE, 'message', message, 'detail', detail, 'hint', hint);
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.shard_change_run(text, jsonb) IS
+    'Does here what a router does to all servers: {answer}, or {code, message, detail, hint} of why not.';
+
 -- How a router runs each routine: by learner (the first argument), by the caller of learnsync_api, on all servers, of
--- which the answers are put together, or on any. What is not among it belongs to one server.
+-- which the answers are put together, the same as a change, which is put down before, or on any. What is not among it
+-- belongs to one server.
 CREATE OR REPLACE FUNCTION learnsync_internal.router_routines()
     RETURNS TABLE (id oid, kind text, mode text, ins text, outs text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -55,8 +147,10 @@ JOIN pg_proc p ON p.oid = a.routine::regprocedure::oid AND p.prokind = 'f'
 CROSS JOIN LATERAL (SELECT CASE
     WHEN p.proname IN ('forget_learner', 'remember_learner', 'deactivate_device', 'drop_devices', 'unseen_devices',
             'failed_items', 'app_days', 'alerts', 'rebases', 'resource_verify', 'progress_verify', 'sync_cleanup',
-            'metrics', 'define_resource_type', 'drop_resource_type', 'reset_resource_type', 'register_content')
+            'metrics', 'new_epoch')
         THEN 'all'
+    WHEN p.proname IN ('define_resource_type', 'drop_resource_type', 'reset_resource_type', 'register_content')
+        THEN 'change'
     WHEN p.proname IN ('validate_content', 'xapi_validate', 'xapi_equal', 'digest', 'item_codes',
             'merge_strategies', 'builtin_resource_types') THEN 'any'
     WHEN p.pronamespace = 'learnsync'::regnamespace AND p.proargnames[1] IN ('learner_id', 'profile_id')
@@ -94,6 +188,7 @@ COMMENT ON FUNCTION learnsync_internal.router_wrapper(text, text, text, text, te
 
 -- A call for a profile on another server first asks the caller's whether their device is let in. Of all servers one
 -- after the other. A device may be unknown to some; it is refused where all refuse it.
+-- Headers of an answer are those that the server would have sent.
 CREATE OR REPLACE FUNCTION learnsync_internal.router_body(id oid, mode text, ins text, outs text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -119,22 +214,22 @@ BEGIN
             'jsonb_build_object(''deviceId'', $1 -> ''deviceId'', ''limit'', 1));\n    END IF;\n',
             routine.proname, context) ELSE '' END
             || CASE WHEN routine.proretset THEN format('    RETURN QUERY SELECT * FROM %s;', call)
+            WHEN mode = 'caller' AND outs IS NULL THEN format(
+                E'    SELECT x.* INTO _one FROM %s x;\n'
+                '    PERFORM learnsync_router.answer_with(_one.headers, _one.status);\n    RETURN _one.answer;', call)
+            WHEN mode = 'change' THEN format('    RETURN learnsync_router.change(%L, jsonb_build_array(%s))%s;',
+                routine.proname, substr(given, 3), CASE answer WHEN 'jsonb' THEN '' ELSE ' #>> ''{}''' END)
             ELSE format('    RETURN %s;', call) END;
     END IF;
     IF routine.proretset THEN
         RETURN format(E'    FOR _part IN SELECT s.shard FROM learnsync_router.shards() s LOOP\n'
                       '        RETURN QUERY SELECT * FROM %s;\n    END LOOP;', call);
     END IF;
-    RETURN CASE WHEN routine.proname = 'define_resource_type' THEN format(
-            E'    FOR _part IN SELECT s.shard FROM learnsync_router.shards() s LOOP\n'
-            '        PERFORM %s(_part.shard, %s, $1, $2, $3, true);\n    END LOOP;\n', inner_name, context)
-        WHEN routine.proname = 'register_content' THEN format(
-            E'    PERFORM learnsync_router.learnsync_validate_content(0, %s, $1);\n', context) ELSE '' END
-        || format($body$    SELECT NULL::%1$s AS answer INTO _sum;
+    RETURN format($body$    SELECT NULL::%1$s AS answer INTO _sum;
     FOR _part IN SELECT s.shard FROM learnsync_router.shards() s LOOP
         BEGIN
             SELECT %2$s AS answer INTO _one;
-            SELECT %3$s AS answer INTO _sum;
+            SELECT learnsync_router.both(_sum.answer, _one.answer) AS answer INTO _sum;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS _state = RETURNED_SQLSTATE, _message = MESSAGE_TEXT,
                 _detail = PG_EXCEPTION_DETAIL, _hint = PG_EXCEPTION_HINT;
@@ -147,8 +242,7 @@ BEGIN
     IF _sum.answer IS NULL AND _missing IS NOT NULL THEN
         PERFORM learnsync_router.fail(_state, _message, _detail, _hint);
     END IF;
-    RETURN _sum.answer;$body$, answer, call, CASE WHEN routine.proname = 'register_content'
-            THEN 'COALESCE(_sum.answer, _one.answer)' ELSE 'learnsync_router.both(_sum.answer, _one.answer)' END);
+    RETURN _sum.answer;$body$, answer, call);
 END
 $fn$;
 COMMENT ON FUNCTION learnsync_internal.router_body(oid, text, text, text) IS 'What a function of a router does.';
@@ -221,6 +315,16 @@ BEGIN
 EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END $body$;
+ CREATE OR REPLACE FUNCTION learnsync_router.answer_with(headers text, status text) RETURNS void
+    LANGUAGE plpgsql AS $body$
+BEGIN
+    IF headers <> '' THEN
+        PERFORM set_config('response.headers', headers, true);
+    END IF;
+    IF status <> '' THEN
+        PERFORM set_config('response.status', status, true);
+    END IF;
+END $body$;
  CREATE OR REPLACE FUNCTION learnsync_router.meant(request jsonb, routine text) RETURNS text LANGUAGE sql STABLE AS
     $body$SELECT COALESCE(CASE WHEN routine = 'progress_batch' THEN request ->> 'profile_id' END,
         request ->> 'learnerId', learnsync_router.caller())$body$;
@@ -288,6 +392,89 @@ END $body$;
     $body$ CLUSTER 'learnsync'; RUN ON shard; SELECT learnsync.shard_parts(); $body$;
  CREATE OR REPLACE FUNCTION learnsync_router.state_of(shard integer) RETURNS jsonb LANGUAGE plproxy AS
     $body$ CLUSTER 'learnsync'; RUN ON shard; SELECT learnsync.shard_state(); $body$;
+ CREATE OR REPLACE FUNCTION learnsync_router.begin_change(change jsonb) RETURNS jsonb LANGUAGE plproxy AS
+    $body$ CLUSTER 'learnsync'; RUN ON 0; SELECT learnsync_internal.shard_change_begin(change); $body$;
+ CREATE OR REPLACE FUNCTION learnsync_router.leave_change(done boolean) RETURNS boolean LANGUAGE plproxy AS
+    $body$ CLUSTER 'learnsync'; RUN ON 0; SELECT learnsync_internal.shard_change_end(done); $body$;
+ CREATE OR REPLACE FUNCTION learnsync_router.run_change(shard integer, routine text, arguments jsonb) RETURNS jsonb
+    LANGUAGE plproxy AS $body$ CLUSTER 'learnsync'; RUN ON shard;
+    SELECT learnsync_internal.shard_change_run(routine, arguments); $body$;
+ CREATE OR REPLACE FUNCTION learnsync_router.refuse(failure jsonb) RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+    IF failure ? 'code' THEN
+        PERFORM learnsync_router.fail(failure ->> 'code', failure ->> 'message', failure ->> 'detail',
+            failure ->> 'hint');
+    END IF;
+END $body$;
+ CREATE OR REPLACE FUNCTION learnsync_router.enter_change(change jsonb) RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+    older jsonb;
+    failure jsonb;
+BEGIN
+    LOOP
+        older := learnsync_router.begin_change(change);
+        EXIT WHEN older IS NULL;
+        SELECT x.answer INTO failure FROM (SELECT learnsync_router.run_change(s.shard, older ->> 'routine',
+                  older -> 'arguments') AS answer FROM learnsync_router.shards() s OFFSET 0) x
+        WHERE x.answer ? 'code' AND (older ->> 'routine' <> 'drop_resource_type' OR x.answer ->> 'code' <> '42704')
+        LIMIT 1;
+        IF failure IS NOT NULL THEN
+            RAISE WARNING '%(%) was begun before and cannot be completed', older ->> 'routine', older ->> 'subject'
+                USING HINT = 'Say what all servers shall have instead.';
+            PERFORM learnsync_router.refuse(failure);
+        END IF;
+        RAISE NOTICE '%(%) was begun before, and is on all servers now', older ->> 'routine', older ->> 'subject';
+        PERFORM learnsync_router.leave_change(true);
+    END LOOP;
+END $body$;
+ CREATE OR REPLACE FUNCTION learnsync_router.change(routine text, arguments jsonb) RETURNS jsonb
+    LANGUAGE plpgsql AS $body$
+DECLARE
+    part record;
+    one jsonb;
+    missing jsonb;
+    answer jsonb;
+    count integer := 0;
+BEGIN
+    FOR part IN SELECT s.shard FROM learnsync_router.shards() s
+        WHERE routine = 'define_resource_type' OR routine = 'register_content' AND s.shard = 0 LOOP
+        one := CASE routine WHEN 'register_content'
+            THEN learnsync_router.run_change(part.shard, 'validate_content', arguments)
+            ELSE learnsync_router.run_change(part.shard, routine, jsonb_set(arguments, '{3}', 'true')) END;
+        PERFORM learnsync_router.refuse(one);
+        answer := COALESCE(answer, one -> 'answer');
+    END LOOP;
+    IF arguments -> 3 = 'true' THEN
+        RETURN answer;
+    END IF;
+    answer := NULL;
+    PERFORM learnsync_router.enter_change(jsonb_build_object('routine', routine, 'arguments', arguments,
+        'subject', CASE WHEN routine <> 'register_content' THEN arguments -> 0 END));
+    FOR part IN SELECT s.shard FROM learnsync_router.shards() s LOOP
+        one := learnsync_router.run_change(part.shard, routine, arguments);
+        IF routine = 'drop_resource_type' AND one ->> 'code' = '42704' THEN
+            missing := one;
+            CONTINUE;
+        ELSIF one ? 'code' AND count = 0 THEN
+            PERFORM learnsync_router.leave_change(true);
+        END IF;
+        PERFORM learnsync_router.refuse(one);
+        answer := COALESCE(answer, one -> 'answer');
+        count := count + 1;
+    END LOOP;
+    PERFORM learnsync_router.leave_change(true);
+    IF count = 0 THEN
+        PERFORM learnsync_router.refuse(missing);
+    END IF;
+    RETURN answer;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+    BEGIN
+        PERFORM learnsync_router.leave_change(false);
+    EXCEPTION WHEN OTHERS THEN
+        RAISE WARNING '%', SQLERRM;
+    END;
+    RAISE;
+END $body$;
  CREATE OR REPLACE FUNCTION learnsync_router.learn() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
@@ -309,8 +496,11 @@ BEGIN
     RETURN QUERY SELECT s.shard, e.key, format('%s, on server 0 %s', s.state -> e.key, e.value)
         FROM (SELECT x.shard, learnsync_router.state_of(x.shard) AS state FROM learnsync_router.shards() x
               WHERE x.shard > 0) s
-        CROSS JOIN jsonb_each(first) e WHERE s.state -> e.key IS DISTINCT FROM e.value
+        CROSS JOIN jsonb_each(first) e WHERE e.key <> 'change' AND s.state -> e.key IS DISTINCT FROM e.value
         ORDER BY s.shard, e.key;
+    RETURN QUERY SELECT 0, 'change', format('%s(%s) was begun at %s; the next change completes it',
+        first #>> '{change,routine}', first #>> '{change,subject}', first #>> '{change,begunAt}')
+        WHERE jsonb_typeof(first -> 'change') = 'object';
     RETURN QUERY WITH held AS MATERIALIZED (
             SELECT s.shard, h.part::integer AS part FROM learnsync_router.shards() s
             CROSS JOIN LATERAL jsonb_array_elements_text(learnsync_router.parts_of(s.shard) -> 'here') h (part))
@@ -320,8 +510,9 @@ BEGIN
         GROUP BY p.part, p.shard HAVING count(h.part) <> 1 OR min(h.shard) <> p.shard ORDER BY p.part;
 END $body$;
 COMMENT ON FUNCTION learnsync.shards_check() IS
-    'In what the servers differ that they must have in common, by what shard_state() says, parts that none or two of '
-    'them have, and parts for which this router asks another; no row where all is well.';
+    'In what the servers differ that they must have in common, by what shard_state() says, a change that was begun and '
+    'is not on all of them, parts that none or two of them have, and parts for which this router asks another; no row '
+    'where all is well.';
  CREATE OR REPLACE FUNCTION learnsync.grant_access(role text, kind text) RETURNS text LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
@@ -380,8 +571,14 @@ REVOKE ALL ON FUNCTION %1$s FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION %1$s TO learnsync_router;$sql$, inner_name, COALESCE(', ' || each.ins, ''),
             CASE WHEN each.proretset AND each.outs IS NULL THEN 'SETOF ' ELSE '' END,
             CASE WHEN each.outs IS NOT NULL THEN format('TABLE (%s)', each.outs)
+                WHEN each.mode = 'caller' AND NOT each.proretset
+                THEN format('TABLE (answer %s, headers text, status text)', format_type(each.prorettype, NULL))
                 ELSE format_type(each.prorettype, NULL) END,
             CASE WHEN each.outs IS NOT NULL THEN format('* FROM %s(%s)', each.name, x.given)
+                WHEN each.mode = 'caller' AND NOT each.proretset THEN format(
+                    'a.answer, current_setting(''response.headers'', true) AS headers, '
+                    'current_setting(''response.status'', true) AS status FROM (SELECT %s(%s) AS answer '
+                    'FROM learnsync_internal.shard_enter($2, $3, $4, $5) entered OFFSET 0) a', each.name, x.given)
                 ELSE format('%s(%s) FROM learnsync_internal.shard_enter($2, $3, $4, $5) entered', each.name, x.given)
             END)
         FROM (SELECT COALESCE(string_agg('$' || n + 5, ', ' ORDER BY n), '') AS given
@@ -400,12 +597,12 @@ GRANT EXECUTE ON FUNCTION %1$s TO learnsync_router;$sql$, inner_name, COALESCE('
                 WHEN n.nspname = 'learnsync' THEN 'admin' ELSE 'learner' END AS kind,
             CASE WHEN c.relname = 'content' THEN 'one' WHEN n.nspname = 'learnsync_api' AND c.relname <> 'audit'
                 AND strpos(pg_get_viewdef(c.oid), 'current_learners()') = 0 THEN 'caller' ELSE 'all' END AS mode,
-            CASE WHEN c.relname IN ('audit', 'content') THEN '' WHEN n.nspname = 'learnsync' THEN 'learner'
+            CASE WHEN c.relname IN ('audit', 'content', 'verify_round') THEN ''
+                WHEN n.nspname = 'learnsync' THEN 'learner'
                 WHEN n.nspname = 'learnsync_api' AND strpos(pg_get_viewdef(c.oid), 'current_learners()') = 0
                 THEN 'caller' ELSE 'learner_id' END AS filter
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname IN ('learnsync_api', 'learnsync_report', 'learnsync') AND c.relkind = 'v'
-            AND c.relname <> 'verify_round' LOOP
+        WHERE n.nspname IN ('learnsync_api', 'learnsync_report', 'learnsync') AND c.relkind = 'v' LOOP
         inner_name := format('learnsync_router.%I', 'rows_' || each.flat);
         function := format('learnsync_router.%I', 'view_' || each.flat);
         RETURN NEXT format($sql$

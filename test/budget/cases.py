@@ -717,6 +717,12 @@ CASES = [
          "'learnsync_report.device', 'learner_id') t (l text, d text, n text, at timestamptz, v bigint, a boolean, "
          "c timestamptz, m jsonb)", worlds=["devices"]),
     Case("learnsync.shard_state", "erased learners", "SELECT learnsync.shard_state()", worlds=["erased"], alone=True),
+    Case("learnsync_internal.shard_change_begin learnsync_internal.shard_change_end", "contents of a catalog",
+         "SELECT learnsync_internal.shard_change_begin(jsonb_build_object('routine', 'register_content', 'arguments', "
+         "to_jsonb(array_fill('x'::text, ARRAY[{n}])))), learnsync_internal.shard_change_end(true)"),
+    Case("learnsync_internal.shard_change_run", "contents of a catalog",
+         "SELECT learnsync_internal.shard_change_run('register_content', jsonb_build_array(jsonb_build_object('contents', "
+         "(SELECT jsonb_agg(jsonb_build_object('contentId', 'c' || i)) FROM generate_series(1, {n}) i))))"),
     Case("learnsync.part_verify learnsync.part_publication_sql", "learners",
          "SELECT learnsync.part_verify(0), count(*) FROM learnsync.part_publication_sql(0)",
          worlds=["logs", "parts"], alone=True),

@@ -118,7 +118,8 @@ SELECT bag_eq(
            AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = p.oid)
            AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castfunc = p.oid) $$,
     $$ VALUES ('maintain_step'::name), ('progress_rebuild_next'), ('next_to_retry'), ('retry_learner'), ('retry'),
-           ('postpone_retry'), ('shard_enter'), ('shard_rows'), ('next_to_rebase'), ('rebase_learner'),
+           ('postpone_retry'), ('shard_enter'), ('shard_rows'), ('shard_change_begin'),
+           ('shard_change_end'), ('shard_change_run'), ('next_to_rebase'), ('rebase_learner'),
            ('end_rebase'), ('rebase_list'), ('alert_list'), ('app_day_list'),
            ('verify_piece'), ('verify_some'), ('tell') $$,
     'an administrator has the steps of the procedures there, and nothing else by name');

@@ -165,7 +165,7 @@ SELECT is(pg_temp.push('grace'), 'synced', 'with new learners');
 SELECT learnsync.shard_state() AS state \gset
 SELECT is(
     ARRAY(SELECT jsonb_object_keys(:'state'::jsonb) EXCEPT SELECT unnest('{release,schema,parts,secret,settings,'
-        'forgotten,resource_type,content,placement,replacement,interaction}'::text[])),
+        'forgotten,resource_type,content,placement,replacement,interaction,change}'::text[])),
     '{}',
     'what servers have in common');
 SELECT unalike(:'state'::text, '%' || (SELECT encode(secret, 'hex') FROM learnsync_data.instance) || '%',
@@ -175,6 +175,33 @@ SELECT is(
     ARRAY(SELECT e.key FROM jsonb_each(learnsync.shard_state()) e WHERE :'state'::jsonb -> e.key <> e.value ORDER BY 1),
     '{content}',
     'a change of the catalog is seen');
+-- What a router has begun and not ended stays put down, and is answered to the next, whatever it is that one wants.
+SELECT throws_ok($$SELECT learnsync_internal.shard_change_begin('{"routine": "x"}')$$, '22023', NULL,
+    'a change has a routine and arguments');
+SELECT throws_ok('SELECT learnsync_internal.shard_change_begin(NULL)', '22023', NULL, 'and is not nothing');
+SELECT throws_ok('SELECT learnsync_internal.shard_change_end(true)', '55000', NULL, 'only what was begun can end');
+SELECT is(learnsync_internal.shard_change_end(NULL), false, 'and nothing is let go that was not taken');
+SELECT is(
+    learnsync_internal.shard_change_begin('{"routine": "drop_resource_type", "arguments": ["a"], "subject": "a"}'),
+    NULL, 'a change begins');
+SELECT is(learnsync_internal.shard_change_end(false), true, 'its router goes');
+SELECT is(learnsync.shard_state() -> 'change' ->> 'subject', 'a', 'it is still seen');
+SELECT is(
+    learnsync_internal.shard_change_begin('{"routine": "x", "arguments": [], "subject": "b"}') ->> 'routine',
+    'drop_resource_type', 'who changes something else has to complete it first');
+SELECT is(
+    learnsync_internal.shard_change_begin('{"routine": "y", "arguments": [], "subject": "a"}'), NULL,
+    'who changes the same takes its place');
+SELECT is(learnsync.shard_state() -> 'change' ->> 'routine', 'y', 'and is put down then');
+SELECT is(
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), 1::bigint,
+    'however often it is begun, it is held once');
+SELECT is(learnsync_internal.shard_change_end(true), true, 'it ends');
+SELECT is(learnsync.shard_state() -> 'change', 'null', 'and is gone');
+SELECT is(
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), 0::bigint,
+    'others may go on');
+
 CREATE TEMP TABLE seed AS SELECT * FROM learnsync.shard_seed() WITH ORDINALITY s (statement, n);
 SELECT is(
     (SELECT count(*) FROM seed s CROSS JOIN learnsync_data.instance i

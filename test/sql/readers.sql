@@ -54,6 +54,7 @@ INSERT INTO reader VALUES
     ('day_count', NULL, NULL, 'learnsync_api.metrics()', NULL),
     ('day_client', NULL, NULL, 'learnsync.app_days(date)', NULL),
     ('part', NULL, NULL, 'learnsync.shard_parts()', NULL),
+    ('shard_change', NULL, NULL, 'learnsync.shard_state()', NULL),
     ('instance', NULL, NULL, NULL, NULL); -- holds the secret that erasure stands on
 
 SELECT set_eq(
