@@ -93,7 +93,7 @@ test-recovery:
 test-shards:
 	SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/shards/all $(SHARDS) </dev/null
 
-# Sessions and servers are killed under devices, for so many seconds, and a quarter as long with a server that loses.
+# A server has troubles of all kinds under devices, for so many seconds, and a quarter as long with a server that loses.
 SECONDS ?= 600
 test-crash:
 	@SCRATCH_NEEDS=python3 test/scratch test/scenario/crash $(SECONDS) </dev/null

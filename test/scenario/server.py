@@ -59,6 +59,9 @@ class Server:
         run(f"{BIN}/pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.data, "log"), "start", **options)
         return self
 
+    def promote(self):
+        run(f"{BIN}/pg_ctl", "-D", self.data, "-w", "promote")
+
     def is_up(self):
         return subprocess.run(AS_SERVER + [f"{BIN}/pg_isready", "-q", "-h", self.socket], cwd="/").returncode == 0
 
