@@ -177,7 +177,7 @@ extern void ls_batch_date(LsBatch *batch);
 /* count.c */
 extern bool ls_batch_is_counted(const LsBatch *batch);
 extern bool ls_batch_writes_learner(LsBatch *batch);
-extern bytea *ls_batch_add_counts(const LsBatch *batch, bytea *stored);
+extern bytea *ls_batch_add_counts(const LsBatch *batch, LsText device, bytea *stored);
 
 /* identity.c */
 extern LsText ls_identity_id(LsText id);
@@ -237,7 +237,7 @@ extern void ls_store_lock_learner(LsLearner *learner);
 extern void ls_store_read_learner(LsLearner *learner);
 extern int ls_store_read_learners(LsText after, int limit, LsText **learners);
 extern int64 ls_store_count_learners(void);
-extern LsText ls_learner_epoch(LsText own);
+extern LsText ls_learner_epoch(Datum own, bool isnull);
 extern void ls_store_update_learner(const LsBatch *batch, bool logged, bool failed);
 
 /* failed_store.c */

@@ -343,9 +343,12 @@ client_label(const LsClient *client)
 	return (LsText){label, length + (int) lengthof(said)};
 }
 
-/* What a row is to hold that holds so much, NULL where nothing, after a batch that is decided. */
+/*
+ * What a row is to hold that holds so much, NULL where nothing, after a batch that is decided: that of the device, or, where
+ * none is named, of the learner.
+ */
 bytea *
-ls_batch_add_counts(const LsBatch *batch, bytea *stored)
+ls_batch_add_counts(const LsBatch *batch, LsText device, bytea *stored)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	Entry entry = {.channel = channel_number(batch->channel->name),
@@ -366,7 +369,7 @@ ls_batch_add_counts(const LsBatch *batch, bytea *stored)
 	}
 	if (stored != NULL)
 	{
-		LsRowKey key = row_key(batch->learner.id, (LsText){NULL, 0});
+		LsRowKey key = row_key(batch->learner.id, device);
 
 		add_stored(&entries, &key, stored);
 	}

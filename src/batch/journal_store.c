@@ -268,25 +268,6 @@ settle_device(const LsBatch *batch)
 	}
 }
 
-/* Notes that the device was here, if it was one, and what it did where nothing else is written. */
-void
-ls_store_touch_device(LsBatch *batch)
-{
-	Datum values[NNOTED];
-	char nulls[NNOTED + 1] = "      nn ";
-	bytea *counts = NULL;
-
-	if (batch->device.id.length == 0 || batch->again)
-		return;
-	device_values(batch, values, nulls);
-	if (ls_batch_is_counted(batch) && !ls_batch_writes_learner(batch))
-		counts = ls_batch_add_counts(batch, NULL);
-	values[COUNTS] = PointerGetDatum(counts);
-	nulls[COUNTS] = counts == NULL ? 'n' : ' ';
-	ls_store_run(batch->device.exists ? &touch_device : &add_device, values, nulls);
-	settle_device(batch);
-}
-
 static bool
 has_key(const JsonbValue *object, LsText key)
 {
@@ -469,29 +450,94 @@ fill_log(const void *argument, int row, Datum *values, bool *nulls)
 	ls_direct_put(values, nulls, LS_LOG_ITEM_COUNT, Int32GetDatum(journal->batch->naccepted));
 }
 
-/* The device's row; false where it has moved since it was read, or there is none yet. */
+/* Takes the device's row, to be changed; false where it has moved since it was read, or there is none yet. */
+static bool
+take_device(LsDirect *device, const LsBatch *batch, const Datum *values, const char *nulls)
+{
+	Datum key[] = {values[LEARNER], values[DEVICE]};
+
+	if (!batch->device.exists || !ls_direct_take(device, &batch->device.place, key))
+		return false;
+	if (nulls[DEVICE_NAME] != 'n')
+		ls_direct_put(device->values, device->nulls, LS_DEVICE_NAME, values[DEVICE_NAME]);
+	if (nulls[METADATA] != 'n')
+		ls_direct_put(device->values, device->nulls, LS_DEVICE_METADATA, values[METADATA]);
+	if (DatumGetInt64(device->values[LS_DEVICE_VERSION]) < DatumGetInt64(values[CURSOR]))
+		device->values[LS_DEVICE_VERSION] = values[CURSOR];
+	device->values[LS_DEVICE_LAST_SYNC_AT] = values[NOW];
+	return true;
+}
+
+/* Whether the device's row was where it had been, and is changed. */
 static bool
 note_directly(Journal *journal)
 {
 	LsDirect *device = &journal->devices;
 	const Datum *values = journal->values;
-	Datum key[] = {values[LEARNER], values[DEVICE]};
 	Datum synced = values[SYNCED_RESOURCES];
 
-	if (!journal->batch->device.exists || !ls_direct_take(device, &journal->batch->device.place, key))
+	if (!take_device(device, journal->batch, values, journal->nulls))
 		return false;
-	if (journal->nulls[DEVICE_NAME] != 'n')
-		ls_direct_put(device->values, device->nulls, LS_DEVICE_NAME, values[DEVICE_NAME]);
-	if (journal->nulls[METADATA] != 'n')
-		ls_direct_put(device->values, device->nulls, LS_DEVICE_METADATA, values[METADATA]);
-	if (DatumGetInt64(device->values[LS_DEVICE_VERSION]) < DatumGetInt64(values[CURSOR]))
-		device->values[LS_DEVICE_VERSION] = values[CURSOR];
-	device->values[LS_DEVICE_LAST_SYNC_AT] = values[NOW];
 	if (!device->nulls[LS_DEVICE_SYNCED_RESOURCES])
 		synced = DirectFunctionCall2(jsonb_concat, device->values[LS_DEVICE_SYNCED_RESOURCES], synced);
 	ls_direct_put(device->values, device->nulls, LS_DEVICE_SYNCED_RESOURCES, synced);
 	ls_direct_put(device->values, device->nulls, LS_DEVICE_SKEW_MS, values[SKEW]);
 	return ls_direct_change(device);
+}
+
+/* Adds what a call did to the counts of the device's row. */
+static void
+add_counts(LsDirect *device, const LsBatch *batch)
+{
+	Datum counts = device->values[LS_DEVICE_COUNTS];
+	bytea *stored = device->nulls[LS_DEVICE_COUNTS] ? NULL : DatumGetByteaPP(counts);
+
+	ls_direct_put(device->values, device->nulls, LS_DEVICE_COUNTS,
+				  PointerGetDatum(ls_batch_add_counts(batch, batch->device.id, stored)));
+}
+
+static bool
+touch_directly(const LsBatch *batch, const Datum *values, const char *nulls, bool is_counted)
+{
+	LsDirect device;
+	bool touched;
+
+	if (!ls_direct_open(&device, LS_DIRECT_DEVICE, RowExclusiveLock))
+		return false;
+	ls_direct_begin();
+	touched = take_device(&device, batch, values, nulls);
+	if (touched && is_counted)
+		add_counts(&device, batch);
+	touched = touched && ls_direct_change(&device);
+	ls_direct_close(&device);
+	ls_direct_end();
+	return touched;
+}
+
+static void
+touch_by_statement(const LsBatch *batch, Datum *values, char *nulls, bool is_counted)
+{
+	bytea *counts = is_counted ? ls_batch_add_counts(batch, batch->device.id, NULL) : NULL;
+
+	values[COUNTS] = PointerGetDatum(counts);
+	nulls[COUNTS] = counts == NULL ? 'n' : ' ';
+	ls_store_run(batch->device.exists ? &touch_device : &add_device, values, nulls);
+}
+
+/* Notes that the device was here, if it was one, and what it did where nothing else is written. */
+void
+ls_store_touch_device(LsBatch *batch)
+{
+	bool is_counted = ls_batch_is_counted(batch) && !ls_batch_writes_learner(batch);
+	Datum values[NNOTED];
+	char nulls[NNOTED + 1] = "      nn ";
+
+	if (batch->device.id.length == 0 || batch->again)
+		return;
+	device_values(batch, values, nulls);
+	if (!touch_directly(batch, values, nulls, is_counted))
+		touch_by_statement(batch, values, nulls, is_counted);
+	settle_device(batch);
 }
 
 static bool

@@ -69,15 +69,9 @@ static LsStatement mark_outboxes = {
 
 /* The epoch of a learner's cursors: their own where there is one, else the instance's. */
 LsText
-ls_learner_epoch(LsText own)
+ls_learner_epoch(Datum own, bool isnull)
 {
-	return own.data != NULL ? own : ls_store_epoch();
-}
-
-static LsText
-own_epoch(Datum epoch, bool isnull)
-{
-	return isnull ? (LsText){NULL, 0} : ls_text(DatumGetCString(DirectFunctionCall1(uuid_out, epoch)));
+	return isnull ? ls_store_epoch() : ls_text(DatumGetCString(DirectFunctionCall1(uuid_out, own)));
 }
 
 /* Takes over a row, unless the learner has moved; what its columns point to stays. */
@@ -93,7 +87,7 @@ take_row(LsLearner *learner, const Datum *values, const bool *nulls, const ItemP
 	learner->receipt_horizon = ls_store_time_of(values, nulls, LS_LEARNER_RECEIPT_HORIZON);
 	learner->rate_at = ls_store_time_of(values, nulls, LS_LEARNER_RATE_AT);
 	learner->place = *place;
-	learner->epoch = ls_learner_epoch(own_epoch(values[LS_LEARNER_EPOCH], nulls[LS_LEARNER_EPOCH]));
+	learner->epoch = ls_learner_epoch(values[LS_LEARNER_EPOCH], nulls[LS_LEARNER_EPOCH]);
 	if (!nulls[LS_LEARNER_CLOCKS])
 		ls_json_root(DatumGetJsonbP(values[LS_LEARNER_CLOCKS]), &learner->clocks);
 	learner->counts = nulls[LS_LEARNER_COUNTS] ? NULL : DatumGetByteaPP(values[LS_LEARNER_COUNTS]);

@@ -84,7 +84,7 @@ ls_batch_close(LsBatch *batch, bool logged)
 	if (!ls_batch_writes_learner(batch))
 		return;
 	if (ls_batch_is_counted(batch))
-		batch->counts = ls_batch_add_counts(batch, batch->learner.counts);
+		batch->counts = ls_batch_add_counts(batch, (LsText){NULL, 0}, batch->learner.counts);
 	ls_store_record_failed(batch, batch->failed);
 	ls_store_update_learner(batch, logged, batch->failed);
 }

@@ -360,12 +360,12 @@ is_current(const Finding *finding)
 	return finding->valid && finding->changes == ls_store_changes();
 }
 
-/* At other isolation levels, in transactions that only read and where something checks rights, SQL knows what to do. */
+/* Where something checks rights, and to write at other isolation levels or in transactions that only read, SQL is needed. */
 static bool
-may_go_direct(void)
+may_go_direct(LOCKMODE lock)
 {
-	return learnsync_direct && !IsolationUsesXactSnapshot() && !XactReadOnly && !IsInParallelMode() &&
-		   ExecutorCheckPerms_hook == NULL;
+	return learnsync_direct && !IsInParallelMode() && ExecutorCheckPerms_hook == NULL &&
+		   (lock == AccessShareLock || (!IsolationUsesXactSnapshot() && !XactReadOnly));
 }
 
 static void
@@ -394,7 +394,7 @@ ls_direct_open(LsDirect *direct, LsDirectTable which, LOCKMODE lock)
 	Finding *finding = &findings[which];
 	Oid oid;
 
-	if (!may_go_direct() || (is_current(finding) && !finding->fits))
+	if (!may_go_direct(lock) || (is_current(finding) && !finding->fits))
 		return false;
 	oid = is_current(finding) ? finding->table : ls_store_table(form->name);
 	*direct = (LsDirect){.nkeys = form->nkeys};
@@ -441,7 +441,7 @@ learnsync_direct_tables(PG_FUNCTION_ARGS)
 	ls_store_open(&call);
 	for (int i = 0; i < LS_DIRECT_TABLES; i++)
 	{
-		if (!ls_direct_open(&direct, (LsDirectTable) i, AccessShareLock))
+		if (!ls_direct_open(&direct, (LsDirectTable) i, RowExclusiveLock))
 			continue;
 		names[count++] = CStringGetTextDatum(forms[i].name);
 		ls_direct_close(&direct);

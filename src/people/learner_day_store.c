@@ -7,9 +7,8 @@
 #include "people/people.h"
 #include "store/statement.h"
 
-static LsStatement read_days = {
-	"SELECT l.days, l.epoch::pg_catalog.text FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1",
-	{"pg_catalog.text", NULL}};
+static LsStatement read_days = {"SELECT l.days, l.epoch FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1",
+								{"pg_catalog.text", NULL}};
 
 static LsStatement write_days = {"UPDATE learnsync_data.learner l SET days = $2 WHERE l.learner_id" EQ "$1",
 								 {"pg_catalog.text", "pg_catalog.jsonb", NULL}};
@@ -31,18 +30,19 @@ ls_store_read_days(LsText learner, LsDays *days, LsSnapshot snapshot)
 {
 	Datum values[] = {ls_text_to_datum(learner)};
 	bool isnull = true;
+	bool no_epoch = true;
 	Datum value = (Datum) 0;
-	LsText epoch = {NULL, 0};
+	Datum epoch = (Datum) 0;
 
 	*days = ls_day_none();
 	if (ls_store_see(&read_days, values, NULL, snapshot) > 0)
 	{
 		value = ls_store_value(0, 1, &isnull);
-		epoch = ls_store_text(0, 2);
+		epoch = ls_store_value(0, 2, &no_epoch);
 	}
 	if (!isnull)
 		take_days(learner, value, days);
-	return ls_learner_epoch(epoch);
+	return ls_learner_epoch(epoch, no_epoch);
 }
 
 PG_FUNCTION_INFO_V1(learnsync_current_days);

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "direct/direct.h"
 #include "miscadmin.h"
 #include "pull/pull.h"
 #include "store/statement.h"
@@ -17,11 +18,11 @@ struct LsPullSource
 	SPITupleTable *rows; /* those fetched last; NULL before */
 };
 
-static LsStatement read_start = {
-	"SELECT l.version, l.log_version, l.tombstone_version, d.is_active::pg_catalog.int4, l.epoch::pg_catalog.text"
-	" FROM learnsync_data.learner l LEFT JOIN learnsync_data.device d ON d.learner_id" EQ "$1 AND d.device_id" EQ "$2"
-	" WHERE l.learner_id" EQ "$1",
-	{"pg_catalog.text", "pg_catalog.text", NULL}};
+static LsStatement read_start = {"SELECT l.version, l.log_version, l.tombstone_version, l.epoch, d.is_active"
+								 " FROM learnsync_data.learner l LEFT JOIN learnsync_data.device d ON d.learner_id" EQ
+								 "$1 AND d.device_id" EQ "$2"
+								 " WHERE l.learner_id" EQ "$1",
+								 {"pg_catalog.text", "pg_catalog.text", NULL}};
 
 /* What both sources take: learner, version after which, types or NULL for all, how many at most or NULL. */
 #define ARGUMENTS                                                                                                    \
@@ -98,23 +99,58 @@ static LsStatement read_some_by_place = {BY_PLACE(SOME_CHANGES("y.ctid AS place,
 static LsStatement count_all = {"SELECT pg_catalog.count(*) FROM (" ALL_CHANGES("y.version") ") c", ARGUMENTS};
 static LsStatement count_some = {"SELECT pg_catalog.count(*) FROM (" SOME_CHANGES("y.version") ") c", ARGUMENTS};
 
-/* Reads learner and device; as of one who never came where there is none. */
-void
-ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start)
+static void
+read_start_by_statement(const Datum *key, LsPullStart *start)
 {
-	Datum values[] = {ls_text_to_datum(learner), ls_text_to_datum(device)};
+	bool no_epoch;
 	bool no_device;
+	Datum epoch;
 
-	*start = (LsPullStart){.version = LS_FIRST_VERSION, .log_version = LS_FIRST_VERSION, .device.id = device};
-	start->epoch = ls_learner_epoch((LsText){NULL, 0});
-	if (ls_store_read(&read_start, values, NULL) == 0)
+	if (ls_store_read(&read_start, key, NULL) == 0)
 		return;
 	start->version = ls_store_int(0, 1);
 	start->log_version = ls_store_int(0, 2);
 	start->tombstone_version = ls_store_int(0, 3);
-	start->device.active = DatumGetInt32(ls_store_value(0, 4, &no_device)) != 0;
+	epoch = ls_store_value(0, 4, &no_epoch);
+	start->epoch = ls_learner_epoch(epoch, no_epoch);
+	start->device.active = DatumGetBool(ls_store_value(0, 5, &no_device));
 	start->device.exists = !no_device;
-	start->epoch = ls_learner_epoch(ls_store_text(0, 5));
+}
+
+static bool
+read_start_directly(const Datum *key, LsPullStart *start)
+{
+	LsDirect learners;
+	LsDirect devices;
+	const LsDirectWanted wanted[] = {{&learners, LS_DIRECT_LEARNER}, {&devices, LS_DIRECT_DEVICE}};
+
+	if (!ls_direct_open_all(wanted, lengthof(wanted), AccessShareLock))
+		return false;
+	if (ls_direct_find(&learners, key))
+	{
+		start->version = DatumGetInt64(learners.values[LS_LEARNER_VERSION]);
+		start->log_version = DatumGetInt64(learners.values[LS_LEARNER_LOG_VERSION]);
+		start->tombstone_version = DatumGetInt64(learners.values[LS_LEARNER_TOMBSTONE_VERSION]);
+		start->epoch = ls_learner_epoch(learners.values[LS_LEARNER_EPOCH], learners.nulls[LS_LEARNER_EPOCH]);
+		start->device.exists = ls_direct_find(&devices, key);
+	}
+	if (start->device.exists)
+		start->device.active = DatumGetBool(devices.values[LS_DEVICE_IS_ACTIVE]);
+	ls_direct_close(&devices);
+	ls_direct_close(&learners);
+	return true;
+}
+
+/* Reads learner and device; as of one who never came where there is none. */
+void
+ls_store_read_pull_start(LsText learner, LsText device, LsPullStart *start)
+{
+	Datum key[] = {ls_text_to_datum(learner), ls_text_to_datum(device)};
+
+	*start = (LsPullStart){.version = LS_FIRST_VERSION, .log_version = LS_FIRST_VERSION, .device.id = device};
+	start->epoch = ls_store_epoch();
+	if (!read_start_directly(key, start))
+		read_start_by_statement(key, start);
 }
 
 static LsStatement *
