@@ -26,19 +26,30 @@ PG_MODULE_MAGIC;
 #define FRAMES 100
 #define LIBRARY "/learnsync.so"
 
+typedef struct Range
+{
+	uintptr_t start;
+	uintptr_t end;
+} Range;
+
+typedef struct Place
+{
+	void *frames[FRAMES];
+	int count;
+} Place;
+
 static timer_t timer;
 static bool ticks;
 static bool all_counts; /* also what the server does in one go */
 static bool raised; /* by the timer, and not taken down yet */
 static int64 raised_at;
+static int64 lost; /* to looking */
 static int64 longest;
-static void *frames[FRAMES]; /* of the longest wait */
-static int nframes;
-static struct
-{
-	uintptr_t start;
-	uintptr_t end;
-} library; /* where its code is */
+static int64 noted; /* how long this wait had been when its place was noted: it doubles each time */
+static Place here; /* in the second half of this wait */
+static Place there; /* in the second half of the longest one */
+static Range library; /* where our code is */
+static Range in_one_go[4]; /* functions of the server that cannot be cut short: no interrupt is looked for in them */
 
 /* Nanoseconds on a processor so far. */
 static int64
@@ -69,55 +80,81 @@ note_library(struct dl_phdr_info *info, size_t size, void *argument)
 	return 1;
 }
 
-/* Whether a place is in a function of the server that cannot be cut short: no interrupt is looked for in it. */
-static bool
-is_in_one_go(void *place)
+/* To ask for the name of each place would take longer than what is measured. */
+static void
+note_functions(void)
 {
 	static const char *const names[] = {"detoast_attr", "toast_compress_datum", "MemoryContextReset", "MemoryContextDelete"};
-	Dl_info info;
 
-	if (all_counts || dladdr(place, &info) == 0 || info.dli_sname == NULL)
-		return false;
+	StaticAssertStmt(lengthof(names) == lengthof(in_one_go), "a range for each");
 	for (int i = 0; i < lengthof(names); i++)
 	{
-		if (strcmp(info.dli_sname, names[i]) == 0)
+		void *start = dlsym(NULL, names[i]);
+		const ElfW(Sym) *symbol;
+		Dl_info info;
+
+		if (start == NULL || dladdr1(start, &info, (void **) &symbol, RTLD_DL_SYMENT) == 0 || symbol == NULL)
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("the server has no %s", names[i])));
+		in_one_go[i] = (Range){(uintptr_t) start, (uintptr_t) start + symbol->st_size};
+	}
+}
+
+static bool
+is_in(const void *place, Range range)
+{
+	return (uintptr_t) place >= range.start && (uintptr_t) place < range.end;
+}
+
+static bool
+is_ours(const Place *place)
+{
+	for (int i = 0; i < place->count; i++)
+	{
+		if (is_in(place->frames[i], library))
 			return true;
+		for (int k = 0; k < lengthof(in_one_go) && !all_counts; k++)
+		{
+			if (is_in(place->frames[i], in_one_go[k]))
+				return false;
+		}
 	}
 	return false;
 }
 
-static bool
-is_ours(void *const *stack, int count)
+/* Looks at a moment, of which the time is given. */
+static void
+look(int64 now)
 {
-	for (int i = 0; i < count; i++)
+	Place place;
+
+	place.count = backtrace(place.frames, FRAMES);
+	if (!raised || !InterruptPending || !is_ours(&place))
 	{
-		if ((uintptr_t) stack[i] >= library.start && (uintptr_t) stack[i] < library.end)
-			return true;
-		if (is_in_one_go(stack[i]))
-			return false;
+		raised = true;
+		raised_at = now;
+		noted = 0;
+		InterruptPending = true;
+		return;
 	}
-	return false;
+	if (now - raised_at >= 2 * noted)
+	{
+		noted = now - raised_at;
+		here = place;
+	}
+	if (now - raised_at > longest)
+	{
+		longest = now - raised_at;
+		there = here;
+	}
 }
 
 static void
 tick(int signal)
 {
 	int64 now = used();
-	void *stack[FRAMES];
-	int count = backtrace(stack, FRAMES);
 
-	if (!raised || !InterruptPending || !is_ours(stack, count))
-	{
-		raised = true;
-		raised_at = now;
-		InterruptPending = true;
-	}
-	else if (now - raised_at > longest)
-	{
-		longest = now - raised_at;
-		nframes = count;
-		memcpy(frames, stack, sizeof(void *) * count);
-	}
+	look(now - lost);
+	lost += used() - now;
 }
 
 PG_FUNCTION_INFO_V1(late_start);
@@ -130,8 +167,9 @@ late_start(PG_FUNCTION_ARGS)
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPROF};
 	struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
 
-	(void) backtrace(frames, FRAMES); /* the first call loads a library, which a handler must not */
+	(void) backtrace(here.frames, FRAMES); /* the first call loads a library, which a handler must not */
 	dl_iterate_phdr(note_library, NULL);
+	note_functions();
 	if (library.end == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FILE), errmsg("%s is not loaded", LIBRARY + 1)));
 	if (!ticks && (sigaction(SIGPROF, &action, NULL) != 0 ||
@@ -141,7 +179,7 @@ late_start(PG_FUNCTION_ARGS)
 	ticks = true;
 	all_counts = PG_GETARG_BOOL(0);
 	longest = 0;
-	nframes = 0;
+	there.count = 0;
 	PG_RETURN_VOID();
 }
 
@@ -154,14 +192,16 @@ late_longest(PG_FUNCTION_ARGS)
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "%.1f", (double) longest / 1000000);
-	for (int i = 2; i < nframes; i++) /* the handler, and who called it */
+	for (int i = 3; i < there.count; i++) /* the look, the handler, and who called it */
 	{
-		if (dladdr(frames[i], &info) == 0)
+		void *frame = there.frames[i];
+
+		if (dladdr(frame, &info) == 0)
 			continue;
 		if (info.dli_sname != NULL)
 			appendStringInfo(&text, " %s", info.dli_sname);
-		else if (is_ours(&frames[i], 1))
-			appendStringInfo(&text, " %s+0x%zx", LIBRARY + 1, (uintptr_t) frames[i] - (uintptr_t) info.dli_fbase);
+		else if (is_in(frame, library))
+			appendStringInfo(&text, " %s+0x%zx", LIBRARY + 1, (uintptr_t) frame - (uintptr_t) info.dli_fbase);
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(text.data));
 }
