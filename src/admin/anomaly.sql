@@ -1,6 +1,7 @@
 -- What is odd about learners: maintain() goes round them all, some at a time, and notes what it finds. Nothing of it is
--- looked at while a push runs. What takes JSON of any size plans without it: a plan made for a value copies that many
--- times, and hears of no cancel meanwhile.
+-- looked at while a push runs. It travels in pieces: a value of any size is made, and taken apart, in one go, in which no
+-- cancel is heard of.
+CREATE TYPE learnsync_internal.odd_row AS (anomaly_id uuid, kind text, weight bigint, evidence jsonb);
 
 -- What is kept of a learner's accepted items, each with its order instant.
 CREATE OR REPLACE FUNCTION learnsync_internal.kept_items_as_owner(learner_id text, OUT type text, OUT device_id text,
@@ -120,27 +121,11 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.shared_devices_as_owner(text) IS
     'Devices of a learner of which three or more counted ids came with something else than before.';
 
--- What is wrong with the stored documents and the snapshot of a learner.
-CREATE OR REPLACE FUNCTION learnsync_internal.wrong_numbers_as_owner(checked jsonb, progress text, OUT kind text,
-    OUT subject text, OUT weight bigint, OUT evidence jsonb)
-    RETURNS SETOF record
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-    SET plan_cache_mode = force_generic_plan AS $$
-BEGIN
-    RETURN QUERY
-    SELECT 'wrong_document', c::text, 1::bigint,
-        jsonb_build_object('resourceType', c -> 'type', 'resourceId', c -> 'id', 'damage', left(c ->> 'damage', 2000))
-    FROM jsonb_array_elements(checked) c
-    UNION ALL
-    SELECT 'wrong_progress', progress, 1, jsonb_build_object('damage', progress) WHERE progress IS NOT NULL;
-END
-$$;
-COMMENT ON FUNCTION learnsync_internal.wrong_numbers_as_owner(jsonb, text) IS
-    'What was found damaged, as anomalies.';
-
 -- A learner who is erased meanwhile has no row any more, and nothing is noted of them. What was closed comes back only
 -- where there is more of it.
-CREATE OR REPLACE FUNCTION learnsync_internal.note_anomalies_as_owner(learner_id text, odd jsonb) RETURNS bigint
+CREATE OR REPLACE FUNCTION learnsync_internal.note_anomalies_as_owner(learner_id text,
+    odd learnsync_internal.odd_row[])
+    RETURNS bigint
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -151,9 +136,8 @@ BEGIN
         RETURN 0;
     END IF;
     INSERT INTO learnsync_data.anomaly AS a (learner_id, anomaly_id, kind, weight, evidence, found_at)
-    SELECT note_anomalies_as_owner.learner_id, md5(f.kind || E'\n' || f.subject)::uuid, f.kind, f.weight, f.evidence,
-        clock_timestamp()
-    FROM jsonb_to_recordset(odd) f (kind text, subject text, weight bigint, evidence jsonb)
+    SELECT note_anomalies_as_owner.learner_id, f.*, clock_timestamp()
+    FROM unnest(odd) f
     ON CONFLICT ON CONSTRAINT anomaly_pkey DO UPDATE SET weight = EXCLUDED.weight, evidence = EXCLUDED.evidence,
         found_at = CASE WHEN a.closed_at IS NULL THEN a.found_at ELSE EXCLUDED.found_at END,
         closed_at = NULL, closed_by = NULL, reason = NULL
@@ -162,12 +146,13 @@ BEGIN
     RETURN noted;
 END
 $$;
-COMMENT ON FUNCTION learnsync_internal.note_anomalies_as_owner(text, jsonb) IS
+COMMENT ON FUNCTION learnsync_internal.note_anomalies_as_owner(text, learnsync_internal.odd_row[]) IS
     'Notes what is odd about a learner; how much of that is new.';
 
--- Closes what was wrong and is right again. What cannot be judged any more stays open, and so does everything of a
--- learner of whom a row cannot be read. Should it go wrong in the same way once more, it is open again.
-CREATE OR REPLACE FUNCTION learnsync_internal.end_anomalies_as_owner(learner_id text, odd jsonb, unjudged jsonb)
+-- Closes what was wrong and is right again. What cannot be judged any more stays open. Should it go wrong in the same way
+-- once more, it is open again.
+CREATE OR REPLACE FUNCTION learnsync_internal.end_anomalies_as_owner(learner_id text, wrong uuid[],
+    unjudged_types text[], unjudged_ids text[])
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan AS $$
@@ -177,12 +162,9 @@ DECLARE
 BEGIN
     SELECT array_agg(a.anomaly_id) INTO gone FROM learnsync_data.anomaly a
     WHERE a.learner_id = id AND a.closed_at IS NULL AND a.kind IN ('wrong_document', 'wrong_progress')
-        AND NOT EXISTS (SELECT FROM jsonb_to_recordset(odd) f (kind text, subject text)
-                        WHERE md5(f.kind || E'\n' || f.subject)::uuid = a.anomaly_id)
-        AND NOT EXISTS (SELECT FROM jsonb_to_recordset(odd) f (kind text, evidence jsonb)
-                        WHERE f.kind = 'wrong_document' AND f.evidence -> 'resourceType' = 'null')
-        AND NOT unjudged @> jsonb_build_array(
-            jsonb_build_array(a.evidence -> 'resourceType', a.evidence -> 'resourceId'));
+        AND a.anomaly_id NOT IN (SELECT unnest(wrong))
+        AND (a.evidence ->> 'resourceType', a.evidence ->> 'resourceId') IN (
+            SELECT u.* FROM unnest(unjudged_types, unjudged_ids) u) IS NOT TRUE;
     IF gone IS NULL THEN
         RETURN;
     END IF;
@@ -198,38 +180,60 @@ BEGIN
     FROM closed c;
 END
 $$;
-COMMENT ON FUNCTION learnsync_internal.end_anomalies_as_owner(text, jsonb, jsonb) IS
+COMMENT ON FUNCTION learnsync_internal.end_anomalies_as_owner(text, uuid[], text[], text[]) IS
     'Closes anomalies of a learner of which the cause was put right.';
 
--- Looks at one learner: how many documents there were, how many of these cannot be judged, how much is newly odd.
+-- Looks at one learner: how many documents there were, how many of these cannot be judged, how much is newly odd. Nothing
+-- is closed of a learner of whom a row cannot be read.
 CREATE OR REPLACE FUNCTION learnsync_internal.look_at_as_owner(learner_id text, OUT resources bigint,
     OUT unjudged bigint, OUT noted bigint)
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    odd jsonb;
-    doubtful jsonb;
+    part record;
 BEGIN
-    -- One statement: what is compared is of one moment.
-    WITH checked AS MATERIALIZED (
-        SELECT * FROM learnsync_internal.check_resources_as_owner(look_at_as_owner.learner_id)),
-    damaged AS (
-        SELECT COALESCE(jsonb_agg(jsonb_build_object('type', c.resource_type, 'id', c.resource_id, 'damage', c.damage)),
-            '[]') AS all
-        FROM checked c WHERE c.damage IS NOT NULL),
-    seen AS (
-        SELECT w.* FROM damaged d, learnsync_internal.wrong_numbers_as_owner(d.all,
-            learnsync_internal.check_progress_as_owner(look_at_as_owner.learner_id)) w
-        UNION ALL SELECT * FROM learnsync_internal.long_days_as_owner(look_at_as_owner.learner_id)
-        UNION ALL SELECT * FROM learnsync_internal.same_work_as_owner(look_at_as_owner.learner_id)
-        UNION ALL SELECT * FROM learnsync_internal.shared_devices_as_owner(look_at_as_owner.learner_id))
-    SELECT c.looked_at, c.unknown, (SELECT jsonb_agg(to_jsonb(s)) FROM seen s),
-        (SELECT jsonb_agg(jsonb_build_array(u.resource_type, u.resource_id)) FROM checked u
-         WHERE u.damage IS NULL AND u.resource_type IS NOT NULL)
-    INTO resources, unjudged, odd, doubtful
-    FROM checked c WHERE c.looked_at IS NOT NULL;
-    noted := COALESCE(learnsync_internal.note_anomalies_as_owner(learner_id, odd), 0);
-    PERFORM learnsync_internal.end_anomalies_as_owner(learner_id, COALESCE(odd, '[]'), COALESCE(doubtful, '[]'));
+    noted := 0;
+    -- One statement: what is compared is of one moment. One row, without anything odd, is about all of it.
+    FOR part IN
+        WITH checked AS MATERIALIZED (
+            SELECT * FROM learnsync_internal.check_resources_as_owner(look_at_as_owner.learner_id)),
+        found AS (
+            SELECT 'wrong_document' AS kind, jsonb_build_object('type', c.resource_type, 'id', c.resource_id,
+                'damage', c.damage)::text AS subject, 1::bigint AS weight, jsonb_build_object('resourceType',
+                c.resource_type, 'resourceId', c.resource_id, 'damage', left(c.damage, 2000)) AS evidence
+            FROM checked c WHERE c.damage IS NOT NULL
+            UNION ALL
+            SELECT 'wrong_progress', p.damage, 1, jsonb_build_object('damage', p.damage)
+            FROM learnsync_internal.check_progress_as_owner(look_at_as_owner.learner_id) p (damage)
+            WHERE p.damage IS NOT NULL
+            UNION ALL SELECT * FROM learnsync_internal.long_days_as_owner(look_at_as_owner.learner_id)
+            UNION ALL SELECT * FROM learnsync_internal.same_work_as_owner(look_at_as_owner.learner_id)
+            UNION ALL SELECT * FROM learnsync_internal.shared_devices_as_owner(look_at_as_owner.learner_id)),
+        seen AS MATERIALIZED (
+            SELECT (md5(f.kind || E'\n' || f.subject), f.kind, f.weight, f.evidence)::learnsync_internal.odd_row AS row,
+                row_number() OVER () / 1000 AS piece
+            FROM found f)
+        SELECT array_agg(s.row) AS odd, NULL::bigint AS looked_at, NULL::bigint AS unknown, NULL::uuid[] AS wrong,
+            NULL::text[] AS types, NULL::text[] AS ids, NULL::boolean AS readable
+        FROM seen s GROUP BY s.piece
+        UNION ALL
+        SELECT NULL, max(c.looked_at), max(c.unknown),
+            ARRAY(SELECT (s.row).anomaly_id FROM seen s WHERE (s.row).kind ~ '^wrong_'),
+            array_agg(c.resource_type) FILTER (WHERE c.damage IS NULL AND c.resource_type IS NOT NULL),
+            array_agg(c.resource_id) FILTER (WHERE c.damage IS NULL AND c.resource_type IS NOT NULL),
+            COALESCE(bool_and(c.resource_type IS NOT NULL) FILTER (WHERE c.damage IS NOT NULL), true)
+        FROM checked c
+    LOOP
+        IF part.odd IS NOT NULL THEN
+            noted := noted + learnsync_internal.note_anomalies_as_owner(learner_id, part.odd);
+            CONTINUE;
+        END IF;
+        resources := part.looked_at;
+        unjudged := part.unknown;
+        IF part.readable THEN
+            PERFORM learnsync_internal.end_anomalies_as_owner(learner_id, part.wrong, part.types, part.ids);
+        END IF;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION learnsync_internal.look_at_as_owner(text) IS 'Looks at all that is kept of a learner.';

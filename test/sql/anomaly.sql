@@ -232,7 +232,7 @@ FROM (VALUES ('SELECT count(*) FROM learnsync.anomaly', 'view anomaly'),
 SELECT learnsync.forget_learner('class');
 SELECT is(pg_temp.odd('class'), NULL, 'with a learner goes what was odd');
 SELECT is(learnsync_internal.note_anomalies_as_owner('class',
-    '[{"kind": "same_work", "subject": "x", "weight": 1, "evidence": {}}]'), 0::bigint,
+    ARRAY[(md5('x'), 'same_work', 1, '{}')::learnsync_internal.odd_row]), 0::bigint,
     'and nothing is noted of one who was erased meanwhile');
 
 -- A round is done in pieces, remembers where it stands, and begins once a day.

@@ -43,7 +43,7 @@ SELECT learnsync.sync_correct('ann', '{"resourceType": "lesson_progress", "resou
     "reason": "secret", "data": {"completionPercentage": 1}}') ->> 'correctionId' AS correction \gset
 SELECT conflict_id AS conflict FROM learnsync_data.conflict WHERE learner_id = 'ann' \gset
 SELECT learnsync_internal.note_anomalies_as_owner('ann',
-    '[{"kind": "same_work", "subject": "x", "weight": 1, "evidence": {"said": "secret"}}]');
+    ARRAY[(md5('x'), 'same_work', 1, '{"said": "secret"}')::learnsync_internal.odd_row]);
 SELECT anomaly_id AS anomaly FROM learnsync_data.anomaly WHERE learner_id = 'ann' \gset
 SELECT pg_temp.trace() AS before \gset
 
