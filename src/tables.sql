@@ -490,7 +490,8 @@ BEGIN
         'The courses in which a content stands, in each as a part of what and where among the others. course_id is '
         'empty for the place of a content that is in no course. listed: it is a lesson that is not retired, so the '
         'course counts it.');
-    PERFORM learnsync_internal.see_to_index_as_owner('placement_course', 'placement (course_id, content_id)');
+    -- Without content_id: while the table was empty, plans would have taken that for as good as the primary key.
+    PERFORM learnsync_internal.see_to_index_as_owner('placement_course', 'placement (course_id)');
     PERFORM learnsync_internal.see_to_index_as_owner('placement_listed', 'placement (course_id) WHERE listed');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.replacement (
@@ -499,7 +500,7 @@ BEGIN
         PRIMARY KEY (content_id, replaced_id));
     PERFORM learnsync_internal.see_to_comment_as_owner('replacement',
         'Contents that take the place of others: progress of the replaced one counts for them.');
-    PERFORM learnsync_internal.see_to_index_as_owner('replacement_replaced', 'replacement (replaced_id, content_id)');
+    PERFORM learnsync_internal.see_to_index_as_owner('replacement_replaced', 'replacement (replaced_id)');
 
     CREATE TABLE IF NOT EXISTS learnsync_data.interaction (
         interaction_id text COLLATE "C" PRIMARY KEY,
@@ -515,7 +516,7 @@ BEGIN
     PERFORM learnsync_internal.see_to_comment_as_owner('profile',
         'Learners for whom another learner, the owner, sends activities and reads them; NULL once remove_profile '
         'took it away.');
-    PERFORM learnsync_internal.see_to_index_as_owner('profile_owner', 'profile (owner, learner_id)');
+    PERFORM learnsync_internal.see_to_index_as_owner('profile_owner', 'profile (owner)');
 
     PERFORM learnsync_internal.see_to_parts_as_owner();
     PERFORM learnsync_internal.see_to_outbox_as_owner();

@@ -1,6 +1,6 @@
 -- What is odd about learners: maintain() goes round them all, some at a time, and notes what it finds. Nothing of it is
--- looked at while a push runs. It travels in pieces: a value of any size is made, and taken apart, in one go, in which no
--- cancel is heard of.
+-- looked at while a push runs. It travels in pieces: a value of any size is made, and taken apart, in one go, in which
+-- no cancel is heard of.
 CREATE TYPE learnsync_internal.odd_row AS (anomaly_id uuid, kind text, weight bigint, evidence jsonb);
 
 -- What is kept of a learner's accepted items, each with its order instant.
@@ -149,8 +149,8 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.note_anomalies_as_owner(text, learnsync_internal.odd_row[]) IS
     'Notes what is odd about a learner; how much of that is new.';
 
--- Closes what was wrong and is right again. What cannot be judged any more stays open. Should it go wrong in the same way
--- once more, it is open again.
+-- Closes what was wrong and is right again. What cannot be judged any more stays open. Should it go wrong in the same
+-- way once more, it is open again.
 CREATE OR REPLACE FUNCTION learnsync_internal.end_anomalies_as_owner(learner_id text, wrong uuid[],
     unjudged_types text[], unjudged_ids text[])
     RETURNS void
@@ -183,8 +183,8 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.end_anomalies_as_owner(text, uuid[], text[], text[]) IS
     'Closes anomalies of a learner of which the cause was put right.';
 
--- Looks at one learner: how many documents there were, how many of these cannot be judged, how much is newly odd. Nothing
--- is closed of a learner of whom a row cannot be read.
+-- Looks at one learner: how many documents there were, how many of these cannot be judged, how much is newly odd.
+-- Nothing is closed of a learner of whom a row cannot be read.
 CREATE OR REPLACE FUNCTION learnsync_internal.look_at_as_owner(learner_id text, OUT resources bigint,
     OUT unjudged bigint, OUT noted bigint)
     LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp

@@ -596,6 +596,8 @@ CASES = [
     Case("learnsync.remove_profile", "profiles", "SELECT learnsync.remove_profile('profiles{n}-1')",
          worlds=["profiles"]),
     Case("learnsync.register_content", "contents", "SELECT learnsync.register_content({g}) IS NULL", CATALOG),
+    Case("learnsync.register_content", "contents, twice in a catalog that was empty",
+         "SELECT learnsync.register_content({g}), learnsync.register_content({g}) IS NULL", CATALOG, alone=True),
     Case("learnsync.register_content", "interactions of a content, twice",
          "SELECT learnsync.register_content({g}), learnsync.register_content({g}) IS NULL",
          "jsonb_build_object('contents', jsonb_build_array(jsonb_build_object('contentId', 'c', "
