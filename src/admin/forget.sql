@@ -22,6 +22,13 @@ DECLARE
     leases jsonb;
 BEGIN
     INSERT INTO learnsync_data.learner (learner_id) VALUES (forget_as_owner.learner_id) ON CONFLICT DO NOTHING;
+    -- Who was erased already stays so: what outboxes are to tell of that is of a life that nothing else knows any more.
+    IF FOUND AND EXISTS (SELECT FROM learnsync_data.forgotten f
+        WHERE f.learner_hash = learnsync_internal.forgotten_hash_as_owner(learner_id)) THEN
+        DELETE FROM learnsync_data.learner l WHERE l.learner_id = forget_as_owner.learner_id;
+        RETURN 0;
+    END IF;
+    PERFORM learnsync_internal.tell_as_owner('', 0, 0);
     SELECT l.life, l.version INTO last_life, last_version FROM learnsync_data.learner l
     WHERE l.learner_id = forget_as_owner.learner_id FOR UPDATE;
     SELECT greatest(last_life, i.life) INTO last_life FROM learnsync_data.instance i;
@@ -42,6 +49,7 @@ BEGIN
         EXECUTE format('DELETE FROM learnsync_data.%I WHERE learner_id = $1', name) USING learner_id;
         GET DIAGNOSTICS removed = ROW_COUNT;
         total := total + removed;
+        PERFORM learnsync_internal.tell_as_owner('forget_learner, rows removed', total, -1);
     END LOOP;
     IF leases IS NOT NULL THEN
         PERFORM learnsync_internal.outbox_erase_as_owner(learner_id, last_life, last_version, leases);
@@ -95,8 +103,8 @@ CREATE OR REPLACE FUNCTION learnsync.forget_learner(learner_id text) RETURNS big
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_forget_learner';
 COMMENT ON FUNCTION learnsync.forget_learner(text) IS
     'Erases a learner: every row of theirs in learnsync_data goes, in this transaction. A keyed hash stays, so that '
-    'a late push is refused (PT410). Answers how many rows went, not counting the learner''s own. Errors: 22023 no '
-    'learner id.';
+    'a late push is refused (PT410). Answers how many rows went, not counting the learner''s own, with a notice a '
+    'second on the way; 0 where the learner was erased before. Errors: 22023 no learner id.';
 
 CREATE OR REPLACE FUNCTION learnsync.remember_learner(learner_id text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_remember_learner';

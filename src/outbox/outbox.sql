@@ -350,14 +350,16 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.outbox_retry_as_owner(text, text) IS
     'What outbox_retry does, as the owner of the tables.';
 
--- Whoever takes something of the learner now may hold it until the lease ends: it is told after that.
+-- Whoever takes something of the learner now may hold it until the lease ends: it is told after that, and where an
+-- earlier erasure still waits for leases, after these.
 CREATE OR REPLACE FUNCTION learnsync_internal.outbox_leases_as_owner(learner_id text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT jsonb_object_agg(o.name, greatest(clock_timestamp(), m.until))
             FROM learnsync_data.outbox o LEFT JOIN (
                 SELECT x.outbox, max(x.due_at) AS until FROM learnsync_data.outbox_mark x
-                WHERE x.learner_id = outbox_leases_as_owner.learner_id AND x.lease IS NOT NULL GROUP BY 1) m
+                WHERE x.learner_id = outbox_leases_as_owner.learner_id AND (x.lease IS NOT NULL OR x.is_erased)
+                GROUP BY 1) m
                 ON m.outbox = o.name);
 END
 $$;

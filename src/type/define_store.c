@@ -246,6 +246,7 @@ find_misfits(LsText name, const LsRule *old, const LsRule *changed, LsText since
 	Portal portal = ls_store_cursor(&read_documents, values, since.data == NULL ? " n" : NULL, LS_SEES_OWN);
 	LsText learner = {NULL, 0};
 
+	ls_tell("", 0, 0);
 	do
 	{
 		SPI_cursor_fetch(portal, true, ROWS_AT_A_TIME);
@@ -261,8 +262,8 @@ find_misfits(LsText name, const LsRule *old, const LsRule *changed, LsText since
 			check_row(&misfits, row, name, old, changed);
 			MemoryContextSwitchTo(caller);
 			MemoryContextReset(portion);
+			ls_tell("define_resource_type, documents looked at", ++misfits.documents, -1);
 		}
-		misfits.documents += (int64) SPI_processed;
 		if (SPI_processed > 0)
 			learner = ls_text(ls_text_string(ls_store_text(SPI_processed - 1, 1)));
 		SPI_freetuptable(SPI_tuptable);

@@ -445,6 +445,23 @@ SELECT is(pg_temp.take(), 'dan create a 2 {"k": "a", "n": 7}', 'which comes agai
 SELECT pg_temp.done();
 SELECT is(pg_temp.marks(), NULL, 'once it was told nothing of the erased learner is left');
 
+-- Whoever erases may do so again, as where the answer was lost.
+SELECT pg_temp.push('dan', pg_temp.item('a', '{"n": 9}'));
+SELECT pg_temp.take();
+SELECT set_config('box.life', current_setting('box.changes')::jsonb -> 0 ->> 'life', true);
+SELECT learnsync.forget_learner('dan') > 0 AS erased;
+SELECT is(learnsync.forget_learner('dan'), 0::bigint, 'who is erased already is not erased again');
+SELECT is(pg_temp.marks(), 'box dan 3 4 erased', 'nor is what is to be told of it forgotten');
+SELECT is(pg_temp.take(), NULL, 'nor told while somebody has the learner''s changes');
+SELECT learnsync.remember_learner('dan') AND learnsync.forget_learner('dan') = 0 AS erased_in_another_life;
+SELECT is(pg_temp.take(), NULL, 'nor in another life');
+SELECT pg_temp.now_due();
+SELECT is(pg_temp.take(), 'dan forget 2', 'then it is');
+SELECT cmp_ok((current_setting('box.changes')::jsonb -> 0 ->> 'life')::bigint, '>=',
+    current_setting('box.life')::bigint, 'with a life that takes along all that receivers hold');
+SELECT pg_temp.done();
+SELECT learnsync.remember_learner('dan');
+
 -- A server that was restored.
 SELECT pg_temp.push('ann', pg_temp.item('a', '{"n": 8}'));
 SELECT pg_temp.take();
