@@ -184,8 +184,10 @@ $$;
 COMMENT ON FUNCTION learnsync_internal.may_remove_receipts_as_owner() IS
     'Whether receipts may be removed by this transaction, in which nothing was written yet.';
 
--- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows. What
--- is known of a learner moves on with it, under the learner's lock, so that the next push and pull know what is gone.
+-- Removes what is older than cutoff from a run of pages, and answers how much: of push the items, else the rows.
+-- Receipts go in the order in which they lie; for other rows that somebody has, who may be about to erase a learner,
+-- nothing waits. What is known of a learner moves on with it, under the learner's lock, so that the next push and pull
+-- know what is gone.
 CREATE OR REPLACE FUNCTION learnsync_internal.clean_pages_as_owner(task text, from_page bigint, to_page bigint,
     cutoff timestamptz)
     RETURNS bigint
@@ -204,16 +206,20 @@ BEGIN
     WHEN 'member' THEN
         removed := learnsync_internal.forget_members_as_owner(low, high, cutoff);
     WHEN 'conflict' THEN
-        DELETE FROM learnsync_data.conflict c
-        WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff AND c.closed_by = 'rule'
-            AND NOT EXISTS (SELECT FROM learnsync_data.learner l
-            WHERE l.learner_id = c.learner_id AND l.moved_at IS NOT NULL);
+        DELETE FROM learnsync_data.conflict c WHERE c.ctid = ANY (ARRAY(
+            SELECT x.ctid FROM learnsync_data.conflict x
+            WHERE x.ctid >= low AND x.ctid < high AND x.closed_at < cutoff AND x.closed_by = 'rule'
+                AND NOT EXISTS (SELECT FROM learnsync_data.learner l
+                    WHERE l.learner_id = x.learner_id AND l.moved_at IS NOT NULL)
+            FOR UPDATE SKIP LOCKED));
         GET DIAGNOSTICS removed = ROW_COUNT;
-        UPDATE learnsync_data.conflict c SET client_data = NULL, server_data = NULL
-        WHERE c.ctid >= low AND c.ctid < high AND c.closed_at < cutoff
-            AND NOT EXISTS (SELECT FROM learnsync_data.learner l
-                WHERE l.learner_id = c.learner_id AND l.moved_at IS NOT NULL)
-            AND (c.client_data IS NOT NULL OR c.server_data IS NOT NULL);
+        UPDATE learnsync_data.conflict c SET client_data = NULL, server_data = NULL WHERE c.ctid = ANY (ARRAY(
+            SELECT x.ctid FROM learnsync_data.conflict x
+            WHERE x.ctid >= low AND x.ctid < high AND x.closed_at < cutoff
+                AND NOT EXISTS (SELECT FROM learnsync_data.learner l
+                    WHERE l.learner_id = x.learner_id AND l.moved_at IS NOT NULL)
+                AND (x.client_data IS NOT NULL OR x.server_data IS NOT NULL)
+            FOR UPDATE SKIP LOCKED));
     WHEN 'failed' THEN
         -- A push that sends one of them again has its row: it is not waited for.
         DELETE FROM learnsync_data.failed f WHERE f.ctid = ANY (ARRAY(
@@ -258,8 +264,9 @@ BEGIN
             GET DIAGNOSTICS removed = ROW_COUNT;
         END IF;
     ELSE
-        EXECUTE format('WITH gone AS (DELETE FROM learnsync_data.%I p WHERE p.ctid >= $1 AND p.ctid < $2'
-                ' AND p.pushed_at < $3 RETURNING p.item_count) SELECT COALESCE(sum(item_count), 0) FROM gone',
+        EXECUTE format('WITH gone AS (DELETE FROM learnsync_data.%1$I p WHERE p.ctid = ANY (ARRAY('
+                'SELECT x.ctid FROM learnsync_data.%1$I x WHERE x.ctid >= $1 AND x.ctid < $2 AND x.pushed_at < $3'
+                ' FOR UPDATE SKIP LOCKED)) RETURNING p.item_count) SELECT COALESCE(sum(item_count), 0) FROM gone',
             task)
         INTO removed USING low, high, cutoff;
     END CASE;

@@ -16,7 +16,7 @@ CREATE OR REPLACE FUNCTION learnsync_internal.forget_as_owner(learner_id text) R
 DECLARE
     name text;
     removed bigint;
-    total bigint := 0;
+    total bigint;
     last_life bigint;
     last_version bigint;
     leases jsonb;
@@ -44,6 +44,10 @@ BEGIN
             UNION ALL
             SELECT d.learner_id, d.device_id, d.counts FROM learnsync_data.device d
             WHERE d.learner_id = forget_as_owner.learner_id) c));
+    -- In the order in which they lie, as clean-up removes receipts that are old: it has no lock of the learner.
+    DELETE FROM learnsync_data.ledger g WHERE g.ctid = ANY (ARRAY(
+        SELECT x.ctid FROM learnsync_data.ledger x WHERE x.learner_id = forget_as_owner.learner_id));
+    GET DIAGNOSTICS total = ROW_COUNT;
     FOR name IN SELECT learnsync_internal.learner_tables() LOOP
         CONTINUE WHEN name = 'audit';
         EXECUTE format('DELETE FROM learnsync_data.%I WHERE learner_id = $1', name) USING learner_id;
