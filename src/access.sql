@@ -426,9 +426,10 @@ BEGIN
 END
 $$;
 
--- A PostgREST that listens learns of the functions at once.
+-- A PostgREST that listens learns of the functions at once. The two-phase commit of Citus refuses that.
 DO $$
 BEGIN
-    PERFORM pg_catalog.pg_notify('pgrst', 'reload schema');
+    PERFORM pg_catalog.pg_notify('pgrst', 'reload schema')
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'citus');
 END
 $$;

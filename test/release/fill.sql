@@ -52,6 +52,8 @@ SELECT learnsync.outbox_failed('reports', taken ->> 'lease', 'not wanted', (
 FROM learnsync.outbox_take('reports', 1, 600) taken;
 SELECT learnsync.outbox_take('reports', 1, 600);
 SELECT learnsync.part_hold(0, 255);
+SELECT learnsync_internal.shard_change_begin('{"routine": "drop_resource_type", "arguments": ["a"], "subject": "a"}');
+SELECT learnsync_internal.shard_change_end(false);
 SELECT learnsync.define_resource_type('note', '{"key": ["noteId"], "fields": {"text": {"type": "string", "max": 100},
     "tags": {"merge": "union", "id": "tag"}, "opened": {"merge": "counter"}}}', rebase => true);
 CALL learnsync.rebase('note');
