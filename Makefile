@@ -93,6 +93,11 @@ test-recovery:
 test-shards:
 	SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/shards/all $(SHARDS) </dev/null
 
+# PostgREST before one server and before a router.
+test-shards-http:
+	test/http/install
+	SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/shards/http </dev/null
+
 # A server has troubles of all kinds under devices, for so many seconds, and a quarter as long with a server that loses.
 SECONDS ?= 600
 test-crash:
@@ -207,7 +212,7 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-crash test-shards test-forward test-cron test-http test-client test-adapters \
+	test-instructions test-recovery test-crash test-shards test-shards-http test-forward test-cron test-http test-client test-adapters \
 	test-demo-web test-dashboard test-versions test-container test-rpm test-release test-exhaustive test-coverage \
 	release dist bench bench-http bench-sizing model-long progress-long days-long
 .DELETE_ON_ERROR:
