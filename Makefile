@@ -184,6 +184,10 @@ test-growth:
 test-ubsan:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
 
+# Inputs that coverage guides, for so many seconds, with clang's libFuzzer; FUZZ='text push' for some targets.
+test-fuzz:
+	@SCRATCH_NEEDS='python3 clang' test/scratch test/fuzz/run $(SECONDS) $(FUZZ) </dev/null
+
 # Which lines the tests reach; leaves those that they do not in tmp/coverage/report. Ten minutes.
 test-coverage:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/coverage $(TEST) </dev/null
@@ -214,5 +218,5 @@ days-long:
 .PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
 	test-instructions test-recovery test-crash test-shards test-shards-http test-forward test-cron test-http test-client test-adapters \
 	test-demo-web test-dashboard test-versions test-container test-rpm test-release test-exhaustive test-coverage \
-	release dist bench bench-http bench-sizing model-long progress-long days-long
+	release dist bench bench-http bench-sizing model-long progress-long days-long test-fuzz
 .DELETE_ON_ERROR:
