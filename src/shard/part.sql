@@ -345,7 +345,8 @@ COMMENT ON FUNCTION learnsync.part_publication_sql(integer) IS
 -- server came are left out.
 CREATE OR REPLACE FUNCTION learnsync_internal.shard_tables_as_owner() RETURNS TABLE (name text, own_columns text[])
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-VALUES ('forgotten', '{forgotten_at}'::text[]), ('resource_type', '{rebase_learners,rebased_at,ruled_from}'),
+VALUES ('forgotten', '{forgotten_at}'::text[]),
+    ('resource_type', '{rebase_learners,rebased_at,ruled_from,generation,old_rule}'),
     ('content', '{}'), ('placement', '{}'), ('replacement', '{}'), ('interaction', '{}')
 $$;
 COMMENT ON FUNCTION learnsync_internal.shard_tables_as_owner() IS
