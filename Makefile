@@ -103,6 +103,14 @@ SECONDS ?= 600
 test-crash:
 	@SCRATCH_NEEDS=python3 test/scratch test/scenario/crash $(SECONDS) </dev/null
 
+# Devices whose calls come at once and whose answers are lost, for so many seconds; eight in make test.
+test-histories:
+	@SCRATCH_NEEDS=python3 test/scratch test/scenario/histories --seconds $(SECONDS) </dev/null
+
+# Random lives of years, on a server whose clock is moved; two minutes.
+test-years:
+	@SCRATCH_NEEDS='python3 faketime' test/scratch test/model/years --lives $(or $(SEEDS),300) </dev/null
+
 # As many statements go to a store while stores, workers and servers die; four minutes. A few do in make test.
 STATEMENTS ?= 100000
 test-forward:
@@ -216,7 +224,8 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-crash test-shards test-shards-http test-forward test-cron test-http test-client test-adapters \
-	test-demo-web test-dashboard test-versions test-container test-rpm test-release test-exhaustive test-coverage \
+	test-instructions test-recovery test-crash test-histories test-years test-shards test-shards-http test-forward test-cron \
+	test-http test-client test-adapters test-demo-web test-dashboard test-versions test-container test-rpm test-release \
+	test-exhaustive test-coverage \
 	release dist bench bench-http bench-sizing model-long progress-long days-long test-fuzz
 .DELETE_ON_ERROR:

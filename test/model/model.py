@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import check
 from clocks import Clock
 from merge import BUILT_IN, Refused, State, apply, document, is_removed
-from values import ANY, order, parse_stamp
+from values import ANY, order, parse_stamp, same
 
 
 @dataclass
@@ -19,9 +19,15 @@ class Resource:
     version: int = 0
     created: int = 0  # the version that last made it out of nothing
     members: dict = field(default_factory=dict)  # (field, member id) -> the version that brought it as it is
+    corrected: dict = field(default_factory=dict)  # field -> what people say that it is, whatever items do beneath
 
     def document(self):
-        return document(self.rule, self.state)
+        shown = document(self.rule, self.state)
+        return shown and {**shown, **self.corrected}
+
+    def hides(self, change):
+        """Whether an item says of a corrected field what is not shown."""
+        return any(not same(change.data[name], value) for name, value in self.corrected.items() if name in change.data)
 
     def lists(self):
         return lists_of(self.rule)
@@ -144,6 +150,7 @@ class Server:
         self.cursors = {}  # text -> what it stands for
         self.epochs = {}  # learner -> the epoch of the learner's cursors, as the server named it
         self.tokens = {}
+        self.receipts_from = -10**18  # what is older and has no receipt may have been taken before
         self.counts = Counter()  # (function, what became of items) -> how many
         self.app_counts = Counter()  # (label, value, what became of items) -> how many, of pushes that say of what app they are
 
@@ -273,6 +280,8 @@ class Server:
                 entry.duplicate = True
                 return
             good = channel.check(self.types, item, self.token("r", who), now)
+            if entry.dated and entry.dated[0] < self.receipts_from:
+                raise Refused("expired", getattr(channel, "time", "clientTimestamp"))
             resource = learner.resources.get((good.type, good.resource_id))
             resource = resource or Resource(good.type, good.resource_id, good.rule)
             at = entry.dated[1] if entry.dated else now
@@ -348,7 +357,7 @@ def change_resource(learner, resource, change, before):
             resource.created = resource.version
         resource.note_members(old)
         learner.resources[resource.type, resource.id] = resource
-    return resolution
+    return resolution or ("server_wins" if resource.hides(change) else None)
 
 
 def abort(learner, entries):

@@ -9,8 +9,11 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "model"))
 
 from psql import Psql  # noqa: E402
+from values import dump, parse  # noqa: E402
 
 LIVES, STEPS = 25, 40
+SIZES = [{"limit": limit} for limit in range(1, 15)] + [{"max_bytes": size} for size in range(1024, 4096, 400)] + [{"limit": 3, "max_bytes": 1500}, {}]
+ROUNDS = 4  # pages of each device while others push; a bit of its number says where each is from
 
 
 def item(id, type, resource, data, minute, operation="update"):
@@ -78,8 +81,8 @@ class Life:
     def push(self, *items, **more):
         return self.primary.call("sync_push", self.learner, {"deviceId": "phone", "items": list(items), **more})
 
-    def pull(self, server, device, **more):
-        return device.take(server.call("sync_pull", self.learner, device.request(**more)))
+    def pull(self, server, device, max_bytes=None, **more):
+        return device.take(parse(server.text("sync_pull", self.learner, device.request(**more), max_bytes)))
 
     def lag(self):
         """What is pushed from now on the replica does not know."""
@@ -195,6 +198,55 @@ def random_life(number, life):
     return [] if held == whole and pages < 50 else [number, device.selection, held, whole]
 
 
+def long_items(step):
+    """Documents and members large enough that bytes end pages, too."""
+    where, text = "abcdefghij"[step % 10], "long " * 40
+    return [dict(message(f"m{step}", step, where), data={"messages": [{"id": f"m{step}", "text": text}]}), lesson(f"l{step}", step, where, n=step, text=text)]
+
+
+def all_sizes(life, begun, forgets):
+    """
+    Devices of every page size and every order of the two servers, who go page by page, some from the beginning and some from a
+    cursor, while documents change that they have, have not, or have in part, and are deleted. Gives those whose runs do not end
+    or who do not hold everything at the end.
+    """
+    for step in range(10):
+        life.push(*long_items(step))
+    seen = Device()
+    if begun:
+        life.pull(life.primary, seen, limit=7 if begun == "in the midst" else 100)
+    life.lag()
+    for step in range(10, 13):
+        life.push(*long_items(step))
+    devices = []
+    for size in SIZES:
+        for order in range(2 ** ROUNDS):
+            device = Device()
+            device.cursor, device.documents = seen.cursor, dict(seen.documents)
+            devices.append((device, size, order))
+    for number in range(ROUNDS):
+        for device, size, order in devices:
+            life.pull(life.replica if order >> number & 1 else life.primary, device, **size)
+        life.push(*long_items(13 + number), dict(lesson(f"d{number}", 20, "abcde"[number]), operation="delete"))
+        if number == 2 and forgets:
+            life.primary.ask(FORGET.format(life.learner))
+    life.catch_up()
+    whole, wrong = life.whole(Device()), []
+    for device, size, order in devices:
+        pages = 1
+        while life.pull((life.primary, life.replica)[(pages + order) % 2], device, **size)["hasMore"] and pages < 60:
+            pages += 1
+        if device.documents != whole or pages == 60:
+            odd = sorted({str(key) for key in {*whole, *device.documents} if whole.get(key) != device.documents.get(key)})
+            wrong.append(f"pages {dump(size)}, servers {order:04b}: {pages} pages, other {', '.join(odd)}")
+    return wrong
+
+
+# Half a year passes for what was deleted so far.
+FORGET = ("UPDATE learnsync_data.resource SET updated_at = updated_at - interval '200 days' WHERE learner_id = '{}' AND data IS NULL;"
+          " SELECT learnsync_internal.clean_pages_as_owner('resource', 0, 4294967295, clock_timestamp() - interval '180 days');")
+
+
 def mixed_runs(check, primary, replica):
     servers = [Psql(f"host={server.socket} user=postgres dbname=app") for server in (primary, replica)]
 
@@ -206,6 +258,10 @@ def mixed_runs(check, primary, replica):
     told_cases(check, make)
     lives_apart(check, make)
     check(f"{LIVES} random runs over both servers", [wrong for n in range(LIVES) for wrong in random_life(n, make(f"mixed {n}"))], [])
+    for begun in (None, "in the midst", "at the end"):
+        for forgets in (False, True):
+            name = f"{begun or 'from the beginning'}{', deletes forgotten' if forgets else ''}"
+            check(f"{len(SIZES) * 2 ** ROUNDS} devices of every page size over both servers, {name}", all_sizes(make(name), begun, forgets), [])
     make("end")
     for server in servers:
         server.close()

@@ -1,4 +1,5 @@
 """A server of a test's own, beside that of test/scratch, whose copy of PostgreSQL it uses."""
+import glob
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 BASE = os.path.join(os.environ["LEARNSYNC_SCRATCH"], "servers")
 BIN = subprocess.run(["pg_config", "--bindir"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 AS_SERVER = ["runuser", "-u", os.environ["SCRATCH_USER"], "--"] if os.getuid() == 0 else []  # the server refuses to run as root
+LIBFAKETIME = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 CONF = """
 listen_addresses = ''
 fsync = off
@@ -17,6 +19,17 @@ wal_level = replica
 
 def run(*command, **options):
     return subprocess.run(AS_SERVER + list(command), check=True, stdout=subprocess.PIPE, text=True, cwd="/", **options).stdout
+
+
+def under_clock(path, seconds=None):
+    """
+    The environment of a server whose clock a file tells, as +SECONDS from the true time, if there is libfaketime. It looks there
+    each time, or once in so many seconds.
+    """
+    often = {"FAKETIME_CACHE_DURATION": str(seconds)} if seconds else {"FAKETIME_NO_CACHE": "1"}
+    fake = {"LD_PRELOAD": LIBFAKETIME[0], "FAKETIME_TIMESTAMP_FILE": path, **often, "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DISABLE_SHM": "1"} if LIBFAKETIME else {}
+    return {**os.environ, **fake}
 
 
 def give_to_server(path):

@@ -1,6 +1,5 @@
 """What befalls a server while devices use it: sessions, connections and servers killed, a lock that lasts, the clock set, the
 disk full, a replica promoted."""
-import glob
 import os
 import random
 import shutil
@@ -11,9 +10,8 @@ import threading
 import time
 from collections import Counter
 
-from server import BASE, Server, make_folder
+from server import BASE, LIBFAKETIME, Server, make_folder, under_clock
 
-CLOCK = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 PRIVATE = "LEARNSYNC_CRASH_PRIVATE"  # whether this runs where it may mount
 SPACE = "2g"
 STEPS = ("+0", "-1h", "-1d", "+1h", "-10", "+1d")  # from the true time
@@ -96,9 +94,7 @@ class Servers:
 
     def start(self, server):
         """Under a clock that can be set, if there is one."""
-        fake = {"LD_PRELOAD": CLOCK[0], "FAKETIME_TIMESTAMP_FILE": self.clock, "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1"} if CLOCK else {}
-        server.start(stderr=subprocess.DEVNULL, env={**os.environ, **fake})
+        server.start(stderr=subprocess.DEVNULL, env=under_clock(self.clock, 1))
 
     def start_again(self, server):
         """As often as it takes: what is left of the server before ends in its own time."""
@@ -228,7 +224,7 @@ def befall(servers, seconds, seed):
     kinds = [a_session, a_session, a_server, a_server]
     if servers.standby:
         kinds += [a_connection, a_connection, a_server_in_recovery, a_replica, a_promotion, a_lock]
-        kinds += [the_clock] * bool(CLOCK) + [the_disk] * servers.full
+        kinds += [the_clock] * bool(LIBFAKETIME) + [the_disk] * servers.full
     while time.monotonic() < end:
         time.sleep(chance.uniform(0.2, 1.5))
         turn = turn or chance.sample(kinds, len(kinds))
