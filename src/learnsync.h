@@ -49,6 +49,7 @@ extern int learnsync_device_rate_limit;
 extern int learnsync_max_wait;
 extern bool learnsync_enabled;
 extern bool learnsync_direct;
+extern bool learnsync_keep_payloads;
 extern int learnsync_receipt_days;
 extern int learnsync_tombstone_days;
 extern int learnsync_verify_learners;

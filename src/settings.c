@@ -29,6 +29,7 @@ int learnsync_device_rate_limit;
 int learnsync_max_wait;
 bool learnsync_enabled;
 bool learnsync_direct;
+bool learnsync_keep_payloads;
 int learnsync_receipt_days;
 int learnsync_tombstone_days;
 int learnsync_verify_learners;
@@ -149,6 +150,11 @@ _PG_init(void)
 							 "Whether tables that are exactly as setup() made them are read and written without SQL "
 							 "statements of their own.",
 							 NULL, &learnsync_direct, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable(
+		"learnsync.keep_payloads",
+		"Whether accepted items are kept as they were sent, until maintain() removes them; while off "
+		"only what pulls read of them is.",
+		NULL, &learnsync_keep_payloads, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
 							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("learnsync.device_claim",

@@ -213,7 +213,8 @@ BEGIN
         PRIMARY KEY (learner_id, version, push_no, slot)
     ) PARTITION BY LIST (slot);
     PERFORM learnsync_internal.see_to_comment_as_owner('push',
-        'One row per push: its accepted items as sent, and the change log. The resources it changed have the '
+        'One row per push: its accepted items as sent, NULL where learnsync.keep_payloads was off, and the change '
+        'log. The resources it changed have the '
         'versions up to version, in order; prev_version is the version of the learner''s row before it, so that pull '
         'sees a gap. channel: the function they came through, NULL for sync_push; sync_resolve, sync_correct and '
         'sync_uncorrect hold a decision instead of items. instants: the order instants of the items where these are '

@@ -263,8 +263,9 @@ SELECT p.learner_id || '' AS learner_id, p.device_id, p.pushed_at, i.item, p.app
 FROM learnsync_data.push p CROSS JOIN LATERAL jsonb_array_elements(p.items) i (item)
 WHERE p.learner_id = (SELECT learnsync.current_learner())
 $$,
-        'My items that were accepted, as they were sent, as long as maintain() keeps them; device_id is empty where '
-        'none sent them. Events of the event log are not among them.')
+        'My items that were accepted, as they were sent, as long as maintain() keeps them, and none of what came while '
+        'learnsync.keep_payloads was off; device_id is empty where none sent them. Events of the event log are not '
+        'among them.')
 $views$;
 COMMENT ON FUNCTION learnsync_internal.view_list() IS
     'The views of a learner: what they are in learnsync_api, and whether they sum up rows. Part of setup().';

@@ -46,7 +46,8 @@ CREATE OR REPLACE FUNCTION learnsync_internal.empty_slot_as_owner(slot integer) 
 DECLARE
     items bigint;
 BEGIN
-    EXECUTE format('SELECT COALESCE(sum(item_count), 0) FROM learnsync_data.push_%s', slot) INTO items;
+    EXECUTE format('SELECT COALESCE(sum(item_count), 0) FROM learnsync_data.push_%s WHERE items IS NOT NULL', slot)
+        INTO items;
     EXECUTE format('TRUNCATE learnsync_data.push_%s', slot);
     RETURN items;
 EXCEPTION WHEN lock_not_available THEN
@@ -266,7 +267,8 @@ BEGIN
     ELSE
         EXECUTE format('WITH gone AS (DELETE FROM learnsync_data.%1$I p WHERE p.ctid = ANY (ARRAY('
                 'SELECT x.ctid FROM learnsync_data.%1$I x WHERE x.ctid >= $1 AND x.ctid < $2 AND x.pushed_at < $3'
-                ' FOR UPDATE SKIP LOCKED)) RETURNING p.item_count) SELECT COALESCE(sum(item_count), 0) FROM gone',
+                ' FOR UPDATE SKIP LOCKED)) RETURNING p.item_count, p.items IS NOT NULL AS kept)'
+                ' SELECT COALESCE(sum(item_count), 0) FROM gone WHERE kept',
             task)
         INTO removed USING low, high, cutoff;
     END CASE;

@@ -357,19 +357,30 @@ seen(const LsBatch *batch)
 	return PointerGetDatum(construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* What whoever reads the payload again must know beside it, NULL where it says it all, as nearly always. */
+/* What people decided is always kept; of what devices sent, the log alone will do for pulls. */
+static bool
+keeps_payload(const LsBatch *batch)
+{
+	return learnsync_keep_payloads || batch->decision.type != jbvNull;
+}
+
+/* The payload, and what whoever reads it again must know beside it, NULL where it says it all, as nearly always. */
 static void
-history_values(const LsBatch *batch, Datum *values, char *nulls)
+history_values(LsBatch *batch, Datum *values, char *nulls)
 {
 	bool is_named = strcmp(batch->channel->name, LS_PUSH_CHANNEL) != 0;
-	bool is_dated = !is_dated_plainly(batch);
+	bool is_kept = keeps_payload(batch);
+	bool is_dated = is_kept && !is_dated_plainly(batch);
+	bool is_seen = is_kept && batch->meets_corrections;
 
 	values[CHANNEL] = is_named ? CStringGetTextDatum(batch->channel->name) : (Datum) 0;
 	nulls[CHANNEL] = is_named ? ' ' : 'n';
 	values[INSTANTS] = is_dated ? instants(batch) : (Datum) 0;
 	nulls[INSTANTS] = is_dated ? ' ' : 'n';
-	values[SEEN] = batch->meets_corrections ? seen(batch) : (Datum) 0;
-	nulls[SEEN] = batch->meets_corrections ? ' ' : 'n';
+	values[SEEN] = is_seen ? seen(batch) : (Datum) 0;
+	nulls[SEEN] = is_seen ? ' ' : 'n';
+	values[ITEMS] = is_kept ? accepted_payload(batch) : (Datum) 0;
+	nulls[ITEMS] = is_kept ? ' ' : 'n';
 }
 
 /* By what support finds the push, NULL where it did not say. */
@@ -396,7 +407,6 @@ journal_values(LsBatch *batch, LsChanged changed, Datum *values, char *nulls)
 	values[PREV_VERSION] = Int64GetDatum(batch->learner.log_version);
 	values[TYPES] = ls_text_array(changed.types, changed.count);
 	values[IDS] = ls_text_array(changed.ids, changed.count);
-	values[ITEMS] = accepted_payload(batch);
 	values[ITEM_COUNT] = Int64GetDatum(batch->naccepted);
 	history_values(batch, values, nulls);
 	origin_values(batch, values, nulls);
@@ -608,7 +618,8 @@ ls_store_write_journal(LsBatch *batch, LsChanged changed)
 	journal_values(batch, changed, values, nulls);
 	if (!write_directly(&journal, &noted))
 		noted = write_by_statement(batch, journal.slot, values, nulls);
-	pfree(DatumGetPointer(values[ITEMS])); /* as large as the request */
+	if (nulls[ITEMS] != 'n')
+		pfree(DatumGetPointer(values[ITEMS])); /* as large as the request */
 	if (batch->device.id.length == 0 || batch->again)
 		return;
 	/* A new device, or one that was deactivated or removed since it was read. */

@@ -304,7 +304,10 @@ take_kept(void *argument, const LsKept *kept)
 	}
 	folding->version = kept->version;
 	if (!ls_json_is_array(&kept->items))
+	{
 		fold->since_version = kept->version;
+		fold->since = kept->at;
+	}
 	else if (channel != NULL)
 		take_items(folding, kept, channel);
 	else if (is_decision(kept->channel))

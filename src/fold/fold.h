@@ -15,7 +15,7 @@ typedef struct LsKept
 	LsText device;
 	TimestampTz at;
 	LsText channel; /* without data for sync_push */
-	JsonbValue items;
+	JsonbValue items; /* jbvNull where they are not kept */
 	int ninstants; /* of the items; 0 where these are their own times */
 	TimestampTz *instants;
 	int nseen; /* of the items; 0 where it did not matter */

@@ -7,7 +7,7 @@ COMMENT ON FUNCTION learnsync.sync_why(text, jsonb) IS
     'lostCount, devices?, source?}}}. decided names the items that make the value, each {id, deviceId, '
     'clientTimestamp, orderedAt, receivedAt, value, members?, resolution?}: folded with merge_agg they give it. lost: '
     'the newest 100 of the others. Only kept items are named; since says from when on all are, null where that is '
-    'always. Errors: 22023 malformed request, PT404 no such resource.';
+    'always (learnsync.keep_payloads, maintain()). Errors: 22023 malformed request, PT404 no such resource.';
 
 CREATE OR REPLACE FUNCTION learnsync_api.sync_why(jsonb) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_api_sync_why';

@@ -16,7 +16,7 @@
 
 static LsStatement read_kept = {
 	"SELECT p.version, p.prev_version, p.device_id, p.pushed_at, p.channel, p.items, p.instants, p.seen"
-	" FROM learnsync_data.push p WHERE p.learner_id" EQ "$1 AND p.items IS NOT NULL ORDER BY p.version, p.push_no",
+	" FROM learnsync_data.push p WHERE p.learner_id" EQ "$1 ORDER BY p.version, p.push_no",
 	{"pg_catalog.text", NULL}};
 
 #define STORED_COLUMNS                                                                                               \
@@ -79,7 +79,7 @@ take_seen(LsKept *kept, uint64 row)
 		kept->seen[i] = DatumGetInt64(values[i]);
 }
 
-/* Hands on the calls of a learner of which the items are kept, in order. */
+/* Hands on the calls of a learner that are in the log, in order. */
 void
 ls_store_read_kept(LsText learner, LsTakeKept take, void *argument)
 {
@@ -99,13 +99,16 @@ ls_store_read_kept(LsText learner, LsTakeKept take, void *argument)
 		for (uint64 row = 0; row < count; row++)
 		{
 			bool isnull;
+			Datum items = ls_store_value(row, 6, &isnull);
 			LsKept kept = {.version = ls_store_int(row, 1),
 						   .prev_version = ls_store_int(row, 2),
 						   .device = copy_text(ls_store_text(row, 3)),
 						   .at = ls_store_time(row, 4),
-						   .channel = copy_text(ls_store_text(row, 5))};
+						   .channel = copy_text(ls_store_text(row, 5)),
+						   .items = ls_json_null()};
 
-			ls_json_root(DatumGetJsonbPCopy(ls_store_value(row, 6, &isnull)), &kept.items);
+			if (!isnull)
+				ls_json_root(DatumGetJsonbPCopy(items), &kept.items);
 			take_instants(&kept, row);
 			take_seen(&kept, row);
 			take(argument, &kept);

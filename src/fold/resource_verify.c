@@ -223,7 +223,7 @@ learnsync_resource_verify(PG_FUNCTION_ARGS)
 	if (verify.unknown > 0)
 		ereport(NOTICE, (errmsg("%lld of %lld resources cannot be judged", (long long) verify.unknown,
 								(long long) verify.looked_at),
-						 errdetail("Items of theirs are not kept any more, or came by another rule or through a "
+						 errdetail("Items of theirs are not kept, or came by another rule or through a "
 								   "merge function.")));
 	return (Datum) 0;
 }
