@@ -14,6 +14,8 @@ DATABASE = 'learnsync_bench'
 # A commit first, so that the WAL is on disk, where pg_walinspect reads it.
 WAL_POSITION = r"SELECT pg_logical_emit_message(true, 'bench', '') \g /dev/null" '\nSELECT pg_current_wal_flush_lsn();'
 WAL_WRITTEN = "SELECT sum(record_size)::bigint, sum(fpi_size)::bigint FROM pg_get_wal_stats('{}', '{}');"
+WAL_BY_RECORD = """SELECT "resource_manager/record_type", count, record_size::bigint
+FROM pg_get_wal_stats('{}', '{}', true) WHERE count > 0;"""
 
 SETTLE = r"""
 SELECT format('ALTER TABLE %s SET (autovacuum_enabled = off, toast.autovacuum_enabled = off)', oid::regclass)
@@ -102,6 +104,15 @@ def row(what, value, bar=''):
     print(text, flush=True)
     if 'BENCH_TABLE' in os.environ:
         with open(os.environ['BENCH_TABLE'], 'a') as file:
+            print(text, file=file)
+
+
+def number(what, value, unit):
+    """A figure of this machine, printed at once and kept for the end of a whole run."""
+    text = f'| {what} | {value:,.0f} {unit} |' if value >= 10 else f'| {what} | {value:.2g} {unit} |'
+    print(text, flush=True)
+    if 'BENCH_NUMBERS' in os.environ:
+        with open(os.environ['BENCH_NUMBERS'], 'a') as file:
             print(text, file=file)
 
 
