@@ -69,6 +69,22 @@ ls_fold_find(const LsFold *fold, LsText type, LsText id)
 	return hash_search(fold->resources, &key, HASH_FIND, NULL);
 }
 
+/*
+ * Whether all that came of a resource is kept since there was nothing of it; folded is NULL where nothing is. A delete that is
+ * not kept may have kept items out: one that is not forgotten is in the row, any other shows in what made the resource.
+ */
+bool
+ls_fold_reaches_back(const LsFold *fold, const LsFolded *folded, const LsStored *stored)
+{
+	if (fold->since_version == LS_FIRST_VERSION)
+		return true;
+	if (stored->created_version <= fold->since_version)
+		return false;
+	return folded == NULL || (folded->state.deleted_at == stored->state.deleted_at &&
+							  (!stored->state.exists || (stored->created_version > folded->created_after &&
+														 stored->created_version <= folded->created_until)));
+}
+
 static bool
 is_wanted(const LsFold *fold, LsText type, LsText id)
 {
@@ -161,6 +177,7 @@ take_entry(Folding *folding, const LsKept *kept, const LsType *type, LsText id, 
 {
 	LsFold *fold = folding->fold;
 	LsFolded *folded;
+	bool existed;
 
 	if (!is_wanted(fold, type->name, id))
 		return;
@@ -169,12 +186,18 @@ take_entry(Folding *folding, const LsKept *kept, const LsType *type, LsText id, 
 		is_forgotten(fold, kept, type->rule, &entry->change))
 		folded->complete = false;
 	entry->version = kept->version;
+	existed = folded->state.exists;
 	if (entry->corrects)
 		correct_again(folded, entry, correction);
 	else if (entry->resolution.data != NULL)
 		decide_again(folded, entry);
 	else
 		merge_again(folded, entry);
+	if (folded->state.exists && !existed)
+	{
+		folded->created_after = kept->prev_version;
+		folded->created_until = kept->version;
+	}
 	if (fold->type.data != NULL)
 		add_entry(folded, entry);
 }

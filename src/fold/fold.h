@@ -43,6 +43,8 @@ typedef struct LsFolded
 	LsText id;
 	LsState state;
 	bool complete; /* no item of it is of an older rule or cannot be read any more, no delete may be forgotten */
+	int64 created_after; /* the call that made it, after nothing or a delete, had versions after this one */
+	int64 created_until; /* and up to this one */
 	int nentries; /* where they are wanted */
 	int room;
 	LsEntry *entries; /* in order of arrival */
@@ -91,5 +93,6 @@ extern LsHorizon ls_store_horizon(LsText learner);
 /* fold.c */
 extern LsFold *ls_fold(LsText learner, LsText type, LsText id);
 extern const LsFolded *ls_fold_find(const LsFold *fold, LsText type, LsText id);
+extern bool ls_fold_reaches_back(const LsFold *fold, const LsFolded *folded, const LsStored *stored);
 
 #endif

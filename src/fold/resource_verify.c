@@ -114,20 +114,15 @@ find_damage(LsText learner, const LsStored *stored, const LsFolded *folded)
 	return damage != NULL ? damage : find_total(learner, stored, folded);
 }
 
-/*
- * Whether all items of a resource are kept since there was nothing of it. A delete that is not among them may have kept
- * older ones out.
- */
 static bool
 is_known(const Verify *verify, const LsStored *stored, const LsFolded *folded)
 {
-	int64 since = verify->fold->since_version;
-
-	if (stored->type == NULL || stored->type->rule->policy == LS_POLICY_CUSTOM || stored->created_version <= since)
-		return since == LS_FIRST_VERSION && stored->type != NULL && folded != NULL && folded->complete;
+	if (stored->type == NULL || !ls_fold_reaches_back(verify->fold, folded, stored))
+		return false;
 	if (folded == NULL)
-		return true;
-	return folded->complete && (since == LS_FIRST_VERSION || stored->state.deleted_at == folded->state.deleted_at);
+		return stored->created_version > verify->fold->since_version &&
+			   stored->type->rule->policy != LS_POLICY_CUSTOM;
+	return folded->complete;
 }
 
 static void

@@ -29,7 +29,7 @@ typedef struct Why
 	const LsFold *fold;
 	const LsFolded *folded; /* NULL where nothing is kept of it */
 	int64 version;
-	int64 created_version;
+	bool reaches_back;
 	MemoryContext context; /* that lasts as long as the call */
 	JsonbValue shown; /* the document; jbvNull where there is none */
 	JsonbValue corrections; /* that stand, the newest first; jbvNull where none does */
@@ -60,7 +60,7 @@ take_stored(void *argument, LsStored *stored, int count)
 	if (count == 0)
 		return;
 	why->version = stored->version;
-	why->created_version = stored->created_version;
+	why->reaches_back = ls_fold_reaches_back(why->fold, why->folded, stored);
 	if (stored->type == NULL || !stored->state.exists)
 		return;
 	shown = ls_state_show(stored->type->rule, &stored->state);
@@ -348,17 +348,6 @@ fields_json(Why *why)
 	return fields;
 }
 
-/* From when on it is complete: null where it is from the beginning. */
-static JsonbValue
-since_json(const Why *why)
-{
-	const LsFold *fold = why->fold;
-
-	if (fold->since_version == LS_FIRST_VERSION || why->created_version > fold->since_version)
-		return ls_json_null();
-	return instant(fold->since);
-}
-
 static Datum
 why_work(LsCall *call)
 {
@@ -369,21 +358,20 @@ why_work(LsCall *call)
 	JsonbValue answer = ls_json_object();
 
 	read_request(&why, call->request);
+	why.fold = ls_fold(why.learner, why.type, why.id);
+	why.folded = ls_fold_find(why.fold, why.type, why.id);
 	ls_store_read_stored(why.learner, why.type, why.id, take_stored, &why);
 	if (why.version == 0)
 		ereport(ERROR,
 				(errcode(LS_NOT_FOUND), errmsg("resource not found"),
 				 errdetail("The learner has no %s \"%s\".", ls_text_string(why.type), ls_text_string(why.id))));
-	why.fold = ls_fold(why.learner, why.type, why.id);
-	why.folded = ls_fold_find(why.fold, why.type, why.id);
 	ls_json_put(&answer, "data", why.shown);
-	ls_json_put(&answer, "since", since_json(&why));
+	ls_json_put(&answer, "since", why.reaches_back ? ls_json_null() : instant(why.fold->since));
 	ls_json_put(&answer, "fields", fields_json(&why));
 	ls_json_put(&answer, "version", ls_json_int(why.version));
 	if (why.corrections.type != jbvNull)
 		ls_json_put(&answer, "corrections", why.corrections);
-	ls_json_put(&answer, "complete",
-				ls_json_bool(why.folded != NULL && why.folded->complete && since_json(&why).type == jbvNull));
+	ls_json_put(&answer, "complete", ls_json_bool(why.folded != NULL && why.folded->complete && why.reaches_back));
 	ls_json_put(&answer, "resourceId", ls_json_text(why.id));
 	ls_json_put(&answer, "resourceType", ls_json_text(why.type));
 	return JsonbPGetDatum(ls_json_encode(&answer));

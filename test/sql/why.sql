@@ -138,6 +138,19 @@ UPDATE learnsync_data.resource SET data = data || '{"timeSpent": 1}' WHERE learn
 SELECT set_config('role', 'none', true) \g /dev/null
 SELECT results_eq($$ SELECT resource_id FROM learnsync.resource_verify('old') $$, ARRAY['new'], 'and judged');
 
+-- A delete that is neither kept nor in the row any more: it kept out what is, until an item made the document anew.
+SELECT pg_temp.push('gone', 'phone', pg_temp.item('g1', 1, '{"lessonId": "l", "timeSpent": 5}')) \g /dev/null
+SELECT pg_temp.push('gone', 'phone',
+    pg_temp.item('g2', 10, '{"lessonId": "l"}') || '{"operation": "delete"}') \g /dev/null
+SELECT pg_temp.push('gone', 'tablet', pg_temp.item('g3', 5, '{"lessonId": "l", "timeSpent": 3}')) \g /dev/null
+SELECT set_config('role', 'learnsync_owner', true) \g /dev/null
+DELETE FROM learnsync_data.push WHERE learner_id = 'gone' AND items @? '$[*] ? (@.id != "g3")';
+DELETE FROM learnsync_data.resource WHERE learner_id = 'gone';
+SELECT set_config('role', 'none', true) \g /dev/null
+SELECT pg_temp.push('gone', 'phone', pg_temp.item('g4', 20, '{"lessonId": "l", "timeSpent": 2}')) \g /dev/null
+SELECT is_empty($$ SELECT * FROM learnsync.resource_verify('gone') $$, 'what a delete kept out is held against nobody');
+SELECT is(pg_temp.why('gone', 'l') #> '{complete}', 'false', 'nor is it known whole');
+
 -- A clock that is ahead: the items are folded by the instants that they were given.
 SELECT pg_temp.push('clock', 'phone',
     pg_temp.item('c1', 5 * 365 * 24 * 60, '{"lessonId": "l", "courseId": "future"}')) \g /dev/null
