@@ -231,6 +231,11 @@ SELECT is(
 SELECT cmp_ok(
     (SELECT sum(calls) FROM learnsync_data.day_client WHERE label = 'platform' AND value = 'p'), '>=', 300::numeric,
     'what most say is among them');
+SELECT is(
+    (SELECT concat_ws(' ', count(*), sum(split_part(line, '} ', 2)::int))
+     FROM regexp_split_to_table(learnsync_api.metrics(), '\n') line WHERE line LIKE 'learnsync_calls_of_version{%'),
+    '13 650',
+    'metrics() has twelve of them, and the others in one');
 ROLLBACK TO apps;
 -- Days of one kind are joined before it loses its name.
 CREATE FUNCTION pg_temp.days_of_one(count int) RETURNS bytea LANGUAGE plpgsql AS $$
