@@ -111,6 +111,10 @@ test-histories:
 test-years:
 	@SCRATCH_NEEDS='python3 faketime' test/scratch test/model/years --lives $(or $(SEEDS),300) </dev/null
 
+# The server has no memory for the n-th allocation of a call, for every n; four minutes.
+test-out-of-memory:
+	SCRATCH_NEEDS=python3 test/scratch test/scenario/out_of_memory </dev/null
+
 # As many statements go to a store while stores, workers and servers die; four minutes. A few do in make test.
 STATEMENTS ?= 100000
 test-forward:
@@ -224,7 +228,7 @@ days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
 .PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
-	test-instructions test-recovery test-crash test-histories test-years test-shards test-shards-http test-forward test-cron \
+	test-instructions test-recovery test-crash test-out-of-memory test-histories test-years test-shards test-shards-http test-forward test-cron \
 	test-http test-client test-adapters test-demo-web test-dashboard test-versions test-container test-rpm test-release \
 	test-exhaustive test-coverage \
 	release dist bench bench-http bench-sizing model-long progress-long days-long test-fuzz

@@ -133,35 +133,78 @@ static const Limit limits[] = {
 	 &learnsync_verify_learners, 1000, 0, INT_MAX, 0},
 };
 
+/* Whether something is, or is done. */
+typedef struct Switch
+{
+	const char *name;
+	const char *description;
+	bool *variable;
+} Switch;
+
+static const Switch switches[] = {
+	{"learnsync.enabled", "Whether calls of apps are answered; while off they are PT503.", &learnsync_enabled},
+	{"learnsync.direct",
+	 "Whether tables that are exactly as setup() made them are read and written without SQL "
+	 "statements of their own.",
+	 &learnsync_direct},
+	{"learnsync.keep_payloads",
+	 "Whether accepted items are kept as they were sent, until maintain() removes them; while off "
+	 "only what pulls read of them is.",
+	 &learnsync_keep_payloads},
+};
+
+/* What has no number. */
+typedef struct Word
+{
+	const char *name;
+	const char *description;
+	char **variable;
+	const char *value;
+	GucContext context; /* who may set it */
+	GucStringCheckHook check;
+	GucStringAssignHook assign;
+} Word;
+
+static const Word words[] = {
+	{"learnsync.min_client_time",
+	 "The day, in UTC, of the earliest client time that is believed; of an item from before "
+	 "only its arrival is known.",
+	 &min_client_time, "2000-01-01", PGC_SUSET, check_min_client_time, assign_min_client_time},
+	{"learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", &learnsync_jwt_claim, "sub",
+	 PGC_SUSET},
+	{"learnsync.device_claim", "The claim of request.jwt.claims that names the device; empty where none does.",
+	 &learnsync_device_claim, "", PGC_SUSET},
+	{"learnsync.learner_id", "The learner of a trusted backend's session, where request.jwt.claims is empty.",
+	 &learnsync_learner_id, "", PGC_USERSET},
+};
+
+/* Goes on where it was if it ended for want of memory: the server calls it again, and takes no setting twice. */
 void
 _PG_init(void)
 {
-	for (int i = 0; i < lengthof(limits); i++)
-		DefineCustomIntVariable(limits[i].name, limits[i].description, NULL, limits[i].variable, limits[i].value,
-								limits[i].min, limits[i].max, PGC_SUSET, limits[i].unit, NULL, NULL, NULL);
-	DefineCustomStringVariable(
-		"learnsync.min_client_time",
-		"The day, in UTC, of the earliest client time that is believed; of an item from before "
-		"only its arrival is known.",
-		NULL, &min_client_time, "2000-01-01", PGC_SUSET, 0, check_min_client_time, assign_min_client_time, NULL);
-	DefineCustomBoolVariable("learnsync.enabled", "Whether calls of apps are answered; while off they are PT503.",
-							 NULL, &learnsync_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable("learnsync.direct",
-							 "Whether tables that are exactly as setup() made them are read and written without SQL "
-							 "statements of their own.",
-							 NULL, &learnsync_direct, true, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable(
-		"learnsync.keep_payloads",
-		"Whether accepted items are kept as they were sent, until maintain() removes them; while off "
-		"only what pulls read of them is.",
-		NULL, &learnsync_keep_payloads, true, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("learnsync.jwt_claim", "The claim of request.jwt.claims that names the learner.", NULL,
-							   &learnsync_jwt_claim, "sub", PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("learnsync.device_claim",
-							   "The claim of request.jwt.claims that names the device; empty where none does.", NULL,
-							   &learnsync_device_claim, "", PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("learnsync.learner_id",
-							   "The learner of a trusted backend's session, where request.jwt.claims is empty.", NULL,
-							   &learnsync_learner_id, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	static int nlimits = 0;
+	static int nswitches = 0;
+	static int nwords = 0;
+
+	for (; nlimits < lengthof(limits); nlimits++)
+	{
+		const Limit *limit = &limits[nlimits];
+
+		DefineCustomIntVariable(limit->name, limit->description, NULL, limit->variable, limit->value, limit->min,
+								limit->max, PGC_SUSET, limit->unit, NULL, NULL, NULL);
+	}
+	for (; nswitches < lengthof(switches); nswitches++)
+	{
+		const Switch *is = &switches[nswitches];
+
+		DefineCustomBoolVariable(is->name, is->description, NULL, is->variable, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	}
+	for (; nwords < lengthof(words); nwords++)
+	{
+		const Word *word = &words[nwords];
+
+		DefineCustomStringVariable(word->name, word->description, NULL, word->variable, word->value, word->context, 0,
+								   word->check, word->assign, NULL);
+	}
 	MarkGUCPrefixReserved("learnsync");
 }
