@@ -195,9 +195,10 @@ _PG_init(void)
 	}
 	for (; nswitches < lengthof(switches); nswitches++)
 	{
-		const Switch *is = &switches[nswitches];
+		const Switch *one = &switches[nswitches];
 
-		DefineCustomBoolVariable(is->name, is->description, NULL, is->variable, true, PGC_SUSET, 0, NULL, NULL, NULL);
+		DefineCustomBoolVariable(one->name, one->description, NULL, one->variable, true, PGC_SUSET, 0, NULL, NULL,
+								 NULL);
 	}
 	for (; nwords < lengthof(words); nwords++)
 	{

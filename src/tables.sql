@@ -493,6 +493,7 @@ BEGIN
         'course counts it.');
     -- Without content_id: while the table was empty, plans would have taken that for as good as the primary key.
     PERFORM learnsync_internal.see_to_index_as_owner('placement_course', 'placement (course_id)');
+    -- The view of the catalog asks of each content that it shows whether it stands in no course as well.
     PERFORM learnsync_internal.see_to_index_as_owner('placement_nowhere',
         'placement (content_id) WHERE course_id = ''''');
     PERFORM learnsync_internal.see_to_index_as_owner('placement_listed', 'placement (course_id) WHERE listed');

@@ -42,6 +42,12 @@ class Psql:
             time.sleep(0.1)
         raise Failed("cannot connect to the server")
 
+    def reconnect(self):
+        """Leaves what may be left of a session, and begins another."""
+        self.process.kill()
+        self.process.wait()
+        self.connect()
+
     def start(self):
         environment = dict(os.environ, PGOPTIONS="-c client_min_messages=warning", PGCLIENTENCODING="UTF8")
         self.process = subprocess.Popen(

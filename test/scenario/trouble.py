@@ -111,7 +111,9 @@ class Servers:
     def add_standby(self):
         self.number += 1
         self.standby = self.server.copy(f"crash{self.number}")
-        self.standby.configure(f"primary_conninfo = 'host={self.server.socket} user=postgres application_name=standby'", "fsync = on")
+        # Once it is promoted it waits for the next one.
+        self.standby.configure(f"primary_conninfo = 'host={self.server.socket} user=postgres application_name=standby'", "fsync = on",
+                               "synchronous_standby_names = standby")
         self.standby.signal("standby")
         self.start(self.standby)
 
