@@ -49,7 +49,7 @@ BEGIN
         SELECT x.ctid FROM learnsync_data.ledger x WHERE x.learner_id = forget_as_owner.learner_id));
     GET DIAGNOSTICS total = ROW_COUNT;
     FOR name IN SELECT learnsync_internal.learner_tables() LOOP
-        CONTINUE WHEN name = 'audit';
+        CONTINUE WHEN name IN ('audit', 'ledger');
         EXECUTE format('DELETE FROM learnsync_data.%I WHERE learner_id = $1', name) USING learner_id;
         GET DIAGNOSTICS removed = ROW_COUNT;
         total := total + removed;

@@ -146,7 +146,7 @@ read_when(LsRuleField *field, const JsonbValue *json, const char *path)
 	JsonbIteratorNext(&walk, &name, true);
 	field->when = ls_text_of(&name);
 	JsonbIteratorNext(&walk, &name, true);
-	if (!ls_json_is_object(&name))
+	if (!ls_json_is_object(&name) || ls_json_count(&name) == 0)
 		ls_option_refuse(where, "must give a range, such as {\"from\": 100}");
 	ls_option_check_known(&name, where, known);
 	field->when_bounds = read_condition(&name, where);

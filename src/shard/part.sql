@@ -111,11 +111,28 @@ COMMENT ON FUNCTION learnsync_internal.part_learners_as_owner(integer) IS
 
 -- Whoever makes a learner's row holds the row of the part until the end, so once that is changed all learners are seen.
 -- Their rows are locked in the order in which others lock several.
+-- While a rule changes with its data each server knows only of its own learners who goes by which.
+CREATE OR REPLACE FUNCTION learnsync_internal.rules_stand_as_owner() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text := (SELECT t.name FROM learnsync_data.resource_type t WHERE t.old_rule IS NOT NULL LIMIT 1);
+BEGIN
+    IF name IS NOT NULL THEN
+        RAISE EXCEPTION 'the rule of resource type "%" is being changed, or was within the hour', name
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'CALL learnsync.rebase(), and again after an hour, or wait for maintain().';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION learnsync_internal.rules_stand_as_owner() IS
+    'Refuses where learners may go by a rule that was (55000). Part of part_fence() and part_accept().';
+
 CREATE OR REPLACE FUNCTION learnsync_internal.part_fence_as_owner(part integer) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     learners text[];
 BEGIN
+    PERFORM learnsync_internal.rules_stand_as_owner();
     UPDATE learnsync_data.part p SET state = 'fenced', since = clock_timestamp()
     WHERE p.part = part_fence_as_owner.part AND p.state IN ('here', 'fenced');
     IF NOT FOUND THEN
@@ -175,6 +192,12 @@ BEGIN
     IF EXISTS (SELECT FROM learnsync_data.part p WHERE p.part = part_accept_as_owner.part AND p.state = 'leaving') THEN
         RAISE EXCEPTION 'part % was given away and is being removed', part
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Call learnsync.part_purge() to its end first.';
+    END IF;
+    -- Those who come were carried over where they were, under the numbers that rules have there.
+    IF NOT EXISTS (SELECT FROM learnsync_data.part p WHERE p.part = part_accept_as_owner.part) THEN
+        PERFORM learnsync_internal.rules_stand_as_owner();
+        DELETE FROM learnsync_data.rebased r
+        WHERE r.learner_id IN (SELECT learnsync_internal.part_learners_as_owner(part_accept_as_owner.part));
     END IF;
     forgotten := learnsync_internal.forget_again_as_owner(part);
     UPDATE learnsync_data.learner l SET moved_at = NULL,
@@ -285,14 +308,14 @@ CREATE OR REPLACE FUNCTION learnsync.part_fence(part integer) RETURNS jsonb
 COMMENT ON FUNCTION learnsync.part_fence(integer) IS
     'From now on nothing is taken and read of the learners of a part, which is about to be given to another server: '
     'PT503. Waits for open calls of these learners. Answers {learners, epoch, life}, for part_accept, which also '
-    'takes it back here. Errors: 55000 the part is not here.';
+    'takes it back here. Errors: 55000 the part is not here, or a rule is being changed with its data.';
 
 CREATE OR REPLACE FUNCTION learnsync.part_accept(part integer, source jsonb DEFAULT NULL) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'learnsync_part_accept';
 COMMENT ON FUNCTION learnsync.part_accept(integer, jsonb) IS
     'From now on this server has a part, of which the rows have come, or which was to be given away and stays. source: '
     'what part_fence answered: cursors stay good that learners had there. Whoever was erased meanwhile is so here. '
-    'Errors: 55000 no such part, or it is being removed.';
+    'Errors: 55000 no such part, it is being removed, or a rule is being changed with its data.';
 
 CREATE OR REPLACE FUNCTION learnsync.part_verify(part integer) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'learnsync_part_verify';

@@ -23,8 +23,11 @@ static LsStatement save_type = {
 	{"pg_catalog.text", "pg_catalog.jsonb", "pg_catalog.text", NULL},
 	.writes = true};
 
-static LsStatement remove_type = {
-	"DELETE FROM learnsync_data.resource_type t WHERE t.name" EQ "$1", {"pg_catalog.text", NULL}, .writes = true};
+/* With the marks of learners: another type of this name counts its changes from the beginning. */
+static LsStatement remove_type = {"WITH marks AS (DELETE FROM learnsync_data.rebased m WHERE m.resource_type" EQ "$1)"
+								  " DELETE FROM learnsync_data.resource_type t WHERE t.name" EQ "$1",
+								  {"pg_catalog.text", NULL},
+								  .writes = true};
 
 /* Those who have data go by the rule that was, until they are carried over. */
 static LsStatement begin_rebase = {

@@ -230,5 +230,31 @@ SELECT is(learnsync.part_purge(16), 1::bigint, 'and can be removed again');
 SELECT is((SELECT count(*) FROM learnsync_data.audit WHERE learner_id = 'grace'), 0::bigint, 'with the audit');
 SELECT is(learnsync.shard_parts() -> 'leaving', '[]', 'nothing stays of it');
 
+-- While a rule changes with its data nobody comes or goes: which rule they go by is each server's own to know.
+SELECT learnsync.define_resource_type('moved', '{"key": ["k"], "fields": {"n": {"merge": "latest"}}}');
+SELECT learnsync.sync_push('x', '{"deviceId": "d", "items": [{"id": "m", "operation": "update",
+    "resourceType": "moved", "clientTimestamp": "2026-01-08T10:00:00Z", "data": {"k": "a", "n": 1}}]}');
+SELECT learnsync.define_resource_type('moved', '{"key": ["k"], "fields": {"n": {"merge": "max"}}}', rebase => true);
+SELECT throws_ok('SELECT learnsync.part_fence(113)', '55000',
+    'the rule of resource type "moved" is being changed, or was within the hour', 'no part goes');
+SELECT throws_ok('SELECT learnsync.part_accept(16)', '55000',
+    'the rule of resource type "moved" is being changed, or was within the hour', 'and none comes');
+SELECT is(learnsync.part_accept(113), 'part 113 is here', 'what was to go can stay');
+SELECT learnsync_internal.rebase_learner('moved', 'x'), learnsync_internal.end_rebase('moved');
+SELECT throws_ok('SELECT learnsync.part_fence(113)', '55000', NULL, 'nor as long as a push may go by the old rule');
+UPDATE learnsync_data.resource_type SET rebased_at = rebased_at - interval '2 hours' WHERE name = 'moved';
+SELECT learnsync_internal.end_rebase('moved');
+SELECT is(
+    learnsync.part_fence(113) ->> 'learners',
+    (SELECT count(*)::text FROM learnsync_internal.part_learners_as_owner(113)), 'then it goes');
+SET session_replication_role = replica;
+INSERT INTO learnsync_data.learner (learner_id) VALUES ('grace');
+INSERT INTO learnsync_data.rebased VALUES ('grace', 'moved', 7);
+RESET session_replication_role;
+SELECT is(learnsync.part_accept(16), 'part 16 is here', 'and another comes');
+SELECT is(
+    ARRAY(SELECT learner_id FROM learnsync_data.rebased WHERE resource_type = 'moved'), '{x}',
+    'without the numbers of another server, by which later changes would pass them by');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -307,5 +307,13 @@ SELECT results_eq($$SELECT t.ctid::text, (SELECT count(*) FROM learnsync_data.au
     FROM learnsync_data.resource_type t WHERE name = 'again'$$, 'TABLE before_again',
     'writes nothing, nor does the audit');
 
+-- A type that goes takes with it who was carried over: another of its name counts from the beginning.
+SELECT learnsync.define_resource_type('brief', pg_temp.rule('{"n": {"merge": "latest"}}'));
+INSERT INTO learnsync_data.rebased VALUES ('teller', 'brief', 3);
+SELECT learnsync.drop_resource_type('brief');
+SELECT is(
+    (SELECT count(*) FROM learnsync_data.rebased WHERE resource_type = 'brief'), 0::bigint,
+    'no mark of a type that is gone');
+
 SELECT * FROM finish();
 ROLLBACK;
