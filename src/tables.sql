@@ -57,23 +57,25 @@ BEGIN
         'learners go by who are not carried over yet, of whom there were rebase_learners; rebased_at: when all were. '
         'ruled_from: whatever came since went by this rule.');
 
+    -- What each push changes of a row stands together, at the end: the log of an update has what lies between the first
+    -- byte that changed and the last.
     CREATE TABLE IF NOT EXISTS learnsync_data.learner (
         learner_id text COLLATE "C" PRIMARY KEY,
-        version bigint NOT NULL DEFAULT 1,
-        log_version bigint NOT NULL DEFAULT 1,
         tombstone_version bigint NOT NULL DEFAULT 1,
-        push_no bigint NOT NULL DEFAULT 0,
-        has_failed boolean NOT NULL DEFAULT false,
         created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         receipt_horizon timestamptz,
-        rate_at timestamptz,
         epoch uuid,
-        clocks jsonb,
-        days jsonb,
-        counts bytea,
         life bigint,
         moved_at timestamptz
-            DEFAULT CASE WHEN current_setting('session_replication_role') = 'replica' THEN clock_timestamp() END
+            DEFAULT CASE WHEN current_setting('session_replication_role') = 'replica' THEN clock_timestamp() END,
+        has_failed boolean NOT NULL DEFAULT false,
+        days jsonb,
+        clocks jsonb,
+        rate_at timestamptz,
+        counts bytea,
+        version bigint NOT NULL DEFAULT 1,
+        log_version bigint NOT NULL DEFAULT 1,
+        push_no bigint NOT NULL DEFAULT 0
     ) WITH (fillfactor = 50);
     PERFORM learnsync_internal.see_to_comment_as_owner('learner',
         'The lock and the counters of each learner: version, version of the newest row of push, version up to which '
@@ -92,16 +94,16 @@ BEGIN
         device_id text COLLATE "C" NOT NULL,
         device_name text,
         metadata jsonb,
-        version bigint NOT NULL DEFAULT 1,
         is_active boolean NOT NULL DEFAULT true,
         created_at timestamptz NOT NULL,
-        last_sync_at timestamptz NOT NULL,
-        synced_resources jsonb,
-        skew_ms bigint,
         rate_at timestamptz,
         wipe_at timestamptz,
         wiped_at timestamptz,
         counts bytea,
+        synced_resources jsonb,
+        version bigint NOT NULL DEFAULT 1,
+        skew_ms bigint,
+        last_sync_at timestamptz NOT NULL,
         PRIMARY KEY (learner_id, device_id)
     ) WITH (fillfactor = 70);
     PERFORM learnsync_internal.see_to_comment_as_owner('device',
@@ -198,10 +200,10 @@ BEGIN
         version bigint NOT NULL,
         push_no bigint NOT NULL,
         slot smallint NOT NULL,
-        prev_version bigint NOT NULL,
-        device_id text COLLATE "C" NOT NULL,
-        pushed_at timestamptz NOT NULL,
         item_count integer NOT NULL,
+        prev_version bigint NOT NULL,
+        pushed_at timestamptz NOT NULL,
+        device_id text COLLATE "C" NOT NULL,
         resource_types text[] NOT NULL,
         resource_ids text[] NOT NULL,
         items jsonb,

@@ -16,11 +16,11 @@
 #define MAX_TRIES 100 /* to lock a learner who is added and erased again and again */
 /* All columns in their order, and the place. */
 #define LEARNER_COLUMNS                                                                                              \
-	"SELECT l.learner_id, l.version, l.log_version, l.tombstone_version, l.push_no, l.has_failed, l.created_at,"     \
-	" l.receipt_horizon, l.rate_at, l.epoch, l.clocks, l.days, l.counts, l.life, l.moved_at, l.ctid"                 \
+	"SELECT l.learner_id, l.tombstone_version, l.created_at, l.receipt_horizon, l.epoch, l.life, l.moved_at,"        \
+	" l.has_failed, l.days, l.clocks, l.rate_at, l.counts, l.version, l.log_version, l.push_no, l.ctid"              \
 	" FROM learnsync_data.learner l WHERE l.learner_id" EQ "$1"
 
-#define PLACE (LS_LEARNER_MOVED_AT + 1)
+#define PLACE (LS_LEARNER_PUSH_NO + 1)
 #define NCOLUMNS (PLACE + 1)
 
 static LsStatement read_learner = {LEARNER_COLUMNS, {"pg_catalog.text", NULL}};

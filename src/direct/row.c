@@ -196,10 +196,14 @@ insert_entries(const LsDirect *direct, TupleTableSlot *row, const Entries *entri
 		insert_other(direct, i, row, entries->of_others[i], is_changed);
 }
 
+/* Several rows are written and logged a page at a time; what that takes beside them, one does without. */
 static int
 add_some(const LsDirect *direct, TupleTableSlot **rows, int count, const Entries *entries)
 {
-	table_multi_insert(direct->table, rows, count, GetCurrentCommandId(true), 0, NULL);
+	if (count == 1)
+		table_tuple_insert(direct->table, rows[0], GetCurrentCommandId(true), 0, NULL);
+	else
+		table_multi_insert(direct->table, rows, count, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
