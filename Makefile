@@ -200,6 +200,11 @@ test-ubsan:
 test-fuzz:
 	@SCRATCH_NEEDS='python3 clang' test/scratch test/fuzz/run $(SECONDS) $(FUZZ) </dev/null
 
+# Random statements over all that can be called, by sqlsmith, for so many seconds; SMITH='admin' as some roles only.
+test-sqlsmith:
+	@SCRATCH_CONF=test/fuzz/sqlsmith.conf SCRATCH_NEEDS='python3 sqlsmith' test/scratch test/fuzz/sqlsmith $(SECONDS) $(SMITH) \
+	  </dev/null
+
 # Which lines the tests reach; leaves those that they do not in tmp/coverage/report. Ten minutes.
 test-coverage:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/coverage $(TEST) </dev/null
@@ -231,5 +236,5 @@ days-long:
 	test-instructions test-recovery test-crash test-out-of-memory test-histories test-years test-shards test-shards-http test-forward test-cron \
 	test-http test-client test-adapters test-demo-web test-dashboard test-versions test-container test-rpm test-release \
 	test-exhaustive test-coverage \
-	release dist bench bench-http bench-sizing model-long progress-long days-long test-fuzz
+	release dist bench bench-http bench-sizing model-long progress-long days-long test-fuzz test-sqlsmith
 .DELETE_ON_ERROR:
