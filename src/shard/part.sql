@@ -140,8 +140,6 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'learnsync.shard_parts() says what is.';
     END IF;
     learners := ARRAY(SELECT learnsync_internal.part_learners_as_owner(part_fence_as_owner.part));
-    PERFORM FROM learnsync_data.learner l WHERE l.learner_id IN (SELECT unnest(learners))
-    ORDER BY l.learner_id FOR NO KEY UPDATE;
     UPDATE learnsync_data.learner l SET moved_at = clock_timestamp(),
         receipt_horizon = (SELECT NULLIF(greatest(l.receipt_horizon, i.receipts_from), '-infinity')
                            FROM learnsync_data.instance i)
