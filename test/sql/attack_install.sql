@@ -62,9 +62,9 @@ FROM (VALUES
     ('CREATE SCHEMA learnsync; GRANT ALL ON SCHEMA learnsync TO PUBLIC', 'CREATE EXTENSION learnsync',
         '42501 other roles may create objects in schema learnsync'),
     ('ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO test_mallory', 'CREATE EXTENSION learnsync',
-        '42501 default privileges would give %'),
+        '42501 default privileges would give the functions or schemas of learnsync to other roles'),
     ('ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO PUBLIC', 'CREATE EXTENSION learnsync',
-        '42501 default privileges would give %'),
+        '42501 default privileges would give the functions or schemas of learnsync to other roles'),
     ('ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO test_mallory; '
      'ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; '
      'ALTER DEFAULT PRIVILEGES FOR ROLE test_mallory GRANT EXECUTE ON FUNCTIONS TO learnsync_owner',

@@ -38,9 +38,11 @@ SELECT is(learnsync.json_schema('badge', k.kind) - ARRAY['$schema', 'title', 'pr
 FROM (VALUES ('item', '{"required": ["best"], "additionalProperties": false}'),
     ('document', '{"required": ["badgeId", "best", "n"], "additionalProperties": false}')) k (kind, rest);
 
-SELECT throws_ok($$ SELECT learnsync.json_schema('nothing') $$, '42704', NULL, 'a type that is not there');
+SELECT throws_ok($$ SELECT learnsync.json_schema('nothing') $$, '42704', 'there is no such resource type',
+    'a type that is not there');
 SELECT throws_ok($$ SELECT learnsync.json_schema(NULL) $$, '42704', NULL, 'none');
-SELECT throws_ok($$ SELECT learnsync.json_schema('badge', 'items') $$, '22023', NULL, 'another kind');
+SELECT throws_ok($$ SELECT learnsync.json_schema('badge', 'items') $$, '22023', 'there is no schema of that kind',
+    'another kind');
 
 SELECT set_eq(
     $$ SELECT jsonb_object_keys(learnsync.openapi() -> 'paths') $$,

@@ -53,12 +53,16 @@ SELECT throws_ok('SELECT learnsync.part_fence(238)', '55000', NULL, 'without par
 SELECT throws_ok('SELECT learnsync.part_accept(238)', '55000', NULL, 'to accept');
 SELECT throws_ok('SELECT learnsync.part_purge(238)', '55000', NULL, 'to purge');
 SELECT throws_ok('SELECT learnsync.part_publication_sql(238)', '55000', NULL, 'or to publish');
-SELECT throws_ok('SELECT learnsync.part_hold(0, 99, 100)', '22023', NULL, 'their number is a power of two');
-SELECT throws_ok('SELECT learnsync.part_hold(0, 256)', '22023', NULL, 'and greater than each');
-SELECT throws_ok('SELECT learnsync.part_hold(0, 15)', '55000', NULL, 'no learner may be left out');
+SELECT throws_ok('SELECT learnsync.part_hold(0, 99, 100)', '22023', 'parts must be a power of two from 1 to 65536',
+    'their number is a power of two');
+SELECT throws_ok('SELECT learnsync.part_hold(0, 256)', '22023', 'first and last must be parts, from 0 to 255',
+    'and greater than each');
+SELECT throws_ok('SELECT learnsync.part_hold(0, 15)', '55000', 'this server has learners of other parts',
+    'no learner may be left out');
 SELECT is(learnsync.part_hold(0, 255), 'this server has 256 of 256 parts', 'one server has all');
 SELECT is(learnsync.part_hold(3, 5), 'this server has 256 of 256 parts', 'again: as before');
-SELECT throws_ok('SELECT learnsync.part_hold(0, 127, 128)', '55000', NULL, 'another number of parts');
+SELECT throws_ok('SELECT learnsync.part_hold(0, 127, 128)', '55000', 'learners are divided into 256 parts',
+    'another number of parts');
 SELECT is(pg_temp.push('newcomer'), 'synced', 'who is new is taken');
 SELECT is(pg_temp.refused('ada'), 0::bigint, 'who is here reads');
 SELECT is(pg_temp.refused('nobody'), 0::bigint, 'who is not known yet too');
@@ -176,10 +180,11 @@ SELECT is(
     '{content}',
     'a change of the catalog is seen');
 -- What a router has begun and not ended stays put down, and is answered to the next, whatever it is that one wants.
-SELECT throws_ok($$SELECT learnsync_internal.shard_change_begin('{"routine": "x"}')$$, '22023', NULL,
-    'a change has a routine and arguments');
+SELECT throws_ok($$SELECT learnsync_internal.shard_change_begin('{"routine": "x"}')$$, '22023',
+    'change must have a routine and its arguments', 'a change has a routine and arguments');
 SELECT throws_ok('SELECT learnsync_internal.shard_change_begin(NULL)', '22023', NULL, 'and is not nothing');
-SELECT throws_ok('SELECT learnsync_internal.shard_change_end(true)', '55000', NULL, 'only what was begun can end');
+SELECT throws_ok('SELECT learnsync_internal.shard_change_end(true)', '55000', 'this change was not begun here',
+    'only what was begun can end');
 SELECT is(learnsync_internal.shard_change_end(NULL), false, 'and nothing is let go that was not taken');
 SELECT is(
     learnsync_internal.shard_change_begin('{"routine": "drop_resource_type", "arguments": ["a"], "subject": "a"}'),
@@ -210,6 +215,21 @@ SELECT is(
 SELECT matches(
     pg_temp.try((SELECT statement FROM seed WHERE n = 1)), 'this server has learners already',
     'and is for nobody who has learners');
+SELECT release FROM learnsync_data.instance \gset
+UPDATE learnsync_data.instance SET release = 'another';
+SELECT matches(
+    pg_temp.try((SELECT statement FROM seed WHERE n = 1)), 'this server has another release',
+    'nor for another release');
+UPDATE learnsync_data.instance SET release = :'release';
+SELECT throws_ok(format('SELECT learnsync.router_sql(%s)', c.call), '22023',
+    'shards must be 1 to 100 connection strings, parts a power of two up to 65536', 'no router of ' || c.call)
+FROM (VALUES ('NULL'), ('''{}'''), ('''{dbname=a,NULL}'''), ('array_fill(''dbname=a''::text, ''{101}'')'),
+    ('''{dbname=a}'', NULL'), ('''{dbname=a}'', 0'), ('''{dbname=a}'', 100'), ('''{dbname=a}'', 131072')) c (call);
+SELECT throws_ok($$SELECT learnsync.router_sql('{dbname=a,dbname=b PASSWORD=x}')$$, '22023',
+    'shards must have no passwords', 'who reads a router''s functions reads no password');
+SELECT is(
+    pg_temp.try((SELECT s FROM learnsync.router_sql('{dbname=a}') s LIMIT 1)), '55000 this database has learnsync',
+    'a router is a database of its own');
 CREATE ROLE test_parts_admin;
 SELECT learnsync.grant_access('test_parts_admin', 'admin');
 SET ROLE test_parts_admin;
@@ -220,6 +240,12 @@ RESET ROLE;
 SELECT learnsync.part_fence(16);
 SELECT is(learnsync.part_purge(16, 1), 1::bigint, 'a part is being removed');
 SELECT throws_ok('SELECT learnsync.part_accept(16)', '55000', NULL, 'which does not end half-way');
+SELECT throws_ok('SELECT learnsync.part_purge(16, 0)', '22023', 'learners must be a positive number',
+    'by none at a time it would never end');
+SELECT throws_ok(format('SELECT learnsync.%s', c.call), '55000', c.message, c.call)
+FROM (VALUES ('part_fence(256)', 'part 256 is not here'), ('part_accept(NULL)', 'there is no part NULL'),
+    ('part_publication_sql(256)', 'there is no part 256'), ('part_publication_sql(-1)', 'there is no part -1'))
+    c (call, message);
 SELECT is(learnsync.part_purge(16), 0::bigint, 'it is gone');
 SET session_replication_role = replica;
 INSERT INTO learnsync_data.learner (learner_id) VALUES ('grace');

@@ -18,6 +18,7 @@ CREATE TEMP TABLE rule AS SELECT
     '{"key": ["id"], "fields": {"n": {"merge": "sum", "max": 10}}}'::learnsync.merge_rule AS sums,
     '{"policy": "custom", "function": "app.merge_note"}'::learnsync.merge_rule AS custom;
 
+SELECT learnsync.outbox_add('box');
 SELECT is(pg_temp.refusal(call), refusal, call)
 FROM (VALUES
     ('SELECT learnsync.merge(NULL, NULL, ''{}'', now())',
@@ -51,7 +52,30 @@ FROM (VALUES
         ''cursor'', learnsync.sync_pull(''ada'', ''{"deviceId": "d"}'')::jsonb -> ''cursor''))',
      '22023 | sum is missing | The request is malformed at "sum".'),
     ('SELECT learnsync.sync_pull(''ada'', ''{"deviceId": "d", "scope": {"courseId": {}}}'')',
-     '22023 | scope must give an array of values for each field | The request is malformed at "scope".')
+     '22023 | scope must give an array of values for each field | The request is malformed at "scope".'),
+    ('SELECT learnsync.outbox_add(NULL)',
+     '22023 | invalid name of an outbox: NULL | It has 1 to 63 lower-case letters, digits and underscores.'),
+    ('SELECT learnsync.outbox_add(''b'', ''[]'')',
+     '22023 | the options of an outbox are an object with resourceTypes and from'),
+    ('SELECT learnsync.outbox_add(''b'', ''{"type": ["a"]}'')',
+     '22023 | the options of an outbox are an object with resourceTypes and from | It has type.'),
+    ('SELECT learnsync.outbox_add(''b'', ''{"resourceTypes": []}'')',
+     '22023 | resourceTypes must be an array of names'),
+    ('SELECT learnsync.outbox_add(''b'', ''{"from": "yesterday"}'')',
+     '22023 | from must be "now", "beginning" or a time | It is "yesterday". | Times look like 2026-01-08T10:00:00Z.'),
+    ('SELECT learnsync.outbox_done(''box'', ''x'')',
+     '22023 | lease must be what outbox_take answered as such'),
+    ('SELECT learnsync.outbox_failed(''box'', gen_random_uuid()::text, NULL, ''{}'')',
+     '22023 | refused must be an array of changes'),
+    ('SELECT learnsync.unseen_devices(-1)',
+     '22023 | the number of days must be an integer from 0 to 36500'),
+    ('SELECT learnsync.drop_devices(NULL)',
+     '22023 | the number of days must be an integer from 0 to 36500'),
+    ('SELECT learnsync_internal.maintain_step(30, ''{"tasks": [["all", 0]]}'')',
+     '22023 | this is no work of maintain()'),
+    ('SELECT learnsync_internal.run_patiently(''DO $do$ BEGIN RAISE lock_not_available; END $do$'')',
+     '55P03 | open transactions keep the tables of learnsync from being changed '
+     '| Try again when they have ended; pg_locks shows them.')
 ) v (call, refusal);
 
 SELECT learnsync.define_resource_type('long', '{"key": ["a", "b", "c", "d"]}');
