@@ -452,5 +452,15 @@ FROM (VALUES ('1'::jsonb), ('[]'), ('{}'), ('{"corrections": 1}'),
     ('{"under": {}, "corrections": [{"pins": [{"field": "t", "value": "x"}, {"field": "t", "top": true, "topAt": null},
         {"field": "k", "value": 1}, {"field": "n", "part": "x"}, {"field": "n", "value": {}, "topAt": 1}]}]}'))
     v (damage);
+
+-- A correction is kept beside what it hides.
+SELECT pg_temp.push('len', pg_temp.item('page', jsonb_build_object('t', repeat('x', 700))));
+SET LOCAL learnsync.max_document_bytes = 2000;
+SELECT is(pg_temp.correct('len', 'page', jsonb_build_object('t', repeat('y', 700))),
+    '54000 | the document and its corrections would be larger than 2000 bytes', 'together they have to fit');
+SELECT is(pg_temp.shown('len'), jsonb_build_object('t', repeat('x', 700)), 'else nothing is corrected');
+RESET learnsync.max_document_bytes;
+SELECT is(pg_temp.correct('len', 'page', jsonb_build_object('t', repeat('y', 700))), '3', 'where there is room it is');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -228,8 +228,8 @@ FROM (VALUES ('NULL'), ('''{}'''), ('''{dbname=a,NULL}'''), ('array_fill(''dbnam
 SELECT throws_ok($$SELECT learnsync.router_sql('{dbname=a,dbname=b PASSWORD=x}')$$, '22023',
     'shards must have no passwords', 'who reads a router''s functions reads no password');
 SELECT is(
-    pg_temp.try((SELECT s FROM learnsync.router_sql('{dbname=a}') s LIMIT 1)), '55000 this database has learnsync',
-    'a router is a database of its own');
+    pg_temp.try((SELECT substr(s, strpos(s, 'DO $do$')) FROM learnsync.router_sql('{dbname=a}') s LIMIT 1)),
+    '55000 this database has learnsync', 'a router is a database of its own');
 CREATE ROLE test_parts_admin;
 SELECT learnsync.grant_access('test_parts_admin', 'admin');
 SET ROLE test_parts_admin;
