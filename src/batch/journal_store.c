@@ -295,6 +295,34 @@ synced_types(const LsBatch *batch)
 	return JsonbPGetDatum(ls_json_encode(&synced));
 }
 
+/* Has what is stored of them say the same, where all of them are there; without it being made anew. */
+static bool
+stamp_types(const LsBatch *batch, Jsonb *stored)
+{
+	JsonbValue now = ls_json_stamp(batch->now);
+	const LsType *last = NULL;
+	JsonbValue synced;
+	JsonbValue at;
+
+	ls_json_root(stored, &synced);
+	if (!ls_json_is_object(&synced))
+		return false;
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		const LsItem *item = &batch->items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!item->accepted || item->type == last)
+			continue;
+		last = item->type;
+		if (!ls_json_get_text(&synced, last->name, &at) || at.type != jbvString ||
+			at.val.string.len != now.val.string.len)
+			return false;
+		memcpy(at.val.string.val, now.val.string.val, now.val.string.len);
+	}
+	return true;
+}
+
 /* How far the device's clock is ahead of ours, in milliseconds; at least so far, where it does not say when it sends. */
 static int64
 skew(const LsBatch *batch)
@@ -398,7 +426,6 @@ static void
 journal_values(LsBatch *batch, LsChanged changed, Datum *values, char *nulls)
 {
 	device_values(batch, values, nulls);
-	values[SYNCED_RESOURCES] = synced_types(batch);
 	values[SKEW] = Int64GetDatum(skew(batch));
 	values[DEVICE_PLACE] = PointerGetDatum(&batch->device.place);
 	nulls[DEVICE_PLACE] = batch->device.exists ? ' ' : 'n';
@@ -478,19 +505,30 @@ take_device(LsDirect *device, const LsBatch *batch, const Datum *values, const c
 	return true;
 }
 
+/* What a device's row is to say of the types, beside what it says. */
+static Datum
+add_types(const LsBatch *batch, const LsDirect *device)
+{
+	Jsonb *stored;
+
+	if (device->nulls[LS_DEVICE_SYNCED_RESOURCES])
+		return synced_types(batch);
+	stored = DatumGetJsonbPCopy(device->values[LS_DEVICE_SYNCED_RESOURCES]);
+	if (stamp_types(batch, stored))
+		return JsonbPGetDatum(stored);
+	return DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(stored), synced_types(batch));
+}
+
 /* Whether the device's row was where it had been, and is changed. */
 static bool
 note_directly(Journal *journal)
 {
 	LsDirect *device = &journal->devices;
 	const Datum *values = journal->values;
-	Datum synced = values[SYNCED_RESOURCES];
 
 	if (!take_device(device, journal->batch, values, journal->nulls))
 		return false;
-	if (!device->nulls[LS_DEVICE_SYNCED_RESOURCES])
-		synced = DirectFunctionCall2(jsonb_concat, device->values[LS_DEVICE_SYNCED_RESOURCES], synced);
-	ls_direct_put(device->values, device->nulls, LS_DEVICE_SYNCED_RESOURCES, synced);
+	ls_direct_put(device->values, device->nulls, LS_DEVICE_SYNCED_RESOURCES, add_types(journal->batch, device));
 	ls_direct_put(device->values, device->nulls, LS_DEVICE_SKEW_MS, values[SKEW]);
 	return ls_direct_change(device);
 }
@@ -599,6 +637,7 @@ write_by_statement(const LsBatch *batch, int slot, Datum *values, const char *nu
 {
 	bool is_one = batch->naccepted == 1;
 
+	values[SYNCED_RESOURCES] = synced_types(batch);
 	if (is_one)
 		receipt_values(first_accepted(batch), batch->now, values + RECEIPTS);
 	else
@@ -624,6 +663,9 @@ ls_store_write_journal(LsBatch *batch, LsChanged changed)
 		return;
 	/* A new device, or one that was deactivated or removed since it was read. */
 	if (!noted)
+	{
+		values[SYNCED_RESOURCES] = synced_types(batch);
 		ls_store_run(batch->device.exists ? &note_device : &add_device, values, nulls);
+	}
 	settle_device(batch);
 }

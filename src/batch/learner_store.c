@@ -107,7 +107,7 @@ take_learner(LsLearner *learner, LsStatement *statement)
 	return true;
 }
 
-/* Locks and reads the row, if there is one. */
+/* Locks and reads the row, if there is one. The table is locked as for the update that is to come. */
 static bool
 lock_row(LsLearner *learner)
 {
@@ -115,7 +115,7 @@ lock_row(LsLearner *learner)
 	LsDirect direct;
 	bool found;
 
-	if (!ls_direct_open(&direct, LS_DIRECT_LEARNER, RowShareLock))
+	if (!ls_direct_open(&direct, LS_DIRECT_LEARNER, RowExclusiveLock))
 		return take_learner(learner, &lock_learner);
 	ls_direct_begin();
 	found = ls_direct_lock(&direct, key);

@@ -187,14 +187,16 @@ typedef struct Tables
 	LsDirect resources;
 } Tables;
 
+/* A push that writes locks them for that at once: a second lock of each would cost more than a lookup. */
 static bool
-open_tables(Tables *tables)
+open_tables(Tables *tables, bool writes)
 {
 	const LsDirectWanted wanted[] = {{&tables->devices, LS_DIRECT_DEVICE},
 									 {&tables->receipts, LS_DIRECT_LEDGER},
 									 {&tables->resources, LS_DIRECT_RESOURCE}};
 
-	return ls_direct_open_all(wanted, lengthof(wanted), AccessShareLock);
+	return (writes && ls_direct_open_all(wanted, lengthof(wanted), RowExclusiveLock)) ||
+		   ls_direct_open_all(wanted, lengthof(wanted), AccessShareLock);
 }
 
 static void
@@ -225,7 +227,7 @@ find_directly(LsPush *push)
 	Datum device[] = {ls_text_to_datum(push->batch.learner.id), ls_text_to_datum(push->batch.device.id)};
 	Tables tables;
 
-	if (!open_tables(&tables))
+	if (!open_tables(&tables, !push->batch.dry_run))
 		return false;
 	ls_direct_begin();
 	push->batch.device.exists = ls_direct_find(&tables.devices, device);
