@@ -191,7 +191,7 @@ change_row(LsDirect *direct, const Datum *values, const char *nulls)
 	if (!ls_direct_take(direct, (ItemPointer) DatumGetPointer(values[OLD_PLACE]), values))
 		return false;
 	row = direct->values;
-	if (row[LS_LEARNER_PUSH_NO] != values[OLD_PUSH_NO])
+	if (DatumGetInt64(row[LS_LEARNER_PUSH_NO]) != DatumGetInt64(values[OLD_PUSH_NO]))
 		return false;
 	row[LS_LEARNER_VERSION] = values[NEW_VERSION];
 	row[LS_LEARNER_LOG_VERSION] = values[NEW_LOG_VERSION];
