@@ -84,6 +84,8 @@ typedef struct LsItem
 	LsVerdict verdict;
 	bool duplicate;
 	bool accepted; /* becomes part of what is stored */
+	struct LsItem *settled; /* the last copy up to this one that was accepted or is to blame */
+	int failed_copies; /* as which it is recorded; 0 where it is not */
 	int64 version; /* what the answer says */
 
 	/* Of an item of a push */
@@ -97,6 +99,7 @@ typedef struct LsItem
 	bool changed; /* accepted, and its resource is not what it was before */
 } LsItem;
 
+#define LS_MAX_FAILED 1000 /* failed items that are kept of a learner, beside those that wait */
 #define LS_PUSH_CHANNEL "sync_push" /* the one that the journal does not name */
 
 /* A function that items come through, and how its items are worded. */
@@ -156,6 +159,7 @@ typedef struct LsBatch
 	int ntaken; /* the first so many are decided; the others are sent back */
 	int naccepted;
 	bool failed; /* items of it did, of what was decided last */
+	int nrecorded; /* failed items */
 	LsIdentity identity; /* what the items' identities have in common */
 	int nbuckets; /* a power of two */
 	LsItem **buckets; /* by key */

@@ -12,7 +12,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#define LAST_FAILED "999" /* of the failed items kept per learner, beside those that wait: newer ones than it */
+#define LAST_KEPT 999 /* of the failed items kept per learner, beside those that wait: newer ones than it */
+StaticAssertDecl(LS_MAX_FAILED == LAST_KEPT + 1, "as many are written as are kept");
 #define MAX_WAITING 1000 /* what comes after those fails for good */
 
 static LsRowType failed_row = {"learnsync_internal.failed_row"};
@@ -66,18 +67,18 @@ static LsStatement write_instants = {
 	{"pg_catalog.text", "learnsync_internal.instant_row[]", "pg_catalog.timestamptz", NULL}};
 
 /* What is older than the last that is kept goes: all are compared with that one, and not with one another. */
-static LsStatement prune_instants = {"DELETE FROM learnsync_data.instant t WHERE t.learner_id" EQ
-									 "$1 AND ROW (t.noted_at, t.key) OPERATOR(pg_catalog.<)"
-									 " (SELECT x.noted_at, x.key FROM learnsync_data.instant x WHERE x.learner_id" EQ
-									 "$1"
-									 "  ORDER BY x.noted_at DESC, x.key DESC OFFSET " LAST_FAILED " LIMIT 1)",
-									 {"pg_catalog.text", NULL}};
+static LsStatement prune_instants = {
+	"DELETE FROM learnsync_data.instant t WHERE t.learner_id" EQ
+	"$1 AND ROW (t.noted_at, t.key) OPERATOR(pg_catalog.<)"
+	" (SELECT x.noted_at, x.key FROM learnsync_data.instant x WHERE x.learner_id" EQ "$1"
+	"  ORDER BY x.noted_at DESC, x.key DESC OFFSET " CppAsString2(LAST_KEPT) " LIMIT 1)",
+	{"pg_catalog.text", NULL}};
 
 static LsStatement prune_failed = {
 	"DELETE FROM learnsync_data.failed f WHERE f.learner_id" EQ "$1 AND f.waits_for IS NULL"
 	" AND ROW (f.failed_at, f.key) OPERATOR(pg_catalog.<)"
 	" (SELECT x.failed_at, x.key FROM learnsync_data.failed x WHERE x.learner_id" EQ "$1 AND x.waits_for IS NULL"
-	"  ORDER BY x.failed_at DESC, x.key DESC OFFSET " LAST_FAILED " LIMIT 1)",
+	"  ORDER BY x.failed_at DESC, x.key DESC OFFSET " CppAsString2(LAST_KEPT) " LIMIT 1)",
 	{"pg_catalog.text", NULL}};
 
 static LsStatement count_waiting = {"SELECT pg_catalog.count(*) FROM learnsync_data.failed f WHERE f.learner_id" EQ
@@ -106,32 +107,29 @@ is_to_blame(const LsItem *item)
 }
 
 /*
- * How many copies of a failed item's identity failed in this batch since one was accepted, if it is the one to be
- * recorded: the last copy. 0 where it is not.
+ * Finds of each identity the copy to be recorded, the last one that failed if none was accepted after it, and how many
+ * failed since one was accepted.
  */
-static int
-failed_copies(const LsBatch *batch, const LsItem *item)
+static void
+count_copies(LsBatch *batch)
 {
-	int copies = 0;
-
-	if (!is_to_blame(item))
-		return 0;
-	for (const LsItem *other = *ls_batch_bucket(batch, item); other != NULL; other = other->next)
+	for (int i = 0; i < batch->nitems; i++)
 	{
-		if (!ls_item_is_twin(other, item))
-			continue;
-		if (other->index > item->index && (other->accepted || is_to_blame(other)))
-			return 0;
-		if (other->accepted)
-			break;
-		copies += is_to_blame(other);
+		LsItem *item = &batch->items[i];
+		LsItem *before = item->twin != NULL ? item->twin->settled : NULL;
+		bool failed = is_to_blame(item);
+
+		CHECK_FOR_INTERRUPTS();
+		item->settled = failed || item->accepted ? item : before;
+		item->failed_copies = failed ? 1 + (before != NULL ? before->failed_copies : 0) : 0;
+		if (item->settled == item && before != NULL)
+			before->failed_copies = 0;
 	}
-	return copies;
 }
 
 /* Of an item that is beyond the limits only size and digest are kept. */
 static Datum
-failed_datum(const LsItem *item, int copies)
+failed_datum(const LsItem *item)
 {
 	LsFailure beyond;
 	bool is_kept = ls_limit_check(&item->raw, NULL, "", learnsync_max_item_bytes, "", &beyond);
@@ -149,7 +147,7 @@ failed_datum(const LsItem *item, int copies)
 	ls_store_put_json(values, nulls, ITEM, is_kept ? &item->raw : &none);
 	ls_store_put(values, nulls, ITEM_BYTES, true, Int32GetDatum(ls_json_bytes(&item->raw)));
 	ls_store_put(values, nulls, FINGERPRINT, true, Int64GetDatum(item->fingerprint));
-	ls_store_put(values, nulls, COPIES, true, Int32GetDatum(copies));
+	ls_store_put(values, nulls, COPIES, true, Int32GetDatum(item->failed_copies));
 	ls_store_put(values, nulls, CLIENT_AT, dated, TimestampTzGetDatum(item->client_at));
 	ls_store_put(values, nulls, AT, dated, TimestampTzGetDatum(item->at));
 	ls_store_put_text(values, nulls, WAITS_FOR, item->waits && is_kept ? item->failure.waits_for : (LsText){NULL, 0});
@@ -190,12 +188,13 @@ ls_batch_settle_waiting(LsBatch *batch)
 {
 	int64 room = -1;
 
+	count_copies(batch);
 	for (int i = 0; i < batch->nitems; i++)
 	{
 		LsItem *item = &batch->items[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (item->failure.waits_for.data == NULL || failed_copies(batch, item) == 0)
+		if (item->failure.waits_for.data == NULL || item->failed_copies == 0)
 			continue;
 		if (!item->waited)
 		{
@@ -232,11 +231,11 @@ instant_datum(const LsItem *item)
 static void
 write_instants_of(const LsBatch *batch)
 {
-	Datum *rows = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	Datum rows[LS_MAX_FAILED];
 	Datum values[] = {ls_text_to_datum(batch->learner.id), 0, TimestampTzGetDatum(batch->now)};
 	int count = 0;
 
-	for (int i = 0; i < batch->nitems; i++)
+	for (int i = batch->nitems - 1; i >= 0 && count < LS_MAX_FAILED; i--)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (is_dated_once(&batch->items[i]))
@@ -249,11 +248,31 @@ write_instants_of(const LsBatch *batch)
 	ls_store_run(&prune_instants, values, NULL);
 }
 
-/* Records failed items, each identity once; too many are dropped at once, unless more of the request is to come. */
-static void
-write_failed_items(const LsBatch *batch)
+/* The rows of failed items: of those that would be dropped at once, as more come after them, none is made. */
+static Datum *
+make_failed_rows(LsBatch *batch)
 {
 	Datum *rows = palloc(sizeof(Datum) * Max(batch->nitems, 1));
+	int room = LS_MAX_FAILED;
+
+	batch->nrecorded = 0;
+	for (int i = batch->nitems - 1; i >= 0; i--)
+	{
+		const LsItem *item = &batch->items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (item->failed_copies == 0 || (!item->waits && !item->waited && room-- <= 0))
+			continue;
+		rows[batch->nrecorded++] = failed_datum(item);
+	}
+	return rows;
+}
+
+/* Records failed items, each identity once; too many are dropped at once, unless more of the request is to come. */
+static void
+write_failed_items(LsBatch *batch)
+{
+	Datum *rows = make_failed_rows(batch);
 	LsText device = batch->device.id.data != NULL ? batch->device.id : ls_text("");
 	Datum values[8] = {ls_text_to_datum(batch->learner.id),
 					   0,
@@ -263,20 +282,11 @@ write_failed_items(const LsBatch *batch)
 					   BoolGetDatum(batch->again)};
 	bool isnull[8] = {false};
 	char nulls[9] = "        ";
-	int count = 0;
 
-	for (int i = 0; i < batch->nitems; i++)
-	{
-		int copies = failed_copies(batch, &batch->items[i]);
-
-		CHECK_FOR_INTERRUPTS();
-		if (copies > 0)
-			rows[count++] = failed_datum(&batch->items[i], copies);
-	}
 	write_instants_of(batch);
-	if (count == 0)
+	if (batch->nrecorded == 0)
 		return;
-	values[1] = ls_store_array(&failed_row, rows, count);
+	values[1] = ls_store_array(&failed_row, rows, batch->nrecorded);
 	ls_store_put_text(values, isnull, 6, batch->client.version);
 	ls_store_put_text(values, isnull, 7, batch->trace);
 	ls_store_mark_nulls(nulls, isnull, 8);

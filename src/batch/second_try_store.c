@@ -18,20 +18,22 @@
 
 #define BYTES_AT_A_TIME (1024 * 1024) /* of items in one call: they may be many, and large */
 
-#define WAY                                                                                                          \
-	"SELECT f.channel, f.device_id, f.key, f.item_bytes, d.last_sync_at FROM learnsync_data.failed f"                \
-	" LEFT JOIN learnsync_data.device d ON d.learner_id" EQ "$1 AND d.device_id" EQ "f.device_id "
-#define OF_LEARNER "WHERE f.learner_id" EQ "$1 AND f.item IS NOT NULL AND COALESCE(d.is_active, true) AND "
-#define IN_ORDER " ORDER BY f.first_failed_at, f.position, f.key"
+/* Whose device was turned away is seen to last, and of those alone that are to be tried: of many that wait few are. */
+#define WAY(which)                                                                                                           \
+	"SELECT f.channel, f.device_id, f.key, f.item_bytes, d.last_sync_at FROM (SELECT f.* FROM learnsync_data.failed f" which \
+	" OFFSET 0) f LEFT JOIN LATERAL (SELECT x.is_active, x.last_sync_at FROM learnsync_data.device x"                        \
+	" WHERE x.learner_id" EQ "$1 AND x.device_id" EQ                                                                         \
+	"f.device_id LIMIT 1) d ON true WHERE COALESCE(d.is_active, true)"                                                       \
+	" ORDER BY f.first_failed_at, f.position, f.key"
+#define OF_LEARNER " WHERE f.learner_id" EQ "$1 AND f.item IS NOT NULL AND "
 
-static LsStatement find_arrived = {WAY "INNER" LS_ARRIVED("$2") OF_LEARNER "f.waits_for IS NOT NULL" IN_ORDER,
+static LsStatement find_arrived = {WAY(" INNER" LS_ARRIVED("$2") OF_LEARNER "f.waits_for IS NOT NULL"),
 								   {"pg_catalog.text", "pg_catalog.text[]", NULL}};
 
-static LsStatement find_due = {WAY "LEFT" LS_ARRIVED("$2") OF_LEARNER "(w.arrived OR " LS_DUE ")" IN_ORDER,
+static LsStatement find_due = {WAY(" LEFT" LS_ARRIVED("$2") OF_LEARNER "(w.arrived OR " LS_DUE ")"),
 							   {"pg_catalog.text", "pg_catalog.text[]", NULL}};
 
-static LsStatement find_of_code = {WAY OF_LEARNER "f.code" EQ "$2" IN_ORDER,
-								   {"pg_catalog.text", "pg_catalog.text", NULL}};
+static LsStatement find_of_code = {WAY(OF_LEARNER "f.code" EQ "$2"), {"pg_catalog.text", "pg_catalog.text", NULL}};
 
 static LsStatement try_again = {"SELECT learnsync_internal.try_again_as_owner($1, $2, $3, $4)",
 								{"pg_catalog.text", "pg_catalog.text", "pg_catalog.text", "pg_catalog.uuid[]", NULL}};

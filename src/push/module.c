@@ -225,6 +225,7 @@ push_events(LsCall *call, const LsChannel *channel)
 	JsonbValue list;
 	JsonbValue *events;
 	int length = 0;
+	int recorded = 0; /* failed events */
 	int count;
 
 	ls_request_open(call->request, &request);
@@ -248,8 +249,9 @@ push_events(LsCall *call, const LsChannel *channel)
 		push.batch.all_raw = list;
 		push.batch.items_raw = length == count ? list : array_of(&events[done], length);
 		push_run(&push, &results);
+		recorded += push.batch.nrecorded;
 	}
-	if (length < count)
+	if (recorded > 0 && length < count)
 		ls_store_prune_failed(call->learner);
 	ls_json_put(&data, "results", results);
 	ls_json_put(&answer, "data", data);

@@ -418,6 +418,7 @@ CASES = [
          push(item("lesson_progress", '{"lessonId": "l"}', "i"))),
     Case("learnsync.sync_push", "bad items under one id", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
          push(item("lesson_progress", '{"lessonId": #}', "i", "soon"))),
+    Case("learnsync.sync_push", "bad items", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL", push(item("note", "{}"))),
     Case("learnsync.sync_push", "xAPI statements", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
          push(item("xapi_statement", STATEMENT))),
     Case("learnsync.sync_push", "stale items of one lesson", "SELECT learnsync.sync_push('new{n}', {g}) IS NULL",
@@ -585,6 +586,11 @@ CASES = [
       for schema, learner in (("learnsync", "'new{n}', "), ("learnsync_api", ""))
       for name, more in (("sync_progress", '"progressPercent": 5, "syncVersion": #}'),
                          ("sync_completions", '"score": 5}'))),
+    Case("learnsync.sync_completions", "a hundred events of each device in turn, all of unknown modules",
+         "SELECT learnsync.sync_completions('new{n}', {g}) IS NULL",
+         """(SELECT jsonb_build_object('events', jsonb_agg(jsonb_build_object('idempotencyKey', 'k' || i, 'moduleId', 'm' || i,
+            'deviceId', 'd' || i / 100 % 2, 'clientTimestamp', '2026-01-08T10:00:00Z', 'score', 5)))
+            FROM generate_series(1, {n}) i)"""),
     Case("learnsync.progress_batch", "activities", "SELECT learnsync.progress_batch('new{n}', {g}) IS NULL",
          request("items", ACTIVITY)),
     Case("learnsync_api.progress_batch", "activities",

@@ -274,6 +274,14 @@ SELECT is(pg_temp.reading('sent back') ->> 'page', '77',
 SELECT is((SELECT count(*) FROM learnsync_data.instant t WHERE t.learner_id = 'sent back'), 0::bigint,
     'and its instant is not needed any more');
 
+SET LOCAL learnsync.max_batch_items = 3000;
+SELECT pg_temp.all_or_nothing('many', VARIADIC pg_temp.page('0', 'soon', 3)
+    || array_agg(pg_temp.page(n::text, '2099-06-01T10:00:00Z', 5))) IS NULL FROM generate_series(1, 1500) n;
+RESET learnsync.max_batch_items;
+SELECT is(
+    (SELECT n_tup_ins || ' ' || n_tup_del FROM pg_stat_xact_user_tables WHERE relname = 'instant'), '1001 1',
+    'of more instants than are kept those are written that are');
+
 -- And so do those that an answer had no room for.
 CREATE FUNCTION pg_temp.text(letter text) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('text', repeat(letter, 900)) $$;

@@ -255,6 +255,35 @@ SELECT is(
     '1000 0 1',
     'then the oldest goes out');
 
+-- Of more in one call only those are written that are kept, the last ones; what waited and fails for another reason
+-- waits no longer. All are answered and counted.
+SET LOCAL learnsync.max_batch_items = 5000;
+SELECT pg_temp.push('max', 'd', '{}', pg_temp.progress('w', 1) || '{"resourceType": "later"}');
+CREATE TEMP TABLE before AS SELECT pg_stat_get_xact_tuples_inserted('learnsync_data.failed'::regclass) AS written,
+    (SELECT sum(c.failed) FROM learnsync_internal.day_counts_as_owner() c) AS failed;
+SELECT is(
+    jsonb_array_length(pg_temp.push('max', 'd', '{}', VARIADIC pg_temp.progress('w', -1)
+        || array_agg(pg_temp.progress('b' || n, -1) ORDER BY n)) -> 'failedItems'),
+    2501,
+    'all of a call that failed are answered')
+FROM generate_series(1, 2500) n;
+SELECT is(
+    pg_stat_get_xact_tuples_inserted('learnsync_data.failed'::regclass) - written,
+    1000::bigint,
+    'no more are written than are kept')
+FROM before;
+SELECT is(
+    (SELECT concat_ws(' ', count(*), count(waits_for), count(*) FILTER (WHERE item_id IN ('b1', 'b1500')))
+     FROM learnsync_data.failed WHERE learner_id = 'max'),
+    '1000 0 0',
+    'they are the last ones');
+SELECT is(
+    (SELECT sum(c.failed) FROM learnsync_internal.day_counts_as_owner() c) - failed,
+    2501::numeric,
+    'those that are not written are counted as well')
+FROM before;
+RESET learnsync.max_batch_items;
+
 -- Atomic.
 SELECT is(
     pg_temp.verdicts(pg_temp.push('gus', 'd', '{}', pg_temp.progress('known', 1))),

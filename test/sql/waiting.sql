@@ -250,6 +250,16 @@ SELECT is(
     '1000 of 1000',
     'after a year those that wait are still there');
 
+-- Whether a device was turned away is asked for what has arrived, not for all that waits.
+BEGIN;
+CREATE TEMP TABLE before AS SELECT idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'device';
+SELECT pg_temp.push('ida', '{}', pg_temp.item('m', 'mastery'));
+SELECT cmp_ok(
+    s.idx_scan - b.idx_scan, '<', 100::bigint,
+    'a push does not look up the devices of a thousand items that wait on')
+FROM pg_stat_xact_user_tables s, before b WHERE s.relname = 'device';
+COMMIT;
+
 -- Receipts may be gone by then: what has waited is known to be new, and what was too old when it came does not wait.
 CREATE FUNCTION pg_temp.old(id text) RETURNS jsonb LANGUAGE sql AS $$
     SELECT pg_temp.item(id, 'year', '{"n": 1}')
