@@ -34,17 +34,13 @@ mix(LsDigest *d)
 	d->v2 = ROTATE_LEFT(d->v2, 32);
 }
 
-/* On a copy, which the compiler keeps in registers. */
-static void
-take_word(LsDigest *digest, uint64 word)
+static inline void
+take_word(LsDigest *d, uint64 word)
 {
-	LsDigest d = *digest;
-
-	d.v3 ^= word;
-	mix(&d);
-	mix(&d);
-	d.v0 ^= word;
-	*digest = d;
+	d->v3 ^= word;
+	mix(d);
+	mix(d);
+	d->v0 ^= word;
 }
 
 /* Starts with the key of the algorithm's published test vectors, bytes 0 to 15. */
@@ -87,7 +83,7 @@ read_part(const unsigned char *bytes, int count)
 }
 
 /* Takes up to 8 bytes, of which word has no others. */
-static void
+static inline void
 take_few(LsDigest *digest, uint64 word, int count)
 {
 	int filled = 8 * (int) (digest->length & 7); /* bits of tail in use */
@@ -101,20 +97,23 @@ take_few(LsDigest *digest, uint64 word, int count)
 	digest->tail = filled == 0 ? 0 : word >> (64 - filled);
 }
 
+/* On a copy, which the compiler keeps in registers. */
 static void
 take_bytes(LsDigest *digest, const void *bytes, Size length)
 {
 	const unsigned char *next = bytes;
 	const unsigned char *end = next + length;
+	LsDigest d = *digest;
 
 	for (; end - next >= 8; next += 8)
-		take_few(digest, read_word(next), 8);
+		take_few(&d, read_word(next), 8);
 	if (next < end)
 	{
 		int rest = (int) (end - next); /* at most 7 */
 
-		take_few(digest, read_part(next, rest), rest);
+		take_few(&d, length >= 8 ? read_word(end - 8) >> (64 - 8 * rest) : read_part(next, rest), rest);
 	}
+	*digest = d;
 }
 
 /* The raw digest, without the bits that make it a UUID. */

@@ -22,6 +22,7 @@ typedef enum LsDirectTable
 	LS_DIRECT_RESOURCE,
 	LS_DIRECT_LEDGER,
 	LS_DIRECT_XAPI,
+	LS_DIRECT_CONFLICT,
 	LS_DIRECT_PUSH, /* that of slot 0, and so on */
 	LS_DIRECT_TABLES = LS_DIRECT_PUSH + LS_SLOTS
 } LsDirectTable;
@@ -104,6 +105,27 @@ enum
 
 enum
 {
+	LS_CONFLICT_LEARNER,
+	LS_CONFLICT_ID,
+	LS_CONFLICT_DEVICE,
+	LS_CONFLICT_ITEM,
+	LS_CONFLICT_TYPE,
+	LS_CONFLICT_RESOURCE,
+	LS_CONFLICT_OPERATION,
+	LS_CONFLICT_CLIENT_DATA,
+	LS_CONFLICT_SERVER_DATA,
+	LS_CONFLICT_AT,
+	LS_CONFLICT_VERSION,
+	LS_CONFLICT_RESOLUTION,
+	LS_CONFLICT_CREATED_AT,
+	LS_CONFLICT_CLOSED_AT,
+	LS_CONFLICT_CLOSED_BY,
+	LS_CONFLICT_DECIDED_BY,
+	LS_CONFLICT_REASON
+};
+
+enum
+{
 	LS_LOG_LEARNER,
 	LS_LOG_VERSION,
 	LS_LOG_NO,
@@ -126,13 +148,22 @@ enum
 #define LS_DIRECT_INDEXES 4 /* of a table, beside that of its primary key */
 #define LS_DIRECT_INDEX_KEYS 3 /* columns of one of these */
 
+/* Which rows an index has. */
+typedef enum LsDirectCondition
+{
+	LS_DIRECT_ALL,
+	LS_DIRECT_IS_NULL, /* those with NULL in a column */
+	LS_DIRECT_IS_NOT_NULL
+} LsDirectCondition;
+
 /* An index beside that of the primary key; none of them is unique. */
 typedef struct LsDirectIndex
 {
 	const char *name;
 	int nkeys;
 	int keys[LS_DIRECT_INDEX_KEYS]; /* columns */
-	bool is_partial; /* it has the rows whose second column is not NULL */
+	LsDirectCondition condition;
+	int column; /* of the condition, if it has one */
 } LsDirectIndex;
 
 /* A table that is open, and the row of it that was found last. */

@@ -177,10 +177,11 @@ insert_other(const LsDirect *direct, int number, TupleTableSlot *row, IndexInfo 
 	Datum values[LS_DIRECT_INDEX_KEYS];
 	bool nulls[LS_DIRECT_INDEX_KEYS];
 
+	if (kind->condition != LS_DIRECT_ALL &&
+		slot_attisnull(row, kind->column + 1) != (kind->condition == LS_DIRECT_IS_NULL))
+		return;
 	for (int i = 0; i < kind->nkeys; i++)
 		values[i] = slot_getattr(row, kind->keys[i] + 1, &nulls[i]);
-	if (kind->is_partial && nulls[1])
-		return;
 	index_insert(direct->others[number], values, nulls, &row->tts_tid, direct->table, UNIQUE_CHECK_NO, is_changed,
 				 info);
 }

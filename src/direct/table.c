@@ -118,6 +118,26 @@ static const Column xapi_statement[] = {
 	[LS_XAPI_VOIDS] = {"voids", TEXTOID, false, false},
 };
 
+static const Column conflict[] = {
+	[LS_CONFLICT_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_CONFLICT_ID] = {"conflict_id", UUIDOID, true, false},
+	[LS_CONFLICT_DEVICE] = {"device_id", TEXTOID, true, false},
+	[LS_CONFLICT_ITEM] = {"item_id", TEXTOID, true, false},
+	[LS_CONFLICT_TYPE] = {"resource_type", TEXTOID, true, false},
+	[LS_CONFLICT_RESOURCE] = {"resource_id", TEXTOID, true, false},
+	[LS_CONFLICT_OPERATION] = {"operation", TEXTOID, true, false},
+	[LS_CONFLICT_CLIENT_DATA] = {"client_data", JSONBOID, false, false},
+	[LS_CONFLICT_SERVER_DATA] = {"server_data", JSONBOID, false, false},
+	[LS_CONFLICT_AT] = {"at", TIMESTAMPTZOID, true, false},
+	[LS_CONFLICT_VERSION] = {"resource_version", INT8OID, true, false},
+	[LS_CONFLICT_RESOLUTION] = {"resolution", TEXTOID, true, false},
+	[LS_CONFLICT_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true, false},
+	[LS_CONFLICT_CLOSED_AT] = {"closed_at", TIMESTAMPTZOID, false, false},
+	[LS_CONFLICT_CLOSED_BY] = {"closed_by", TEXTOID, false, false},
+	[LS_CONFLICT_DECIDED_BY] = {"decided_by", TEXTOID, false, false},
+	[LS_CONFLICT_REASON] = {"reason", TEXTOID, false, false},
+};
+
 static const Column push[] = {
 	[LS_LOG_LEARNER] = {"learner_id", TEXTOID, true, false},
 	[LS_LOG_VERSION] = {"version", INT8OID, true, false},
@@ -149,10 +169,23 @@ static const Form forms[] = {
 		 xapi_statement,
 		 lengthof(xapi_statement),
 		 3,
-		 {{"xapi_statement_stored", 2, {LS_XAPI_LEARNER, LS_XAPI_STORED}, false},
-		  {"xapi_statement_activity", 3, {LS_XAPI_LEARNER, LS_XAPI_ACTIVITY, LS_XAPI_STORED}, false},
-		  {"xapi_statement_registration", 3, {LS_XAPI_LEARNER, LS_XAPI_REGISTRATION, LS_XAPI_STORED}, true},
-		  {"xapi_statement_voids", 2, {LS_XAPI_LEARNER, LS_XAPI_VOIDS}, true}}},
+		 {{"xapi_statement_stored", 2, {LS_XAPI_LEARNER, LS_XAPI_STORED}},
+		  {"xapi_statement_activity", 3, {LS_XAPI_LEARNER, LS_XAPI_ACTIVITY, LS_XAPI_STORED}},
+		  {"xapi_statement_registration",
+		   3,
+		   {LS_XAPI_LEARNER, LS_XAPI_REGISTRATION, LS_XAPI_STORED},
+		   LS_DIRECT_IS_NOT_NULL,
+		   LS_XAPI_REGISTRATION},
+		  {"xapi_statement_voids", 2, {LS_XAPI_LEARNER, LS_XAPI_VOIDS}, LS_DIRECT_IS_NOT_NULL, LS_XAPI_VOIDS}}},
+	[LS_DIRECT_CONFLICT] = {"conflict",
+							conflict,
+							lengthof(conflict),
+							2,
+							{{"conflict_open",
+							  3,
+							  {LS_CONFLICT_LEARNER, LS_CONFLICT_CREATED_AT, LS_CONFLICT_ID},
+							  LS_DIRECT_IS_NULL,
+							  LS_CONFLICT_CLOSED_AT}}},
 	SLOT(0),
 	SLOT(1),
 	SLOT(2),
@@ -270,17 +303,18 @@ is_primary_key(const Form *form, const Relation index)
 	return true;
 }
 
-/* Whether that is the condition of an index: none, or that its second column is not NULL. */
+/* Whether an index has the rows that it is to have. */
 static bool
 has_condition(const LsDirectIndex *kind, Relation index)
 {
+	NullTestType type = kind->condition == LS_DIRECT_IS_NULL ? IS_NULL : IS_NOT_NULL;
 	List *condition = RelationGetIndexPredicate(index);
 	const NullTest *test = condition == NIL ? NULL : linitial(condition);
 
-	if (!kind->is_partial || test == NULL)
-		return !kind->is_partial && test == NULL;
-	return list_length(condition) == 1 && IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
-		   IsA(test->arg, Var) && ((const Var *) test->arg)->varattno == kind->keys[1] + 1;
+	if (kind->condition == LS_DIRECT_ALL || test == NULL)
+		return kind->condition == LS_DIRECT_ALL && test == NULL;
+	return list_length(condition) == 1 && IsA(test, NullTest) && test->nulltesttype == type && IsA(test->arg, Var) &&
+		   ((const Var *) test->arg)->varattno == kind->column + 1;
 }
 
 static bool

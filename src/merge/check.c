@@ -342,19 +342,17 @@ check_member(const LsRule *rule, LsText name, const JsonbValue *value, LsFailure
 bool
 ls_check_document(const LsRule *rule, const JsonbValue *data, LsFailure *failure)
 {
-	JsonbIterator *walk = JsonbIteratorInit(data->val.binary.data);
-	JsonbIteratorToken token;
+	LsJsonWalk walk;
 	JsonbValue value;
-	LsText name = {NULL, 0};
+	LsText name;
 
 	if (rule->xapi && !ls_xapi_check(data, failure))
 		return false;
-	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+	ls_json_walk(&walk, data);
+	while (ls_json_walk_next(&walk, &name, &value))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_KEY)
-			name = ls_text_of(&value);
-		else if (token == WJB_VALUE && !check_member(rule, name, &value, failure))
+		if (!check_member(rule, name, &value, failure))
 			return false;
 	}
 	for (int i = 0; i < rule->nfields; i++)

@@ -52,19 +52,16 @@ lift_list(LsField *field, const JsonbValue *list, const JsonbValue *notes, Times
 static void
 lift_map(LsField *field, const JsonbValue *map, TimestampTz at)
 {
-	JsonbIterator *walk = JsonbIteratorInit(map->val.binary.data);
-	JsonbIteratorToken token;
+	LsJsonWalk walk;
 	JsonbValue json;
-	LsText key = {NULL, 0};
+	LsText key;
 
 	ls_member_start(field, ls_json_count(map));
-	while ((token = JsonbIteratorNext(&walk, &json, true)) != WJB_DONE)
+	ls_json_walk(&walk, map);
+	while (ls_json_walk_next(&walk, &key, &json))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_KEY)
-			key = ls_text_of(&json);
-		else if (token == WJB_VALUE)
-			ls_member_append(field, key, &json, at);
+		ls_member_append(field, key, &json, at);
 	}
 	field->nsorted = field->nmembers;
 }

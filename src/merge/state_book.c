@@ -28,25 +28,21 @@ is_no_field(const LsRuleField *rule, LsText name)
 static void
 load_fields(const LsRule *rule, LsState *state, const JsonbValue *document, const JsonbValue *notes, bool packed)
 {
-	JsonbIterator *walk = JsonbIteratorInit(document->val.binary.data);
-	JsonbIteratorToken token;
+	LsJsonWalk walk;
 	JsonbValue value;
 	JsonbValue note;
-	LsText name = {NULL, 0};
+	LsText name;
 	int place = 0;
 	bool noted;
 
 	state->nfields = 0;
 	state->fields = palloc(sizeof(LsField) * (ls_json_count(document) + 1));
-	while ((token = JsonbIteratorNext(&walk, &value, true)) != WJB_DONE)
+	ls_json_walk(&walk, document);
+	while (ls_json_walk_next(&walk, &name, &value))
 	{
 		LsField *field = &state->fields[state->nfields];
 
 		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_KEY)
-			name = ls_text_of(&value);
-		if (token != WJB_VALUE)
-			continue;
 		*field = (LsField){.name = name, .rule = ls_rule_walk(rule, &place, name), .value.json = value};
 		if (is_no_field(field->rule, name))
 			continue;

@@ -91,7 +91,7 @@ ls_state_fits(const LsState *before, LsState *after, LsFailure *failure)
 /* Walks an item's data in key order. */
 typedef struct Incoming
 {
-	JsonbIterator *walk;
+	LsJsonWalk walk;
 	bool done;
 	LsText name;
 	JsonbValue value;
@@ -100,20 +100,7 @@ typedef struct Incoming
 static void
 next_incoming(Incoming *incoming)
 {
-	JsonbIteratorToken token;
-	JsonbValue value;
-
-	while ((token = JsonbIteratorNext(&incoming->walk, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			incoming->name = ls_text_of(&value);
-		else if (token == WJB_VALUE)
-		{
-			incoming->value = value;
-			return;
-		}
-	}
-	incoming->done = true;
+	incoming->done = !ls_json_walk_next(&incoming->walk, &incoming->name, &incoming->value);
 }
 
 /* The value of a key field; false where the item's key is not known. */
@@ -206,10 +193,11 @@ LsState
 ls_state_lift(const LsRule *rule, const LsChange *change)
 {
 	LsState state = {.exists = true, .at = change->at, .deleted_at = LS_NO_TIME, .bytes = most_bytes(rule, change)};
-	Incoming incoming = {JsonbIteratorInit(change->data.val.binary.data)};
+	Incoming incoming;
 	int r = 0;
 
 	state.fields = palloc(sizeof(LsField) * (rule->nfields + ls_json_count(&change->data) + 1));
+	ls_json_walk(&incoming.walk, &change->data);
 	next_incoming(&incoming);
 	while (r < rule->nfields || !incoming.done)
 	{

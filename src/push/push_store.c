@@ -132,13 +132,11 @@ met_document(const LsResource *resource)
 	return ls_json_printed_bytes(&document) > learnsync_max_document_bytes ? ls_json_null() : document;
 }
 
-static Datum
-conflict_datum(const LsItem *item)
+static void
+conflict_values(const LsItem *item, Datum *values, bool *nulls)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 	JsonbValue met = met_document(item->resource);
-	Datum values[NCONFLICT];
-	bool nulls[NCONFLICT];
 
 	*id = ls_digest_derive(&item->key, "conflict");
 	ls_store_put(values, nulls, CONFLICT_ID, true, UUIDPGetDatum(id));
@@ -152,7 +150,6 @@ conflict_datum(const LsItem *item)
 	ls_store_put(values, nulls, RESOURCE_VERSION, true, Int64GetDatum(item->version));
 	ls_store_put_text(values, nulls, RESOLUTION, ls_text(ls_verdict_resolution(item->verdict)));
 	ls_store_put(values, nulls, IS_OPEN, true, BoolGetDatum(item->verdict == LS_MANUAL_REQUIRED));
-	return ls_store_row(&conflict_row, values, nulls);
 }
 
 static uint64
@@ -291,28 +288,94 @@ is_new_conflict(const LsItem *item)
 	return item->accepted && ls_verdict_is_conflict(item->verdict);
 }
 
-/* Writes the conflicts of the items from the given one on, as many as a statement takes; where it ended. */
+/* Conflicts that are written together. */
+typedef struct Conflicts
+{
+	const LsItem *items[CONFLICTS_AT_A_TIME];
+	int count;
+	Datum learner;
+	Datum device;
+	Datum now;
+} Conflicts;
+
+static void
+fill_conflict(const void *argument, int row, Datum *values, bool *nulls)
+{
+	static const int columns[] = {
+		[CONFLICT_ID] = LS_CONFLICT_ID,           [ITEM_ID] = LS_CONFLICT_ITEM,
+		[CONFLICT_TYPE] = LS_CONFLICT_TYPE,       [CONFLICT_RESOURCE] = LS_CONFLICT_RESOURCE,
+		[OPERATION] = LS_CONFLICT_OPERATION,      [CLIENT_DATA] = LS_CONFLICT_CLIENT_DATA,
+		[SERVER_DATA] = LS_CONFLICT_SERVER_DATA,  [CLIENT_AT] = LS_CONFLICT_AT,
+		[RESOURCE_VERSION] = LS_CONFLICT_VERSION, [RESOLUTION] = LS_CONFLICT_RESOLUTION,
+	};
+	const Conflicts *conflicts = argument;
+	Datum conflict[NCONFLICT];
+	bool isnull[NCONFLICT];
+
+	conflict_values(conflicts->items[row], conflict, isnull);
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		values[columns[i]] = conflict[i];
+		nulls[columns[i]] = isnull[i];
+	}
+	ls_direct_put(values, nulls, LS_CONFLICT_LEARNER, conflicts->learner);
+	ls_direct_put(values, nulls, LS_CONFLICT_DEVICE, conflicts->device);
+	ls_direct_put(values, nulls, LS_CONFLICT_CREATED_AT, conflicts->now);
+	if (DatumGetBool(conflict[IS_OPEN]))
+		return;
+	ls_direct_put(values, nulls, LS_CONFLICT_CLOSED_AT, conflicts->now);
+	ls_direct_put(values, nulls, LS_CONFLICT_CLOSED_BY, CStringGetTextDatum("rule"));
+}
+
+static bool
+add_conflicts(const Conflicts *conflicts)
+{
+	LsDirect direct;
+
+	if (!ls_direct_open(&direct, LS_DIRECT_CONFLICT, RowExclusiveLock))
+		return false;
+	ls_direct_begin();
+	ls_direct_add(&direct, conflicts->count, fill_conflict, conflicts);
+	ls_direct_close(&direct);
+	ls_direct_end();
+	return true;
+}
+
+static void
+add_conflicts_by_statement(const Conflicts *conflicts)
+{
+	Datum rows[CONFLICTS_AT_A_TIME];
+	Datum conflict[NCONFLICT];
+	bool nulls[NCONFLICT];
+	Datum values[] = {conflicts->learner, 0, conflicts->device, conflicts->now};
+
+	for (int i = 0; i < conflicts->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		conflict_values(conflicts->items[i], conflict, nulls);
+		rows[i] = ls_store_row(&conflict_row, conflict, nulls);
+	}
+	values[1] = ls_store_array(&conflict_row, rows, conflicts->count);
+	ls_store_run(&write_conflicts, values, NULL);
+}
+
+/* Writes the conflicts of the items from the given one on, as many as are written together; where it ended. */
 static int
 write_some_conflicts(const LsPush *push, int start)
 {
-	Datum rows[CONFLICTS_AT_A_TIME];
-	Datum values[4];
-	int count = 0;
+	Conflicts conflicts = {.learner = ls_text_to_datum(push->batch.learner.id),
+						   .device = ls_text_to_datum(push->batch.device.id),
+						   .now = TimestampTzGetDatum(push->batch.now)};
 	int end = start;
 
-	for (; end < push->batch.nitems && count < CONFLICTS_AT_A_TIME; end++)
+	for (; end < push->batch.nitems && conflicts.count < CONFLICTS_AT_A_TIME; end++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (is_new_conflict(&push->batch.items[end]))
-			rows[count++] = conflict_datum(&push->batch.items[end]);
+			conflicts.items[conflicts.count++] = &push->batch.items[end];
 	}
-	if (count == 0)
-		return end;
-	values[0] = ls_text_to_datum(push->batch.learner.id);
-	values[1] = ls_store_array(&conflict_row, rows, count);
-	values[2] = ls_text_to_datum(push->batch.device.id);
-	values[3] = TimestampTzGetDatum(push->batch.now);
-	ls_store_run(&write_conflicts, values, NULL);
+	if (conflicts.count > 0 && !add_conflicts(&conflicts))
+		add_conflicts_by_statement(&conflicts);
 	return end;
 }
 

@@ -25,12 +25,12 @@ CREATE FUNCTION pg_temp.noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETUR
 
 SELECT is(
     pg_temp.direct(),
-    'learner device resource ledger xapi_statement push_0 push_1 push_2 push_3 push_4 push_5 push_6 push_7',
+    'learner device resource ledger xapi_statement conflict push_0 push_1 push_2 push_3 push_4 push_5 push_6 push_7',
     'the tables of setup() go without statements');
 CREATE TEMP TABLE before AS SELECT pg_temp.direct() AS tables;
 
 SELECT ok(pg_temp.leaves(t, change), format('not %s %s', t, what))
-FROM unnest(ARRAY['learner', 'device', 'resource', 'ledger', 'xapi_statement', 'push_0', 'push_7']) t,
+FROM unnest(ARRAY['learner', 'device', 'resource', 'ledger', 'xapi_statement', 'conflict', 'push_0', 'push_7']) t,
     (VALUES ('with a column more', 'ALTER TABLE % ADD team int'),
         ('with a default', 'ALTER TABLE % ALTER learner_id SET DEFAULT ''nobody'''),
         ('with a column that is renamed', 'ALTER TABLE % RENAME learner_id TO person'),
@@ -50,19 +50,22 @@ FROM unnest(ARRAY['learner', 'device', 'resource', 'ledger', 'xapi_statement', '
         ('without its primary key', 'ALTER TABLE % DROP CONSTRAINT @_pkey')) AS x (what, change)
 WHERE NOT (t LIKE 'push%' AND what ~ 'column|child|without its primary key');
 SELECT is(pg_temp.direct(), (SELECT tables FROM before), 'all of that was undone');
-SELECT ok(pg_temp.leaves('xapi_statement', 'DROP INDEX %_' || i || '; CREATE ' || change || ' INDEX @_' || i || ' ON % '
-    || columns), format('not xapi_statement with an index %s that is %s', i, what))
-FROM (VALUES ('stored', '', '(learner_id, "timestamp")', 'on another column'),
-    ('stored', '', '(learner_id, stored, verb)', 'on one more'),
-    ('stored', '', '(learner_id, stored) INCLUDE (verb)', 'with one beside'),
-    ('stored', '', '(learner_id, stored) WHERE verb IS NOT NULL', 'on some rows'),
-    ('stored', '', '(learner_id, lower(verb))', 'on an expression'),
-    ('stored', 'UNIQUE', '(learner_id, stored)', 'unique'),
-    ('voids', '', '(learner_id, voids)', 'on all rows'),
-    ('voids', '', '(learner_id, voids) WHERE voids IS NULL', 'on the others'),
-    ('voids', '', '(learner_id, voids) WHERE verb IS NOT NULL', 'on those of another column'),
-    ('voids', '', '(learner_id, voids) WHERE voids IS NOT NULL AND verb > ''a''', 'on fewer'))
-    AS x (i, change, columns, what);
+SELECT ok(pg_temp.leaves(t, 'DROP INDEX %_' || i || '; CREATE ' || change || ' INDEX @_' || i || ' ON % ' || columns),
+    format('not %s with an index %s that is %s', t, i, what))
+FROM (VALUES ('xapi_statement', 'stored', '', '(learner_id, "timestamp")', 'on another column'),
+    ('xapi_statement', 'stored', '', '(learner_id, stored, verb)', 'on one more'),
+    ('xapi_statement', 'stored', '', '(learner_id, stored) INCLUDE (verb)', 'with one beside'),
+    ('xapi_statement', 'stored', '', '(learner_id, stored) WHERE verb IS NOT NULL', 'on some rows'),
+    ('xapi_statement', 'stored', '', '(learner_id, lower(verb))', 'on an expression'),
+    ('xapi_statement', 'stored', 'UNIQUE', '(learner_id, stored)', 'unique'),
+    ('xapi_statement', 'voids', '', '(learner_id, voids)', 'on all rows'),
+    ('xapi_statement', 'voids', '', '(learner_id, voids) WHERE voids IS NULL', 'on the others'),
+    ('xapi_statement', 'voids', '', '(learner_id, voids) WHERE verb IS NOT NULL', 'on those of another column'),
+    ('xapi_statement', 'voids', '', '(learner_id, voids) WHERE voids IS NOT NULL AND verb > ''a''', 'on fewer'),
+    ('conflict', 'open', '', '(learner_id, created_at, conflict_id)', 'on all rows'),
+    ('conflict', 'open', '', '(learner_id, created_at, conflict_id) WHERE closed_at IS NOT NULL', 'on the others'),
+    ('conflict', 'open', '', '(learner_id, created_at, conflict_id) WHERE closed_by IS NULL', 'by another column'))
+    AS x (t, i, change, columns, what);
 SAVEPOINT bound;
 DROP INDEX learnsync_data.xapi_statement_activity;
 SELECT is(pg_temp.direct(), (SELECT tables FROM before), 'an index that is gone needs no entries');
@@ -71,7 +74,7 @@ SAVEPOINT bound;
 ALTER TABLE learnsync_data.resource ADD FOREIGN KEY (learner_id) REFERENCES learnsync_data.learner;
 SELECT is(
     pg_temp.direct(),
-    'device ledger xapi_statement push_0 push_1 push_2 push_3 push_4 push_5 push_6 push_7',
+    'device ledger xapi_statement conflict push_0 push_1 push_2 push_3 push_4 push_5 push_6 push_7',
     'a foreign key makes both its tables ones of SQL');
 ROLLBACK TO bound;
 
@@ -90,7 +93,7 @@ CREATE TRIGGER t AFTER INSERT ON learnsync_data.ledger FOR EACH ROW EXECUTE FUNC
 ALTER TABLE learnsync_data.resource ADD team int;
 CREATE POLICY team ON learnsync_data.device USING (true);
 ALTER TABLE learnsync_data.push ADD team int;
-SELECT is(pg_temp.direct(), 'learner xapi_statement', 'what a team has changed goes by SQL');
+SELECT is(pg_temp.direct(), 'learner xapi_statement conflict', 'what a team has changed goes by SQL');
 DROP TRIGGER t ON learnsync_data.ledger;
 ALTER TABLE learnsync_data.resource DROP team;
 ALTER TABLE learnsync_data.push DROP team;
