@@ -303,6 +303,15 @@ SELECT is(pg_temp.correct('ann', 'lesson_progress', '{"timeSpent": 1}', jsonb_bu
 FROM learnsync_data.conflict WHERE learner_id = 'settled';
 
 -- Refused.
+SELECT learnsync.define_resource_type('closed', '{"key": ["k"], "other": "ignore", "fields": {"n": {"merge": "max"}}}');
+SET LOCAL client_min_messages = error; -- that there is no such function, which the first item does not need
+SELECT learnsync.define_resource_type('made', '{"key": ["k"], "policy": "custom", "function": "team.newest"}');
+RESET client_min_messages;
+SELECT pg_temp.push('no', pg_temp.item('made', '{"a": 1}')),
+    pg_temp.push('no', pg_temp.item('xapi_statement', '{"actor": {"mbox": "mailto:no@example.org"},
+        "verb": {"id": "http://example.org/said"}, "object": {"id": "http://example.org/so"}}', more =>
+        '{"resourceId": "6f0b4b4e-7e0e-4c8a-9d5c-2d6a5e0f3b11", "operation": "create"}'));
+SELECT pg_temp.push('no', pg_temp.item('closed', '{"n": 1}'));
 SELECT pg_temp.push('no', pg_temp.item('every', '{"high": 9, "tags": ["a"]}')),
     pg_temp.push('no', pg_temp.item('clocked', '{"n": 1}'));
 SELECT is(pg_temp.correct('no', type, data, more), wanted, format('refused: %s %s %s', type, left(data::text, 50),
@@ -320,6 +329,11 @@ FROM (VALUES
     ('every', '{"tags": []}', '{}', '22023 | data must say what is to be corrected'),
     ('clocked', '{"a": 1}', '{}',
         '0A000 | a document with a clock of its own cannot be corrected | Send an item with a later clock.'),
+    ('xapi_statement', '{"result": {}}', '{"resourceId": "6f0b4b4e-7e0e-4c8a-9d5c-2d6a5e0f3b11"}',
+        '0A000 | an xAPI statement cannot be corrected | Send a statement that voids it.'),
+    ('made', '{"a": 1}', '{}',
+        '0A000 | a document that a function merges cannot be corrected | Send an item that the function takes.'),
+    ('closed', '{"a": 1}', '{}', '22023 | a is no field of such documents'),
     ('every', '{"high": true}', '{}', '22023 | high must be a number or a string'),
     ('every', '{"spent": 1e30}', '{}', '22023 | spent does not fit into 64 bits'),
     ('every', '{"rank": "z"}', '{}', '22023 | rank is not one of the listed values'),
