@@ -209,6 +209,11 @@ test-sqlsmith:
 test-coverage:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/coverage $(TEST) </dev/null
 
+# The library is changed in so many places, one after the other, and a test must notice each; SEED draws others.
+test-mutants: SECONDS = 2400
+test-mutants:
+	@SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='pgtap python3 plproxy' test/scratch test/mutants $(or $(MUTANTS),60) $(or $(SEED),1) $(SECONDS) </dev/null
+
 # The tests of what goes directly to tables that are as setup() made them, by SQL statements instead.
 test-statements:
 	@SCRATCH_CONF=test/scenario/statements.conf SCRATCH_NEEDS='pgtap python3' test/scratch test/run \
@@ -235,6 +240,6 @@ days-long:
 .PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
 	test-instructions test-recovery test-crash test-out-of-memory test-histories test-years test-shards test-shards-http test-forward test-cron \
 	test-http test-client test-adapters test-demo-web test-dashboard test-versions test-container test-rpm test-release \
-	test-exhaustive test-coverage \
+	test-exhaustive test-coverage test-mutants \
 	release dist bench bench-http bench-sizing model-long progress-long days-long test-fuzz test-sqlsmith
 .DELETE_ON_ERROR:
