@@ -101,9 +101,9 @@ BEGIN
         wiped_at timestamptz,
         counts bytea,
         synced_resources jsonb,
+        last_sync_at timestamptz NOT NULL,
         version bigint NOT NULL DEFAULT 1,
         skew_ms bigint,
-        last_sync_at timestamptz NOT NULL,
         PRIMARY KEY (learner_id, device_id)
     ) WITH (fillfactor = 70);
     PERFORM learnsync_internal.see_to_comment_as_owner('device',

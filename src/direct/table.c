@@ -78,9 +78,9 @@ static const Column device[] = {
 	[LS_DEVICE_WIPED_AT] = {"wiped_at", TIMESTAMPTZOID, false, false},
 	[LS_DEVICE_COUNTS] = {"counts", BYTEAOID, false, false},
 	[LS_DEVICE_SYNCED_RESOURCES] = {"synced_resources", JSONBOID, false, false},
+	[LS_DEVICE_LAST_SYNC_AT] = {"last_sync_at", TIMESTAMPTZOID, true, false},
 	[LS_DEVICE_VERSION] = {"version", INT8OID, true, true},
 	[LS_DEVICE_SKEW_MS] = {"skew_ms", INT8OID, false, false},
-	[LS_DEVICE_LAST_SYNC_AT] = {"last_sync_at", TIMESTAMPTZOID, true, false},
 };
 
 static const Column resource[] = {
