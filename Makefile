@@ -196,6 +196,11 @@ test-growth:
 test-ubsan:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/ubsan $(TEST) </dev/null
 
+# The same on a server that is built with sanitizers, of Debian's source package, and that long with libFuzzer; an hour and
+# more. TEST='pgTAP libFuzzer' and PGTAP=test/sql/pull.sql for less.
+test-sanitize:
+	@SCRATCH_NEEDS='pgtap python3 clang' test/sanitize/server test/sanitize/run $(SECONDS) $(TEST) </dev/null
+
 # Inputs that coverage guides, for so many seconds, with clang's libFuzzer; FUZZ='text push' for some targets.
 test-fuzz:
 	@SCRATCH_NEEDS='python3 clang' test/scratch test/fuzz/run $(SECONDS) $(FUZZ) </dev/null
@@ -237,7 +242,7 @@ progress-long:
 days-long:
 	SCRATCH_NEEDS=python3 test/scratch python3 test/model/day_lives --logs 20000 </dev/null
 
-.PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-growth test-budget \
+.PHONY: FORCE reference demo demo-json demo-web psql test test-statements test-ubsan test-sanitize test-growth test-budget \
 	test-instructions test-recovery test-crash test-out-of-memory test-histories test-years test-shards test-shards-http test-forward test-cron \
 	test-http test-client test-adapters test-demo-web test-dashboard test-versions test-container test-rpm test-release \
 	test-exhaustive test-coverage test-mutants \
