@@ -180,6 +180,11 @@ SELECT pg_temp.push('ann', 'e', pg_temp.items(format('{"id": "f", "data": {"quiz
         "clientTimestamp": "%s"}',
     to_char((clock_timestamp() + interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))));
 SELECT ok((pg_temp.device('ann', 'e') -> 'clockSkew')::int BETWEEN 3590000 AND 3600000, 'an hour ahead');
+SELECT is(
+    (SELECT string_agg(key, ' ' ORDER BY value, key)
+     FROM jsonb_each(pg_temp.device('ann', 'e') -> 'syncedResources')),
+    'mastery quiz_attempt',
+    'a type that comes again has the time of that push, and the others theirs');
 -- A device that sends at a time that is so far off an item that it made an hour before; the hours it is shown ahead.
 CREATE FUNCTION pg_temp.skew(device text, off interval, min_time text DEFAULT '2000-01-01') RETURNS numeric
     LANGUAGE plpgsql AS $$
