@@ -113,7 +113,7 @@ COMMENT ON FUNCTION learnsync_internal.part_learners_as_owner(integer) IS
 -- Their rows are locked in the order in which others lock several.
 -- While a rule changes with its data each server knows only of its own learners who goes by which.
 CREATE OR REPLACE FUNCTION learnsync_internal.rules_stand_as_owner() RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     name text := (SELECT t.name FROM learnsync_data.resource_type t WHERE t.old_rule IS NOT NULL LIMIT 1);
 BEGIN
