@@ -163,12 +163,24 @@ extern HTAB *ls_digest_table(const char *name, Size key, Size entry);
 
 /* number.c */
 extern bool ls_number_fits(Numeric number);
+#define LS_NO_UNITS PG_INT64_MIN /* of a number that has other digits */
+extern int64 ls_number_units(Numeric number);
+extern int ls_number_compare(Numeric a, Numeric b);
 extern Numeric ls_number_add(Numeric a, Numeric b);
 extern Numeric ls_number_subtract(Numeric a, Numeric b);
 extern char *ls_number_text(Numeric number);
 
 /* tell.c */
 extern void ls_tell(const char *task, int64 done, int64 total);
+
+/* Asks for memory that will be looked at soon. */
+static inline void
+ls_memory_ask(const void *memory)
+{
+#ifdef __GNUC__
+	__builtin_prefetch(memory);
+#endif
+}
 
 /* memory.c */
 extern void ls_memory_copy(void *to, const void *from, Size bytes);
@@ -179,6 +191,7 @@ extern void *ls_memory_varlena(const void *value);
 /* limit.c */
 extern bool ls_limit_check(const JsonbValue *value, const LsExtent *extent, const char *what, int max_bytes,
 						   const char *path, LsFailure *failure) pg_attribute_nonnull(6);
+extern bool ls_limit_has_bad_number(const JsonbValue *value);
 extern bool ls_limit_check_numbers(const JsonbValue *value, const char *path, LsFailure *failure)
 	pg_attribute_nonnull(3);
 

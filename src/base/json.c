@@ -219,8 +219,7 @@ ls_json_compare(const JsonbValue *a, const JsonbValue *b)
 		case jbvString:
 			return ls_text_compare(ls_text_of(a), ls_text_of(b));
 		case jbvNumeric:
-			return DatumGetInt32(
-				DirectFunctionCall2(numeric_cmp, NumericGetDatum(a->val.numeric), NumericGetDatum(b->val.numeric)));
+			return ls_number_compare(a->val.numeric, b->val.numeric);
 		case jbvBool:
 			return (int) a->val.boolean - (int) b->val.boolean;
 		default:

@@ -9,6 +9,23 @@
 #include "base/base.h"
 #include "miscadmin.h"
 
+/* Whether there is anything in a container that can be out of bounds: a number, or another container. */
+static bool
+has_bounded(const JsonbContainer *container)
+{
+	uint32 first = JsonContainerIsObject(container) ? JsonContainerSize(container) : 0;
+	uint32 end = first + JsonContainerSize(container);
+
+	for (uint32 i = first; i < end; i++)
+	{
+		if (i % JB_OFFSET_STRIDE == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (JBE_ISNUMERIC(container->children[i]) || JBE_ISCONTAINER(container->children[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Walks a container, but no deeper than it may be. */
 static void
 measure(LsExtent *extent, const JsonbValue *json, int depth, int max_depth)
@@ -19,7 +36,7 @@ measure(LsExtent *extent, const JsonbValue *json, int depth, int max_depth)
 
 	check_stack_depth();
 	extent->depth = Max(extent->depth, depth);
-	if (depth > max_depth)
+	if (depth > max_depth || !has_bounded(json->val.binary.data))
 		return;
 	ls_json_walk(&walk, json);
 	while (ls_json_walk_next(&walk, &key, &value))
@@ -85,11 +102,18 @@ refuse_number(const JsonbValue *value, const char *path, LsFailure *failure)
 				   "the number is beyond what a double can hold, or longer than %d digits", LS_MAX_NUMBER_DIGITS);
 }
 
-/* Whether all numbers of a value are ones that any client can read, however deep they stand. */
+/* Whether a number of a value is one that not every client can read, however deep it stands. */
+bool
+ls_limit_has_bad_number(const JsonbValue *value)
+{
+	return extent_of(value, PG_INT32_MAX).has_bad_number;
+}
+
+/* Refuses a value with such a number. */
 bool
 ls_limit_check_numbers(const JsonbValue *value, const char *path, LsFailure *failure)
 {
-	return !extent_of(value, PG_INT32_MAX).has_bad_number || refuse_number(value, path, failure);
+	return !ls_limit_has_bad_number(value) || refuse_number(value, path, failure);
 }
 
 /*

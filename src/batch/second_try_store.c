@@ -72,7 +72,7 @@ ls_store_event_types(void)
 	Datum names[LS_EVENT_TYPES];
 
 	for (int i = 0; i < LS_EVENT_TYPES; i++)
-		names[i] = ls_text_to_datum(ls_text(ls_event_type_name((LsEventType) i)));
+		names[i] = ls_text_to_datum(ls_event_type_name((LsEventType) i));
 	return ls_text_array(names, LS_EVENT_TYPES);
 }
 

@@ -52,7 +52,7 @@ is_same_head(const LsProgress *a, const LsProgress *b)
 static bool
 is_same_score(Numeric a, Numeric b)
 {
-	return (a == NULL) == (b == NULL) && (a == NULL || ls_progress_compare_scores(a, b) == 0);
+	return (a == NULL) == (b == NULL) && (a == NULL || ls_number_compare(a, b) == 0);
 }
 
 static bool

@@ -134,7 +134,7 @@ content_datum(const LsContent *content)
 	bool nulls[NCONTENT];
 
 	ls_store_put_text(values, nulls, CONTENT_ID, row.id);
-	ls_store_put_text(values, nulls, STATUS, ls_text(ls_event_status_name(row.status)));
+	ls_store_put_text(values, nulls, STATUS, ls_event_status_name(row.status));
 	ls_store_put(values, nulls, SCORE, row.score != NULL, NumericGetDatum(row.score));
 	put_point(values, nulls, LAST, true, &row.last);
 	put_point(values, nulls, COMPLETED, true, &row.completed);

@@ -13,18 +13,12 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
-static int
-compare_numbers(Numeric a, Numeric b)
-{
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
 bool
 ls_check_bounds(const LsBounds *bounds, Numeric number)
 {
-	if (bounds->min != NULL && compare_numbers(number, bounds->min) < (bounds->min_excluded ? 1 : 0))
+	if (bounds->min != NULL && ls_number_compare(number, bounds->min) < (bounds->min_excluded ? 1 : 0))
 		return false;
-	return bounds->max == NULL || compare_numbers(number, bounds->max) <= 0;
+	return bounds->max == NULL || ls_number_compare(number, bounds->max) <= 0;
 }
 
 static char *
@@ -52,7 +46,7 @@ is_whole(Numeric number)
 {
 	Datum whole = DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0));
 
-	return compare_numbers(DatumGetNumeric(whole), number) == 0;
+	return ls_number_compare(DatumGetNumeric(whole), number) == 0;
 }
 
 /* A type as rules name it; of what only strategies ask for, in words. */

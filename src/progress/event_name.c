@@ -6,16 +6,23 @@
 
 #include "progress/progress.h"
 
-static const char *const type_names[LS_EVENT_TYPES] = {"content.progressed", "onboarding.completed",
-													   "onboarding.reset", "activePath.set", "progress.reset"};
-static const char *const status_names[LS_STATUSES] = {"not_started", "in_progress", "completed", "passed"};
+#define NAME(literal)                                                                                                \
+	{                                                                                                                \
+		literal, sizeof(literal) - 1                                                                                 \
+	}
+
+static const LsText type_names[LS_EVENT_TYPES] = {NAME("content.progressed"), NAME("onboarding.completed"),
+												  NAME("onboarding.reset"), NAME("activePath.set"),
+												  NAME("progress.reset")};
+static const LsText status_names[LS_STATUSES] = {NAME("not_started"), NAME("in_progress"), NAME("completed"),
+												 NAME("passed")};
 
 static bool
-find_name(LsText name, const char *const *names, int count, int *found)
+find_name(LsText name, const LsText *names, int count, int *found)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (ls_text_equal(name, ls_text(names[i])))
+		if (ls_text_equal(name, names[i]))
 		{
 			*found = i;
 			return true;
@@ -24,7 +31,7 @@ find_name(LsText name, const char *const *names, int count, int *found)
 	return false;
 }
 
-const char *
+LsText
 ls_event_status_name(LsStatus status)
 {
 	return status_names[status];
@@ -41,7 +48,7 @@ ls_event_status(LsText name, LsStatus *status)
 	return true;
 }
 
-const char *
+LsText
 ls_event_type_name(LsEventType type)
 {
 	return type_names[type];

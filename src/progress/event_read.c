@@ -47,12 +47,6 @@ read_status(const JsonbValue *value, LsStatus *status, LsFailure *failure)
 				   "payload.status must be not_started, in_progress, completed or passed");
 }
 
-static bool
-is_at_least(Numeric number, Numeric bound)
-{
-	return DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(number), NumericGetDatum(bound)));
-}
-
 bool
 ls_event_is_score(Numeric number)
 {
@@ -66,7 +60,7 @@ ls_event_is_score(Numeric number)
 		highest = int64_to_numeric(100);
 		MemoryContextSwitchTo(caller);
 	}
-	return is_at_least(number, lowest) && is_at_least(highest, number);
+	return ls_number_compare(number, lowest) >= 0 && ls_number_compare(number, highest) <= 0;
 }
 
 static bool
@@ -132,6 +126,7 @@ read_content_member(LsEvent *event, LsText key, const JsonbValue *value, bool *h
 	return true;
 }
 
+/* Looks at each number on the way: who reads rows has nobody who did so before. */
 static bool
 read_content(LsEvent *event, const JsonbValue *payload, LsFailure *failure)
 {
@@ -143,9 +138,11 @@ read_content(LsEvent *event, const JsonbValue *payload, LsFailure *failure)
 
 	event->content_id = event->version = event->interaction_id = (LsText){NULL, 0};
 	event->score = NULL;
+	event->has_bad_number = false;
 	ls_json_walk(&walk, payload);
 	while (ls_json_walk_next(&walk, &key, &value))
 	{
+		event->has_bad_number = event->has_bad_number || ls_limit_has_bad_number(&value);
 		if (!read_content_member(event, key, &value, &has_status, failure))
 			return false;
 	}

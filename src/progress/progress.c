@@ -17,6 +17,7 @@
 
 #define FIRST_CHUNK 256
 #define LAST_CHUNK (8 * 1024) /* larger ones would be blocks of their own */
+#define FEW_LATER 16 /* marks of a trail that one more is put before at once: events come in order, or nearly so */
 #define PADDING 3 /* what a value is moved by to be aligned, at most */
 
 LsProgress *
@@ -159,7 +160,8 @@ ls_progress_json(LsText container)
 }
 
 #define FIRST_CONTENTS 4
-#define FIRST_INTERACTIONS 8
+#define FIRST_INTERACTIONS 32
+#define FEW_INTERACTIONS 8 /* of a content, which are found by looking at each */
 
 /* All contents of a state, by id. */
 typedef struct ContentEntry
@@ -183,7 +185,7 @@ typedef struct ContentEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* Interactions of all contents: one content may have very many. */
+/* Interactions of contents that have more than a few. */
 typedef struct InteractionKey
 {
 	const LsContent *content;
@@ -223,9 +225,11 @@ ls_progress_content(LsProgress *progress, LsText id)
 	entry = content_insert(progress->contents, id, &found);
 	if (!found)
 	{
-		entry->content = take(progress, sizeof(LsContent));
-		memset(entry->content, 0, sizeof(LsContent));
-		entry->id = entry->content->id = copy_text(progress, id);
+		char *text = take(progress, MAXALIGN(id.length) + sizeof(LsContent));
+
+		entry->id = (LsText){memcpy(text, id.data, id.length), id.length};
+		entry->content = (LsContent *) (text + MAXALIGN(id.length));
+		*entry->content = (LsContent){.id = entry->id};
 	}
 	return entry->content;
 }
@@ -243,10 +247,17 @@ ls_progress_find(const LsProgress *progress, LsText id)
 LsInteraction *
 ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id)
 {
-	InteractionEntry *entry = progress->interactions == NULL
-								  ? NULL
-								  : interaction_lookup(progress->interactions, (InteractionKey){content, id});
+	InteractionEntry *entry;
 
+	if (content->ninteractions <= FEW_INTERACTIONS)
+	{
+		LsInteraction *each = content->interactions;
+
+		while (each != NULL && !ls_text_equal(each->id, id))
+			each = each->next;
+		return each;
+	}
+	entry = interaction_lookup(progress->interactions, (InteractionKey){content, id});
 	return entry == NULL ? NULL : entry->interaction;
 }
 
@@ -318,66 +329,98 @@ sort_trail(LsTrail *trail)
 	trail->unsorted = false;
 }
 
-int
-ls_progress_compare_scores(Numeric a, Numeric b)
+/* Compares a score to one that is kept. */
+static int
+compare_score(Numeric score, int64 units, const LsScore *other)
 {
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+	if (units != LS_NO_UNITS && other->units != LS_NO_UNITS)
+		return units < other->units ? -1 : units > other->units;
+	return ls_number_compare(score, (Numeric) other->kept.block);
 }
 
 static int
-compare_kept_scores(const void *a, const void *b)
+compare_kept_scores(const LsScore *a, const LsScore *b)
 {
-	const LsKept *one = a;
-	const LsKept *other = b;
-	LsPoint left = ls_kept_point(one);
-	LsPoint right = ls_kept_point(other);
+	return compare_score((Numeric) a->kept.block, a->units, b);
+}
+
+static int
+compare_scores(const void *a, const void *b)
+{
+	const LsScore *one = a;
+	const LsScore *other = b;
+	LsPoint left = ls_kept_point(&one->kept);
+	LsPoint right = ls_kept_point(&other->kept);
 	int order = ls_point_compare(&left, &right);
 
-	return order != 0 ? order : ls_progress_compare_scores((Numeric) one->block, (Numeric) other->block);
+	return order != 0 ? order : compare_kept_scores(one, other);
 }
 
 /* Sorts scores and takes out those that are not greater than all later ones. */
 static void
 sort_scores(LsContent *content)
 {
-	LsKept *scores = content->scores;
+	LsScore *scores = content->scores;
 	int count = content->nscores;
 	int first = count;
 
 	if (content->nsorted == count)
 		return;
-	ls_sort(scores, count, sizeof(LsKept), compare_kept_scores);
+	ls_sort(scores, count, sizeof(LsScore), compare_scores);
 	for (int i = count - 1; i >= 0; i--)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (first == count ||
-			ls_progress_compare_scores((Numeric) scores[i].block, (Numeric) scores[first].block) > 0)
+		if (first == count || compare_kept_scores(&scores[i], &scores[first]) > 0)
 			scores[--first] = scores[i];
 	}
 	content->nscores = content->nsorted = count - first;
-	memmove(scores, scores + first, content->nscores * sizeof(LsKept));
-	memset(scores + content->nscores, 0, first * sizeof(LsKept)); /* their memory is in use further up */
+	memmove(scores, scores + first, content->nscores * sizeof(LsScore));
+	memset(scores + content->nscores, 0, first * sizeof(LsScore)); /* their memory is in use further up */
+}
+
+/*
+ * Where an event belongs in a trail: by its order where that is near the end, else at the end, which leaves the trail
+ * unsorted. Below 0 where it is found there already.
+ */
+static int
+find_place(LsTrail *trail, const LsPoint *point)
+{
+	int place = trail->nmarks;
+	int lowest = Max(place - (trail->unsorted ? 1 : FEW_LATER), 0);
+
+	for (; place > lowest; place--)
+	{
+		LsPoint known = ls_mark_point(&trail->marks[place - 1]);
+		int order = ls_point_compare(point, &known);
+
+		if (order == 0)
+			return -1;
+		if (order > 0)
+			return place;
+	}
+	if (place == 0)
+		return 0;
+	trail->unsorted = true;
+	return trail->nmarks;
 }
 
 static void
 add_to_trail(LsProgress *progress, LsTrail *trail, const LsPoint *point)
 {
+	int place;
+
 	if (trail->nmarks == trail->room)
 	{
 		sort_trail(trail); /* what came twice goes, so that repeating events takes no room */
 		if (trail->nmarks * 2 >= trail->room)
 			trail->marks = enlarge(progress, trail->marks, &trail->room, 4, sizeof(LsMark));
 	}
-	if (trail->nmarks > 0)
-	{
-		LsPoint last = ls_mark_point(&trail->marks[trail->nmarks - 1]);
-		int order = ls_point_compare(point, &last);
-
-		if (order == 0)
-			return;
-		trail->unsorted = trail->unsorted || order < 0;
-	}
-	trail->marks[trail->nmarks++] = copy_mark(progress, point);
+	place = find_place(trail, point);
+	if (place < 0)
+		return;
+	memmove(trail->marks + place + 1, trail->marks + place, (trail->nmarks - place) * sizeof(LsMark));
+	trail->marks[place] = copy_mark(progress, point);
+	trail->nmarks++;
 }
 
 /* An event stated this status. */
@@ -410,7 +453,7 @@ compare_place(const LsPoint *point, const LsKept *kept)
 
 /* Whether an event at or after the point has stated as great a score, of those that are sorted. */
 static bool
-is_beaten(const LsContent *content, const LsPoint *point, Numeric score)
+is_beaten(const LsContent *content, const LsPoint *point, Numeric score, int64 units)
 {
 	int low = 0;
 	int high = content->nsorted;
@@ -419,12 +462,12 @@ is_beaten(const LsContent *content, const LsPoint *point, Numeric score)
 	{
 		int middle = low + (high - low) / 2;
 
-		if (compare_place(point, &content->scores[middle]) > 0)
+		if (compare_place(point, &content->scores[middle].kept) > 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < content->nsorted && ls_progress_compare_scores(score, (Numeric) content->scores[low].block) <= 0;
+	return low < content->nsorted && compare_score(score, units, &content->scores[low]) <= 0;
 }
 
 /* Makes room for one more score, where what is beaten by now takes none. */
@@ -438,8 +481,8 @@ make_room_for_score(LsProgress *progress, LsContent *content)
 	sort_scores(content);
 	if (content->nscores * 2 < before)
 		return;
-	content->scores = enlarge(progress, content->scores, &content->scores_room, 1, sizeof(LsKept));
-	memset(content->scores + before, 0, (content->scores_room - before) * sizeof(LsKept));
+	content->scores = enlarge(progress, content->scores, &content->scores_room, 1, sizeof(LsScore));
+	memset(content->scores + before, 0, (content->scores_room - before) * sizeof(LsScore));
 }
 
 /*
@@ -449,17 +492,19 @@ make_room_for_score(LsProgress *progress, LsContent *content)
 void
 ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point, Numeric score)
 {
+	int64 units = ls_number_units(score);
 	bool in_order;
 
-	if (is_beaten(content, point, score))
+	if (is_beaten(content, point, score, units))
 		return;
 	make_room_for_score(progress, content);
 	in_order = content->nsorted == content->nscores &&
-			   (content->nscores == 0 || compare_place(point, &content->scores[content->nscores - 1]) > 0);
+			   (content->nscores == 0 || compare_place(point, &content->scores[content->nscores - 1].kept) > 0);
 	while (in_order && content->nscores > 0 &&
-		   ls_progress_compare_scores(score, (Numeric) content->scores[content->nscores - 1].block) >= 0)
+		   compare_score(score, units, &content->scores[content->nscores - 1]) >= 0)
 		content->nscores--;
-	keep(progress, &content->scores[content->nscores++], point, (LsText){(char *) score, VARSIZE_ANY(score)});
+	content->scores[content->nscores].units = units;
+	keep(progress, &content->scores[content->nscores++].kept, point, (LsText){(char *) score, VARSIZE_ANY(score)});
 	if (in_order)
 		content->nsorted = content->nscores;
 	content->changed = true;
@@ -473,28 +518,48 @@ ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *poi
 		content->changed = true;
 }
 
+static void
+note_interaction(LsProgress *progress, const LsContent *content, LsInteraction *interaction)
+{
+	bool found;
+
+	interaction_insert(progress->interactions, (InteractionKey){content, interaction->id}, &found)->interaction =
+		interaction;
+}
+
+/* From the one on that is more than a few, all of a content are in the table. */
+static LsInteraction *
+add_interaction(LsProgress *progress, LsContent *content, LsText id)
+{
+	char *text = take(progress, MAXALIGN(id.length) + sizeof(LsInteraction));
+	LsInteraction *interaction = (LsInteraction *) (text + MAXALIGN(id.length));
+
+	*interaction =
+		(LsInteraction){.id = {memcpy(text, id.data, id.length), id.length}, .next = content->interactions};
+	content->interactions = interaction;
+	content->ninteractions++;
+	if (content->ninteractions <= FEW_INTERACTIONS)
+		return interaction;
+	if (progress->interactions == NULL)
+		progress->interactions = interaction_create(progress->context, FIRST_INTERACTIONS, NULL);
+	note_interaction(progress, content, interaction);
+	for (LsInteraction *each = interaction->next; content->ninteractions == FEW_INTERACTIONS + 1 && each != NULL;
+		 each = each->next)
+		note_interaction(progress, content, each);
+	return interaction;
+}
+
 /* An event stated the state of an interaction; without data it took the interaction away. Answers the interaction. */
 LsInteraction *
 ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id, const LsPoint *point, LsText state)
 {
-	InteractionEntry *entry;
-	bool found;
+	LsInteraction *interaction = ls_progress_find_interaction(progress, content, id);
 
-	if (progress->interactions == NULL)
-		progress->interactions = interaction_create(progress->context, FIRST_INTERACTIONS, NULL);
-	entry = interaction_insert(progress->interactions, (InteractionKey){content, id}, &found);
-	if (!found)
-	{
-		entry->interaction = take(progress, sizeof(LsInteraction));
-		memset(entry->interaction, 0, sizeof(LsInteraction));
-		entry->key.id = entry->interaction->id = copy_text(progress, id);
-		entry->interaction->next = content->interactions;
-		content->interactions = entry->interaction;
-		content->ninteractions++;
-	}
-	if (ls_progress_keep_latest(progress, &entry->interaction->state, point, state))
-		entry->interaction->changed = true;
-	return entry->interaction;
+	if (interaction == NULL)
+		interaction = add_interaction(progress, content, id);
+	if (ls_progress_keep_latest(progress, &interaction->state, point, state))
+		interaction->changed = true;
+	return interaction;
 }
 
 /* Takes a content.progressed in. Only the times of statuses are shown. */

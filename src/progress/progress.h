@@ -53,6 +53,7 @@ typedef struct LsEvent
 	JsonbValue state; /* of the interaction: an object or null */
 	LsText path; /* pathId; without data for null */
 	JsonbValue payload;
+	bool has_bad_number; /* in the payload of a content.progressed */
 } LsEvent;
 
 /* The reduced state */
@@ -71,6 +72,13 @@ typedef struct LsKept
 	int16 id_length;
 	int16 time_length; /* -1: none */
 } LsKept;
+
+/* A score that may become the greatest. */
+typedef struct LsScore
+{
+	LsKept kept; /* the number as sent */
+	int64 units; /* by which it compares to others, without a look at the number, which lies elsewhere */
+} LsScore;
 
 /* An event of a trail. */
 typedef struct LsMark
@@ -105,7 +113,7 @@ typedef struct LsContent
 	LsText id;
 	LsKept latest[LS_COMPLETED]; /* the last event with not_started, with in_progress */
 	LsTrail trails[LS_STATUSES - LS_COMPLETED]; /* those with completed, with passed */
-	LsKept *scores;
+	LsScore *scores;
 	int nscores;
 	int nsorted; /* the first so many are in order, each greater than the next; all of them, once settled */
 	int scores_room;
@@ -159,9 +167,9 @@ typedef struct LsInteractionRow
 } LsInteractionRow;
 
 /* event_name.c */
-extern const char *ls_event_status_name(LsStatus status);
+extern LsText ls_event_status_name(LsStatus status);
 extern bool ls_event_status(LsText name, LsStatus *status);
-extern const char *ls_event_type_name(LsEventType type);
+extern LsText ls_event_type_name(LsEventType type);
 extern bool ls_event_type(LsText name, LsEventType *type);
 
 /* event_read.c */
@@ -199,7 +207,6 @@ extern void ls_progress_version(LsProgress *progress, LsContent *content, const 
 extern LsInteraction *ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id,
 											  const LsPoint *point, LsText state);
 extern bool ls_progress_is_empty(const LsContent *content);
-extern int ls_progress_compare_scores(Numeric a, Numeric b);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
 extern int64 ls_progress_state_bytes(LsProgress *progress);

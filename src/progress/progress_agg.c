@@ -14,6 +14,11 @@ typedef struct AggState
 	LsProgress *progress;
 	Oid time_type; /* of occurred_at */
 	bytea *packed;
+	union
+	{
+		Jsonb json;
+		char bytes[VARHDRSZ + VARATT_SHORT_MAX];
+	} payload; /* of the event at hand, where its row has it unaligned */
 } AggState;
 
 static AggState *
@@ -59,12 +64,27 @@ read_time(LsEvent *event, Oid type, Datum time)
 	ls_event_set_time(event, event->occurred_at, ls_text_datum(time));
 }
 
+/* The payload as rows have small ones is moved only, which takes no memory of its own. */
+static Jsonb *
+read_payload(AggState *state, Datum payload)
+{
+	struct varlena *packed = PG_DETOAST_DATUM_PACKED(payload);
+
+	if (!VARATT_IS_SHORT(packed))
+		return (Jsonb *) packed;
+	SET_VARSIZE(state->payload.bytes, VARSIZE_ANY_EXHDR(packed) + VARHDRSZ);
+	memcpy(VARDATA(state->payload.bytes), VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+	return &state->payload.json;
+}
+
 /* Reads the columns of an event; unlike a put's, a bad one has nobody to be answered to. */
 static void
-read_event(FunctionCallInfo fcinfo, const AggState *state, LsEvent *event)
+read_event(FunctionCallInfo fcinfo, AggState *state, LsEvent *event)
 {
 	LsFailure failure = {NULL};
+	LsFailure numbers = {NULL};
 	JsonbValue payload;
+	bool is_good;
 	LsText type = ls_text_datum(PG_GETARG_DATUM(3));
 
 	event->point.id = ls_text_datum(PG_GETARG_DATUM(1));
@@ -75,10 +95,13 @@ read_event(FunctionCallInfo fcinfo, const AggState *state, LsEvent *event)
 		refuse_event(event->point.id, ERRCODE_INVALID_PARAMETER_VALUE,
 					 psprintf("The type \"%s\" is unknown", ls_text_string(type)));
 	if (!PG_ARGISNULL(4))
-		ls_json_root(PG_GETARG_JSONB_P(4), &payload);
-	if (!PG_ARGISNULL(4) && !ls_limit_check_numbers(&payload, "payload", &failure))
-		refuse_event(event->point.id, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, failure.message);
-	if (!ls_event_read_payload(event, PG_ARGISNULL(4) ? NULL : &payload, &failure))
+		ls_json_root(read_payload(state, PG_GETARG_DATUM(4)), &payload);
+	is_good = ls_event_read_payload(event, PG_ARGISNULL(4) ? NULL : &payload, &failure);
+	if (is_good && event->type == LS_EVENT_CONTENT && !event->has_bad_number)
+		return;
+	if (!PG_ARGISNULL(4) && !ls_limit_check_numbers(&payload, "payload", &numbers))
+		refuse_event(event->point.id, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, numbers.message);
+	if (!is_good)
 		refuse_event(event->point.id, ERRCODE_INVALID_PARAMETER_VALUE, failure.message);
 }
 

@@ -13,6 +13,8 @@
 #include "progress/progress.h"
 #include "utils/numeric.h"
 
+#define MARKS_AHEAD 8 /* whose texts are asked for before they are written: they lie all over a large state */
+
 typedef struct Writer
 {
 	StringInfoData out;
@@ -106,6 +108,8 @@ put_trail(Writer *writer, const LsTrail *trail)
 		LsPoint point = ls_mark_point(&trail->marks[i]);
 
 		CHECK_FOR_INTERRUPTS();
+		if (i + MARKS_AHEAD < trail->nmarks)
+			ls_memory_ask(trail->marks[i + MARKS_AHEAD].texts);
 		put_point(writer, &point);
 	}
 }
@@ -138,8 +142,8 @@ put_content(Writer *writer, const LsContent *content)
 	for (int i = 0; i < content->nscores; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_place(writer, &content->scores[i]);
-		put_score(writer, &content->scores[i]);
+		put_place(writer, &content->scores[i].kept);
+		put_score(writer, &content->scores[i].kept);
 	}
 	if (put_place(writer, &content->version))
 		put_text(writer, ls_kept_value(&content->version));

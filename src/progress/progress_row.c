@@ -46,7 +46,7 @@ ls_progress_row(const LsContent *content)
 		take_last(&row.last, ls_mark_point(&trail->marks[trail->nmarks - 1]));
 	}
 	if (content->nscores > 0)
-		row.score = ls_progress_trim((Numeric) content->scores[0].block);
+		row.score = ls_progress_trim((Numeric) content->scores[0].kept.block);
 	row.version = ls_kept_value(&content->version);
 	row.version_point = ls_kept_point(&content->version);
 	return row;

@@ -59,13 +59,13 @@ wipe_scores(const LsPoint *reset, LsContent *content)
 {
 	int wiped = 0;
 
-	while (wiped < content->nscores && is_kept_wiped(reset, &content->scores[wiped]))
+	while (wiped < content->nscores && is_kept_wiped(reset, &content->scores[wiped].kept))
 		wiped++;
 	if (wiped == 0)
 		return;
 	content->nscores = content->nsorted = content->nscores - wiped;
-	memmove(content->scores, content->scores + wiped, content->nscores * sizeof(LsKept));
-	memset(content->scores + content->nscores, 0, wiped * sizeof(LsKept));
+	memmove(content->scores, content->scores + wiped, content->nscores * sizeof(LsScore));
+	memset(content->scores + content->nscores, 0, wiped * sizeof(LsScore));
 }
 
 static void

@@ -70,7 +70,7 @@ show_content(const LsContent *content, const LsContentRow *row)
 	JsonbValue interactions;
 
 	ls_json_put(&json, "contentId", ls_json_text(row->id));
-	ls_json_put(&json, "status", ls_json_string(ls_event_status_name(row->status)));
+	ls_json_put(&json, "status", ls_json_text(ls_event_status_name(row->status)));
 	if (row->score != NULL)
 		ls_json_put(&json, "score", (JsonbValue){.type = jbvNumeric, .val.numeric = row->score});
 	ls_json_put(&json, "lastAttemptAt", point_json(&row->last));
