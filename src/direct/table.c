@@ -138,6 +138,40 @@ static const Column conflict[] = {
 	[LS_CONFLICT_REASON] = {"reason", TEXTOID, false, false},
 };
 
+static const Column event[] = {
+	[LS_EVENT_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_EVENT_ID] = {"event_id", TEXTOID, true, false},
+	[LS_EVENT_VERSION] = {"version", INT8OID, true, false},
+	[LS_EVENT_AT] = {"at", TIMESTAMPTZOID, true, false},
+	[LS_EVENT_RECEIVED_AT] = {"received_at", TIMESTAMPTZOID, true, false},
+	[LS_EVENT_SENT] = {"event", JSONBOID, true, false},
+};
+
+static const Column progress_content[] = {
+	[LS_CONTENT_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_CONTENT_ID] = {"content_id", TEXTOID, true, false},
+	[LS_CONTENT_STATUS] = {"status", TEXTOID, true, false},
+	[LS_CONTENT_SCORE] = {"score", NUMERICOID, false, false},
+	[LS_CONTENT_LAST_AT] = {"last_at", TIMESTAMPTZOID, true, false},
+	[LS_CONTENT_LAST_ID] = {"last_id", TEXTOID, true, false},
+	[LS_CONTENT_LAST_SENT] = {"last_sent", TEXTOID, false, false},
+	[LS_CONTENT_COMPLETED_AT] = {"completed_at", TIMESTAMPTZOID, false, false},
+	[LS_CONTENT_COMPLETED_ID] = {"completed_id", TEXTOID, false, false},
+	[LS_CONTENT_COMPLETED_SENT] = {"completed_sent", TEXTOID, false, false},
+	[LS_CONTENT_STATED] = {"content_version", TEXTOID, false, false},
+	[LS_CONTENT_STATED_AT] = {"version_at", TIMESTAMPTZOID, false, false},
+	[LS_CONTENT_STATED_ID] = {"version_id", TEXTOID, false, false},
+};
+
+static const Column progress_interaction[] = {
+	[LS_INTERACTION_LEARNER] = {"learner_id", TEXTOID, true, false},
+	[LS_INTERACTION_CONTENT] = {"content_id", TEXTOID, true, false},
+	[LS_INTERACTION_ID] = {"interaction_id", TEXTOID, true, false},
+	[LS_INTERACTION_AT] = {"at", TIMESTAMPTZOID, true, false},
+	[LS_INTERACTION_EVENT] = {"event_id", TEXTOID, true, false},
+	[LS_INTERACTION_STATE] = {"state", JSONBOID, false, false},
+};
+
 static const Column push[] = {
 	[LS_LOG_LEARNER] = {"learner_id", TEXTOID, true, false},
 	[LS_LOG_VERSION] = {"version", INT8OID, true, false},
@@ -186,6 +220,11 @@ static const Form forms[] = {
 							  {LS_CONFLICT_LEARNER, LS_CONFLICT_CREATED_AT, LS_CONFLICT_ID},
 							  LS_DIRECT_IS_NULL,
 							  LS_CONFLICT_CLOSED_AT}}},
+	[LS_DIRECT_EVENT] =
+		{"event", event, lengthof(event), 2, {{"event_arrival", 2, {LS_EVENT_LEARNER, LS_EVENT_VERSION}}}},
+	[LS_DIRECT_CONTENT] = {"progress_content", progress_content, lengthof(progress_content), 2, {{NULL}}},
+	[LS_DIRECT_INTERACTION] =
+		{"progress_interaction", progress_interaction, lengthof(progress_interaction), 3, {{NULL}}},
 	SLOT(0),
 	SLOT(1),
 	SLOT(2),

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "direct/direct.h"
 #include "event/event.h"
 #include "miscadmin.h"
 #include "store/statement.h"
@@ -46,13 +47,38 @@ take_event(LsText learner, LsText id, Datum value)
 
 /* What an event of the log says, as it would be said of one that comes again. */
 static LsReceipt
-receipt_of(LsBatch *batch, uint64 row, Jsonb *stored)
+receipt_of(LsBatch *batch, const LsItem *item, Datum event, int64 version)
 {
 	LsItem first = {0};
 
-	ls_json_root(stored, &first.raw);
+	ls_json_root(take_event(batch->learner.id, item->id, event), &first.raw);
 	ls_batch_identify(batch, &first);
-	return (LsReceipt){true, first.fingerprint, LS_SYNCED, ls_store_int(row, 3)};
+	return (LsReceipt){true, first.fingerprint, LS_SYNCED, version};
+}
+
+/* False where SQL has to do it. */
+static bool
+find_directly(LsBatch *batch, const Datum *ids)
+{
+	Datum key[] = {ls_text_to_datum(batch->learner.id), 0};
+	LsDirect events;
+
+	if (!ls_direct_open(&events, LS_DIRECT_EVENT, AccessShareLock))
+		return false;
+	ls_direct_begin();
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		LsItem *item = &batch->items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		key[1] = ids[i];
+		if (ls_direct_find(&events, key))
+			item->receipt =
+				receipt_of(batch, item, events.values[LS_EVENT_SENT], DatumGetInt64(events.values[LS_EVENT_VERSION]));
+	}
+	ls_direct_close(&events);
+	ls_direct_end();
+	return true;
 }
 
 /* Finds the events that were accepted before. */
@@ -69,6 +95,8 @@ ls_store_read_known_events(LsPut *put)
 		CHECK_FOR_INTERRUPTS();
 		ids[i] = id_datum(&batch->items[i]);
 	}
+	if (find_directly(batch, ids))
+		return;
 	values[1] = ls_text_array(ids, batch->nitems);
 	found = ls_store_run(&read_known, values, NULL);
 	for (uint64 i = 0; i < found; i++)
@@ -77,36 +105,107 @@ ls_store_read_known_events(LsPut *put)
 		bool isnull;
 
 		CHECK_FOR_INTERRUPTS();
-		item->receipt = receipt_of(batch, i, take_event(batch->learner.id, item->id, ls_store_value(i, 2, &isnull)));
+		item->receipt = receipt_of(batch, item, ls_store_value(i, 2, &isnull), ls_store_int(i, 3));
 	}
 }
 
+/* Columns of a new event, counted from 0. */
+enum
+{
+	ID,
+	VERSION,
+	AT,
+	SENT,
+	NEVENT
+};
+
+/* The accepted events on their way into the log. */
+typedef struct Added
+{
+	LsPut *put;
+	Datum learner;
+	const int *accepted; /* their numbers among those of the put */
+	int count;
+} Added;
+
+static void
+event_values(const Added *added, int row, Datum *values, bool *nulls)
+{
+	int number = added->accepted[row];
+	const LsItem *item = &added->put->batch.items[number];
+
+	ls_store_put(values, nulls, ID, true, id_datum(item));
+	ls_store_put(values, nulls, VERSION, true, Int64GetDatum(item->version));
+	ls_store_put(values, nulls, AT, true, TimestampTzGetDatum(added->put->events[number].point.at));
+	ls_store_put_json(values, nulls, SENT, &item->raw);
+}
+
+static void
+fill_event(const void *argument, int row, Datum *values, bool *nulls)
+{
+	const Added *added = argument;
+	Datum event[NEVENT];
+	bool isnull[NEVENT];
+
+	event_values(added, row, event, isnull);
+	ls_direct_put(values, nulls, LS_EVENT_LEARNER, added->learner);
+	ls_direct_put(values, nulls, LS_EVENT_ID, event[ID]);
+	ls_direct_put(values, nulls, LS_EVENT_VERSION, event[VERSION]);
+	ls_direct_put(values, nulls, LS_EVENT_AT, event[AT]);
+	ls_direct_put(values, nulls, LS_EVENT_RECEIVED_AT, TimestampTzGetDatum(added->put->batch.now));
+	ls_direct_put(values, nulls, LS_EVENT_SENT, event[SENT]);
+}
+
+static bool
+add_directly(const Added *added)
+{
+	LsDirect events;
+
+	if (!ls_direct_open(&events, LS_DIRECT_EVENT, RowExclusiveLock))
+		return false;
+	ls_direct_begin();
+	ls_direct_add(&events, added->count, fill_event, added);
+	ls_direct_close(&events);
+	ls_direct_end();
+	return true;
+}
+
+static void
+add_by_statement(const Added *added)
+{
+	Datum *rows = palloc(sizeof(Datum) * added->count);
+	Datum values[] = {added->learner, 0, TimestampTzGetDatum(added->put->batch.now)};
+
+	for (int i = 0; i < added->count; i++)
+	{
+		Datum row[NEVENT];
+		bool nulls[NEVENT];
+
+		CHECK_FOR_INTERRUPTS();
+		event_values(added, i, row, nulls);
+		rows[i] = ls_store_row(&event_row, row, nulls);
+	}
+	values[1] = ls_store_array(&event_row, rows, added->count);
+	if (ls_store_run(&add_events, values, NULL) != added->count)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("an event was refused outside learnsync"),
+						errhint("A BEFORE trigger on learnsync_data.event must not skip rows.")));
+}
+
+/* Adds the accepted events to the log. */
 void
 ls_store_add_events(LsPut *put)
 {
-	Datum *rows = palloc(sizeof(Datum) * put->batch.naccepted);
-	Datum values[3] = {ls_text_to_datum(put->batch.learner.id), 0, TimestampTzGetDatum(put->batch.now)};
-	int count = 0;
+	int *accepted = palloc(sizeof(int) * Max(put->batch.nitems, 1));
+	Added added = {put, ls_text_to_datum(put->batch.learner.id), accepted, 0};
 
 	for (int i = 0; i < put->batch.nitems; i++)
 	{
-		const LsItem *item = &put->batch.items[i];
-		Datum row[4];
-		bool nulls[4];
-
 		CHECK_FOR_INTERRUPTS();
-		if (!item->accepted)
-			continue;
-		ls_store_put(row, nulls, 0, true, id_datum(item));
-		ls_store_put(row, nulls, 1, true, Int64GetDatum(item->version));
-		ls_store_put(row, nulls, 2, true, TimestampTzGetDatum(put->events[i].point.at));
-		ls_store_put_json(row, nulls, 3, &item->raw);
-		rows[count++] = ls_store_row(&event_row, row, nulls);
+		if (put->batch.items[i].accepted)
+			accepted[added.count++] = i;
 	}
-	values[1] = ls_store_array(&event_row, rows, count);
-	if (ls_store_run(&add_events, values, NULL) != count)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("an event was refused outside learnsync"),
-						errhint("A BEFORE trigger on learnsync_data.event must not skip rows.")));
+	if (!add_directly(&added))
+		add_by_statement(&added);
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "direct/direct.h"
 #include "event/event.h"
 #include "miscadmin.h"
 #include "store/statement.h"
@@ -47,27 +48,36 @@ static LsStatement read_some_interactions = {
 	"  AND x.content_id" EQ "k.content_id AND x.interaction_id" EQ "k.interaction_id LIMIT 1) i",
 	{"pg_catalog.text", "pg_catalog.text[]", "pg_catalog.text[]", NULL}};
 
-/* The columns of a result row, taken apart once. */
+/* The columns of a row but for the learner, taken apart once. */
 typedef struct Row
 {
 	LsRowKey key;
 	TupleDesc desc;
+	int skipped; /* columns of these before them */
 	Datum values[14];
 	bool nulls[14];
 } Row;
 
+static LsRowKey
+key_of(LsText learner, const char *table)
+{
+	return (LsRowKey){table, {learner}, "CALL learnsync.progress_rebuild() derives it from the log again."};
+}
+
+/* Takes a row of a result. */
 static void
 take_row(LsText learner, const char *table, uint64 number, Row *row)
 {
-	row->key = (LsRowKey){table, {learner}, "CALL learnsync.progress_rebuild() derives it from the log again."};
+	row->key = key_of(learner, table);
 	row->desc = SPI_tuptable->tupdesc;
+	row->skipped = 0;
 	heap_deform_tuple(SPI_tuptable->vals[number], row->desc, row->values, row->nulls);
 }
 
 pg_noreturn static void
 refuse(const Row *row, int column, const char *wanted)
 {
-	ls_store_damaged(&row->key, NameStr(TupleDescAttr(row->desc, column)->attname), wanted);
+	ls_store_damaged(&row->key, NameStr(TupleDescAttr(row->desc, column + row->skipped)->attname), wanted);
 }
 
 static LsText
@@ -123,7 +133,8 @@ take_container(const Row *row, int column)
 
 	if (row->nulls[column])
 		return (LsText){NULL, 0};
-	ls_json_root(ls_store_object(&row->key, NameStr(TupleDescAttr(row->desc, column)->attname), row->values[column]),
+	ls_json_root(ls_store_object(&row->key, NameStr(TupleDescAttr(row->desc, column + row->skipped)->attname),
+								 row->values[column]),
 				 &json);
 	return ls_progress_container(&json);
 }
@@ -154,39 +165,35 @@ ls_store_read_head(LsText learner, LsProgress *head, LsEventLog *log, LsSnapshot
 }
 
 static LsContentRow
-take_content(LsText learner, uint64 number)
+take_content(Row *row)
 {
 	LsContentRow content = {0};
-	Row row;
 
-	take_row(learner, "progress_content", number, &row);
-	row.key.parts[1] = content.id = take_text(&row, 0);
-	(void) take_id(&row, 0);
-	if (!ls_event_status(take_text(&row, 1), &content.status))
-		refuse(&row, 1, "a status");
-	content.score = row.nulls[2] ? NULL : DatumGetNumeric(row.values[2]);
+	row->key.parts[1] = content.id = take_text(row, 0);
+	(void) take_id(row, 0);
+	if (!ls_event_status(take_text(row, 1), &content.status))
+		refuse(row, 1, "a status");
+	content.score = row->nulls[2] ? NULL : DatumGetNumeric(row->values[2]);
 	if (content.score != NULL && !ls_event_is_score(content.score))
-		refuse(&row, 2, "between 0 and 100");
-	take_point(&row, 3, true, &content.last);
-	take_point(&row, 6, true, &content.completed);
-	content.version = take_id(&row, 9);
-	take_point(&row, 10, false, &content.version_point);
+		refuse(row, 2, "between 0 and 100");
+	take_point(row, 3, true, &content.last);
+	take_point(row, 6, true, &content.completed);
+	content.version = take_id(row, 9);
+	take_point(row, 10, false, &content.version_point);
 	return content;
 }
 
 static LsInteractionRow
-take_interaction(LsText learner, uint64 number)
+take_interaction(Row *row)
 {
 	LsInteractionRow interaction = {.point = {0}};
-	Row row;
 
-	take_row(learner, "progress_interaction", number, &row);
-	row.key.parts[1] = interaction.content_id = take_text(&row, 0);
-	row.key.parts[2] = interaction.id = take_text(&row, 1);
-	(void) take_id(&row, 0);
-	(void) take_id(&row, 1);
-	take_point(&row, 2, false, &interaction.point);
-	interaction.state = take_container(&row, 4);
+	row->key.parts[1] = interaction.content_id = take_text(row, 0);
+	row->key.parts[2] = interaction.id = take_text(row, 1);
+	(void) take_id(row, 0);
+	(void) take_id(row, 1);
+	take_point(row, 2, false, &interaction.point);
+	interaction.state = take_container(row, 4);
 	return interaction;
 }
 
@@ -203,16 +210,22 @@ typedef struct Reader
 static void
 hand_over_content(const Reader *reader, uint64 number)
 {
-	LsContentRow content = take_content(reader->learner, number);
+	LsContentRow content;
+	Row row;
 
+	take_row(reader->learner, "progress_content", number, &row);
+	content = take_content(&row);
 	reader->take_content(reader->argument, &content);
 }
 
 static void
 hand_over_interaction(const Reader *reader, uint64 number)
 {
-	LsInteractionRow interaction = take_interaction(reader->learner, number);
+	LsInteractionRow interaction;
+	Row row;
 
+	take_row(reader->learner, "progress_interaction", number, &row);
+	interaction = take_interaction(&row);
 	reader->take_interaction(reader->argument, &interaction);
 }
 
@@ -315,10 +328,88 @@ list_touched(const LsPut *put, Touched *touched)
 }
 
 static void
-read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int count)
+add_content(LsPut *put, Row *row)
+{
+	put->contents[put->ncontents++] = take_content(row);
+}
+
+static void
+add_interaction(LsPut *put, Row *row)
+{
+	put->interactions[put->ninteractions++] = take_interaction(row);
+}
+
+/* A table of which a put reads what it touches. */
+typedef struct Kind
+{
+	const char *table;
+	LsDirectTable direct;
+	LsStatement *statement;
+	void (*add)(LsPut *put, Row *row);
+} Kind;
+
+static const Kind of_contents = {"progress_content", LS_DIRECT_CONTENT, &read_some_contents, add_content};
+static const Kind of_interactions = {"progress_interaction", LS_DIRECT_INTERACTION, &read_some_interactions,
+									 add_interaction};
+
+/* The rows whose keys end with these ids, without a statement; false where SQL has to do it. */
+static bool
+find_directly(LsPut *put, const Kind *kind, const Datum *contents, const Datum *ids, int count)
+{
+	Datum key[] = {ls_text_to_datum(put->batch.learner.id), 0, 0};
+	Row row = {.skipped = 1};
+	LsDirect direct;
+	int ncolumns;
+
+	if (!ls_direct_open(&direct, kind->direct, AccessShareLock))
+		return false;
+	ls_direct_begin();
+	row.desc = RelationGetDescr(direct.table);
+	ncolumns = Min(row.desc->natts - row.skipped, (int) lengthof(row.values)); /* others were dropped */
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		key[1] = contents[i];
+		key[2] = ids[i];
+		if (!ls_direct_find(&direct, key))
+			continue;
+		ls_direct_keep(&direct);
+		row.key = key_of(put->batch.learner.id, kind->table);
+		memcpy(row.values, direct.values + row.skipped, sizeof(Datum) * ncolumns);
+		memcpy(row.nulls, direct.nulls + row.skipped, sizeof(bool) * ncolumns);
+		kind->add(put, &row);
+	}
+	ls_direct_close(&direct);
+	ls_direct_end();
+	return true;
+}
+
+/* The rows whose keys end with these ids; of contents, both are theirs. */
+static void
+read_some(LsPut *put, const Kind *kind, Datum *contents, Datum *ids, int count)
+{
+	Datum values[3] = {ls_text_to_datum(put->batch.learner.id)};
+	uint64 found;
+
+	if (count == 0 || find_directly(put, kind, contents, ids, count))
+		return;
+	values[1] = ls_text_array(contents, count);
+	values[2] = ls_text_array(ids, count);
+	found = ls_store_run(kind->statement, values, NULL);
+	for (uint64 i = 0; i < found; i++)
+	{
+		Row row;
+
+		CHECK_FOR_INTERRUPTS();
+		take_row(put->batch.learner.id, kind->table, i, &row);
+		kind->add(put, &row);
+	}
+}
+
+static void
+read_touched_contents(LsPut *put, const Touched *touched, int count)
 {
 	Datum *ids = palloc(sizeof(Datum) * Max(count, 1));
-	Datum values[2] = {learner};
 	int nids = 0;
 
 	for (int i = 0; i < count; i++)
@@ -327,24 +418,15 @@ read_touched_contents(LsPut *put, Datum learner, const Touched *touched, int cou
 		if (i == 0 || !ls_text_equal(touched[i].content_id, touched[i - 1].content_id))
 			ids[nids++] = ls_text_to_datum(touched[i].content_id);
 	}
-	if (nids == 0)
-		return;
-	values[1] = ls_text_array(ids, nids);
-	put->ncontents = (int) ls_store_run(&read_some_contents, values, NULL);
-	put->contents = palloc(sizeof(LsContentRow) * Max(put->ncontents, 1));
-	for (int i = 0; i < put->ncontents; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		put->contents[i] = take_content(put->batch.learner.id, i);
-	}
+	put->contents = palloc(sizeof(LsContentRow) * Max(nids, 1));
+	read_some(put, &of_contents, ids, ids, nids);
 }
 
 static void
-read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int count)
+read_touched_interactions(LsPut *put, const Touched *touched, int count)
 {
 	Datum *contents = palloc(sizeof(Datum) * Max(count, 1));
 	Datum *ids = palloc(sizeof(Datum) * Max(count, 1));
-	Datum values[3] = {learner};
 	int nids = 0;
 
 	for (int i = 0; i < count; i++)
@@ -355,17 +437,8 @@ read_touched_interactions(LsPut *put, Datum learner, const Touched *touched, int
 		contents[nids] = ls_text_to_datum(touched[i].content_id);
 		ids[nids++] = ls_text_to_datum(touched[i].interaction_id);
 	}
-	if (nids == 0)
-		return;
-	values[1] = ls_text_array(contents, nids);
-	values[2] = ls_text_array(ids, nids);
-	put->ninteractions = (int) ls_store_run(&read_some_interactions, values, NULL);
-	put->interactions = palloc(sizeof(LsInteractionRow) * Max(put->ninteractions, 1));
-	for (int i = 0; i < put->ninteractions; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		put->interactions[i] = take_interaction(put->batch.learner.id, i);
-	}
+	put->interactions = palloc(sizeof(LsInteractionRow) * Max(nids, 1));
+	read_some(put, &of_interactions, contents, ids, nids);
 }
 
 /* Reads the stored rows that the new events are about. What they point to stays until the store is closed. */
@@ -374,9 +447,8 @@ ls_store_read_touched(LsPut *put)
 {
 	Touched *touched = palloc(sizeof(Touched) * Max(put->batch.nitems, 1));
 	int count = list_touched(put, touched);
-	Datum learner = ls_text_to_datum(put->batch.learner.id);
 
-	read_touched_contents(put, learner, touched, count);
+	read_touched_contents(put, touched, count);
 	if (put->ncontents > 0) /* an interaction has no row without its content */
-		read_touched_interactions(put, learner, touched, count);
+		read_touched_interactions(put, touched, count);
 }

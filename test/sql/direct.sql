@@ -25,12 +25,14 @@ CREATE FUNCTION pg_temp.noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETUR
 
 SELECT is(
     pg_temp.direct(),
-    'learner device resource ledger xapi_statement conflict push_0 push_1 push_2 push_3 push_4 push_5 push_6 push_7',
+    'learner device resource ledger xapi_statement conflict event progress_content progress_interaction '
+        'push_0 push_1 push_2 push_3 push_4 push_5 push_6 push_7',
     'the tables of setup() go without statements');
 CREATE TEMP TABLE before AS SELECT pg_temp.direct() AS tables;
 
 SELECT ok(pg_temp.leaves(t, change), format('not %s %s', t, what))
-FROM unnest(ARRAY['learner', 'device', 'resource', 'ledger', 'xapi_statement', 'conflict', 'push_0', 'push_7']) t,
+FROM unnest(ARRAY['learner', 'device', 'resource', 'ledger', 'xapi_statement', 'conflict', 'event', 'progress_content',
+    'progress_interaction', 'push_0', 'push_7']) t,
     (VALUES ('with a column more', 'ALTER TABLE % ADD team int'),
         ('with a default', 'ALTER TABLE % ALTER learner_id SET DEFAULT ''nobody'''),
         ('with a column that is renamed', 'ALTER TABLE % RENAME learner_id TO person'),
@@ -74,7 +76,8 @@ SAVEPOINT bound;
 ALTER TABLE learnsync_data.resource ADD FOREIGN KEY (learner_id) REFERENCES learnsync_data.learner;
 SELECT is(
     pg_temp.direct(),
-    'device ledger xapi_statement conflict push_0 push_1 push_2 push_3 push_4 push_5 push_6 push_7',
+    'device ledger xapi_statement conflict event progress_content progress_interaction '
+        'push_0 push_1 push_2 push_3 push_4 push_5 push_6 push_7',
     'a foreign key makes both its tables ones of SQL');
 ROLLBACK TO bound;
 
@@ -93,7 +96,8 @@ CREATE TRIGGER t AFTER INSERT ON learnsync_data.ledger FOR EACH ROW EXECUTE FUNC
 ALTER TABLE learnsync_data.resource ADD team int;
 CREATE POLICY team ON learnsync_data.device USING (true);
 ALTER TABLE learnsync_data.push ADD team int;
-SELECT is(pg_temp.direct(), 'learner xapi_statement conflict', 'what a team has changed goes by SQL');
+SELECT is(pg_temp.direct(), 'learner xapi_statement conflict event progress_content progress_interaction',
+    'what a team has changed goes by SQL');
 DROP TRIGGER t ON learnsync_data.ledger;
 ALTER TABLE learnsync_data.resource DROP team;
 ALTER TABLE learnsync_data.push DROP team;

@@ -120,5 +120,41 @@ SELECT is(
 FROM learnsync.merge_rule('{"fields": {"a": {"merge": "max", "type": "number", "round": 1, "cap": 5},
     "b": {"merge": "sum", "type": "number", "round": 1, "cap": 5}}}') r;
 
+-- Small numbers compare in a way of their own.
+CREATE TEMP TABLE compared AS
+SELECT v::numeric
+FROM unnest('{0, 0.0, 1, 1.0, -1, 0.5, 0.50, 0.1, 0.10000000001, 0.00000001, 0.000000010, 0.000000009, -0.00000001,
+    -0.000000009, 7, 70, 700, 7000, 99.99999999, 99.999999991, 100, 100.00, 9999, 9999.99999999, 9999.999999991,
+    10000, 10000.00000001, 12345678.9, 99990000, 100000000, -9999, -9999.99999999, -10000, -10000.5, 1e15, 1e16,
+    1e300, -1e300, 1e-300}'::text[]) v;
+SELECT is(
+    array_agg(format('%s %s: %s', a.v, b.v, greatest)),
+    NULL,
+    'the greater of two numbers is that of numeric, whatever their digits')
+FROM learnsync.merge_rule('{"fields": {"a": {"merge": "max", "type": "number"}}}') r, compared a, compared b,
+    LATERAL (SELECT (learnsync.document(r, learnsync.merge_agg(r, jsonb_build_object('a', n), '2026-01-08', 'd'))
+                     ->> 'a')::numeric AS greatest
+             FROM (VALUES (a.v), (b.v)) AS x (n)) m
+WHERE greatest IS DISTINCT FROM greatest(a.v, b.v);
+SELECT is(
+    array_agg(format('%s %s: %s', a.v, b.v, score)),
+    NULL,
+    'as is the greater of two scores, however late the other')
+FROM compared a, compared b,
+    LATERAL (SELECT (learnsync.progress_agg(n::text, '2026-01-08'::timestamptz + n * interval '1 s',
+                         'content.progressed',
+                         jsonb_build_object('contentId', 'c', 'status', 'passed', 'score', v))::jsonb
+                     #>> '{content,c,score}')::numeric AS score
+             FROM (VALUES (1, a.v), (2, b.v)) AS x (n, v)) m
+WHERE a.v BETWEEN 0 AND 100 AND b.v BETWEEN 0 AND 100 AND score IS DISTINCT FROM greatest(a.v, b.v);
+SELECT throws_ok(
+    format($$SELECT learnsync.progress_agg('e', '2026-01-08'::timestamptz, 'content.progressed',
+                 '{"contentId": "c", "status": "passed", "score": %s}')$$, v),
+    '22023',
+    NULL,
+    format('%s is no score', v))
+FROM compared
+WHERE v NOT BETWEEN 0 AND 100;
+
 SELECT * FROM finish();
 ROLLBACK;

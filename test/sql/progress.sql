@@ -73,6 +73,41 @@ SELECT is(
     'false true',
     'and inequality');
 
+-- Many events of one content, and of some or many interactions of it, each twice.
+CREATE TEMP TABLE many AS
+SELECT n, 'e' || n AS id, '2026-01-08'::timestamptz + n * interval '1 s' AS at,
+    jsonb_build_object('contentId', 'c', 'status', CASE WHEN n % 3 = 0 THEN 'completed' ELSE 'passed' END,
+        'score', n * 37 % 101,
+        'interaction', jsonb_build_object('interactionId', 'i' || n % ids,
+            'state', jsonb_build_object('n', n))) AS payload,
+    ids
+FROM generate_series(1, 200) n, (VALUES (8), (9), (40)) AS x (ids);
+CREATE TEMP TABLE many_reduced AS
+SELECT ids, way, progress_agg(id, at, 'content.progressed', payload ORDER BY place) AS p
+FROM many, (VALUES (0), (1)) AS again (copy),
+    LATERAL (VALUES ('in order', 2 * n + copy), ('first all of one, then all of the other', 1000 * copy + n),
+        ('nearly in order', 2 * (n # 6) + copy), ('each again soon after', 2 * n + copy * 9), ('backwards', -n),
+        ('in no order', hashtext(id || copy))) AS x (way, place)
+GROUP BY ids, way;
+SELECT is(
+    (SELECT array_agg(format('%s interactions: %s', a.ids, a.way))
+     FROM many_reduced a
+     JOIN many_reduced b USING (ids)
+     WHERE b.way = 'in order' AND a.p::bytea <> b.p::bytea),
+    NULL,
+    'many events come to the same bytes in whatever order, and twice');
+SELECT is(
+    (SELECT jsonb_object_agg(id, state)
+     FROM (SELECT DISTINCT ON (1) payload #>> '{interaction,interactionId}' AS id,
+               payload #> '{interaction,state}' AS state
+           FROM many
+           WHERE many.ids = r.ids
+           ORDER BY 1, n DESC) last),
+    p::jsonb #> '{content,c,interactions}',
+    format('the last states of %s interactions stand', ids))
+FROM many_reduced r
+WHERE way = 'in no order';
+
 -- In and out.
 SELECT is(
     (SELECT count(*) FROM reduced
