@@ -77,7 +77,7 @@ psql:
 test:
 	@SCRATCH_NEEDS='pgtap python3' test/scratch test/run $(TEST) </dev/null
 
-# make bench BENCH='push pull' measures only these.
+# make bench BENCH='push pull' measures only these; SMALL=1 shows only that each runs.
 bench:
 	SCRATCH_CONF=test/bench/server.conf SCRATCH_NEEDS=python3 test/scratch test/bench/run $(BENCH) </dev/null
 
@@ -148,10 +148,6 @@ test-client:
 test-adapters:
 	test/http/install adapters
 	SCRATCH_NEEDS=python3 test/scratch test/http/run adapters </dev/null
-
-bench-http:
-	test/http/install
-	test/scratch test/http/run bench </dev/null
 
 # make demo, make test, the packages and pg_upgrade on other systems, in chroots of Debian and Ubuntu; two hours, as root.
 test-versions:
@@ -246,5 +242,5 @@ days-long:
 	test-instructions test-recovery test-crash test-out-of-memory test-histories test-years test-shards test-shards-http test-forward test-cron \
 	test-http test-client test-adapters test-demo-web test-dashboard test-versions test-container test-rpm test-release \
 	test-exhaustive test-coverage test-mutants \
-	release dist bench bench-http bench-sizing model-long progress-long days-long test-fuzz test-sqlsmith
+	release dist bench bench-sizing model-long progress-long days-long test-fuzz test-sqlsmith
 .DELETE_ON_ERROR:

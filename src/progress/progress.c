@@ -12,8 +12,6 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "progress/progress.h"
-#include "utils/builtins.h"
-#include "utils/numeric.h"
 
 #define FIRST_CHUNK 256
 #define LAST_CHUNK (8 * 1024) /* larger ones would be blocks of their own */
@@ -140,23 +138,6 @@ ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time)
 		return;
 	progress->last_at = at;
 	progress->last_time = copy_text(progress, time);
-}
-
-/* The bytes of an object, or none for null. */
-LsText
-ls_progress_container(const JsonbValue *value)
-{
-	if (value->type == jbvNull)
-		return (LsText){NULL, 0};
-	return (LsText){(const char *) value->val.binary.data, value->val.binary.len};
-}
-
-JsonbValue
-ls_progress_json(LsText container)
-{
-	if (container.data == NULL)
-		return ls_json_null();
-	return (JsonbValue){.type = jbvBinary, .val.binary = {container.length, (JsonbContainer *) container.data}};
 }
 
 #define FIRST_CONTENTS 4
@@ -436,13 +417,6 @@ ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, co
 		ls_progress_keep_latest(progress, &content->latest[status], point, nothing);
 }
 
-/* The spelling that equal scores share; scores are kept as sent, as most of them are never shown. */
-Numeric
-ls_progress_trim(Numeric score)
-{
-	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(score)));
-}
-
 static int
 compare_place(const LsPoint *point, const LsKept *kept)
 {
@@ -562,6 +536,21 @@ ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id, con
 	return interaction;
 }
 
+/* Asks for where an event of a content leaves what it says: of many learners' states, all that lies far away. */
+static void
+ask_for(const LsContent *content, LsStatus status)
+{
+	const LsTrail *trail = status < LS_COMPLETED ? NULL : &content->trails[status - LS_COMPLETED];
+
+	ls_memory_ask(content->interactions);
+	ls_memory_ask(content->version.block);
+	ls_memory_ask(content->scores);
+	if (trail == NULL)
+		ls_memory_ask(content->latest[status].block);
+	else if (trail->nmarks > 0)
+		ls_memory_ask(&trail->marks[trail->nmarks - 1]);
+}
+
 /* Takes a content.progressed in. Only the times of statuses are shown. */
 static void
 add_content(LsProgress *progress, const LsEvent *event)
@@ -569,6 +558,7 @@ add_content(LsProgress *progress, const LsEvent *event)
 	LsContent *content = ls_progress_content(progress, event->content_id);
 	LsPoint bare = ls_point_bare(&event->point);
 
+	ask_for(content, event->status);
 	ls_progress_status(progress, content, event->status, &event->point);
 	if (event->score != NULL)
 		ls_progress_score(progress, content, &bare, event->score);
@@ -617,12 +607,6 @@ compare_contents(const void *a, const void *b)
 	return ls_text_compare((*(LsContent *const *) a)->id, (*(LsContent *const *) b)->id);
 }
 
-static int
-compare_interactions(const void *a, const void *b)
-{
-	return ls_text_compare((*(LsInteraction *const *) a)->id, (*(LsInteraction *const *) b)->id);
-}
-
 /* Each event of a content states a status, so one without is empty. */
 bool
 ls_progress_is_empty(const LsContent *content)
@@ -657,25 +641,6 @@ ls_progress_settle(LsProgress *progress, int *count)
 	if (kept > 1)
 		ls_sort(contents, kept, sizeof(LsContent *), compare_contents);
 	return contents;
-}
-
-/* The interactions that a content knows of, removed ones too, in the order of their ids; NULL ends them. */
-LsInteraction **
-ls_progress_interactions(const LsContent *content)
-{
-	LsInteraction **list = palloc_extended(sizeof(LsInteraction *) * (content->ninteractions + 1), MCXT_ALLOC_HUGE);
-	int count = 0;
-
-	for (LsInteraction *each = content->interactions; each != NULL; each = each->next)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (ls_kept_exists(&each->state))
-			list[count++] = each;
-	}
-	if (count > 1)
-		ls_sort(list, count, sizeof(LsInteraction *), compare_interactions);
-	list[count] = NULL;
-	return list;
 }
 
 /* What the state of an interaction takes in the snapshot, as in a document. */

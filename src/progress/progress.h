@@ -194,21 +194,17 @@ extern LsPoint ls_mark_point(const LsMark *mark);
 extern LsProgress *ls_progress_new(MemoryContext context);
 extern bool ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);
 extern void ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time);
-extern LsText ls_progress_container(const JsonbValue *value);
-extern JsonbValue ls_progress_json(LsText container);
 extern void ls_progress_add(LsProgress *progress, const LsEvent *event);
 extern LsContent *ls_progress_content(LsProgress *progress, LsText id);
 extern LsContent *ls_progress_find(const LsProgress *progress, LsText id);
 extern LsInteraction *ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id);
 extern void ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, const LsPoint *point);
-extern Numeric ls_progress_trim(Numeric score);
 extern void ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point, Numeric score);
 extern void ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *point, LsText version);
 extern LsInteraction *ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id,
 											  const LsPoint *point, LsText state);
 extern bool ls_progress_is_empty(const LsContent *content);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
-extern LsInteraction **ls_progress_interactions(const LsContent *content);
 extern int64 ls_progress_state_bytes(LsProgress *progress);
 extern int64 ls_progress_growth(const LsProgress *progress, const LsEvent *event);
 
@@ -225,6 +221,10 @@ extern void ls_progress_reset(LsProgress *progress, const LsPoint *point);
 extern void ls_progress_wipe(LsProgress *progress, LsContent **contents, int count);
 
 /* progress_row.c */
+extern LsText ls_progress_container(const JsonbValue *value);
+extern JsonbValue ls_progress_json(LsText container);
+extern Numeric ls_progress_trim(Numeric score);
+extern LsInteraction **ls_progress_interactions(const LsContent *content);
 extern LsContentRow ls_progress_row(const LsContent *content);
 extern void ls_progress_load_content(LsProgress *progress, const LsContentRow *row);
 extern void ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row);

@@ -4,7 +4,27 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "progress/progress.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+
+/* The bytes of an object, or none for null. */
+LsText
+ls_progress_container(const JsonbValue *value)
+{
+	if (value->type == jbvNull)
+		return (LsText){NULL, 0};
+	return (LsText){(const char *) value->val.binary.data, value->val.binary.len};
+}
+
+JsonbValue
+ls_progress_json(LsText container)
+{
+	if (container.data == NULL)
+		return ls_json_null();
+	return (JsonbValue){.type = jbvBinary, .val.binary = {container.length, (JsonbContainer *) container.data}};
+}
 
 static void
 take_last(LsPoint *last, LsPoint point)
@@ -18,6 +38,13 @@ take_first(LsPoint *first, LsPoint point)
 {
 	if (!ls_point_exists(first) || ls_point_compare(&point, first) < 0)
 		*first = point;
+}
+
+/* The spelling that equal scores share; scores are kept as sent, as most of them are never shown. */
+Numeric
+ls_progress_trim(Numeric score)
+{
+	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(score)));
 }
 
 /* The row of a content of a settled state. */
@@ -80,4 +107,29 @@ ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row)
 	LsContent *content = ls_progress_content(progress, row->content_id);
 
 	ls_progress_interaction(progress, content, row->id, &row->point, row->state)->changed = false;
+}
+
+static int
+compare_interactions(const void *a, const void *b)
+{
+	return ls_text_compare((*(LsInteraction *const *) a)->id, (*(LsInteraction *const *) b)->id);
+}
+
+/* The interactions that a content knows of, removed ones too, in the order of their ids; NULL ends them. */
+LsInteraction **
+ls_progress_interactions(const LsContent *content)
+{
+	LsInteraction **list = palloc_extended(sizeof(LsInteraction *) * (content->ninteractions + 1), MCXT_ALLOC_HUGE);
+	int count = 0;
+
+	for (LsInteraction *each = content->interactions; each != NULL; each = each->next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ls_kept_exists(&each->state))
+			list[count++] = each;
+	}
+	if (count > 1)
+		ls_sort(list, count, sizeof(LsInteraction *), compare_interactions);
+	list[count] = NULL;
+	return list;
 }
