@@ -28,6 +28,8 @@ typedef struct LsPut
 	int ncontents;
 	LsInteractionRow *interactions;
 	int ninteractions;
+	bool knows_contents; /* they are in order, each with its place; others are not stored */
+	bool knows_interactions;
 	LsProgress *states; /* the interactions, with what was accepted so far */
 	int64 state_bytes; /* what they take together, or more where a reset was accepted since */
 	bool has_reset; /* since they were counted */
@@ -70,7 +72,7 @@ extern void ls_store_read_touched(LsPut *put);
 extern void ls_store_read_rows(LsText learner, LsTakeContent content, LsTakeInteraction interaction, void *argument,
 							   LsSnapshot snapshot);
 extern void ls_store_read_contents(LsText learner, LsProgress *progress, LsSnapshot snapshot);
-extern void ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log);
+extern void ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log, const LsPut *put);
 extern void ls_store_clear_progress(LsText learner);
 
 #endif

@@ -321,10 +321,11 @@ write_accepted(LsBatch *batch)
 	{
 		progress = ls_event_reduce(learner, &log, LS_SEES_OWN);
 		ls_store_clear_progress(learner);
+		ls_store_write_progress(learner, progress, &log, NULL);
+		return;
 	}
-	else
-		progress = fold_events(put, &log);
-	ls_store_write_progress(learner, progress, &log);
+	progress = fold_events(put, &log);
+	ls_store_write_progress(learner, progress, &log, put);
 }
 
 static void

@@ -291,7 +291,7 @@ rebuild(LsText learner)
 		return;
 	}
 	ls_store_clear_progress(learner);
-	ls_store_write_progress(learner, reduction.progress, &reduction.log);
+	ls_store_write_progress(learner, reduction.progress, &reduction.log, NULL);
 }
 
 /*

@@ -54,6 +54,7 @@ typedef struct Row
 	LsRowKey key;
 	TupleDesc desc;
 	int skipped; /* columns of these before them */
+	ItemPointerData place; /* not valid where it is not known */
 	Datum values[14];
 	bool nulls[14];
 } Row;
@@ -71,6 +72,7 @@ take_row(LsText learner, const char *table, uint64 number, Row *row)
 	row->key = key_of(learner, table);
 	row->desc = SPI_tuptable->tupdesc;
 	row->skipped = 0;
+	ItemPointerSetInvalid(&row->place);
 	heap_deform_tuple(SPI_tuptable->vals[number], row->desc, row->values, row->nulls);
 }
 
@@ -330,13 +332,15 @@ list_touched(const LsPut *put, Touched *touched)
 static void
 add_content(LsPut *put, Row *row)
 {
-	put->contents[put->ncontents++] = take_content(row);
+	put->contents[put->ncontents] = take_content(row);
+	put->contents[put->ncontents++].place = row->place;
 }
 
 static void
 add_interaction(LsPut *put, Row *row)
 {
-	put->interactions[put->ninteractions++] = take_interaction(row);
+	put->interactions[put->ninteractions] = take_interaction(row);
+	put->interactions[put->ninteractions++].place = row->place;
 }
 
 /* A table of which a put reads what it touches. */
@@ -345,7 +349,7 @@ typedef struct Kind
 	const char *table;
 	LsDirectTable direct;
 	LsStatement *statement;
-	void (*add)(LsPut *put, Row *row);
+	void (*add)(LsPut *put, Row *row); /* its place is known, or not valid */
 } Kind;
 
 static const Kind of_contents = {"progress_content", LS_DIRECT_CONTENT, &read_some_contents, add_content};
@@ -375,6 +379,7 @@ find_directly(LsPut *put, const Kind *kind, const Datum *contents, const Datum *
 			continue;
 		ls_direct_keep(&direct);
 		row.key = key_of(put->batch.learner.id, kind->table);
+		row.place = direct.place;
 		memcpy(row.values, direct.values + row.skipped, sizeof(Datum) * ncolumns);
 		memcpy(row.nulls, direct.nulls + row.skipped, sizeof(bool) * ncolumns);
 		kind->add(put, &row);
@@ -384,15 +389,15 @@ find_directly(LsPut *put, const Kind *kind, const Datum *contents, const Datum *
 	return true;
 }
 
-/* The rows whose keys end with these ids; of contents, both are theirs. */
-static void
+/* The rows whose keys end with these ids; of contents, both are theirs. Answers whether their places are known. */
+static bool
 read_some(LsPut *put, const Kind *kind, Datum *contents, Datum *ids, int count)
 {
 	Datum values[3] = {ls_text_to_datum(put->batch.learner.id)};
 	uint64 found;
 
 	if (count == 0 || find_directly(put, kind, contents, ids, count))
-		return;
+		return true;
 	values[1] = ls_text_array(contents, count);
 	values[2] = ls_text_array(ids, count);
 	found = ls_store_run(kind->statement, values, NULL);
@@ -404,6 +409,7 @@ read_some(LsPut *put, const Kind *kind, Datum *contents, Datum *ids, int count)
 		take_row(put->batch.learner.id, kind->table, i, &row);
 		kind->add(put, &row);
 	}
+	return false;
 }
 
 static void
@@ -419,7 +425,7 @@ read_touched_contents(LsPut *put, const Touched *touched, int count)
 			ids[nids++] = ls_text_to_datum(touched[i].content_id);
 	}
 	put->contents = palloc(sizeof(LsContentRow) * Max(nids, 1));
-	read_some(put, &of_contents, ids, ids, nids);
+	put->knows_contents = read_some(put, &of_contents, ids, ids, nids);
 }
 
 static void
@@ -438,7 +444,7 @@ read_touched_interactions(LsPut *put, const Touched *touched, int count)
 		ids[nids++] = ls_text_to_datum(touched[i].interaction_id);
 	}
 	put->interactions = palloc(sizeof(LsInteractionRow) * Max(nids, 1));
-	read_some(put, &of_interactions, contents, ids, nids);
+	put->knows_interactions = read_some(put, &of_interactions, contents, ids, nids);
 }
 
 /* Reads the stored rows that the new events are about. What they point to stays until the store is closed. */
@@ -449,6 +455,7 @@ ls_store_read_touched(LsPut *put)
 	int count = list_touched(put, touched);
 
 	read_touched_contents(put, touched, count);
+	put->knows_interactions = put->knows_contents;
 	if (put->ncontents > 0) /* an interaction has no row without its content */
 		read_touched_interactions(put, touched, count);
 }

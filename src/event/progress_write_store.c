@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "direct/direct.h"
 #include "event/event.h"
 #include "miscadmin.h"
 #include "store/statement.h"
@@ -126,12 +127,10 @@ head_datum(const LsProgress *progress, const LsEventLog *log)
 	return ls_store_row(&progress_row, values, nulls);
 }
 
-static Datum
-content_datum(const LsContent *content)
+static void
+content_values(const LsContent *content, const LsInteraction *none, Datum *values, bool *nulls)
 {
 	LsContentRow row = ls_progress_row(content);
-	Datum values[NCONTENT];
-	bool nulls[NCONTENT];
 
 	ls_store_put_text(values, nulls, CONTENT_ID, row.id);
 	ls_store_put_text(values, nulls, STATUS, ls_event_status_name(row.status));
@@ -140,117 +139,243 @@ content_datum(const LsContent *content)
 	put_point(values, nulls, COMPLETED, true, &row.completed);
 	ls_store_put_text(values, nulls, CONTENT_VERSION, row.version);
 	put_point(values, nulls, VERSION_POINT, false, &row.version_point);
-	return ls_store_row(&content_row, values, nulls);
 }
 
-static Datum
-interaction_datum(const LsContent *content, const LsInteraction *interaction)
+static void
+interaction_values(const LsContent *content, const LsInteraction *interaction, Datum *values, bool *nulls)
 {
 	JsonbValue state = ls_progress_json(ls_kept_value(&interaction->state));
-	Datum values[NINTERACTION];
-	bool nulls[NINTERACTION];
 
 	ls_store_put_text(values, nulls, OF_CONTENT, content->id);
 	ls_store_put_text(values, nulls, INTERACTION_ID, interaction->id);
 	put_place(values, nulls, STATE_POINT, false, &interaction->state);
 	ls_store_put_json(values, nulls, STATE, &state);
-	return ls_store_row(&interaction_row, values, nulls);
 }
 
-/* Rows on their way into a table, in a context that is emptied when they have got there. */
-typedef struct Rows
+/* A table that a state is written to: its columns but for the learner are the values, in their order. */
+typedef struct Kind
 {
+	LsDirectTable direct;
 	LsStatement *statement;
 	LsRowType *type;
+	void (*values)(const LsContent *content, const LsInteraction *interaction, Datum *values, bool *nulls);
+	int nvalues;
+} Kind;
+
+static const Kind of_contents = {LS_DIRECT_CONTENT, &write_contents, &content_row, content_values, NCONTENT};
+static const Kind of_interactions = {LS_DIRECT_INTERACTION, &write_interactions, &interaction_row, interaction_values,
+									 NINTERACTION};
+
+/* What one row is made of. */
+typedef struct Source
+{
+	const LsContent *content;
+	const LsInteraction *interaction; /* NULL: the row is the content's */
+	const ItemPointerData *place; /* where the row is that it replaces; NULL where none is known */
+} Source;
+
+/* What is to be written to one table. What a statement takes lies in a context of its own, which is emptied after it. */
+typedef struct Rows
+{
+	const Kind *kind;
 	Datum learner;
 	MemoryContext context;
+	Source *sources;
 	int count;
-	Datum rows[ROWS_AT_A_TIME];
+	int room;
 } Rows;
 
 static void
-write_rows(Rows *rows)
+add_source(Rows *rows, const Source *source)
 {
-	Datum values[2] = {rows->learner};
-
-	if (rows->count == 0)
-		return;
-	values[1] = ls_store_array(rows->type, rows->rows, rows->count);
-	ls_store_run(rows->statement, values, NULL);
-	rows->count = 0;
-}
-
-/* Rows are made in their own context, which this begins; the caller's, which is answered, goes on with end_row. */
-static MemoryContext
-begin_row(Rows *rows)
-{
-	return MemoryContextSwitchTo(rows->context);
+	if (rows->count == rows->room)
+	{
+		rows->room = Max(rows->room * 2, ROWS_AT_A_TIME);
+		rows->sources = rows->sources == NULL ? palloc(sizeof(Source) * rows->room)
+											  : repalloc_huge(rows->sources, sizeof(Source) * rows->room);
+	}
+	rows->sources[rows->count++] = *source;
 }
 
 static void
-end_row(Rows *rows, Datum row, MemoryContext caller)
+write_by_statement(const Rows *rows)
 {
-	rows->rows[rows->count++] = row;
-	if (rows->count == ROWS_AT_A_TIME)
+	MemoryContext caller = MemoryContextSwitchTo(rows->context);
+
+	for (int done = 0; done < rows->count;)
 	{
-		write_rows(rows);
+		Datum values[] = {rows->learner, 0};
+		Datum written[ROWS_AT_A_TIME];
+		int count = 0;
+
+		for (; done < rows->count && count < ROWS_AT_A_TIME; done++)
+		{
+			Datum row[NCONTENT]; /* of interactions there are fewer */
+			bool nulls[NCONTENT];
+
+			CHECK_FOR_INTERRUPTS();
+			rows->kind->values(rows->sources[done].content, rows->sources[done].interaction, row, nulls);
+			written[count++] = ls_store_row(rows->kind->type, row, nulls);
+		}
+		values[1] = ls_store_array(rows->kind->type, written, count);
+		ls_store_run(rows->kind->statement, values, NULL);
 		MemoryContextReset(rows->context);
 	}
 	MemoryContextSwitchTo(caller);
 }
 
 static void
-write_contents_of(LsContent **contents, int count, Rows *rows)
+fill_row(const void *argument, int row, Datum *values, bool *nulls)
 {
+	const Rows *rows = argument;
+
+	ls_direct_put(values, nulls, 0, rows->learner);
+	rows->kind->values(rows->sources[row].content, rows->sources[row].interaction, values + 1, nulls + 1);
+}
+
+/* Whether the row is where it was found, and is replaced. */
+static bool
+change_row(LsDirect *direct, const Rows *rows, int number)
+{
+	const Source *source = &rows->sources[number];
+	Datum key[] = {rows->learner, ls_text_to_datum(source->content->id), 0};
+
+	if (source->interaction != NULL)
+		key[2] = ls_text_to_datum(source->interaction->id);
+	if (!ls_direct_take(direct, source->place, key))
+		return false;
+	fill_row(rows, number, direct->values, direct->nulls);
+	return ls_direct_change(direct);
+}
+
+/* Writes rows whose places are known where they are not new, but for those that somebody else has moved, which it leaves. */
+static void
+write_directly(Rows *rows)
+{
+	Rows new_rows = {rows->kind, rows->learner, rows->context};
+	Rows moved = new_rows;
+	LsDirect direct;
+
+	if (rows->count == 0 || !ls_direct_open(&direct, rows->kind->direct, RowExclusiveLock))
+		return;
+	ls_direct_begin();
+	for (int i = 0; i < rows->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (rows->sources[i].place == NULL)
+			add_source(&new_rows, &rows->sources[i]);
+		else if (!change_row(&direct, rows, i))
+			add_source(&moved, &rows->sources[i]);
+	}
+	ls_direct_add(&direct, new_rows.count, fill_row, &new_rows);
+	ls_direct_close(&direct);
+	ls_direct_end();
+	*rows = moved;
+}
+
+static void
+write_rows(Rows *rows, bool knows_places)
+{
+	if (knows_places)
+		write_directly(rows);
+	write_by_statement(rows);
+}
+
+/* The place of the stored row of a content, of which the first so many are passed; NULL where none is known. */
+static const ItemPointerData *
+find_content(const LsPut *put, int *passed, LsText id)
+{
+	const LsContentRow *rows = put->contents;
+
+	while (*passed < put->ncontents && ls_text_compare(rows[*passed].id, id) < 0)
+		(*passed)++;
+	return *passed < put->ncontents && ls_text_equal(rows[*passed].id, id) ? &rows[*passed].place : NULL;
+}
+
+/* The same of an interaction. */
+static const ItemPointerData *
+find_interaction(const LsPut *put, int *passed, LsText content, LsText id)
+{
+	for (; *passed < put->ninteractions; (*passed)++)
+	{
+		const LsInteractionRow *row = &put->interactions[*passed];
+		int order = ls_text_compare(row->content_id, content);
+
+		if (order == 0)
+			order = ls_text_compare(row->id, id);
+		if (order >= 0)
+			return order == 0 ? &row->place : NULL;
+	}
+	return NULL;
+}
+
+static void
+gather_contents(Rows *rows, LsContent **contents, int count, const LsPut *put)
+{
+	int passed = 0;
+
 	for (int i = 0; i < count; i++)
 	{
-		MemoryContext caller;
+		Source source = {contents[i]};
 
 		CHECK_FOR_INTERRUPTS();
 		if (!contents[i]->changed)
 			continue;
-		caller = begin_row(rows);
-		end_row(rows, content_datum(contents[i]), caller);
+		if (put != NULL && put->knows_contents)
+			source.place = find_content(put, &passed, contents[i]->id);
+		add_source(rows, &source);
 	}
-	write_rows(rows);
 }
 
 static void
-write_interactions_of(LsContent **contents, int count, Rows *rows)
+gather_interactions(Rows *rows, LsContent **contents, int count, const LsPut *put)
 {
+	int passed = 0;
+
 	for (int i = 0; i < count; i++)
 	{
 		for (LsInteraction **list = ls_progress_interactions(contents[i]); *list != NULL; list++)
 		{
-			MemoryContext caller;
+			Source source = {contents[i], *list};
 
 			CHECK_FOR_INTERRUPTS();
 			if (!(*list)->changed)
 				continue;
-			caller = begin_row(rows);
-			end_row(rows, interaction_datum(contents[i], *list), caller);
+			if (put != NULL && put->knows_interactions)
+				source.place = find_interaction(put, &passed, contents[i]->id, (*list)->id);
+			add_source(rows, &source);
 		}
 	}
-	write_rows(rows);
 }
 
-/* Writes what changed of a state since it was loaded; contents go in the order of their ids, as their index does. */
+static void
+write_head_row(Datum learner, const LsProgress *progress, const LsEventLog *log)
+{
+	Datum row = head_datum(progress, log);
+	Datum values[] = {learner, ls_store_array(&progress_row, &row, 1)};
+
+	ls_store_run(&write_head, values, NULL);
+}
+
+/*
+ * Writes what changed of a state since it was loaded, by the put that loaded it, or NULL where no row of it is stored;
+ * contents go in the order of their ids, as their index does.
+ */
 void
-ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log)
+ls_store_write_progress(LsText learner, LsProgress *progress, const LsEventLog *log, const LsPut *put)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "learnsync rows", ALLOCSET_DEFAULT_SIZES);
-	Rows rows = {&write_contents, &content_row, ls_text_to_datum(learner), work};
+	Datum id = ls_text_to_datum(learner);
+	Rows of_content = {&of_contents, id, work};
+	Rows of_interaction = {&of_interactions, id, work};
 	int count;
 	LsContent **contents = ls_progress_settle(progress, &count);
 
-	write_contents_of(contents, count, &rows);
-	rows.statement = &write_interactions;
-	rows.type = &interaction_row;
-	write_interactions_of(contents, count, &rows);
-	rows.statement = &write_head;
-	rows.type = &progress_row;
-	rows.rows[rows.count++] = head_datum(progress, log);
-	write_rows(&rows);
+	gather_contents(&of_content, contents, count, put);
+	gather_interactions(&of_interaction, contents, count, put);
+	write_rows(&of_content, put != NULL && put->knows_contents);
+	write_rows(&of_interaction, put != NULL && put->knows_interactions);
+	write_head_row(id, progress, log);
 	MemoryContextDelete(work);
 }
 

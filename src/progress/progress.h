@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "mb/pg_wchar.h"
 #include "pgtime.h"
+#include "storage/itemptr.h"
 
 /* Events */
 
@@ -155,6 +156,7 @@ typedef struct LsContentRow
 	LsPoint completed; /* without id: never */
 	LsText version; /* without data: none was stated */
 	LsPoint version_point;
+	ItemPointerData place; /* where it is stored, as far as whoever read it knows */
 } LsContentRow;
 
 /* The state of one interaction as it is stored. */
@@ -164,6 +166,7 @@ typedef struct LsInteractionRow
 	LsText id;
 	LsPoint point;
 	LsText state; /* a container; without data where an event removed it */
+	ItemPointerData place; /* likewise */
 } LsInteractionRow;
 
 /* event_name.c */
