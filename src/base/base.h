@@ -168,6 +168,7 @@ extern int64 ls_number_units(Numeric number);
 extern int ls_number_compare(Numeric a, Numeric b);
 extern Numeric ls_number_add(Numeric a, Numeric b);
 extern Numeric ls_number_subtract(Numeric a, Numeric b);
+extern Numeric ls_number_trim(Numeric number);
 extern char *ls_number_text(Numeric number);
 
 /* tell.c */

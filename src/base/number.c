@@ -137,6 +137,13 @@ ls_number_subtract(Numeric a, Numeric b)
 	return DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(a), NumericGetDatum(b)));
 }
 
+/* The scale that equal numbers share. */
+Numeric
+ls_number_trim(Numeric number)
+{
+	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(number)));
+}
+
 /* Whether a number has so many zeros that its text would be far longer than it is itself. */
 static bool
 is_sparse(Numeric number)

@@ -226,7 +226,6 @@ extern void ls_progress_wipe(LsProgress *progress, LsContent **contents, int cou
 /* progress_row.c */
 extern LsText ls_progress_container(const JsonbValue *value);
 extern JsonbValue ls_progress_json(LsText container);
-extern Numeric ls_progress_trim(Numeric score);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
 extern LsContentRow ls_progress_row(const LsContent *content);
 extern void ls_progress_load_content(LsProgress *progress, const LsContentRow *row);

@@ -74,7 +74,7 @@ put_score(Writer *writer, const LsKept *kept)
 		put_text(writer, ls_text(numeric_normalize(score)));
 	else
 	{
-		score = ls_progress_trim(score);
+		score = ls_number_trim(score);
 		put_aligned(writer, (LsText){(char *) score, VARSIZE_ANY(score)});
 	}
 }

@@ -6,8 +6,6 @@
 
 #include "miscadmin.h"
 #include "progress/progress.h"
-#include "utils/fmgrprotos.h"
-#include "utils/numeric.h"
 
 /* The bytes of an object, or none for null. */
 LsText
@@ -40,13 +38,6 @@ take_first(LsPoint *first, LsPoint point)
 		*first = point;
 }
 
-/* The spelling that equal scores share; scores are kept as sent, as most of them are never shown. */
-Numeric
-ls_progress_trim(Numeric score)
-{
-	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(score)));
-}
-
 /* The row of a content of a settled state. */
 LsContentRow
 ls_progress_row(const LsContent *content)
@@ -73,7 +64,7 @@ ls_progress_row(const LsContent *content)
 		take_last(&row.last, ls_mark_point(&trail->marks[trail->nmarks - 1]));
 	}
 	if (content->nscores > 0)
-		row.score = ls_progress_trim((Numeric) content->scores[0].kept.block);
+		row.score = ls_number_trim((Numeric) content->scores[0].kept.block);
 	row.version = ls_kept_value(&content->version);
 	row.version_point = ls_kept_point(&content->version);
 	return row;
