@@ -181,11 +181,11 @@ test-instructions:
 
 # What each function costs as its input grows, and how soon it can be cancelled; BUDGET names some cases.
 test-budget:
-	SCRATCH_NEEDS=python3 test/scratch test/budget/run $(BUDGET) </dev/null
+	SCRATCH_NEEDS=python3 SCRATCH_CONF=test/budget/server.conf test/scratch test/budget/run $(BUDGET) </dev/null
 
 # The same without what takes long.
 test-growth:
-	SCRATCH_NEEDS=python3 test/scratch test/budget/run --small $(BUDGET) </dev/null
+	SCRATCH_NEEDS=python3 SCRATCH_CONF=test/budget/server.conf test/scratch test/budget/run --small $(BUDGET) </dev/null
 
 # The SQL tests, models and fuzz with a library that checks its assertions, and says where it does what C leaves
 # undefined; two minutes.

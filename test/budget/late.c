@@ -49,7 +49,7 @@ static int64 noted; /* how long this wait had been when its place was noted: it 
 static Place here; /* in the second half of this wait */
 static Place there; /* in the second half of the longest one */
 static Range library; /* where our code is */
-static Range in_one_go[4]; /* functions of the server that cannot be cut short: no interrupt is looked for in them */
+static Range in_one_go[5]; /* functions of the server that cannot be cut short: no interrupt is looked for in them */
 
 /* Nanoseconds on a processor so far. */
 static int64
@@ -84,7 +84,8 @@ note_library(struct dl_phdr_info *info, size_t size, void *argument)
 static void
 note_functions(void)
 {
-	static const char *const names[] = {"detoast_attr", "toast_compress_datum", "MemoryContextReset", "MemoryContextDelete"};
+	static const char *const names[] = {"detoast_attr", "toast_compress_datum", "MemoryContextReset",
+										"MemoryContextResetOnly", "MemoryContextDelete"};
 
 	StaticAssertStmt(lengthof(names) == lengthof(in_one_go), "a range for each");
 	for (int i = 0; i < lengthof(names); i++)
