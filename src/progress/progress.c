@@ -11,6 +11,7 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "progress/progress.h"
 
 #define FIRST_CHUNK 256
@@ -601,10 +602,39 @@ ls_progress_add(LsProgress *progress, const LsEvent *event)
 	}
 }
 
-static int
-compare_contents(const void *a, const void *b)
+/* A content beside how its id begins: of many that are sorted few are looked at where they lie. */
+typedef struct Named
 {
-	return ls_text_compare((*(LsContent *const *) a)->id, (*(LsContent *const *) b)->id);
+	uint64 head;
+	LsContent *content;
+} Named;
+
+static int
+compare_named(const void *a, const void *b)
+{
+	const Named *left = a;
+	const Named *right = b;
+	int by_head = (left->head > right->head) - (left->head < right->head);
+
+	return by_head != 0 ? by_head : ls_text_compare(left->content->id, right->content->id);
+}
+
+static void
+sort_contents(LsContent **contents, int count)
+{
+	Named *named = palloc_extended(sizeof(Named) * count, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		named[i].content = contents[i];
+		memcpy(&named[i].head, contents[i]->id.data, Min((Size) contents[i]->id.length, sizeof(uint64)));
+		named[i].head = pg_ntoh64(named[i].head);
+	}
+	ls_sort(named, count, sizeof(Named), compare_named);
+	for (int i = 0; i < count; i++)
+		contents[i] = named[i].content;
+	pfree(named);
 }
 
 /* Each event of a content states a status, so one without is empty. */
@@ -639,7 +669,7 @@ ls_progress_settle(LsProgress *progress, int *count)
 	}
 	*count = kept;
 	if (kept > 1)
-		ls_sort(contents, kept, sizeof(LsContent *), compare_contents);
+		sort_contents(contents, kept);
 	return contents;
 }
 
