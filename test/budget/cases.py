@@ -686,7 +686,7 @@ CASES = [
          "SELECT learnsync.outbox_take('crate{n}', 10000) IS NULL", worlds=["crate"]),
     Case("learnsync.outbox_take", "learners of whom nothing is wanted",
          "SELECT learnsync.outbox_take('box{n}', {n}) IS NULL", worlds=["boxed"],
-         limits=(*LARGE, "learnsync.max_pull_limit = 1000000")),
+         limits=(*LARGE, "learnsync.max_pull_limit = 100000")),
     Case("learnsync.outbox_done", "changes that were taken",
          "SELECT learnsync.outbox_done('crate{n}', learnsync.outbox_take('crate{n}', 10000) ->> 'lease')",
          worlds=["crate"]),
