@@ -19,7 +19,7 @@ async function call(port, agent, name, as, body) {
 
 /** A figure of this machine, printed at once and kept for the end of a whole run, as bench.py does. */
 function figure(what, value, unit) {
-  const text = `| ${what} | ${value.toPrecision(2)} ${unit} |\n`;
+  const text = `| ${what} | ${value >= 10 ? Math.round(value) : value.toPrecision(2)} ${unit} |\n`;
   process.stdout.write(text);
   if (process.env.BENCH_NUMBERS) appendFileSync(process.env.BENCH_NUMBERS, text);
 }
