@@ -9,10 +9,10 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "progress/progress.h"
+#include "progress/table.h"
 
 #define FIRST_CHUNK 256
 #define LAST_CHUNK (8 * 1024) /* larger ones would be blocks of their own */
@@ -144,56 +144,6 @@ ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time)
 #define FIRST_CONTENTS 4
 #define FIRST_INTERACTIONS 32
 #define FEW_INTERACTIONS 8 /* of a content, which are found by looking at each */
-
-/* All contents of a state, by id. */
-typedef struct ContentEntry
-{
-	LsText id;
-	LsContent *content;
-	uint32 hash;
-	char status;
-} ContentEntry;
-
-#define SH_PREFIX content
-#define SH_ELEMENT_TYPE ContentEntry
-#define SH_KEY_TYPE LsText
-#define SH_KEY id
-#define SH_HASH_KEY(table, key) ls_digest_hash(key)
-#define SH_EQUAL(table, a, b) ls_text_equal(a, b)
-#define SH_STORE_HASH
-#define SH_GET_HASH(table, entry) (entry)->hash
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-/* Interactions of contents that have more than a few. */
-typedef struct InteractionKey
-{
-	const LsContent *content;
-	LsText id;
-} InteractionKey;
-
-typedef struct InteractionEntry
-{
-	InteractionKey key;
-	LsInteraction *interaction;
-	uint32 hash;
-	char status;
-} InteractionEntry;
-
-#define SH_PREFIX interaction
-#define SH_ELEMENT_TYPE InteractionEntry
-#define SH_KEY_TYPE InteractionKey
-#define SH_KEY key
-#define SH_HASH_KEY(table, key) hash_combine(ls_digest_hash((key).id), (uint32) ((uintptr_t) (key).content >> 4))
-#define SH_EQUAL(table, a, b) ((a).content == (b).content && ls_text_equal((a).id, (b).id))
-#define SH_STORE_HASH
-#define SH_GET_HASH(table, entry) (entry)->hash
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
 
 /* The content of that id, made where it is not known yet. */
 LsContent *
