@@ -93,7 +93,7 @@ SELECT is(
     (SELECT array_agg(format('%s interactions: %s', a.ids, a.way))
      FROM many_reduced a
      JOIN many_reduced b USING (ids)
-     WHERE b.way = 'in order' AND a.p::bytea <> b.p::bytea),
+     WHERE b.way = 'in order' AND (a.p <> b.p OR a.p::bytea <> b.p::bytea)),
     NULL,
     'many events come to the same bytes in whatever order, and twice');
 SELECT is(
