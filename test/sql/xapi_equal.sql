@@ -87,6 +87,7 @@ INSERT INTO change (same, path, value) VALUES
     (true, '{actor,member,2,objectType}', '"Agent"'),
     (false, '{actor,member,2,objectType}', '"Group"'),
     (false, '{actor,member}', '{}'),
+    (false, '{context,contextGroups,0,group,member,0}', '{"name": "http://a"}'),
     -- results: numbers by value, durations as texts to a hundredth of a second, extensions as JSON
     (true, '{result,score,scaled}', '0.50'),
     (true, '{result,score,raw}', '5.0'),
