@@ -375,7 +375,8 @@ read_moments(ArrayType *array, int *count)
 	TimestampTz *moments;
 
 	*count = 0;
-	deconstruct_array(array, TIMESTAMPTZOID, sizeof(TimestampTz), true, TYPALIGN_DOUBLE, &values, &isnull, &all);
+	deconstruct_array(array, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values, &isnull,
+					  &all);
 	moments = palloc_extended(sizeof(TimestampTz) * Max(all, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < all; i++)
 	{

@@ -114,7 +114,7 @@ INSERT INTO attempt (call) VALUES
     ('learnsync_api.sync_status('''''' OR true --'')'),
     ('learnsync_api.sync_devices()');
 INSERT INTO attempt (call)
-SELECT format('(SELECT jsonb_agg(t) FROM %s t%s)', c.oid::regclass, filter)
+SELECT format('(SELECT jsonb_agg(t ORDER BY t::text) FROM %s t%s)', c.oid::regclass, filter)
 FROM pg_class c,
     unnest(ARRAY['', ' WHERE learner_id = ''ann''', ' WHERE learner_id <> ''bob''',
         ' WHERE learner_id IS NULL OR true']) filter
