@@ -380,10 +380,10 @@ read_moments(ArrayType *array, int *count)
 	moments = palloc_extended(sizeof(TimestampTz) * Max(all, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < all; i++)
 	{
-		TimestampTz at = DatumGetTimestampTz(values[i]);
+		TimestampTz at = isnull[i] ? DT_NOBEGIN : DatumGetTimestampTz(values[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!isnull[i] && !TIMESTAMP_NOT_FINITE(at))
+		if (!TIMESTAMP_NOT_FINITE(at))
 			moments[(*count)++] = at;
 	}
 	return moments;
