@@ -244,6 +244,7 @@ extern bool ls_direct_find(LsDirect *direct, const Datum *key);
 extern void ls_direct_keep(LsDirect *direct);
 extern bool ls_direct_lock(LsDirect *direct, const Datum *key);
 extern void ls_direct_add(LsDirect *direct, int count, LsDirectFill fill, const void *argument);
+extern bool ls_direct_insert(LsDirectTable table, int count, LsDirectFill fill, const void *argument);
 extern bool ls_direct_take(LsDirect *direct, const ItemPointerData *place, const Datum *key);
 extern bool ls_direct_change(LsDirect *direct);
 extern void ls_direct_close(LsDirect *direct);

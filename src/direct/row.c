@@ -240,6 +240,21 @@ ls_direct_add(LsDirect *direct, int count, LsDirectFill fill, const void *argume
 		ExecDropSingleTupleTableSlot(rows[i]);
 }
 
+/* Adds rows to a table of which nothing else is wanted; false where SQL has to do it. */
+bool
+ls_direct_insert(LsDirectTable table, int count, LsDirectFill fill, const void *argument)
+{
+	LsDirect direct;
+
+	if (!ls_direct_open(&direct, table, RowExclusiveLock))
+		return false;
+	ls_direct_begin();
+	ls_direct_add(&direct, count, fill, argument);
+	ls_direct_close(&direct);
+	ls_direct_end();
+	return true;
+}
+
 /*
  * Takes the row that is at a place, to be changed: its values are those that ls_direct_change writes. False where another row
  * is there by now, or none that can be seen.

@@ -156,20 +156,6 @@ fill_event(const void *argument, int row, Datum *values, bool *nulls)
 	ls_direct_put(values, nulls, LS_EVENT_SENT, event[SENT]);
 }
 
-static bool
-add_directly(const Added *added)
-{
-	LsDirect events;
-
-	if (!ls_direct_open(&events, LS_DIRECT_EVENT, RowExclusiveLock))
-		return false;
-	ls_direct_begin();
-	ls_direct_add(&events, added->count, fill_event, added);
-	ls_direct_close(&events);
-	ls_direct_end();
-	return true;
-}
-
 static void
 add_by_statement(const Added *added)
 {
@@ -204,7 +190,7 @@ ls_store_add_events(LsPut *put)
 		if (put->batch.items[i].accepted)
 			accepted[added.count++] = i;
 	}
-	if (!add_directly(&added))
+	if (!ls_direct_insert(LS_DIRECT_EVENT, added.count, fill_event, &added))
 		add_by_statement(&added);
 }
 

@@ -327,20 +327,6 @@ fill_conflict(const void *argument, int row, Datum *values, bool *nulls)
 	ls_direct_put(values, nulls, LS_CONFLICT_CLOSED_BY, CStringGetTextDatum("rule"));
 }
 
-static bool
-add_conflicts(const Conflicts *conflicts)
-{
-	LsDirect direct;
-
-	if (!ls_direct_open(&direct, LS_DIRECT_CONFLICT, RowExclusiveLock))
-		return false;
-	ls_direct_begin();
-	ls_direct_add(&direct, conflicts->count, fill_conflict, conflicts);
-	ls_direct_close(&direct);
-	ls_direct_end();
-	return true;
-}
-
 static void
 add_conflicts_by_statement(const Conflicts *conflicts)
 {
@@ -374,7 +360,7 @@ write_some_conflicts(const LsPush *push, int start)
 		if (is_new_conflict(&push->batch.items[end]))
 			conflicts.items[conflicts.count++] = &push->batch.items[end];
 	}
-	if (conflicts.count > 0 && !add_conflicts(&conflicts))
+	if (conflicts.count > 0 && !ls_direct_insert(LS_DIRECT_CONFLICT, conflicts.count, fill_conflict, &conflicts))
 		add_conflicts_by_statement(&conflicts);
 	return end;
 }
