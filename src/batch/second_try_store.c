@@ -84,7 +84,7 @@ find(LsText learner, LsStatement *statement, Datum argument)
 	Queue queue = {learner, NULL, (int) ls_store_latest(statement, values)};
 	bool isnull;
 
-	queue.due = palloc(sizeof(Due) * Max(queue.count, 1));
+	queue.due = palloc(sizeof(Due) * queue.count);
 	for (int i = 0; i < queue.count; i++)
 		queue.due[i] =
 			(Due){ls_text(ls_text_string(ls_store_text(i, 1))), ls_text(ls_text_string(ls_store_text(i, 2))),

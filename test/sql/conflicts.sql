@@ -79,7 +79,9 @@ SELECT is(
     'the next free number');
 -- Where there is none after the greatest it is the least that is free: no attempt is ever written over.
 SELECT learnsync.define_resource_type('try', '{"key": ["quiz", "n"], "policy": "insert_only",
-    "fields": {"n": {"type": "integer", "min": 3, "max": 5}}}');
+    "fields": {"n": {"type": "integer", "min": 3, "max": 5}}}'),
+    learnsync.define_resource_type('from_zero', '{"key": ["quiz", "n"], "policy": "insert_only",
+    "fields": {"n": {"type": "integer", "min": 0, "max": 5}}}');
 CREATE FUNCTION pg_temp.keep_all(learner text, type text, VARIADIC data jsonb[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answers text;
@@ -107,7 +109,9 @@ FROM (VALUES
     ('as the rule bounds it', 'try',
      ARRAY['{"quiz": "q", "n": 5}'::jsonb, '{"quiz": "q", "n": 5}', '{"quiz": "q", "n": 5}', '{"quiz": "q", "n": 5}'],
      '3, 4, 22023 | no number is free to keep both | The rule of "try" allows no other value of "n".: '
-     '["q",5]=1 ["q",3]=2 ["q",4]=3')) v (learner, type, data, kept);
+     '["q",5]=1 ["q",3]=2 ["q",4]=3'),
+    ('but not 0', 'from_zero', ARRAY['{"quiz": "q", "n": 5}'::jsonb, '{"quiz": "q", "n": 5}'],
+     '3: ["q",5]=1 ["q",1]=2')) v (learner, type, data, kept);
 
 -- What does not work, and leaves the conflict open.
 SELECT pg_temp.push('wrong', pg_temp.item('1', 'memo', '{"k": "m", "t": "a"}')),

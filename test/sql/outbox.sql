@@ -36,6 +36,7 @@ CREATE FUNCTION pg_temp.marks() RETURNS text LANGUAGE sql AS $$
 SELECT pg_temp.push('ann', pg_temp.item('early', '{"n": 1}'));
 SELECT is(pg_temp.marks(), NULL, 'without an outbox a push leaves no mark');
 SELECT is(learnsync.outbox_add('box'), 'outbox "box" is added', 'an outbox is added');
+SELECT ok(learnsync_api.metrics() LIKE E'%\nlearnsync_outbox_lag_seconds{outbox="box"} 0\n%', 'in which nothing waits');
 SELECT is(pg_temp.take(), NULL, 'what was there before it is not handed on, unless it says so');
 
 -- What changed comes in its newest state, in the order of versions.

@@ -57,6 +57,9 @@ SELECT throws_ok('SELECT learnsync.part_hold(0, 99, 100)', '22023', 'parts must 
     'their number is a power of two');
 SELECT throws_ok('SELECT learnsync.part_hold(0, 256)', '22023', 'first and last must be parts, from 0 to 255',
     'and greater than each');
+SELECT throws_ok(format('SELECT learnsync.part_hold(%s)', range), '22023',
+    'first and last must be parts, from 0 to 255', 'no range without both ends: ' || range)
+FROM unnest('{"NULL, 15","3, NULL"}'::text[]) range;
 SELECT throws_ok('SELECT learnsync.part_hold(0, 15)', '55000', 'this server has learners of other parts',
     'no learner may be left out');
 SELECT is(learnsync.part_hold(0, 255), 'this server has 256 of 256 parts', 'one server has all');
