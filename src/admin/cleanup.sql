@@ -388,9 +388,9 @@ COMMENT ON FUNCTION learnsync_internal.plan_as_owner(integer) IS 'What a maintai
 CREATE OR REPLACE FUNCTION learnsync_internal.maintain_as_owner(days_old integer, work jsonb) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
-    piece CONSTANT bigint := CASE WHEN work #>> '{tasks,0,0}' LIKE 'push_%' THEN 2048 ELSE 256 END;
     task CONSTANT text := work #>> '{tasks,0,0}';
+    -- Where learners are locked meanwhile, a piece takes some milliseconds; nobody waits for the other ones.
+    piece CONSTANT bigint := CASE WHEN task LIKE 'push_%' OR task = 'ledger' THEN 2048 ELSE 256 END;
     pages bigint;
     place CONSTANT bigint := work #>> '{tasks,0,1}';
     limit_at CONSTANT timestamptz := learnsync_internal.task_limit_as_owner(COALESCE(task, 'empty'), days_old);
