@@ -272,6 +272,9 @@ SELECT is(pg_temp.shown('merged', 'high', 'spent', 'map', 'gone'),
 SELECT is(jsonb_path_query_array(learnsync.sync_why('merged', '{"resourceType": "plain", "resourceId": "r"}'),
     '$.corrections[*].data'), '[{"high": 3, "map": {"b": null, "d": 2}, "gone": {"c": null}}]',
     'as a correction of what differs');
+SELECT is(jsonb_path_query_first(learnsync.sync_why('merged', '{"resourceType": "plain", "resourceId": "r"}'),
+    '$.corrections[0].keyvalue() ? (@.key == "by" || @.key == "reason").value ? (@ == "so it is")'), '"so it is"',
+    'with its reason');
 SELECT pg_temp.push('merged', pg_temp.item('plain', '{"high": 9, "spent": 2}', 1));
 SELECT is(pg_temp.shown('merged', 'high', 'spent'), '{"high": 3, "spent": 6}', 'and holds');
 SELECT is((SELECT string_agg(damage, ';') FROM learnsync.resource_verify('merged')), NULL, 'nothing is damaged');

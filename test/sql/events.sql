@@ -46,6 +46,12 @@ CREATE FUNCTION pg_temp.trace(learner text) RETURNS text LANGUAGE sql AS $$
           UNION ALL SELECT i::text FROM learnsync_data.progress_interaction i WHERE learner_id = learner
           UNION ALL SELECT f::text FROM learnsync_data.failed f WHERE learner_id = learner) AS t (x) $$;
 
+-- A name that is no part of the format is passed over, however alike.
+SELECT is(pg_temp.verdicts(pg_temp.put('names', pg_temp.event('1', '{}', '{"contentIx": "x", "statux": "passed",
+    "scorx": 7, "interactiox": 8, "contentVersiox": 9, "contentIdx": "y"}'))), '1 0', 'names that are alike are taken');
+SELECT is(pg_temp.snapshot('names') -> 'content', '{"c": {"status": "in_progress", "contentId": "c",
+    "lastAttemptAt": "2026-01-08T10:00:00.000Z", "contentVersion": "v1"}}', 'and mean nothing');
+
 -- The example of the format, unchanged.
 SELECT is(
     learnsync.progress_put('seed', '{"clientUpdatedAt": "2025-12-22T20:36:50.595Z",

@@ -180,6 +180,15 @@ SELECT pg_temp.push('old', pg_temp.item('2', 'sheet', '{"k": "s", "messages": [{
 SELECT pg_temp.pull('old');
 SELECT is((SELECT members FROM held WHERE learner = 'old') || pg_temp.verify('old'), '3equal', 'and once only later');
 
+SELECT learnsync.define_resource_type('plan', '{"key": ["k"], "policy": "merge"}');
+SELECT pg_temp.push('older', pg_temp.item('1', 'plan',
+    '{"k": "p", "tasks": [{"id": "a"}, {"id": "b", "deleted": true}, {"id": "c"}]}')) \g /dev/null
+SELECT learnsync.define_resource_type('plan', '{"key": ["k"], "policy": "merge",
+    "fields": {"tasks": {"merge": "union", "id": "id", "members": "latest"}}}') \g /dev/null
+SELECT pg_temp.pull('older');
+SELECT is((SELECT members FROM held WHERE learner = 'older') || pg_temp.verify('older'), '2equal',
+    'of these, too, no member counts that is removed');
+
 -- Who has not pulled everything cannot be judged.
 SELECT pg_temp.push('ada', pg_temp.item('8', 'mastery', '{"competencyId": "new"}')) \g /dev/null
 SELECT is(pg_temp.verify('ada'), 'behind', 'a change that was not pulled');

@@ -97,6 +97,12 @@ SELECT is_empty($$
         CROSS JOIN pg_temp.rule() r (rule)) folded
     WHERE folded.document -> s.field IS DISTINCT FROM s.value $$, 'folding what is named gives the value');
 
+SELECT pg_temp.push('map', 'phone', pg_temp.item('m1', 1, '{"k": "r", "map": {"a": 1}}', 'every'),
+    pg_temp.item('m2', 2, '{"k": "r", "map": {"b": 1}}', 'every'),
+    pg_temp.item('m3', 3, '{"k": "r", "map": {"a": 2}}', 'every')) \g /dev/null
+SELECT is(pg_temp.ids(pg_temp.why('map', 'r', 'every'), 'map'), 'm2 m3', 'of a map those that said what it has');
+SELECT is(pg_temp.ids(pg_temp.why('map', 'r', 'every'), 'map', 'lost'), 'm1', 'what it has no more lost');
+
 -- Nothing is off, until somebody writes the tables.
 SELECT is_empty('SELECT * FROM learnsync.resource_verify()', 'all documents are what their items make them');
 SELECT set_config('role', 'learnsync_owner', true) \g /dev/null
