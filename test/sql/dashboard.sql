@@ -61,6 +61,8 @@ SELECT is(string_agg(learnsync_internal.html_age_as_owner(n), ', ' ORDER BY n),
     'just now, 5 min ago, 3 h ago, 4 days ago', 'ages') FROM unnest('{1 min,5 min,3 hours,100 hours}'::interval[]) n;
 SELECT is(string_agg(learnsync_internal.html_number_as_owner(n, ' ms'), ', ' ORDER BY n),
     '0 ms, 0.3 ms, 1,234,567 ms, –', 'numbers') FROM unnest('{0,0.25,1234567,NULL}'::numeric[]) n;
+SELECT matches(learnsync_internal.html_bars_as_owner('t', 'c', 'h', '[["a", 4], ["b", 1]]'),
+    'width="100.0".*width="25.0"', 'the bar of the most is whole');
 
 CREATE TEMP TABLE read AS SELECT relname, seq_scan + COALESCE(idx_scan, 0) AS scans FROM pg_stat_xact_user_tables;
 SELECT ok(length(pg_temp.page()) > 1000, 'it answers');

@@ -138,6 +138,11 @@ SELECT is(
         1),
     'a:s* x:f e:f a:f f:s f:s*',
     'with duplicates and bad ones around');
+SELECT is(
+    split_part(pg_temp.verdicts(pg_temp.push('bob', '{}', pg_temp.item('w', 2000), pg_temp.item('w', 2000),
+        pg_temp.item('v', 1))), ' w/', 1),
+    'w:f w:f v:s',
+    'no copy of the culprit is told to be a duplicate');
 -- The sum of two items is too much: the second is the culprit, and a third that still fits is taken.
 SELECT is(
     split_part(
