@@ -139,7 +139,7 @@ SELECT is(
     'a:s* x:f e:f a:f f:s f:s*',
     'with duplicates and bad ones around');
 SELECT is(
-    split_part(pg_temp.verdicts(pg_temp.push('bob', '{}', pg_temp.item('w', 2000), pg_temp.item('w', 2000),
+    split_part(pg_temp.verdicts(pg_temp.push('copy', '{}', pg_temp.item('w', 2000), pg_temp.item('w', 2000),
         pg_temp.item('v', 1))), ' w/', 1),
     'w:f w:f v:s',
     'no copy of the culprit is told to be a duplicate');
