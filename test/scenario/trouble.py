@@ -1,7 +1,8 @@
-"""What befalls a server while devices use it: sessions, connections and servers killed, a lock that lasts, the clock set, the
-disk full, a replica promoted."""
+"""What befalls servers while devices use them: sessions, connections and servers killed, a lock that lasts, the clock set, the
+disk full, a replica promoted, a move of a part killed."""
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,11 @@ import time
 from collections import Counter
 
 from server import BASE, LIBFAKETIME, Server, make_folder, under_clock
+from shards import PARTS, seed
 
 PRIVATE = "LEARNSYNC_CRASH_PRIVATE"  # whether this runs where it may mount
 SPACE = "2g"
+KEPT = ("fsync = on", "wal_level = logical")
 STEPS = ("+0", "-1h", "-1d", "+1h", "-10", "+1d")  # from the true time
 
 
@@ -35,6 +38,14 @@ def children(pid):
             except (OSError, IndexError, ValueError):
                 pass
     return found
+
+
+def named(pid):
+    """How a process calls itself; nothing where it is gone."""
+    try:
+        return open(f"/proc/{pid}/cmdline").read().replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def server_processes(data):
@@ -64,10 +75,11 @@ def kill_all(data):
 
 
 class Servers:
-    """A server that is in use and, unless it may lose, a replica to which it has written what it answers."""
+    """A server that is in use and, unless it may lose, a replica to which it has written what it answers, and another server
+    to which it gives parts of the learners."""
 
     def __init__(self, lossy):
-        self.number, self.standby, self.full = 0, None, may_mount() and not lossy
+        self.number, self.standby, self.far, self.full = 0, None, None, may_mount() and not lossy
         shutil.rmtree(BASE, ignore_errors=True)
         make_folder(BASE)
         if self.full:
@@ -75,18 +87,35 @@ class Servers:
             shutil.chown(BASE, os.environ["SCRATCH_USER"])
         self.clock = os.path.join(BASE, "clock")
         self.set_clock("+0")
-        self.server = Server("crash0")
         late = ("synchronous_commit = off", "wal_writer_delay = 10s", "wal_writer_flush_after = 1GB", "wal_buffers = 64MB")
-        self.server.init("fsync = on", "max_wal_size = 128MB", "wal_retrieve_retry_interval = 500ms", "wal_sender_timeout = 0",
-                         "wal_receiver_timeout = 0", *(late if lossy else ()))
-        self.start(self.server)
+        self.server = self.make("crash0", *(late if lossy else ()))
         os.environ.update(PGHOST=self.server.socket, PGUSER="postgres")
-        self.server.psql("CREATE DATABASE app TEMPLATE template0; ALTER DATABASE app SET lock_timeout = '500ms'", "postgres")
-        self.server.psql("SET synchronous_commit = on; CREATE EXTENSION learnsync; SELECT learnsync.setup();")
         if not lossy:
+            self.server.psql(f"SELECT learnsync.part_hold(0, {PARTS - 1}, {PARTS})")
+            self.far = self.make("far")
+            wrong = seed("app", self.far_database())
+            assert not wrong, wrong
             self.add_standby()
             self.server.psql("ALTER SYSTEM SET synchronous_standby_names = standby")
             self.server.psql("SELECT pg_reload_conf()")
+
+    def make(self, name, *settings):
+        server = Server(name)
+        server.init(*KEPT, "max_wal_size = 128MB", "wal_retrieve_retry_interval = 500ms",
+                    "wal_sender_timeout = 0", "wal_receiver_timeout = 0", *settings)
+        self.start(server)
+        server.psql("CREATE DATABASE app TEMPLATE template0; ALTER DATABASE app SET lock_timeout = '500ms'", "postgres")
+        server.psql("SET synchronous_commit = on; CREATE EXTENSION learnsync; SELECT learnsync.setup();")
+        return server
+
+    def far_database(self):
+        return f"host={self.far.socket} dbname=app user=postgres"
+
+    def used(self):
+        return [server for server in (self.server, self.far) if server]
+
+    def all(self):
+        return self.used() + [self.standby] * bool(self.standby)
 
     def set_clock(self, step):
         with open(self.clock, "w") as file:
@@ -112,15 +141,14 @@ class Servers:
         self.number += 1
         self.standby = self.server.copy(f"crash{self.number}")
         # Once it is promoted it waits for the next one.
-        self.standby.configure(f"primary_conninfo = 'host={self.server.socket} user=postgres application_name=standby'", "fsync = on",
+        self.standby.configure(f"primary_conninfo = 'host={self.server.socket} user=postgres application_name=standby'", *KEPT,
                                "synchronous_standby_names = standby")
         self.standby.signal("standby")
         self.start(self.standby)
 
     def end(self):
-        for server in self.server, self.standby:
-            if server:
-                kill_all(server.data)
+        for server in self.all():
+            kill_all(server.data)
         time.sleep(0.5)
         if self.full:
             subprocess.run(["umount", BASE], check=True)
@@ -136,26 +164,41 @@ def postmaster(server):
 
 
 def a_session(servers, chance):
-    some = children(postmaster(servers.server) or 0)
+    some = children(postmaster(chance.choice(servers.used())) or 0)
+    return bool(some) and kill(chance.choice(some))
+
+
+def a_replication(servers, chance):
+    """Whoever sends or applies what is replicated; its server starts anew."""
+    some = [pid for server in servers.used() for pid in children(postmaster(server) or 0)
+            if re.search("walsender|logical replication.* worker", named(pid))]
+    return bool(some) and kill(chance.choice(some))
+
+
+def a_move(servers, chance):
+    """The program, or one that it has begun; the others go on."""
+    some = [pid for pid in children(os.getpid()) if "shards/move" in named(pid)]
+    some += [child for pid in some for child in children(pid)]
     return bool(some) and kill(chance.choice(some))
 
 
 def a_connection(servers, chance):
     """The side of the device: the server finds out when it answers."""
-    some = [pid for pid in children(os.getpid()) if open(f"/proc/{pid}/comm").read().startswith("psql")]
+    some = [pid for pid in children(os.getpid()) if named(pid).startswith("psql")]
     return bool(some) and kill(chance.choice(some))
 
 
 def a_server(servers, chance):
-    return kill(postmaster(servers.server) or 0)
+    return kill(postmaster(chance.choice(servers.used())) or 0)
 
 
 def a_server_in_recovery(servers, chance):
-    done = a_server(servers, chance)
-    again = threading.Thread(target=lambda: quietly(servers.start, servers.server))
+    server = chance.choice(servers.used())
+    done = kill(postmaster(server) or 0)
+    again = threading.Thread(target=lambda: quietly(servers.start, server))
     again.start()
     time.sleep(chance.uniform(0.05, 0.5))
-    for pid in server_processes(servers.server.data):
+    for pid in server_processes(server.data):
         kill(pid)
     again.join()
     return done
@@ -168,7 +211,7 @@ def a_replica(servers, chance):
 def a_lock(servers, chance):
     """Longer than the others wait."""
     table = chance.choice(("resource", "ledger", "learner", "event"))
-    return servers.server.psql(f"BEGIN; LOCK TABLE learnsync_data.{table}; SELECT pg_sleep({chance.uniform(0.5, 2)}); ROLLBACK") == ""
+    return chance.choice(servers.used()).psql(f"BEGIN; LOCK TABLE learnsync_data.{table}; SELECT pg_sleep({chance.uniform(0.5, 2)}); ROLLBACK") == ""
 
 
 def the_clock(servers, chance):
@@ -180,14 +223,13 @@ def the_clock(servers, chance):
 def the_disk(servers, chance):
     """Full for a while, of the replica too; it may have ended a server, as there was no place for its log."""
     ballast = os.path.join(BASE, "ballast")
-    with open(ballast, "wb") as file:
+    with open(ballast, "wb", buffering=0) as file:
         free = os.statvfs(BASE)
         try:
             os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - chance.randrange(1 << 17))
             while True:
                 file.seek(0, os.SEEK_END)
                 file.write(bytes(4096))
-                file.flush()
                 time.sleep(0.01)
         except OSError:
             time.sleep(chance.uniform(0.5, 2))
@@ -225,14 +267,14 @@ def befall(servers, seconds, seed):
     chance, end, counts, turn = random.Random(seed), time.monotonic() + seconds, Counter(), []
     kinds = [a_session, a_session, a_server, a_server]
     if servers.standby:
-        kinds += [a_connection, a_connection, a_server_in_recovery, a_replica, a_promotion, a_lock]
+        kinds += [a_connection, a_connection, a_server_in_recovery, a_replica, a_promotion, a_lock, a_replication,
+                  a_move, a_move, a_move]
         kinds += [the_clock] * bool(LIBFAKETIME) + [the_disk] * servers.full
     while time.monotonic() < end:
-        time.sleep(chance.uniform(0.2, 1.5))
+        time.sleep(chance.uniform(0.2, 4))
         turn = turn or chance.sample(kinds, len(kinds))
         kind = turn.pop()
         counts[kind.__name__.split("_", 1)[1].replace("_", " ")] += kind(servers, chance)
-        servers.start_again(servers.server)
-        if servers.standby:
-            servers.start_again(servers.standby)
+        for server in servers.all():
+            servers.start_again(server)
     return counts

@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -46,6 +47,9 @@ def sql(database, *statements, fails=False):
 
 
 def conninfo(database, user="postgres"):
+    """Of a database of this server; one that is elsewhere is given as such a string."""
+    if "=" in database:
+        return database
     return f"host={os.environ['PGHOST']} port={os.environ['PGPORT']} dbname={database} user={user}"
 
 
@@ -74,8 +78,8 @@ def make_server(database):
 
 def seed(first, other):
     """Makes another server alike, as the docs show it."""
-    done = subprocess.run(f"psql -XqAt -v ON_ERROR_STOP=1 -d {first} -c 'SELECT learnsync.shard_seed()'"
-                          f" | psql -Xq1 -v ON_ERROR_STOP=1 -o /dev/null -d {other} -f -", shell=True, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(f"psql -XqAt -v ON_ERROR_STOP=1 -d '{conninfo(first)}' -c 'SELECT learnsync.shard_seed()'"
+                          f" | psql -Xq1 -v ON_ERROR_STOP=1 -o /dev/null -d '{conninfo(other)}' -f -", shell=True, stderr=subprocess.PIPE, text=True)
     return done.stderr.strip()
 
 
@@ -116,10 +120,12 @@ def make_shards(shards, parts=PARTS):
 
 
 def move(part, old, new, *routers, **environment):
-    """Runs shards/move; its exit status and what it said."""
-    done = subprocess.run([os.path.join(ROOT, "shards", "move"), str(part), conninfo(old), conninfo(new), *map(conninfo, routers)],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ, **environment))
-    return done.returncode, done.stdout
+    """Runs shards/move; its exit status and what it said. What it began may go on where it is killed."""
+    with tempfile.TemporaryFile("w+") as said:
+        done = subprocess.run([os.path.join(ROOT, "shards", "move"), str(part), conninfo(old), conninfo(new), *map(conninfo, routers)],
+                              stdout=said, stderr=subprocess.STDOUT, env=dict(os.environ, **environment))
+        said.seek(0)
+        return done.returncode, said.read()
 
 
 class Fleet:
