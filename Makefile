@@ -98,7 +98,8 @@ test-shards-http:
 	test/http/install
 	SCRATCH_CONF=test/shards/server.conf SCRATCH_NEEDS='python3 plproxy' test/scratch test/shards/http </dev/null
 
-# A server has troubles of all kinds under devices, for so many seconds, and a quarter as long with a server that loses.
+# Two servers, between which parts move, have troubles of all kinds under devices, for so many seconds; then a quarter as
+# long a server that loses.
 SECONDS ?= 600
 test-crash:
 	@SCRATCH_NEEDS=python3 test/scratch test/scenario/crash $(SECONDS) </dev/null
