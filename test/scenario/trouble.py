@@ -16,7 +16,8 @@ from shards import PARTS, seed
 
 PRIVATE = "LEARNSYNC_CRASH_PRIVATE"  # whether this runs where it may mount
 SPACE = "2g"
-KEPT = ("fsync = on", "wal_level = logical")
+KEPT = ("fsync = on", "wal_level = logical", "wal_keep_size = 256MB")  # a replica that was away finds what it missed
+CALM = (0.2, 1, 8)  # seconds between troubles; a move takes some
 STEPS = ("+0", "-1h", "-1d", "+1h", "-10", "+1d")  # from the true time
 
 
@@ -271,7 +272,7 @@ def befall(servers, seconds, seed):
                   a_move, a_move, a_move]
         kinds += [the_clock] * bool(LIBFAKETIME) + [the_disk] * servers.full
     while time.monotonic() < end:
-        time.sleep(chance.uniform(0.2, 4))
+        time.sleep(chance.choice(CALM))
         turn = turn or chance.sample(kinds, len(kinds))
         kind = turn.pop()
         counts[kind.__name__.split("_", 1)[1].replace("_", " ")] += kind(servers, chance)
