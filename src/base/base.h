@@ -174,7 +174,9 @@ extern char *ls_number_text(Numeric number);
 /* tell.c */
 extern void ls_tell(const char *task, int64 done, int64 total);
 
-/* Asks for memory that will be looked at soon. */
+#define LS_LINE_BYTES 64 /* of memory, which a processor gets at a time */
+
+/* Asks for memory that will be looked at soon; what is no memory at all is not asked for. */
 static inline void
 ls_memory_ask(const void *memory)
 {

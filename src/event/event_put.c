@@ -302,7 +302,7 @@ fold_events(const LsPut *put, LsEventLog *log)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (put->batch.items[i].accepted)
-			ls_progress_add(progress, &put->events[i]);
+			ls_progress_add(progress, NULL, &put->events[i]);
 	}
 	return progress;
 }

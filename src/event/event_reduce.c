@@ -26,7 +26,7 @@ add_stored(LsText learner, LsProgress *progress, LsEventLog *log, const LsStored
 	if (!ls_event_read(&event, &raw, &client, &failure) || !ls_json_get(&raw, "occurredAt", &sent))
 		ls_store_damaged(&key, "event", psprintf("an event that can be taken (%s)", failure.message));
 	ls_event_set_time(&event, stored->at, ls_text_of(&sent));
-	ls_progress_add(progress, &event);
+	ls_progress_add(progress, NULL, &event);
 	log->events++;
 	log->version = Max(log->version, stored->version);
 }

@@ -142,7 +142,8 @@ read_content(LsEvent *event, const JsonbValue *payload, LsFailure *failure)
 	ls_json_walk(&walk, payload);
 	while (ls_json_walk_next(&walk, &key, &value))
 	{
-		event->has_bad_number = event->has_bad_number || ls_limit_has_bad_number(&value);
+		if (value.type == jbvNumeric || value.type == jbvBinary)
+			event->has_bad_number = event->has_bad_number || ls_limit_has_bad_number(&value);
 		if (!read_content_member(event, key, &value, &has_status, failure))
 			return false;
 	}

@@ -16,45 +16,58 @@
 
 #define FIRST_CHUNK 256
 #define LAST_CHUNK (8 * 1024) /* larger ones would be blocks of their own */
+#define FIRST_OWN_CHUNK 128 /* of a content */
+#define LAST_OWN_CHUNK 1024
+#define LAST_OWN_ARRAY 200
 #define FEW_LATER 16 /* marks of a trail that one more is put before at once: events come in order, or nearly so */
 #define PADDING 3 /* what a value is moved by to be aligned, at most */
 
-LsProgress *
-ls_progress_new(MemoryContext context)
+void
+ls_progress_begin(LsProgress *progress, MemoryContext context)
 {
-	LsProgress *progress = MemoryContextAllocZero(context, sizeof(LsProgress));
+	*progress = (LsProgress){.context = context, .last_at = LS_NO_TIME, .chunk.size = FIRST_CHUNK / 2};
+}
 
-	progress->context = context;
-	progress->last_at = LS_NO_TIME;
-	progress->chunk = FIRST_CHUNK / 2;
-	return progress;
+/* A piece of a chunk that has room for it. */
+static void *
+cut(LsChunk *chunk, Size bytes)
+{
+	char *piece = chunk->free;
+
+	chunk->free += bytes;
+	chunk->left -= bytes;
+	return piece;
 }
 
 /* Memory that lives as long as the state. Small pieces share chunks, which grow with the state. */
 static void *
 take(LsProgress *progress, Size bytes)
 {
-	char *piece;
+	LsChunk *chunk = &progress->chunk;
 
 	bytes = MAXALIGN(bytes);
-	if (bytes > progress->left)
+	if (bytes > chunk->left)
 	{
-		progress->chunk = Min(progress->chunk * 2, LAST_CHUNK);
-		progress->left = Max(progress->chunk, bytes);
-		progress->free = MemoryContextAllocHuge(progress->context, progress->left);
+		chunk->size = Min(chunk->size * 2, LAST_CHUNK);
+		chunk->left = Max(chunk->size, bytes);
+		chunk->free = MemoryContextAllocHuge(progress->context, chunk->left);
 	}
-	piece = progress->free;
-	progress->free += bytes;
-	progress->left -= bytes;
-	return piece;
+	return cut(chunk, bytes);
 }
 
-static LsText
-copy_text(LsProgress *progress, LsText text)
+/* The same near what else is known of a content, which may be none. */
+static void *
+take_near(LsProgress *progress, LsContent *content, Size bytes)
 {
-	if (text.data == NULL)
-		return text;
-	return (LsText){memcpy(take(progress, text.length), text.data, text.length), text.length};
+	bytes = MAXALIGN(bytes);
+	if (content == NULL || bytes > LAST_OWN_CHUNK)
+		return take(progress, bytes);
+	if (bytes > content->chunk.left)
+	{
+		content->chunk.left = content->chunk.size = Max(Min(content->chunk.size * 2, LAST_OWN_CHUNK), bytes);
+		content->chunk.free = take(progress, content->chunk.size);
+	}
+	return cut(&content->chunk, bytes);
 }
 
 /* The length of an id or a time, which are bounded at the door; -1 where there is none. */
@@ -78,14 +91,14 @@ append(char *to, LsText text)
 
 /* Takes a value over, into the memory of the one before where that is large enough. */
 static void
-keep(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
+keep(LsProgress *progress, LsContent *content, LsKept *kept, const LsPoint *point, LsText value)
 {
 	int bytes = value.length + point->id.length + point->time.length;
 
 	if (bytes > kept->room)
 	{
 		kept->room = (int) MAXALIGN(Max(bytes, kept->room * 2));
-		kept->block = take(progress, kept->room);
+		kept->block = take_near(progress, content, kept->room);
 	}
 	kept->at = point->at;
 	kept->value_length = value.data == NULL ? -1 : value.length;
@@ -112,13 +125,20 @@ is_later(const LsKept *kept, const LsPoint *point, LsText value)
 }
 
 /* Takes a value over unless a later event has spoken; at the same point the greater bytes stand, whoever comes first. */
-bool
-ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
+static bool
+keep_latest(LsProgress *progress, LsContent *content, LsKept *kept, const LsPoint *point, LsText value)
 {
 	if (!is_later(kept, point, value))
 		return false;
-	keep(progress, kept, point, value);
+	keep(progress, content, kept, point, value);
 	return true;
+}
+
+/* The same of what belongs to no content. */
+bool
+ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value)
+{
+	return keep_latest(progress, NULL, kept, point, value);
 }
 
 /* Whether one spelling of an instant is shown rather than another: the greater one. */
@@ -138,7 +158,9 @@ ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time)
 	if (at < progress->last_at || (at == progress->last_at && !is_shown_instead(at, time, progress->last_time)))
 		return;
 	progress->last_at = at;
-	progress->last_time = copy_text(progress, time);
+	progress->last_time = time;
+	if (time.data != NULL)
+		progress->last_time.data = memcpy(take(progress, time.length), time.data, time.length);
 }
 
 #define FIRST_CONTENTS 4
@@ -157,11 +179,13 @@ ls_progress_content(LsProgress *progress, LsText id)
 	entry = content_insert(progress->contents, id, &found);
 	if (!found)
 	{
-		char *text = take(progress, MAXALIGN(id.length) + sizeof(LsContent));
+		LsContent *content = take(progress, sizeof(LsContent) + MAXALIGN(id.length) + FIRST_OWN_CHUNK);
+		char *text = (char *) (content + 1);
 
 		entry->id = (LsText){memcpy(text, id.data, id.length), id.length};
-		entry->content = (LsContent *) (text + MAXALIGN(id.length));
-		*entry->content = (LsContent){.id = entry->id};
+		entry->content = content;
+		*content =
+			(LsContent){.id = entry->id, .chunk = {text + MAXALIGN(id.length), FIRST_OWN_CHUNK, FIRST_OWN_CHUNK}};
 	}
 	return entry->content;
 }
@@ -214,20 +238,30 @@ all_contents(LsProgress *progress, int *count)
 	return contents;
 }
 
+/* Makes an array larger. As long as it is small it lies near the content. */
 static void *
-enlarge(LsProgress *progress, void *array, int *room, int first, Size element)
+enlarge(LsProgress *progress, LsContent *content, void *array, int *room, int first, Size element)
 {
+	Size before = *room * element;
+	Size bytes;
+	void *larger;
+
 	*room = *room == 0 ? first : *room * 2;
-	if (array == NULL)
-		return MemoryContextAlloc(progress->context, *room * element);
-	return repalloc_huge(array, *room * element);
+	bytes = *room * element;
+	if (before > LAST_OWN_ARRAY)
+		return repalloc_huge(array, bytes);
+	larger = bytes > LAST_OWN_ARRAY ? MemoryContextAllocHuge(progress->context, bytes)
+									: take_near(progress, content, bytes);
+	if (before > 0)
+		memcpy(larger, array, before);
+	return larger;
 }
 
 static LsMark
-copy_mark(LsProgress *progress, const LsPoint *point)
+copy_mark(LsProgress *progress, LsContent *content, const LsPoint *point)
 {
-	LsMark mark = {point->at, take(progress, point->id.length + point->time.length), length_of(point->id),
-				   length_of(point->time)};
+	LsMark mark = {point->at, take_near(progress, content, point->id.length + point->time.length),
+				   length_of(point->id), length_of(point->time)};
 
 	(void) append(append(mark.texts, point->id), point->time);
 	return mark;
@@ -337,7 +371,7 @@ find_place(LsTrail *trail, const LsPoint *point)
 }
 
 static void
-add_to_trail(LsProgress *progress, LsTrail *trail, const LsPoint *point)
+add_to_trail(LsProgress *progress, LsContent *content, LsTrail *trail, const LsPoint *point)
 {
 	int place;
 
@@ -345,13 +379,13 @@ add_to_trail(LsProgress *progress, LsTrail *trail, const LsPoint *point)
 	{
 		sort_trail(trail); /* what came twice goes, so that repeating events takes no room */
 		if (trail->nmarks * 2 >= trail->room)
-			trail->marks = enlarge(progress, trail->marks, &trail->room, 4, sizeof(LsMark));
+			trail->marks = enlarge(progress, content, trail->marks, &trail->room, 4, sizeof(LsMark));
 	}
 	place = find_place(trail, point);
 	if (place < 0)
 		return;
 	memmove(trail->marks + place + 1, trail->marks + place, (trail->nmarks - place) * sizeof(LsMark));
-	trail->marks[place] = copy_mark(progress, point);
+	trail->marks[place] = copy_mark(progress, content, point);
 	trail->nmarks++;
 }
 
@@ -363,9 +397,9 @@ ls_progress_status(LsProgress *progress, LsContent *content, LsStatus status, co
 
 	content->changed = true;
 	if (status >= LS_COMPLETED)
-		add_to_trail(progress, &content->trails[status - LS_COMPLETED], point);
+		add_to_trail(progress, content, &content->trails[status - LS_COMPLETED], point);
 	else
-		ls_progress_keep_latest(progress, &content->latest[status], point, nothing);
+		keep_latest(progress, content, &content->latest[status], point, nothing);
 }
 
 static int
@@ -406,7 +440,7 @@ make_room_for_score(LsProgress *progress, LsContent *content)
 	sort_scores(content);
 	if (content->nscores * 2 < before)
 		return;
-	content->scores = enlarge(progress, content->scores, &content->scores_room, 1, sizeof(LsScore));
+	content->scores = enlarge(progress, content, content->scores, &content->scores_room, 1, sizeof(LsScore));
 	memset(content->scores + before, 0, (content->scores_room - before) * sizeof(LsScore));
 }
 
@@ -429,7 +463,8 @@ ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point
 		   compare_score(score, units, &content->scores[content->nscores - 1]) >= 0)
 		content->nscores--;
 	content->scores[content->nscores].units = units;
-	keep(progress, &content->scores[content->nscores++].kept, point, (LsText){(char *) score, VARSIZE_ANY(score)});
+	keep(progress, content, &content->scores[content->nscores++].kept, point,
+		 (LsText){(char *) score, VARSIZE_ANY(score)});
 	if (in_order)
 		content->nsorted = content->nscores;
 	content->changed = true;
@@ -439,7 +474,7 @@ ls_progress_score(LsProgress *progress, LsContent *content, const LsPoint *point
 void
 ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *point, LsText version)
 {
-	if (ls_progress_keep_latest(progress, &content->version, point, version))
+	if (keep_latest(progress, content, &content->version, point, version))
 		content->changed = true;
 }
 
@@ -456,8 +491,8 @@ note_interaction(LsProgress *progress, const LsContent *content, LsInteraction *
 static LsInteraction *
 add_interaction(LsProgress *progress, LsContent *content, LsText id)
 {
-	char *text = take(progress, MAXALIGN(id.length) + sizeof(LsInteraction));
-	LsInteraction *interaction = (LsInteraction *) (text + MAXALIGN(id.length));
+	LsInteraction *interaction = take_near(progress, content, sizeof(LsInteraction) + id.length);
+	char *text = (char *) (interaction + 1);
 
 	*interaction =
 		(LsInteraction){.id = {memcpy(text, id.data, id.length), id.length}, .next = content->interactions};
@@ -482,34 +517,17 @@ ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id, con
 
 	if (interaction == NULL)
 		interaction = add_interaction(progress, content, id);
-	if (ls_progress_keep_latest(progress, &interaction->state, point, state))
+	if (keep_latest(progress, content, &interaction->state, point, state))
 		interaction->changed = true;
 	return interaction;
 }
 
-/* Asks for where an event of a content leaves what it says: of many learners' states, all that lies far away. */
-static void
-ask_for(const LsContent *content, LsStatus status)
-{
-	const LsTrail *trail = status < LS_COMPLETED ? NULL : &content->trails[status - LS_COMPLETED];
-
-	ls_memory_ask(content->interactions);
-	ls_memory_ask(content->version.block);
-	ls_memory_ask(content->scores);
-	if (trail == NULL)
-		ls_memory_ask(content->latest[status].block);
-	else if (trail->nmarks > 0)
-		ls_memory_ask(&trail->marks[trail->nmarks - 1]);
-}
-
 /* Takes a content.progressed in. Only the times of statuses are shown. */
 static void
-add_content(LsProgress *progress, const LsEvent *event)
+add_content(LsProgress *progress, LsContent *content, const LsEvent *event)
 {
-	LsContent *content = ls_progress_content(progress, event->content_id);
 	LsPoint bare = ls_point_bare(&event->point);
 
-	ask_for(content, event->status);
 	ls_progress_status(progress, content, event->status, &event->point);
 	if (event->score != NULL)
 		ls_progress_score(progress, content, &bare, event->score);
@@ -520,9 +538,9 @@ add_content(LsProgress *progress, const LsEvent *event)
 								ls_progress_container(&event->state));
 }
 
-/* Takes one event in. */
+/* Takes one event in. The content is the event's where that is at hand, else NULL. */
 void
-ls_progress_add(LsProgress *progress, const LsEvent *event)
+ls_progress_add(LsProgress *progress, LsContent *content, const LsEvent *event)
 {
 	const LsText nothing = {NULL, 0};
 	LsPoint bare = ls_point_bare(&event->point);
@@ -533,7 +551,8 @@ ls_progress_add(LsProgress *progress, const LsEvent *event)
 	switch (event->type)
 	{
 		case LS_EVENT_CONTENT:
-			add_content(progress, event);
+			add_content(progress, content != NULL ? content : ls_progress_content(progress, event->content_id),
+						event);
 			break;
 		case LS_EVENT_ONBOARDED:
 			ls_progress_keep_latest(progress, &progress->onboarding, &event->point,
@@ -585,14 +604,6 @@ sort_contents(LsContent **contents, int count)
 	for (int i = 0; i < count; i++)
 		contents[i] = named[i].content;
 	pfree(named);
-}
-
-/* Each event of a content states a status, so one without is empty. */
-bool
-ls_progress_is_empty(const LsContent *content)
-{
-	return !ls_kept_exists(&content->latest[LS_NOT_STARTED]) && !ls_kept_exists(&content->latest[LS_IN_PROGRESS]) &&
-		   content->trails[0].nmarks == 0 && content->trails[1].nmarks == 0;
 }
 
 /* Settles a state; answers its contents in the order of their ids. */

@@ -99,6 +99,14 @@ typedef struct LsTrail
 	bool unsorted; /* or with an event twice */
 } LsTrail;
 
+/* Memory that pieces are taken from and never given back. */
+typedef struct LsChunk
+{
+	char *free; /* the rest of the newest chunk */
+	Size left;
+	Size size; /* of it */
+} LsChunk;
+
 /* The state of one interaction. */
 typedef struct LsInteraction
 {
@@ -122,6 +130,7 @@ typedef struct LsContent
 	int ninteractions;
 	LsInteraction *interactions;
 	bool changed; /* since it was loaded */
+	LsChunk chunk; /* an event of a content finds all that it touches in a few places, of a state's many */
 } LsContent;
 
 struct content_hash;
@@ -134,9 +143,7 @@ struct interaction_hash;
 typedef struct LsProgress
 {
 	MemoryContext context;
-	char *free; /* the rest of the newest chunk */
-	Size left;
-	Size chunk;
+	LsChunk chunk;
 	LsPoint reset; /* the last progress.reset; without id: none */
 	TimestampTz last_at; /* the greatest occurredAt; LS_NO_TIME: no event */
 	LsText last_time; /* as sent; without data where it is the usual spelling */
@@ -194,10 +201,20 @@ extern LsText ls_kept_value(const LsKept *kept);
 extern LsPoint ls_mark_point(const LsMark *mark);
 
 /* progress.c */
-extern LsProgress *ls_progress_new(MemoryContext context);
+extern void ls_progress_begin(LsProgress *progress, MemoryContext context);
+
+static inline LsProgress *
+ls_progress_new(MemoryContext context)
+{
+	LsProgress *progress = MemoryContextAlloc(context, sizeof(LsProgress));
+
+	ls_progress_begin(progress, context);
+	return progress;
+}
+
 extern bool ls_progress_keep_latest(LsProgress *progress, LsKept *kept, const LsPoint *point, LsText value);
 extern void ls_progress_touch(LsProgress *progress, TimestampTz at, LsText time);
-extern void ls_progress_add(LsProgress *progress, const LsEvent *event);
+extern void ls_progress_add(LsProgress *progress, LsContent *content, const LsEvent *event);
 extern LsContent *ls_progress_content(LsProgress *progress, LsText id);
 extern LsContent *ls_progress_find(const LsProgress *progress, LsText id);
 extern LsInteraction *ls_progress_find_interaction(const LsProgress *progress, const LsContent *content, LsText id);
@@ -206,7 +223,6 @@ extern void ls_progress_score(LsProgress *progress, LsContent *content, const Ls
 extern void ls_progress_version(LsProgress *progress, LsContent *content, const LsPoint *point, LsText version);
 extern LsInteraction *ls_progress_interaction(LsProgress *progress, LsContent *content, LsText id,
 											  const LsPoint *point, LsText state);
-extern bool ls_progress_is_empty(const LsContent *content);
 extern LsContent **ls_progress_settle(LsProgress *progress, int *count);
 extern int64 ls_progress_state_bytes(LsProgress *progress);
 extern int64 ls_progress_growth(const LsProgress *progress, const LsEvent *event);
@@ -226,6 +242,7 @@ extern void ls_progress_wipe(LsProgress *progress, LsContent **contents, int cou
 /* progress_row.c */
 extern LsText ls_progress_container(const JsonbValue *value);
 extern JsonbValue ls_progress_json(LsText container);
+extern bool ls_progress_is_empty(const LsContent *content);
 extern LsInteraction **ls_progress_interactions(const LsContent *content);
 extern LsContentRow ls_progress_row(const LsContent *content);
 extern void ls_progress_load_content(LsProgress *progress, const LsContentRow *row);

@@ -100,6 +100,14 @@ ls_progress_load_interaction(LsProgress *progress, const LsInteractionRow *row)
 	ls_progress_interaction(progress, content, row->id, &row->point, row->state)->changed = false;
 }
 
+/* Each event of a content states a status, so one without is empty. */
+bool
+ls_progress_is_empty(const LsContent *content)
+{
+	return !ls_kept_exists(&content->latest[LS_NOT_STARTED]) && !ls_kept_exists(&content->latest[LS_IN_PROGRESS]) &&
+		   content->trails[0].nmarks == 0 && content->trails[1].nmarks == 0;
+}
+
 static int
 compare_interactions(const void *a, const void *b)
 {

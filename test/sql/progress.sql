@@ -139,6 +139,88 @@ FROM (SELECT *
       UNION ALL SELECT jsonb_set(p::text::jsonb, '{content,c,score}', '100')::text, '22P02' FROM reduced
       WHERE learner = 'a') v;
 
+-- Rows of many learners take turns: each state is that of its learner alone, however the server groups.
+CREATE TABLE turns (learner int, id text, sent text, type text, payload jsonb, part int) PARTITION BY LIST (part);
+CREATE TABLE turns_0 PARTITION OF turns FOR VALUES IN (0);
+CREATE TABLE turns_1 PARTITION OF turns FOR VALUES IN (1);
+INSERT INTO turns
+SELECT n % 60, n || CASE WHEN n % 11 = 0 THEN repeat('x', 120) ELSE '' END,
+    to_char('2026-01-08'::timestamp + n * interval '7 s', 'YYYY-MM-DD"T"HH24:MI:SS')
+        || CASE n % 2 WHEN 0 THEN 'Z' ELSE '+01:00' END,
+    CASE WHEN n % 97 = 0 THEN 'activePath.set' WHEN n % 1501 = 0 THEN 'progress.reset' ELSE 'content.progressed' END,
+    jsonb_build_object('pathId', 'p' || n, 'contentId', 'c' || n / 60 % 30,
+        'status', (ARRAY['not_started', 'in_progress', 'completed', 'passed'])[1 + n / 60 % 7 % 4],
+        'score', n * 37 % 101, 'contentVersion', 'v' || n % 5,
+        'more', repeat('y', CASE WHEN n % 7 = 0 THEN 600 WHEN n % 501 = 0 THEN 100000 ELSE n % 300 END),
+        'interaction', jsonb_build_object('interactionId', 'i' || n * n % 41, 'state', jsonb_build_object('n', n))),
+    n % 3 % 2
+FROM generate_series(1, 9000) n;
+ANALYZE turns;
+CREATE TEMP TABLE alone AS
+SELECT learner, (SELECT progress_agg(id, sent, type, payload) FROM turns t WHERE t.learner = l.learner) AS p
+FROM generate_series(0, 59) AS l (learner);
+-- How a query is planned with some settings, and the learners of whom it says other than alone.
+CREATE FUNCTION pg_temp.grouped(settings text, query text, OUT plan text, OUT wrong bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    setting text;
+    line text;
+BEGIN
+    FOREACH setting IN ARRAY string_to_array(settings, ' ') LOOP
+        PERFORM set_config(split_part(setting, '=', 1), split_part(setting, '=', 2), true);
+    END LOOP;
+    plan := '';
+    FOR line IN EXECUTE 'EXPLAIN (ANALYZE, TIMING OFF) ' || query LOOP
+        plan := plan || line;
+    END LOOP;
+    EXECUTE format(
+        'SELECT count(*) FROM (%s) q FULL JOIN alone USING (learner) WHERE q.p::bytea IS DISTINCT FROM alone.p::bytea',
+        query) INTO wrong;
+    FOREACH setting IN ARRAY string_to_array(settings, ' ') LOOP
+        EXECUTE 'SET LOCAL ' || split_part(setting, '=', 1) || ' TO DEFAULT';
+    END LOOP;
+END
+$$;
+SELECT is((SELECT wrong || ' ' || (plan ~ planned) FROM pg_temp.grouped(settings, query)), '0 true',
+    format('many learners in turn: %s', planned))
+FROM (VALUES
+    ('HashAggregate.*Batches: 1 ', 'max_parallel_workers_per_gather=0 enable_sort=off',
+        'SELECT learner, progress_agg(id, sent, type, payload) AS p FROM turns GROUP BY learner'),
+    ('HashAggregate.*Batches: [2-9]', 'max_parallel_workers_per_gather=0 enable_sort=off work_mem=64',
+        'SELECT learner, progress_agg(id, sent, type, payload) AS p FROM turns GROUP BY learner'),
+    ('GroupAggregate', 'max_parallel_workers_per_gather=0 enable_hashagg=off',
+        'SELECT learner, progress_agg(id, sent, type, payload) AS p FROM turns GROUP BY learner'),
+    ('HashAggregate.*Hash Key.*Hash Key', 'max_parallel_workers_per_gather=0 enable_sort=off',
+        'SELECT learner, progress_agg(id, sent, type, payload) AS p FROM turns
+         GROUP BY GROUPING SETS (learner, part) HAVING learner IS NOT NULL'),
+    ('MixedAggregate', 'max_parallel_workers_per_gather=0',
+        'SELECT learner, p
+         FROM (SELECT learner, part, progress_agg(id, sent, type, payload) AS p FROM turns
+               GROUP BY GROUPING SETS (learner, part, ())) x
+         WHERE learner IS NOT NULL'),
+    ('Finalize.*Partial HashAggregate.*Partial HashAggregate',
+        'max_parallel_workers_per_gather=0 enable_partitionwise_aggregate=on enable_sort=off',
+        'SELECT learner, progress_agg(id, sent, type, payload) AS p FROM turns GROUP BY learner'),
+    ('Finalize.*Workers Launched: [1-9].*Partial HashAggregate',
+        'min_parallel_table_scan_size=0 parallel_setup_cost=0 parallel_tuple_cost=0 enable_sort=off',
+        'SELECT learner, progress_agg(id, sent, type, payload) AS p FROM turns GROUP BY learner'),
+    ('Nested Loop.*HashAggregate', 'max_parallel_workers_per_gather=0 enable_sort=off enable_material=off',
+        'SELECT y.learner, y.p
+         FROM generate_series(0, 3) AS x,
+             LATERAL (SELECT learner, progress_agg(id, sent, type, payload) AS p FROM turns
+                      WHERE learner % 4 = x GROUP BY learner) y'),
+    ('WindowAgg', 'max_parallel_workers_per_gather=0',
+        'SELECT DISTINCT ON (learner) learner, p
+         FROM (SELECT learner, n, progress_agg(id, sent, type, payload) OVER (PARTITION BY learner ORDER BY n) AS p
+               FROM (SELECT *, row_number() OVER () AS n FROM turns) numbered) x
+         ORDER BY learner, n DESC')) AS v (planned, settings, query);
+-- A limit, an error and another call leave nothing behind that was waiting.
+SELECT is((SELECT count(*) FROM (SELECT progress_agg(id, sent, type, payload) FROM turns GROUP BY learner LIMIT 1) x),
+    1::bigint, 'whoever takes only one of many states gets one');
+SELECT throws_ok(
+    $$SELECT progress_agg(id, sent, CASE WHEN id = '8999' THEN 'unknown' ELSE type END, payload)
+      FROM turns GROUP BY learner$$,
+    '22023', NULL, 'a bad event among many that wait is refused');
+
 -- Bytes that somebody changed make no state that events could not, and crash nothing.
 SELECT is(
     (SELECT count(*)
