@@ -46,6 +46,12 @@ CREATE FUNCTION pg_temp.trace(learner text) RETURNS text LANGUAGE sql AS $$
           UNION ALL SELECT i::text FROM learnsync_data.progress_interaction i WHERE learner_id = learner
           UNION ALL SELECT f::text FROM learnsync_data.failed f WHERE learner_id = learner) AS t (x) $$;
 
+-- A time is shown as it was sent, however few or many digits its second has.
+SELECT is(pg_temp.snapshot('spelt') #>> '{content,c,lastAttemptAt}', t, 'a time as it was sent: ' || t)
+FROM (SELECT t, pg_temp.put('spelt', pg_temp.event(t, jsonb_build_object('occurredAt', t)))
+      FROM unnest('{2026-01-08T10:00:00.5Z,2026-01-08T10:00:01.000000Z,2026-01-08T10:00:02.25Z}'::text[]) t
+      OFFSET 0) x (t, p);
+
 -- A name that is no part of the format is passed over, however alike.
 SELECT is(pg_temp.verdicts(pg_temp.put('names', pg_temp.event('1', '{}', '{"contentIx": "x", "statux": "passed",
     "scorx": 7, "interactiox": 8, "contentVersiox": 9, "contentIdx": "y"}'))), '1 0', 'names that are alike are taken');
