@@ -53,8 +53,9 @@ SELECT throws_ok('SELECT learnsync.part_fence(238)', '55000', NULL, 'without par
 SELECT throws_ok('SELECT learnsync.part_accept(238)', '55000', NULL, 'to accept');
 SELECT throws_ok('SELECT learnsync.part_purge(238)', '55000', NULL, 'to purge');
 SELECT throws_ok('SELECT learnsync.part_publication_sql(238)', '55000', NULL, 'or to publish');
-SELECT throws_ok('SELECT learnsync.part_hold(0, 99, 100)', '22023', 'parts must be a power of two from 1 to 65536',
-    'their number is a power of two');
+SELECT throws_ok(format('SELECT learnsync.part_hold(0, 0, %s)', parts), '22023',
+    'parts must be a power of two from 1 to 65536', 'their number is a power of two: ' || parts)
+FROM unnest('{100,0,131072,-1,"NULL"}'::text[]) parts;
 SELECT throws_ok('SELECT learnsync.part_hold(0, 256)', '22023', 'first and last must be parts, from 0 to 255',
     'and greater than each');
 SELECT throws_ok(format('SELECT learnsync.part_hold(%s)', range), '22023',
