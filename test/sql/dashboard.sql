@@ -61,6 +61,11 @@ SELECT is(string_agg(learnsync_internal.html_age_as_owner(n), ', ' ORDER BY n),
     'just now, 5 min ago, 3 h ago, 4 days ago', 'ages') FROM unnest('{1 min,5 min,3 hours,100 hours}'::interval[]) n;
 SELECT is(string_agg(learnsync_internal.html_number_as_owner(n, ' ms'), ', ' ORDER BY n),
     '0 ms, 0.3 ms, 1,234,567 ms, –', 'numbers') FROM unnest('{0,0.25,1234567,NULL}'::numeric[]) n;
+SELECT is((learnsync_internal.dashboard_days_as_owner(jsonb_agg(jsonb_build_object('channel', channel, 'calls', 2,
+    'microseconds', 3000, 'day', timezone('UTC', clock_timestamp())::date))) -> 13) - '{day,items,synced}'::text[],
+    '{"calls": 4, "duplicates": 0, "conflicts": 0, "failed": 0, "pushes": 2, "milliseconds": 3}',
+    'a day has all calls, and the milliseconds of pushes')
+FROM unnest('{sync_push,progress_put}'::text[]) channel;
 SELECT matches(learnsync_internal.html_bars_as_owner('t', 'c', 'h', '[["a", 4], ["b", 1]]'),
     'width="100.0".*width="25.0"', 'the bar of the most is whole');
 
