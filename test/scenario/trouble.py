@@ -16,7 +16,7 @@ from shards import PARTS, seed
 
 PRIVATE = "LEARNSYNC_CRASH_PRIVATE"  # whether this runs where it may mount
 SPACE = "2g"
-KEPT = ("fsync = on", "wal_level = logical", "wal_keep_size = 256MB")  # a replica that was away finds what it missed
+KEPT = ("fsync = on", "wal_level = logical", "wal_keep_size = 256MB", "log_line_prefix = '%e '")  # a replica that was away finds what it missed
 CALM = (0.2, 1, 8)  # seconds between troubles; a move takes some
 STEPS = ("+0", "-1h", "-1d", "+1h", "-10", "+1d")  # from the true time
 
@@ -117,6 +117,11 @@ class Servers:
 
     def all(self):
         return self.used() + [self.standby] * bool(self.standby)
+
+    def impossible(self):
+        """What they said of class XX, which cannot happen."""
+        logs = [os.path.join(BASE, name, "log") for name in os.listdir(BASE)]
+        return {line.strip() for log in logs if os.path.exists(log) for line in open(log, errors="replace") if line.startswith("XX")}
 
     def set_clock(self, step):
         with open(self.clock, "w") as file:
