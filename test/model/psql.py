@@ -80,10 +80,12 @@ class Psql:
                 break
             if line.startswith("server closed the connection"):
                 raise Lost
-            error = re.match(r"(?:ERROR|FATAL|PANIC): +(\w{5})\b", line)
+            error = re.match(r"(ERROR|FATAL|PANIC): +(\w{5})\b", line)
             if error:
                 self.drain()
-                raise Failed(error.group(1))
+                if error.groups() == ("FATAL", "XX000"):  # no session begins where the disk is too full for its init file
+                    raise Lost
+                raise Failed(error.group(2))
             if not re.match(r"WARNING: +\w{5}$", line):
                 lines.append(line)
         else:
