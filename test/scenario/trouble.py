@@ -277,7 +277,7 @@ def befall(servers, seconds, seed):
                   a_move, a_move, a_move]
         kinds += [the_clock] * bool(LIBFAKETIME) + [the_disk] * servers.full
     while time.monotonic() < end:
-        time.sleep(chance.choice(CALM))
+        time.sleep(chance.choice(CALM if servers.far else CALM[:2]))
         turn = turn or chance.sample(kinds, len(kinds))
         kind = turn.pop()
         counts[kind.__name__.split("_", 1)[1].replace("_", " ")] += kind(servers, chance)
