@@ -12,14 +12,18 @@ END = "-- end of answer --"
 
 
 class Failed(Exception):
-    """The statement raised; args[0] is the SQLSTATE."""
+    """The statement raised; args[0] is the SQLSTATE, and is_end whether the session ended, or did not begin."""
+
+    def __init__(self, code, is_end=False):
+        super().__init__(code)
+        self.is_end = is_end
 
 
 class Lost(Failed):
     """The server went away."""
 
     def __init__(self):
-        super().__init__("connection lost")
+        super().__init__("connection lost", True)
 
 
 class Psql:
@@ -83,9 +87,7 @@ class Psql:
             error = re.match(r"(ERROR|FATAL|PANIC): +(\w{5})\b", line)
             if error:
                 self.drain()
-                if error.groups() == ("FATAL", "XX000"):  # no session begins where the disk is too full for its init file
-                    raise Lost
-                raise Failed(error.group(2))
+                raise Failed(error.group(2), error.group(1) != "ERROR")
             if not re.match(r"WARNING: +\w{5}$", line):
                 lines.append(line)
         else:

@@ -15,9 +15,10 @@ from server import BASE, LIBFAKETIME, Server, make_folder, under_clock
 from shards import PARTS, seed
 
 PRIVATE = "LEARNSYNC_CRASH_PRIVATE"  # whether this runs where it may mount
-SPACE = "2g"
+SPACE = "4g"  # of which servers and their logs take three quarters in ten minutes; the rest is filled at times
 KEPT = ("fsync = on", "wal_level = logical", "wal_keep_size = 256MB", "log_line_prefix = '%e '")  # a replica that was away finds what it missed
-CALM = (0.2, 1, 8)  # seconds between troubles; a move takes some
+CALM = (0.2, 1)  # seconds between troubles
+CALM_FOR_MOVES = 8  # now and then
 STEPS = ("+0", "-1h", "-1d", "+1h", "-10", "+1d")  # from the true time
 
 
@@ -271,13 +272,14 @@ def quietly(start, server):
 def befall(servers, seconds, seed):
     """One trouble after the other, each kind in turn, for so many seconds; how many of each there were."""
     chance, end, counts, turn = random.Random(seed), time.monotonic() + seconds, Counter(), []
-    kinds = [a_session, a_session, a_server, a_server]
+    kinds, calm = [a_session, a_session, a_server, a_server], CALM
     if servers.standby:
         kinds += [a_connection, a_connection, a_server_in_recovery, a_replica, a_promotion, a_lock, a_replication,
                   a_move, a_move, a_move]
         kinds += [the_clock] * bool(LIBFAKETIME) + [the_disk] * servers.full
+        calm += (CALM_FOR_MOVES,)
     while time.monotonic() < end:
-        time.sleep(chance.choice(CALM if servers.far else CALM[:2]))
+        time.sleep(chance.choice(calm))
         turn = turn or chance.sample(kinds, len(kinds))
         kind = turn.pop()
         counts[kind.__name__.split("_", 1)[1].replace("_", " ")] += kind(servers, chance)
